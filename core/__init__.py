@@ -1,0 +1,1 @@
+"""Orrery's vocabulary and engine: no Streamlit, no network, no store in here."""

@@ -1,0 +1,138 @@
+"""The ports of the house: what a source and a store must be able to do.
+
+Contract suites in `tests/contracts` hold every implementation to the words here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.frames import Frame, Reading
+from core.topology import NodeSpec, Topology
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """How a person is told about a source.
+
+    kind: "simulated", "recorded" or "live". period_s: seconds between its readings [s].
+    stale_after_s: older than this is stale [s] (law 4). native_sign: which direction the
+    device itself counts as positive, "discharge" or "charge" (law 1).
+    """
+
+    name: str
+    label: str
+    kind: str
+    period_s: float
+    stale_after_s: float
+    native_sign: str
+    attribution: str = ""
+
+
+class Source(Protocol):
+    """Yields readings of its own part of the site; converts sign and units itself (laws 1, 2)."""
+
+    @property
+    def info(self) -> SourceInfo: ...
+
+    @property
+    def roots(self) -> Sequence[NodeSpec]:
+        """The systems it describes; fixed for the source's life."""
+        ...
+
+    def start(self, now: datetime, topology: Topology) -> None:
+        """Called once before the first poll with the topology of `roots` alone."""
+        ...
+
+    def poll(self, now: datetime) -> Reading:
+        """Newest knowledge at `now`; raises SourceError when the device does not answer."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class BackfillingSource(Source, Protocol):
+    """A source that can tell its own past: only simulators can."""
+
+    def backfill(self, start: datetime, end: datetime, step_s: float) -> Iterator[Reading]:
+        """Readings from `start` to `end`, continuous with the first live poll after `end`."""
+        ...
+
+
+class ScriptedSource(Source, Protocol):
+    """A simulator whose faults a person or a test can start (law 9: said on screen)."""
+
+    def scripts(self) -> Sequence[str]:
+        """Names of the fault scripts that it ships."""
+        ...
+
+    def start_script(self, name: str, now: datetime) -> None:
+        """Start one; raises UnknownIdError for a name that `scripts` does not list."""
+        ...
+
+    def stop_scripts(self) -> None: ...
+
+    def running_scripts(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric of one node over time, at most the asked number of points.
+
+    time_s: float64[k], seconds since 1970, strictly rising. minimum, maximum, mean:
+    float32[k], the same array where the points are raw. resolution_s: how much time one
+    point stands for [s]; a step wider than 2.5 times that is a gap.
+    """
+
+    node_id: str
+    metric: str
+    time_s: NDArray[np.float64]
+    minimum: NDArray[np.float32]
+    maximum: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    resolution_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """oldest, newest: the span of history (UTC) or None. size_bytes and budget_bytes [B].
+    set_aside: names of damaged files. error: why nothing is written now, "" when all is well.
+    """
+
+    oldest: datetime | None
+    newest: datetime | None
+    size_bytes: int
+    budget_bytes: int
+    set_aside: tuple[str, ...] = ()
+    error: str = ""
+
+
+class Store(Protocol):
+    """History. What `append` returned from survives SIGKILL of the process."""
+
+    def append(self, frame: Frame) -> None:
+        """Keep one frame; stale and missing values are stored as NaN. Times must rise."""
+        ...
+
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+        """Write a past that ends before the first appended frame; runs beside `append`."""
+        ...
+
+    def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
+               end: datetime, max_points: int = 1000) -> list[Series]:
+        """One Series a (node, metric), in that order; empty arrays where nothing is known."""
+        ...
+
+    def frame_at(self, when: datetime) -> Frame | None:
+        """The site as it was known at `when`: at most 90 s older than that, else None."""
+        ...
+
+    def health(self) -> StoreHealth: ...
+
+    def close(self) -> None: ...
