@@ -200,7 +200,8 @@ class Topology:
             return np.array([node], dtype=np.int64)
         parts = [np.arange(part.start, part.stop) for part in self.descendants(node)]
         below = np.concatenate(parts)
-        return below[self.child_count[below] == 0]
+        found: IndexArray = below[self.child_count[below] == 0]
+        return found
 
 
 def _chemistry_index(spec: NodeSpec) -> int:
