@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from core.topology import FloatArray
 from core.vocabulary import METRIC_NAMES
 
-
 CONTACTOR_OPEN = np.uint8(1)
 
 

@@ -1,4 +1,4 @@
-"""What can be measured, in the field's own words: names, units, signs, roll-ups (laws 1, 2 and 7)."""
+"""What can be measured, in the field's own words: names, units, roll-ups (laws 1, 2, 7)."""
 
 from __future__ import annotations
 

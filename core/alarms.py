@@ -1,0 +1,151 @@
+"""What is wrong, where and since when: one alarm an element and condition (laws 7 and 8).
+
+A cell raises an alarm when it passes a limit of its chemistry, and clears it when it has
+come back by the deadband. A branch that went silent and an open contactor are told at the
+highest element concerned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.frames import CONTACTOR_OPEN, Frame
+from core.limits import TIERS, SafeOperatingArea, safe_operating_area
+from core.topology import FloatArray, IndexArray, Topology
+
+WARNING = TIERS.index("warning")
+TierArray = NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """condition: a key of CONDITIONS. tier: 1 info, 2 warning, 3 trip. value and limit in
+    the unit of `metric`; NaN where the condition has none."""
+
+    node: int
+    condition: str
+    tier: int
+    metric: str
+    value: float
+    limit: float
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmState:
+    """All active alarms, worst first; per node the worst tier and the count below it (itself
+    included): int8[n] and int32[n]."""
+
+    active: tuple[Alarm, ...]
+    worst_tier: TierArray
+    count: NDArray[np.int32]
+
+
+CONDITIONS: dict[str, str] = {
+    "voltage_high": "voltage too high",
+    "voltage_low": "voltage too low",
+    "temperature_high": "too hot",
+    "temperature_low": "too cold",
+    "silent": "silent",
+    "contactor_open": "contactor open",
+}
+
+
+class AlarmBook:
+    """Evaluates frames one after the other and remembers since when."""
+
+    def __init__(self, topology: Topology, area: SafeOperatingArea | None = None) -> None:
+        self._topology = topology
+        self._area = area or safe_operating_area()
+        known = (topology.child_count == 0) & (topology.chemistry >= 0) & _is_cell(topology)
+        self._cells: IndexArray = np.flatnonzero(known)
+        self._chemistry = topology.chemistry[self._cells]
+        self._tiers = {name: np.zeros(self._cells.size, dtype=np.int8)
+                       for name in list(CONDITIONS)[:4]}
+        self._since: dict[tuple[int, str], datetime] = {}
+
+    def evaluate(self, frame: Frame) -> AlarmState:
+        """The alarms after `frame`; a stale or missing value leaves its alarm as it was."""
+        found = [*self._limit_alarms(frame), *self._silent(frame), *self._contactors(frame)]
+        self._since = {(alarm.node, alarm.condition): alarm.since for alarm in found}
+        found.sort(key=lambda alarm: (-alarm.tier, -alarm.since.timestamp(), alarm.node))
+        return self._rolled_up(tuple(found))
+
+    def _limit_alarms(self, frame: Frame) -> Iterator[Alarm]:
+        cells = self._cells
+        usable = ~frame.stale[cells]
+        voltage = np.where(usable, frame.columns["voltage_v"][cells], np.nan)
+        heat = np.where(usable, frame.columns["temperature_c"][cells], np.nan)
+        discharging = frame.columns["power_kw"][cells] > 0
+        band = self._area.deadband
+        yield from self._one(frame, "voltage_high", "voltage_v", voltage,
+                             self._limits("voltage_max_v"), 1, band.voltage_v)
+        yield from self._one(frame, "voltage_low", "voltage_v", voltage,
+                             self._limits("voltage_min_v"), -1, band.voltage_v)
+        hot = self._by_direction(discharging, "temperature_max_c")
+        cold = self._by_direction(discharging, "temperature_min_c")
+        yield from self._one(frame, "temperature_high", "temperature_c", heat, hot, 1,
+                             band.temperature_c)
+        yield from self._one(frame, "temperature_low", "temperature_c", heat, cold, -1,
+                             band.temperature_c)
+
+    def _limits(self, name: str) -> FloatArray:
+        limits: FloatArray = self._area.table(name)[self._chemistry]
+        return limits
+
+    def _by_direction(self, discharging: NDArray[np.bool_], name: str) -> FloatArray:
+        return np.where(discharging[:, None], self._limits(f"discharge_{name}"),
+                        self._limits(f"charge_{name}"))
+
+    def _one(self, frame: Frame, condition: str, metric: str, values: FloatArray,
+             limits: FloatArray, side: int, deadband: float) -> Iterator[Alarm]:
+        """side +1: too high, -1: too low. limits: float32[cells, 3], worse to the right."""
+        excess = side * (values[:, None] - limits)
+        entered = (excess >= 0).sum(axis=1)
+        held = (excess > -deadband).sum(axis=1)
+        before = self._tiers[condition]
+        after = np.clip(before, entered, held).astype(np.int8)
+        after = np.where(np.isfinite(values), after, before)
+        self._tiers[condition] = after
+        for row in np.flatnonzero(after):
+            node, tier = int(self._cells[row]), int(after[row])
+            yield Alarm(node, condition, tier, metric, float(values[row]),
+                        float(limits[row, tier - 1]), self._began(node, condition, frame))
+
+    def _silent(self, frame: Frame) -> Iterator[Alarm]:
+        """The highest elements of which nothing is heard any more."""
+        silent = frame.stale & (frame.coverage == 0)
+        top = silent & ~silent[np.maximum(self._topology.parent, 0)]
+        for node in np.flatnonzero(top):
+            if np.isfinite(frame.age_s[node]) and node:
+                yield Alarm(int(node), "silent", WARNING, "age_s", float(frame.age_s[node]),
+                            float("nan"), self._began(int(node), "silent", frame))
+
+    def _contactors(self, frame: Frame) -> Iterator[Alarm]:
+        for node in np.flatnonzero(frame.flags & CONTACTOR_OPEN):
+            yield Alarm(int(node), "contactor_open", WARNING, "", float("nan"), float("nan"),
+                        self._began(int(node), "contactor_open", frame))
+
+    def _began(self, node: int, condition: str, frame: Frame) -> datetime:
+        return self._since.get((node, condition), frame.time)
+
+    def _rolled_up(self, active: tuple[Alarm, ...]) -> AlarmState:
+        worst = np.zeros(self._topology.size, dtype=np.int8)
+        count = np.zeros(self._topology.size, dtype=np.int32)
+        nodes = np.array([alarm.node for alarm in active], dtype=np.int64)
+        tiers = np.array([alarm.tier for alarm in active], dtype=np.int8)
+        while nodes.size:
+            np.maximum.at(worst, nodes, tiers)
+            np.add.at(count, nodes, 1)
+            tiers, nodes = tiers[nodes > 0], self._topology.parent[nodes[nodes > 0]]
+        return AlarmState(active, worst, count)
+
+
+def _is_cell(topology: Topology) -> NDArray[np.bool_]:
+    cells: NDArray[np.bool_] = topology.level == len(topology.levels) - 1
+    return cells

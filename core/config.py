@@ -1,0 +1,117 @@
+"""`orrery.toml`: what the site is made of. Without the file, the demo's own configuration.
+
+Environment: ORRERY_CONFIG names another file, ORRERY_HISTORY_DIRECTORY another directory.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from core.errors import ConfigurationError
+from core.parsing import as_model, read_toml
+from core.topology import DEFAULT_LEVELS, Level
+
+DEMO_CONFIG = Path(__file__).parent / "profiles" / "demo.toml"
+DEFAULT_FILE = "orrery.toml"
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+LevelName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]{0,23}$")]
+
+
+class LevelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One level of the hierarchy, from the top."""
+
+    name: LevelName
+    plural: LevelName
+
+
+class SourceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """kind: a key of `core.registry.SOURCES`. options: what that kind understands."""
+
+    kind: str
+    name: Name
+    options: dict[str, Any] = {}
+
+
+class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """kind: a key of `core.registry.STORES` or "none". budget_mib: never passed [MiB]."""
+
+    kind: str = "embedded"
+    directory: str = "data/history"
+    budget_mib: Annotated[int, msgspec.Meta(ge=16, le=10_000_000)] = 1024
+    backfill_hours: Annotated[float, msgspec.Meta(ge=0, le=168)] = 24.0
+
+
+class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """period_s: seconds between two frames [s]."""
+
+    period_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where `python -m services.gateway` listens, and how often it sends [s]."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 9999
+    update_interval_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
+
+
+class SignInConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """mode "oidc": every page asks for a sign-in by the provider in `.streamlit/secrets.toml`."""
+
+    mode: Literal["none", "oidc"] = "none"
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    sources: Annotated[list[SourceConfig], msgspec.Meta(min_length=1)]
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Orrery"
+    levels: list[LevelConfig] = []
+    engine: EngineConfig = EngineConfig()
+    history: HistoryConfig = HistoryConfig()
+    gateway: GatewayConfig = GatewayConfig()
+    sign_in: SignInConfig = SignInConfig()
+    file: str = ""
+
+    @property
+    def level_list(self) -> tuple[Level, ...]:
+        if not self.levels:
+            return DEFAULT_LEVELS
+        return tuple(Level(level.name, level.plural) for level in self.levels)
+
+
+def config_path() -> Path:
+    """The file in force: ORRERY_CONFIG, else ./orrery.toml, else the demo's."""
+    named = os.environ.get("ORRERY_CONFIG")
+    if named:
+        return Path(named)
+    own = Path(DEFAULT_FILE)
+    return own if own.exists() else DEMO_CONFIG
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read and check the configuration; raises ConfigurationError."""
+    path = path or config_path()
+    data = read_toml(path)
+    if "file" in data:
+        raise ConfigurationError(str(path), "file", data["file"], "no such key; remove it")
+    directory = os.environ.get("ORRERY_HISTORY_DIRECTORY")
+    if directory and isinstance(data.setdefault("history", {}), dict):
+        data["history"]["directory"] = directory
+    config = as_model({**data, "file": str(path)}, Config, str(path))
+    _check_names(config)
+    return config
+
+
+def _check_names(config: Config) -> None:
+    for key, names in (("sources", [source.name for source in config.sources]),
+                       ("levels", [level.name for level in config.level_list])):
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise ConfigurationError(config.file, f"{key}[{position}].name", name,
+                                         "a name that occurs once")

@@ -1,0 +1,157 @@
+"""Asks the sources each tick, rolls up, evaluates alarms, stores, publishes: one thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from core.alarms import AlarmBook, AlarmState
+from core.assembly import Assembler, place
+from core.clock import Clock, SystemClock
+from core.errors import OrreryError
+from core.frames import Frame
+from core.ports import Source, SourceInfo, Store
+from core.topology import Level
+
+log = logging.getLogger(__name__)
+
+SourceState = Literal["waiting", "live", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """since: when it came into `state`. heard_at: its newest reading (UTC). error: why lost."""
+
+    info: SourceInfo
+    state: SourceState
+    since: datetime
+    heard_at: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the engine published last; never changed afterwards. number counts from 1."""
+
+    number: int
+    frame: Frame
+    alarms: AlarmState
+    sources: tuple[SourceStatus, ...]
+    history_error: str
+
+
+class Engine:
+    """One a process. `store` may be None: history is then off."""
+
+    def __init__(self, levels: Sequence[Level], sources: Sequence[Source],
+                 clock: Clock | None = None, period_s: float = 1.0) -> None:
+        self.clock = clock or SystemClock()
+        self.period_s = period_s
+        self.sources = tuple(sources)
+        self.topology, self.placements = place(levels, self.sources)
+        self.store: Store | None = None
+        self.history_error = ""
+        self.assembler = self.new_assembler()
+        self._alarms = AlarmBook(self.topology)
+        now = self.clock.now()
+        self._statuses = [SourceStatus(source.info, "waiting", now) for source in self.sources]
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        for source, placement in zip(self.sources, self.placements, strict=True):
+            source.start(now, placement.topology)
+        self._snapshot = self._first_snapshot(now)
+
+    def new_assembler(self) -> Assembler:
+        """An assembler of the whole site with nothing known yet."""
+        limits = [source.info.stale_after_s for source in self.sources]
+        return Assembler(self.topology, self.placements, limits)
+
+    def _first_snapshot(self, now: datetime) -> Snapshot:
+        frame = self.assembler.frame(now)
+        return Snapshot(0, frame, self._alarms.evaluate(frame), tuple(self._statuses), "")
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def attach(self, store: Store | None, error: str = "") -> None:
+        """Keep history in `store` from the next tick on; `error` says why there is none."""
+        self.store = store
+        self.history_error = error
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, then close the sources and the store."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for source in self.sources:
+            source.close()
+        if self.store is not None:
+            self.store.close()
+
+    def tick(self) -> Snapshot:
+        """One round; called by the thread, and by tests and benches directly."""
+        now = self.clock.now()
+        for index, source in enumerate(self.sources):
+            self._poll(index, source, now)
+        frame = self.assembler.frame(now)
+        self._keep(frame)
+        self._snapshot = Snapshot(self._snapshot.number + 1, frame, self._alarms.evaluate(frame),
+                                  tuple(self._statuses), self.history_error)
+        return self._snapshot
+
+    def _poll(self, index: int, source: Source, now: datetime) -> None:
+        try:
+            reading = source.poll(now)
+            self.assembler.apply(index, reading)
+        except OrreryError as error:
+            self._lost(index, str(error), now)
+        except Exception as error:  # noqa: BLE001 - one source's defect must not stop the others
+            if self._statuses[index].state != "lost":
+                log.exception("source %s failed", source.info.name)
+            self._lost(index, f"unexpected {type(error).__name__}: {error}", now)
+        else:
+            self._heard(index, reading.measured_at, now)
+
+    def _lost(self, index: int, why: str, now: datetime) -> None:
+        status = self._statuses[index]
+        if status.state != "lost":
+            log.warning("source %s lost: %s", status.info.name, why)
+            status = replace(status, state="lost", since=now)
+        self._statuses[index] = replace(status, error=why)
+
+    def _heard(self, index: int, measured_at: datetime, now: datetime) -> None:
+        status = self._statuses[index]
+        if status.state == "lost":
+            log.info("source %s is back", status.info.name)
+        if status.state != "live":
+            status = replace(status, state="live", since=now, error="")
+        self._statuses[index] = replace(status, heard_at=measured_at)
+
+    def _keep(self, frame: Frame) -> None:
+        if self.store is None:
+            return
+        try:
+            self.store.append(frame)
+        except OrreryError as error:
+            if not self.history_error:
+                log.error("history is not written: %s", error)
+            self.history_error = str(error)
+        else:
+            if self.history_error:
+                log.info("history is written again")
+            self.history_error = ""
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            began = self.clock.now()
+            self.tick()
+            spent_s = (self.clock.now() - began).total_seconds()
+            self.clock.wait(max(0.0, self.period_s - spent_s), self._stop)

@@ -1,0 +1,50 @@
+"""Names of sources and stores, loaded on first use: the core imports none of them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from core.config import Config, HistoryConfig, SourceConfig
+from core.errors import ConfigurationError
+from core.parsing import as_model
+from core.ports import Source, Store
+from core.topology import Level, Topology
+
+SOURCES: dict[str, str] = {
+    "fleet": "sim.fleet",
+    "recordings": "sources.recordings",
+}
+STORES: dict[str, str] = {
+    "embedded": "store.embedded",
+}
+NO_STORE = "none"
+
+BYTES_PER_MIB = 1024 * 1024
+
+
+def make_sources(config: Config) -> list[Source]:
+    """All configured sources; raises ConfigurationError."""
+    return [_make_source(source, f"sources[{position}]", config.level_list, config.file)
+            for position, source in enumerate(config.sources)]
+
+
+def _make_source(source: SourceConfig, at: str, levels: tuple[Level, ...], file: str) -> Source:
+    if source.kind not in SOURCES:
+        raise ConfigurationError(file, f"{at}.kind", source.kind, "one of " + ", ".join(SOURCES))
+    module = import_module(SOURCES[source.kind])
+    options = as_model(source.options, module.Options, file, f"{at}.options")
+    return cast(Source, module.create(source.name, options, levels))
+
+
+def make_store(history: HistoryConfig, topology: Topology, file: str) -> Store | None:
+    """The configured history, None for kind "none"; raises ConfigurationError."""
+    if history.kind == NO_STORE:
+        return None
+    if history.kind not in STORES:
+        raise ConfigurationError(file, "history.kind", history.kind,
+                                 "one of " + ", ".join([*STORES, NO_STORE]))
+    module = import_module(STORES[history.kind])
+    return cast(Store, module.EmbeddedStore(Path(history.directory), topology,
+                                            budget_bytes=history.budget_mib * BYTES_PER_MIB))
