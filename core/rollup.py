@@ -98,7 +98,7 @@ class RollUp:
 
 
 def _leaf_counts(topology: Topology) -> FloatArray:
-    counts = (topology.child_count == 0).astype(np.float32)
+    counts: FloatArray = (topology.child_count == 0).astype(np.float32)
     for node_depth in range(int(topology.depth[-1]) - 1, -1, -1):
         parents, children, starts = _segments(topology, node_depth)
         counts[parents] = np.add.reduceat(counts[children], starts)
@@ -141,7 +141,8 @@ def _sum(values: FloatArray, starts: IndexArray) -> FloatArray:
 
 def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     out = np.full(numerator.shape, np.nan, dtype=np.float32)
-    return np.divide(numerator, denominator, out=out, where=denominator > 0)
+    ratio: FloatArray = np.divide(numerator, denominator, out=out, where=denominator > 0)
+    return ratio
 
 
 def _weighted_mean(values: FloatArray, step: _Step) -> FloatArray:

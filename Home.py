@@ -1,0 +1,5 @@
+"""Orrery: `streamlit run Home.py`."""
+
+from components import frame
+
+frame.run()

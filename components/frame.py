@@ -1,0 +1,57 @@
+"""The one frame around every page: look, sign-in, navigation, sidebar."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components import blocks, session, sidebar
+from components._compat import insist_on_home
+from components.api_client import LocalClient, local_client
+from components.tokens import LOGO, PAGE_ICON
+from core.errors import OrreryError
+
+PAGES = (
+    ("pages/overview.py", "Overview", ":material/dashboard:", "overview"),
+    (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:", "space_balls"),
+)
+
+
+def run() -> None:
+    """Home.py's whole work."""
+    st.set_page_config(page_title="Orrery", page_icon=str(PAGE_ICON), layout="wide")
+    blocks.show_style(st.context.theme.type)
+    client = _client_or_stop()
+    _sign_in_or_stop(client)
+    pages = [st.Page(file, title=title, icon=icon, url_path=url, default=url == "overview")
+             for file, title, icon, url in PAGES]
+    page = st.navigation(pages)
+    st.logo(str(LOGO), size="large")
+    session.note_page(page.url_path)
+    with st.sidebar:
+        sidebar.show(client)
+    page.run()
+
+
+def enter() -> LocalClient:
+    """First line of every page: only inside the frame. Returns the client."""
+    insist_on_home()
+    return _client_or_stop()
+
+
+def _client_or_stop() -> LocalClient:
+    try:
+        return local_client()
+    except OrreryError as error:
+        blocks.show(blocks.state_box(icon="build", what="Orrery cannot start",
+                                     why=str(error), do="Correct the file, then reload this page.",
+                                     error=True))
+        st.stop()
+
+
+def _sign_in_or_stop(client: LocalClient) -> None:
+    if client.sign_in_mode == "none" or st.user.is_logged_in:
+        return
+    st.title("Orrery")
+    st.write("Sign in to see this site.")
+    st.button("Sign in", on_click=st.login, type="primary", icon=":material/login:")
+    st.stop()
