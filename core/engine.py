@@ -114,16 +114,15 @@ class Engine:
         except OrreryError as error:
             self._lost(index, str(error), now)
         except Exception as error:  # noqa: BLE001 - one source's defect must not stop the others
-            if self._statuses[index].state != "lost":
-                log.exception("source %s failed", source.info.name)
-            self._lost(index, f"unexpected {type(error).__name__}: {error}", now)
+            self._lost(index, f"unexpected {type(error).__name__}: {error}", now, error)
         else:
             self._heard(index, reading.measured_at, now)
 
-    def _lost(self, index: int, why: str, now: datetime) -> None:
+    def _lost(self, index: int, why: str, now: datetime,
+              defect: Exception | None = None) -> None:
         status = self._statuses[index]
         if status.state != "lost":
-            log.warning("source %s lost: %s", status.info.name, why)
+            log.warning("source %s lost: %s", status.info.name, why, exc_info=defect)
             status = replace(status, state="lost", since=now)
         self._statuses[index] = replace(status, error=why)
 

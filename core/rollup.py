@@ -58,9 +58,9 @@ class RollUp:
                 column[stale] = np.nan
         for step in self._steps:
             self._depth(columns, step)
-        for name, column in held.items():
-            own = stale & np.isnan(column)
-            column[own] = held[name][own]
+        for name, last_known in held.items():
+            unknown = stale & np.isnan(columns[name])
+            columns[name][unknown] = last_known[unknown]
 
     def _depth(self, columns: dict[str, FloatArray], step: _Step) -> None:
         for metric in METRICS:
