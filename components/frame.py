@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from components import blocks, session, sidebar
 from components._compat import insist_on_home
 from components.api_client import LocalClient, local_client
-from components.tokens import LOGO, PAGE_ICON
 from core.errors import OrreryError
 
+LOGO = Path(__file__).with_name("logo.svg")
+MARK = Path(__file__).with_name("mark.svg")
+PAGE_ICON = Path(__file__).with_name("page_icon.svg")
 PAGES = (
-    ("pages/overview.py", "Overview", ":material/dashboard:", "overview"),
-    (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:", "space_balls"),
+    ("pages/overview.py", "Overview", ":material/dashboard:"),
+    (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:"),
 )
 
 
@@ -22,10 +26,11 @@ def run() -> None:
     blocks.show_style(st.context.theme.type)
     client = _client_or_stop()
     _sign_in_or_stop(client)
-    pages = [st.Page(file, title=title, icon=icon, url_path=url, default=url == "overview")
-             for file, title, icon, url in PAGES]
+    pages = [st.Page(file, title=title, icon=icon, url_path=session.page_name(file),
+                     default=file == PAGES[0][0])
+             for file, title, icon in PAGES]
     page = st.navigation(pages)
-    st.logo(str(LOGO), size="large")
+    st.logo(str(LOGO), size="large", icon_image=str(MARK))
     session.note_page(page.url_path)
     with st.sidebar:
         sidebar.show(client)

@@ -54,13 +54,23 @@ def follow_address(client: Client) -> Place:
         st.session_state["linked"] = asked
     else:
         node = place_in_session(topology)
-    missing = asked if asked and topology.ids[node] != asked and node_is_new(asked) else ""
+    missing = asked if asked and topology.ids[node] != asked else ""
     return Place(node, missing)
 
 
-def node_is_new(asked: str) -> bool:
-    """True while the address still shows the id that was asked for."""
-    return st.session_state.get("linked") == asked
+def open_place(topology: Topology, node: int) -> None:
+    """Go to an element from any page."""
+    if st.session_state.get("page_now") == page_name(SPACE_BALLS):
+        go_to(topology, node)
+    _remember(topology, node)
+    address = {PATH_PARAMETER: topology.ids[node]} if node else {}
+    st.session_state["linked"] = address.get(PATH_PARAMETER)
+    st.switch_page(SPACE_BALLS, query_params=address)
+
+
+def page_name(file: str) -> str:
+    """The address of a page file."""
+    return file.rpartition("/")[2].removesuffix(".py")
 
 
 def go_to(topology: Topology, node: int) -> None:

@@ -14,7 +14,7 @@ from core.topology import Level, Topology
 
 SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
-    "recordings": "sources.recordings",
+    "recorded": "sources.replay",
 }
 STORES: dict[str, str] = {
     "embedded": "store.embedded",

@@ -1,0 +1,1 @@
+"""Simulated sources: they import `core` alone and are marked as simulated wherever shown."""

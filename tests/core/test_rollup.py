@@ -100,8 +100,8 @@ def test_what_is_not_heard_ages_and_then_leaves_the_sums() -> None:
     assert frame.stale[silent]
     assert frame.coverage[0] == 0.5
     assert frame.value("power_kw", 0) == 6
-    assert frame.value("power_kw", source.topology.index("system_1_cluster_0_rack_0_module_0_cell_0")
-                       ) == 1
+    cell = source.topology.index("system_1_cluster_0_rack_0_module_0_cell_0")
+    assert frame.value("power_kw", cell) == 1
 
 
 def test_a_never_heard_node_is_stale_and_has_no_age() -> None:

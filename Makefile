@@ -1,0 +1,52 @@
+# Orrery. `make run` on a fresh machine is all that a person needs; CONTRIBUTING.md has the rest.
+SHELL    := /bin/bash
+PORT     ?= 8501
+HEADLESS ?=
+APP      ?= Home.py
+ADDRESS  ?= 127.0.0.1
+NAME     ?= all
+ARGS     ?=
+
+VENV   := .venv/bin/python
+# The environment's own Python answers "nothing changed" in a few milliseconds.
+PYTHON := $(shell if [ -x $(VENV) ]; then echo $(VENV); else command -v python3 || command -v python; fi)
+SETUP   = $(if $(PYTHON),$(PYTHON) -E -S scripts/setup.py,$(NO_PYTHON))
+NO_PYTHON = printf '%s\n' 'Orrery needs Python 3.11 or newer, and there is no python3 here.' \
+	'  Debian, Ubuntu: sudo apt install python3 python3-venv' '  macOS: brew install python' >&2; exit 1;
+
+.DEFAULT_GOAL := help
+.PHONY: setup run serve gateway test bench pictures clean help
+
+help:            ## what there is
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 18
+
+setup:           ## install alone; costs nothing when nothing changed
+	@$(SETUP)
+
+run:             ## install what is missing and open the app (PORT=8501 HEADLESS=1 APP=server.py)
+	@$(SETUP) --last-step 4
+	@exec $(VENV) scripts/launch.py --app $(APP) --port $(PORT) --address $(ADDRESS) $(if $(filter 1 true yes,$(HEADLESS)),--headless)
+
+serve:           ## the app with REST, WebSocket and /metrics in the same process
+	@$(MAKE) --no-print-directory run APP=server.py
+
+gateway:         ## the WebSocket without Streamlit, on port 9999
+	@$(SETUP)
+	@exec $(VENV) -m services.gateway $(ARGS)
+
+test:            ## everything that CI runs (ARGS="-k words" for a part)
+	@$(SETUP) --dev
+	@exec $(VENV) -m scripts.test $(ARGS)
+
+bench:           ## the figures, one JSON line each (NAME=tick ARGS=--short for a part)
+	@$(SETUP) --dev
+	@exec $(VENV) -m bench $(NAME) $(ARGS)
+
+pictures:        ## every page as a picture, into pictures/
+	@$(SETUP) --dev
+	@exec $(VENV) -m scripts.pictures $(ARGS)
+
+clean:           ## remove the environment, caches, pictures and built files; history stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pictures
+	rm -rf components/spheres/frontend/node_modules components/spheres/orrery_spheres/assets
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

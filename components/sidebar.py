@@ -1,0 +1,68 @@
+"""The sidebar: where you are, the sources and their ages, the simulated faults."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components import blocks, describe, session
+from components.api_client import Client
+
+SIDEBAR_PERIOD_S = 5.0
+
+
+def show(client: Client) -> None:
+    """Everything below the navigation."""
+    _breadcrumb(client)
+    st.fragment(_sources, run_every=SIDEBAR_PERIOD_S, key="sidebar_sources")(client)
+    if client.fault_scripts():
+        _faults(client)
+
+
+def _breadcrumb(client: Client) -> None:
+    topology = client.topology
+    if st.session_state.get("page_now") == session.page_name(session.SPACE_BALLS):
+        node = session.follow_address(client).node
+    else:
+        node = session.place_in_session(topology)
+    with st.container(key="crumbs", gap=None):
+        blocks.show(blocks.heading("Where you are"))
+        for step in [0, *topology.path(node)]:
+            _crumb(client, step, here=step == node)
+
+
+def _crumb(client: Client, node: int, *, here: bool) -> None:
+    topology = client.topology
+    name = topology.levels[0].plural.capitalize() if node == 0 else describe.name(topology, node)
+    with st.container(key=f"crumb_{'here' if here else 'up'}_{int(topology.depth[node])}"):
+        if st.button(name, key=f"crumb_{topology.ids[node]}", type="tertiary"):
+            session.open_place(topology, node)
+
+
+def _sources(client: Client) -> None:
+    snapshot, now = client.snapshot(), client.now()
+    rows = [describe.source_row(status, now) for status in snapshot.sources]
+    live = sum(not row.stale for row in rows)
+    parts = [blocks.heading("Sources", f"{live} of {len(rows)} live"), blocks.source_rows(rows)]
+    if snapshot.history_error:
+        parts.append(blocks.state_box("database_off", "History is off", snapshot.history_error))
+    work = client.backfill()
+    if work is not None and work.running:
+        parts.append(blocks.pill("simulated", f"Simulating 24 h: {100 * work.progress:.0f} %"))
+    elif work is not None and work.error:
+        parts.append(blocks.state_box("history_off", "The simulated past is incomplete",
+                                      work.error))
+    blocks.show(*parts)
+
+
+def _faults(client: Client) -> None:
+    running = client.running_faults()
+    with st.popover("Simulated faults" + (f" · {len(running)}" if running else ""),
+                    icon=":material/science:", width="stretch"):
+        st.caption("For trying the alarms: these act on the simulated systems alone.")
+        for name in client.fault_scripts():
+            words = name.replace("_", " ").capitalize()
+            st.button(words, key=f"fault_{name}", on_click=client.start_fault, args=(name,),
+                      disabled=name in running, width="stretch")
+        st.button("Stop all", key="fault_stop", on_click=client.stop_faults,
+                  disabled=not running, width="stretch", icon=":material/stop_circle:")
+

@@ -1,0 +1,158 @@
+import { MOUSE_REACH, TOUCH_REACH } from "./picking";
+
+export interface Gestures {
+  drag(dx: number, dy: number): void;
+  release(): void;
+  zoom(factor: number): void;
+  hover(x: number, y: number, reach: number): void;
+  leave(): void;
+  select(x: number, y: number, reach: number): void;
+  drill(x: number, y: number, reach: number): void;
+  move(step: number): void;
+  enter(): void;
+  up(): void;
+}
+
+const LONG_PRESS_MS = 500;
+const WHEEL_STEP = 0.0012;
+
+interface Held {
+  x: number;
+  y: number;
+}
+
+/** Turns pointer, wheel and key events into gestures; one finger orbits, two zoom. */
+export class Input {
+  private readonly held = new Map<number, Held>();
+  private readonly quit = new AbortController();
+  private moved = 0;
+  private spread = 0;
+  private pressTimer = 0;
+  private done = false;
+
+  constructor(private readonly canvas: HTMLCanvasElement, private readonly on: Gestures) {
+    canvas.style.touchAction = "pan-y";
+    const options = { signal: this.quit.signal };
+    const eager = { signal: this.quit.signal, passive: false };
+    canvas.addEventListener("pointerdown", (e) => this.down(e), options);
+    canvas.addEventListener("pointermove", (e) => this.move(e), options);
+    canvas.addEventListener("pointerup", (e) => this.lift(e, true), options);
+    canvas.addEventListener("pointercancel", (e) => this.lift(e, false), options);
+    canvas.addEventListener("pointerleave", () => this.on.leave(), options);
+    canvas.addEventListener("dblclick", (e) => this.drillAt(e, MOUSE_REACH), options);
+    canvas.addEventListener("contextmenu", (e) => this.menu(e), options);
+    canvas.addEventListener("keydown", (e) => this.key(e), options);
+    canvas.addEventListener("wheel", (e) => this.wheel(e), eager);
+    canvas.addEventListener("touchstart", (e) => { if (e.touches.length > 1) e.preventDefault(); }, eager);
+  }
+
+  dispose(): void {
+    clearTimeout(this.pressTimer);
+    this.quit.abort();
+  }
+
+  private reach(e: PointerEvent): number {
+    return e.pointerType === "touch" ? TOUCH_REACH : MOUSE_REACH;
+  }
+
+  private down(e: PointerEvent): void {
+    if (e.button !== 0) return;
+    this.canvas.focus({ preventScroll: true });
+    this.held.set(e.pointerId, { x: e.clientX, y: e.clientY });
+    this.spread = this.fingers();
+    if (this.held.size > 1) {
+      this.done = true;
+      clearTimeout(this.pressTimer);
+      return;
+    }
+    this.moved = 0;
+    this.done = false;
+    const { offsetX: x, offsetY: y } = e;
+    const reach = this.reach(e);
+    this.pressTimer = window.setTimeout(() => this.press(x, y, reach), LONG_PRESS_MS);
+  }
+
+  private press(x: number, y: number, reach: number): void {
+    this.done = true;
+    this.on.drill(x, y, reach);
+  }
+
+  private move(e: PointerEvent): void {
+    const held = this.held.get(e.pointerId);
+    if (!held) {
+      if (e.pointerType !== "touch") this.on.hover(e.offsetX, e.offsetY, this.reach(e));
+      return;
+    }
+    const dx = e.clientX - held.x;
+    const dy = e.clientY - held.y;
+    held.x = e.clientX;
+    held.y = e.clientY;
+    if (this.held.size > 1) this.pinch();
+    else this.orbit(e, dx, dy);
+  }
+
+  private orbit(e: PointerEvent, dx: number, dy: number): void {
+    this.moved += Math.hypot(dx, dy);
+    if (this.moved < (e.pointerType === "touch" ? 10 : 5)) return;
+    clearTimeout(this.pressTimer);
+    if (!this.canvas.hasPointerCapture(e.pointerId)) this.canvas.setPointerCapture(e.pointerId);
+    this.done = true;
+    this.on.drag(dx, dy);
+  }
+
+  private pinch(): void {
+    const now = this.fingers();
+    if (now > 0 && this.spread > 0) this.on.zoom(this.spread / now);
+    this.spread = now;
+  }
+
+  private fingers(): number {
+    const [a, b] = [...this.held.values()];
+    return a && b ? Math.hypot(a.x - b.x, a.y - b.y) : 0;
+  }
+
+  private lift(e: PointerEvent, finished: boolean): void {
+    if (!this.held.delete(e.pointerId)) return;
+    clearTimeout(this.pressTimer);
+    this.on.release();
+    if (finished && !this.done) this.on.select(e.offsetX, e.offsetY, this.reach(e));
+  }
+
+  private menu(e: MouseEvent): void {
+    e.preventDefault();
+    clearTimeout(this.pressTimer);
+    if (this.done && this.held.size > 0) return;
+    this.done = true;
+    this.drillAt(e, e instanceof PointerEvent && e.pointerType === "touch" ? TOUCH_REACH : MOUSE_REACH);
+  }
+
+  private drillAt(e: MouseEvent, reach: number): void {
+    e.preventDefault();
+    this.on.drill(e.offsetX, e.offsetY, reach);
+  }
+
+  private wheel(e: WheelEvent): void {
+    e.preventDefault();
+    const lines = e.deltaMode === WheelEvent.DOM_DELTA_LINE ? 33 : 1;
+    const amount = Math.max(-240, Math.min(240, e.deltaY * lines));
+    this.on.zoom(Math.exp(amount * WHEEL_STEP));
+  }
+
+  private key(e: KeyboardEvent): void {
+    const actions: Record<string, () => void> = {
+      ArrowRight: () => this.on.move(1),
+      ArrowDown: () => this.on.move(1),
+      ArrowLeft: () => this.on.move(-1),
+      ArrowUp: () => this.on.move(-1),
+      Enter: () => this.on.enter(),
+      Backspace: () => this.on.up(),
+      "+": () => this.on.zoom(0.85),
+      "-": () => this.on.zoom(1.18),
+    };
+    const action = actions[e.key];
+    if (!action || e.ctrlKey || e.metaKey || e.altKey) return;
+    e.preventDefault();
+    e.stopPropagation();
+    action();
+  }
+}

@@ -1,0 +1,162 @@
+"""The parts of the Overview."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from components import blocks, charts, describe, formats, session, trends
+from components.api_client import Client
+from components.blocks import Html
+from components.formats import Text
+from components.site_map import site_deck
+from core.errors import OrreryError
+from core.extremes import extremes
+from core.ports import Series
+
+HISTORY_CACHE_S = 20
+SPARK_S = 3600
+DAY_S = 86400
+MOST_ALARMS = 6
+
+
+def cards(client: Client) -> None:
+    """The site's numbers."""
+    blocks.show(blocks.grid([_power_card(client), _soc_card(client), _stored_card(client),
+                             _heat_card(client), _heard_card(client)], columns=5))
+
+
+def _power_card(client: Client) -> Html:
+    topology, frame = client.topology, client.snapshot().frame
+    way = describe.way(topology, client.snapshot(), 0)
+    return blocks.card("Battery power", formats.magnitude(frame.value("power_kw", 0)),
+                       hue=formats.direction_hue(way), age_s=float(frame.age_s[0]), direction=way,
+                       history=recent(client, "power_kw"))
+
+
+def _soc_card(client: Client) -> Html:
+    frame = client.snapshot().frame
+    return blocks.card("State of charge", formats.value("soc_pct", frame.value("soc_pct", 0), 0),
+                       age_s=float(frame.age_s[0]), note="mean by capacity",
+                       history=recent(client, "soc_pct"))
+
+
+def _stored_card(client: Client) -> Html:
+    topology, frame = client.topology, client.snapshot().frame
+    part = topology.children(0)
+    stored_kwh = np.where(frame.stale[part], np.nan,
+                          topology.capacity_kwh[part] * frame.columns["soc_pct"][part] / 100)
+    known = np.isfinite(stored_kwh)
+    total_kwh = float(stored_kwh[known].sum()) if known.any() else math.nan
+    full_kwh = float(topology.capacity_kwh[part][known].sum())
+    return blocks.card("Stored energy", formats.energy(total_kwh), age_s=float(frame.age_s[0]),
+                       note=f"of {formats.energy(full_kwh)} nominal")
+
+
+def _heat_card(client: Client) -> Html:
+    topology, snapshot = client.topology, client.snapshot()
+    found = extremes(topology, snapshot.frame, 0, "temperature_c")
+    if found is None:
+        return blocks.card("Hottest cell", Text(formats.MISSING, "°C"), note="no reading")
+    hot = found.highest_node
+    alarmed = int(snapshot.alarms.worst_tier[hot]) > 1
+    return blocks.card("Hottest cell", formats.value("temperature_c", found.highest),
+                       age_s=float(snapshot.frame.age_s[hot]), alarm=alarmed,
+                       icon="device_thermostat", note=describe.short_name(topology, hot))
+
+
+def _heard_card(client: Client) -> Html:
+    topology, frame = client.topology, client.snapshot().frame
+    leaves = topology.leaves(0)
+    heard = int((~frame.stale[leaves]).sum())
+    return blocks.card("Elements heard", Text(formats.number(heard), ""),
+                       stale=heard == 0, age_s=float(frame.age_s[0]),
+                       note=f"of {formats.number(leaves.size)} cells and batteries")
+
+
+@st.cache_data(ttl=HISTORY_CACHE_S, show_spinner=False)
+def _recent(_client: Client, metric: str, span_s: float, points: int) -> Series | None:
+    end = _client.now()
+    try:
+        found = _client.series(["poc_main"], [metric], end - timedelta(seconds=span_s), end, points)
+    except OrreryError:
+        return None
+    return found[0] if found else None
+
+
+def recent(client: Client, metric: str) -> NDArray[np.float32] | None:
+    """The last hour of the site for a sparkline; None where there is no history."""
+    series = _recent(client, metric, SPARK_S, 120)
+    return None if series is None or series.mean.size == 0 else series.mean
+
+
+def systems(client: Client) -> None:
+    """One card a system: alarmed first, silent last; each with its jump."""
+    blocks.show(blocks.heading("Systems", "alarmed first, silent last"))
+    topology, snapshot = client.topology, client.snapshot()
+    with st.container(key="system_cards"):
+        for place, node in enumerate(describe.worst_first(topology, snapshot)):
+            with st.container(key=f"system_card_{place}", gap=None):
+                blocks.show(blocks.system_rows([describe.system_row(topology, snapshot, node)],
+                                               full_kw=describe.full_power_kw(topology),
+                                               head=False))
+                if st.button("Open", key=f"open_{topology.ids[node]}", type="tertiary",
+                             icon=":material/arrow_forward:", icon_position="right",
+                             help=f"Fly to {topology.names[node]}"):
+                    session.open_place(topology, node)
+
+
+def alarms(client: Client) -> None:
+    """The worst alarms, newest first, each with its jump."""
+    topology, snapshot = client.topology, client.snapshot()
+    active = snapshot.alarms.active
+    count = formats.counted(len(active), "alarm") if active else ""
+    blocks.show(blocks.heading("Active alarms", count))
+    if not active:
+        blocks.show(blocks.state_box("notifications_off", "No alarms",
+                                     "Nothing is outside its limits.",
+                                     "Limits are set per chemistry, for charging and "
+                                     "discharging apart."))
+        return
+    rows = [describe.alarm_row(topology, alarm, client.now()) for alarm in active[:MOST_ALARMS]]
+    blocks.show(blocks.alarm_rows(rows, compact=True))
+    if len(active) > MOST_ALARMS:
+        st.caption(f"{len(active) - MOST_ALARMS} more: see the elements marked in Space Balls.")
+    if st.button("Go to the first", key="open_alarm", icon=":material/my_location:"):
+        node = active[0].node
+        session.open_place(topology, int(topology.parent[node]) if topology.is_leaf(node)
+                           else node)
+
+
+def site_chart(client: Client) -> None:
+    """24 hours of the whole site."""
+    st.fragment(_site_chart, run_every=30.0, key="overview_day")(client)
+
+
+def _site_chart(client: Client) -> None:
+    end_s = client.now().timestamp()
+    span = (end_s - DAY_S, end_s)
+    power, soc = (_recent(client, metric, DAY_S, trends.MOST_POINTS)
+                  for metric in ("power_kw", "soc_pct"))
+    with st.container(key="panel_day", gap=None):
+        blocks.show(blocks.heading("Last 24 hours", blocks.legend(trends.POWER_LEGEND)))
+        if power is None or not charts.has_data(power):
+            trends.empty(client, 0)
+            return
+        zone = st.context.timezone
+        charts.show(charts.trend_power_soc(power, soc, theme=st.context.theme.type, zone=zone,
+                                           span=span),
+                    key="overview_power", alt=charts.alt(power, "Power", span, zone))
+
+
+def site_map(client: Client) -> None:
+    """Where the systems are, for those that have coordinates."""
+    deck = site_deck(describe.sites(client.topology, client.snapshot()), st.context.theme.type)
+    if deck is not None:
+        with st.container(key="panel_map", gap=None):
+            blocks.show(blocks.heading("Sites", "north is up"))
+            st.pydeck_chart(deck, height=320, key="site_map")

@@ -1,0 +1,95 @@
+"""Trends of one element: power with state of charge, voltage, temperature."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import streamlit as st
+
+from components import blocks, charts, describe
+from components.api_client import Client
+from components.blocks import LegendItem
+from core.errors import OrreryError
+from core.ports import Series
+
+RANGES_S: dict[str, float] = {"15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400,
+                              "7 d": 604800}
+DEFAULT_RANGE = "1 h"
+REFRESH_S = 10.0
+MOST_POINTS = 600
+METRICS = ("power_kw", "soc_pct", "voltage_v", "temperature_c")
+POWER_LEGEND = (LegendItem("Discharging", "discharge", "area"),
+                LegendItem("Charging", "charge", "area"),
+                LegendItem("State of charge, right", "text", "dash"),
+                LegendItem("min to max", "text3", "band"))
+RANGE_LEGEND = (LegendItem("mean", "text", "line"), LegendItem("min to max", "text3", "band"))
+
+
+def show(client: Client, node: int) -> None:
+    """The panel, refreshed by itself."""
+    st.fragment(_panel, run_every=REFRESH_S, key="trends")(client, node)
+
+
+def _panel(client: Client, node: int) -> None:
+    topology = client.topology
+    with st.container(key="trend_tools", horizontal=True, vertical_alignment="center"):
+        what = describe.name(topology, node) if node else "the whole site"
+        blocks.show(blocks.heading(f"Trends of {what}"))
+        chosen = st.segmented_control(
+            "Time range", list(RANGES_S), default=DEFAULT_RANGE, required=True, key="range",
+            label_visibility="collapsed", bind="query-params")
+    end = client.now()
+    start = end - timedelta(seconds=RANGES_S[chosen or DEFAULT_RANGE])
+    try:
+        series = client.series([topology.ids[node]], METRICS, start, end, MOST_POINTS)
+    except OrreryError as error:
+        blocks.show(blocks.state_box("history_off", "History cannot be read", str(error),
+                                     error=True))
+        return
+    if not series:
+        why = client.snapshot().history_error or "It is switched off in the configuration."
+        blocks.show(blocks.state_box("history_off", "There is no history", why))
+        return
+    _charts(client, node, dict(zip(METRICS, series, strict=True)),
+            (start.timestamp(), end.timestamp()))
+
+
+def _charts(client: Client, node: int, found: dict[str, Series],
+            span: tuple[float, float]) -> None:
+    theme, zone = st.context.theme.type, st.context.timezone
+    power, soc = found["power_kw"], found["soc_pct"]
+    with st.container(key="panel_power", gap=None):
+        blocks.show(blocks.heading("Power and state of charge", blocks.legend(POWER_LEGEND)))
+        if charts.has_data(power) or charts.has_data(soc):
+            charts.show(charts.trend_power_soc(power, soc, theme=theme, zone=zone, span=span),
+                        key="trend_power", alt=charts.alt(power, "Power", span, zone))
+        else:
+            empty(client, node)
+    with st.container(key="trend_pair"):
+        for metric, name, unit, decimals in (("voltage_v", "Voltage", "V", _volts(client, node)),
+                                             ("temperature_c", "Temperature", "°C", 1)):
+            one = found[metric]
+            with st.container(key=f"panel_{metric}", gap=None):
+                blocks.show(blocks.heading(name, blocks.legend(RANGE_LEGEND)))
+                if charts.has_data(one):
+                    charts.show(charts.trend_range([one], unit, theme=theme, zone=zone, span=span,
+                                                   decimals=decimals),
+                                key=f"trend_{metric}", height=220,
+                                alt=charts.alt(one, name, span, zone))
+                else:
+                    empty(client, node, name)
+
+
+def _volts(client: Client, node: int) -> int:
+    return 3 if describe.is_cell(client.topology, node) else 1
+
+
+def empty(client: Client, node: int, what: str = "") -> None:
+    work = client.backfill()
+    if node == 0 and what == "Voltage":
+        words = "The grid connection itself has no DC voltage; choose a system."
+    elif work is not None and work.running:
+        words = f"The simulated past is being written: {100 * work.progress:.0f} %."
+    else:
+        words = "Nothing was recorded in this time range."
+    blocks.show(blocks.state_box("show_chart", "No readings", words))

@@ -1,0 +1,23 @@
+"""Overview: is anything wrong, where, since when."""
+
+import streamlit as st
+
+from components import frame, live, summary
+
+client = frame.enter()
+
+
+def state() -> None:
+    """What changes every two seconds."""
+    live.head(client, 0)
+    summary.cards(client)
+    with st.container(key="overview_pair"):
+        with st.container(key="overview_systems", gap="small"):
+            summary.systems(client)
+        with st.container(key="overview_side", gap="small"):
+            summary.alarms(client)
+
+
+st.fragment(state, run_every=2.0, key="overview_state")()
+summary.site_chart(client)
+summary.site_map(client)

@@ -1,0 +1,30 @@
+"""Space Balls: fly from the grid connection down to one cell."""
+
+import streamlit as st
+
+from components import blocks, frame, live, panel, session, space, trends
+
+client = frame.enter()
+place = session.follow_address(client)
+
+
+def scene_and_details() -> None:
+    """Everything that lives at the engine's pace."""
+    live.head(client, place.node, ["right click, double click or Enter goes in"])
+    if place.asked:
+        blocks.show(blocks.state_box(
+            "wrong_location", "This element does not exist",
+            f"The link asked for “{place.asked[:80]}”.",
+            f"Shown instead: {client.topology.names[place.node]}, its nearest known parent."))
+    panel.tools(client, place.node)
+    with st.container(key="scene_pair"):
+        if client.topology.is_leaf(place.node):
+            space.nothing_below(client, place.node)
+        else:
+            space.show(client, place.node)
+        panel.details(client, place.node)
+
+
+st.fragment(scene_and_details, run_every=client.period_s, key="live_scene")()
+chosen = session.selected_node(client.topology, place.node)
+trends.show(client, place.node if chosen is None else chosen)

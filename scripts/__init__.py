@@ -1,0 +1,1 @@
+"""Tools for contributors; see scripts/README.md."""

@@ -1,0 +1,107 @@
+"""`make test`: see that the machine has what the tests start, then run pytest.
+
+Programs that are not Python packages are named in TOOLS with what installs them. On Debian
+and Ubuntu they are installed where that needs no password; elsewhere a sentence says how.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scripts.app_process import ROOT
+from scripts.chromium import find_chromium
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that tests start.
+
+    find: its path or None. debian: the package that holds it. how: what a person does where
+    it is not installed for them.
+    """
+
+    name: str
+    find: Callable[[], str | None]
+    debian: str
+    how: str
+
+
+TOOLS = (
+    Tool("Chromium", find_chromium, "chromium",
+         "Debian: sudo apt-get install chromium\n"
+         "  Ubuntu: sudo snap install chromium, or Google Chrome's .deb\n"
+         "  macOS: Google Chrome, or brew install --cask chromium\n"
+         "  elsewhere: any Chromium or Chrome; ORRERY_CHROMIUM=/path/to/it names it"),
+)
+
+
+def apt_prefix() -> list[str] | None:
+    """How apt-get runs here without a question; None where it cannot."""
+    if shutil.which("apt-get") is None:
+        return None
+    if os.geteuid() == 0:
+        return []
+    if shutil.which("sudo") is None:
+        return None
+    asked = subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
+    return ["sudo", "-n"] if asked.returncode == 0 else None
+
+
+def apt_get(prefix: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """One apt-get call without questions; its output is kept for the error."""
+    command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False,
+                          stdin=subprocess.DEVNULL)
+
+
+def apt_install(packages: Sequence[str]) -> str:
+    """Install Debian packages; "" when it worked, else the end of what apt-get said."""
+    prefix = apt_prefix()
+    if prefix is None:
+        return "apt-get is not there, or needs a password."
+    install = ("install", "-y", "--no-install-recommends", *packages)
+    ran = apt_get(prefix, *install)
+    if ran.returncode != 0:  # a fresh machine has no package lists yet
+        apt_get(prefix, "update")
+        ran = apt_get(prefix, *install)
+    said = (ran.stdout + ran.stderr).strip().splitlines()
+    return "" if ran.returncode == 0 else "\n".join(said[-5:])
+
+
+def missing_tools() -> list[Tool]:
+    """Tools that the machine does not have."""
+    return [tool for tool in TOOLS if tool.find() is None]
+
+
+def provide_tools() -> str:
+    """Install what is missing; "" when everything is there, else what a person must do."""
+    missing = missing_tools()
+    if not missing:
+        return ""
+    names = ", ".join(tool.name for tool in missing)
+    print(f"Installing for the tests: {names} ...", flush=True)
+    said = apt_install([tool.debian for tool in missing])
+    missing = missing_tools()
+    return "\n".join([f"The tests need {tool.name}, which is not on this machine.\n  {tool.how}"
+                      for tool in missing] + ([f"Tried to install it: {said}"]
+                                              if missing and said else []))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Tools, then pytest in this process's place."""
+    problem = provide_tools()
+    if problem:
+        print(problem, file=sys.stderr)
+        return 1
+    os.chdir(ROOT)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", "--durations=10", *arguments])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

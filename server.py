@@ -1,0 +1,43 @@
+"""Pages, WebSocket and standalone viewer in one process: `streamlit run server.py`.
+
+All share one engine. The WebSocket is at `/ws`, the viewer at `/viewer`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import streamlit as st
+
+from components._compat import leave_home_to_navigation
+from core.errors import OrreryError
+from core.runtime import Runtime, shared_runtime
+from services.gateway.app import routes
+
+CANNOT_START = 2
+
+
+def started() -> Runtime:
+    """The engine of this process, or the end of it with one line that says why."""
+    try:
+        return shared_runtime()
+    except OrreryError as error:
+        sys.stderr.write(f"Orrery cannot start: {error}\n")
+        raise SystemExit(CANNOT_START) from None
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[None]:
+    """Stop the engine at the end: after SIGTERM nothing registered with atexit would run."""
+    yield
+    atexit.unregister(runtime.stop)
+    runtime.stop()
+
+
+leave_home_to_navigation()
+runtime = started()
+app = st.App("Home.py", routes=routes(runtime, socket_path="/ws", viewer_path="/viewer"),
+             lifespan=lifespan)

@@ -1,0 +1,129 @@
+"""The WebSocket and the standalone viewer without Streamlit: `python -m services.gateway`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import msgspec
+import uvicorn
+
+from core.config import Config, HistoryConfig, load_config
+from core.errors import OrreryError
+from core.registry import NO_STORE
+from core.runtime import Runtime, start_runtime
+from services.gateway.app import standalone
+from services.gateway.socket import LONGEST_RECEIVED, PATIENCE_S
+from services.gateway.summary import start_lines
+
+log = logging.getLogger(__name__)
+
+CANNOT_START = 2
+HIGHEST_PORT = 65535
+# Clients get so long to leave at the end [s].
+GRACE_S = 2
+
+
+class ListenError(OrreryError):
+    """Nothing can listen at this address; the text says what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check everything that may be wrong, then serve until a signal; the exit status."""
+    asked = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, _leave)
+    try:
+        config = configured(asked)
+        with _listen(config.gateway.host, config.gateway.port) as listener:
+            _serve(start_runtime(config), listener)
+    except OrreryError as error:
+        sys.stderr.write(f"The gateway cannot start: {error}\n")
+        return CANNOT_START
+    return 0
+
+
+def _leave(signal_number: int, frame: FrameType | None) -> NoReturn:
+    """uvicorn raises the signal again after its own clean end: that is our way out."""
+    raise SystemExit(0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.gateway", description=__doc__)
+    parser.add_argument("--host", help="address to listen at; 0.0.0.0 for every network")
+    parser.add_argument("--port", type=_port, help="port to listen at")
+    parser.add_argument("--config", type=Path, help="another orrery.toml")
+    parser.add_argument("--history", action="store_true",
+                        help="keep history too; the app keeps it where it runs")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to {HIGHEST_PORT}")
+    return int(text)
+
+
+def configured(asked: argparse.Namespace) -> Config:
+    """The configuration with the command line's words put over it; raises ConfigurationError."""
+    config = load_config(asked.config)
+    said = {name: getattr(asked, name) for name in ("host", "port")
+            if getattr(asked, name) is not None}
+    gateway = msgspec.structs.replace(config.gateway, **said)
+    history = config.history if asked.history else HistoryConfig(kind=NO_STORE)
+    return msgspec.structs.replace(config, gateway=gateway, history=history)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises ListenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ListenError(_why_not(error, host, port)) from error
+    # Linux: a peer that acknowledges nothing for so long is gone; without it the connection
+    # of a client that never reads would stay half closed for as long as that client likes.
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT,
+                            int(2000 * PATIENCE_S))
+    return listener
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        other = port + 1 if port < HIGHEST_PORT else port - 1
+        return (f"port {port} on {host} is taken. Stop what uses it, or choose another: "
+                f"--port {other}, or `port` under [gateway] in orrery.toml")
+    return (f"nothing can listen on {host}, port {port} ({error.strerror}). Choose with --host "
+            "and --port, or `host` and `port` under [gateway] in orrery.toml")
+
+
+def _serve(runtime: Runtime, listener: socket.socket) -> None:
+    """Serve until a signal, then stop the engine."""
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        for line in start_lines(runtime.engine.topology, port):
+            log.info("%s", line)
+        log.info("WebSocket at ws://%s/, viewer at http://%s/ (Ctrl+C stops it)", shown, shown)
+        server = uvicorn.Server(uvicorn.Config(
+            standalone(runtime), log_config=None, log_level="warning", access_log=False,
+            server_header=False, ws_max_size=LONGEST_RECEIVED, ws_per_message_deflate=False,
+            timeout_graceful_shutdown=GRACE_S))
+        server.run(sockets=[listener])
+    finally:
+        runtime.stop()
+        log.info("The gateway has ended")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

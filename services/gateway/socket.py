@@ -1,0 +1,182 @@
+"""The WebSocket of the document's section 5: one engine, any number of independent clients.
+
+Every client has a place of its own. It gets that place's view at once, then every
+`interval_s`, and at once after a `navigate`. A message that is not understood gets one
+`{"type": "error", "message": ...}` and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Literal, TypedDict
+
+import msgspec
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from core.engine import Engine
+from core.errors import RequestError, UnknownIdError
+from core.paths import node_of_path
+from core.topology import Topology
+from core.views import parse_navigate, view_message
+
+log = logging.getLogger(__name__)
+
+LONGEST_MESSAGE = 1024 * 1024
+# For uvicorn. What is longer than this is cut off while it still arrives, and the client then
+# often sees a reset instead of a reason (tried); up to this the reason reaches it.
+LONGEST_RECEIVED = 16 * 1024 * 1024
+LONGEST_ERROR = 300
+PATIENCE_S = 10.0
+# At most 100 messages a second are taken from one client, so that none can starve the others.
+PACE_S = 0.01
+
+POLICY_VIOLATION = 1008
+TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+
+Admission = Callable[[WebSocket], bool]
+
+
+class ErrorMessage(TypedDict):
+    """The answer to a message that is not understood."""
+
+    type: Literal["error"]
+    message: str
+
+
+class ViewTexts:
+    """The newest view of each place as JSON, built once a snapshot and shared by the clients."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._number = -1
+        self._texts: dict[int, str] = {}
+
+    def text(self, node: int) -> str:
+        """What a client at `node` is told now."""
+        snapshot = self._engine.snapshot
+        if snapshot.number != self._number:
+            self._number, self._texts = snapshot.number, {}
+        if node not in self._texts:
+            view = view_message(self._engine.topology, snapshot, node)
+            self._texts[node] = msgspec.json.encode(view).decode()
+        return self._texts[node]
+
+
+def everyone(websocket: WebSocket) -> bool:
+    """Admits every client; a check of the Origin header takes this place."""
+    return True
+
+
+class Gateway:
+    """The endpoint over one engine, and who is connected to it.
+
+    interval_s: between two updates of a client [s]. patience_s: a client that has not taken
+    an update for so long is closed [s]; until then it misses updates and none is queued.
+    """
+
+    def __init__(self, engine: Engine, interval_s: float, patience_s: float = PATIENCE_S,
+                 admits: Admission = everyone) -> None:
+        self.engine = engine
+        self.clients = 0
+        self._texts = ViewTexts(engine)
+        self._interval_s = interval_s
+        self._patience_s = patience_s
+        self._admits = admits
+
+    async def endpoint(self, websocket: WebSocket) -> None:
+        """Serve one client until it leaves; for a `WebSocketRoute`."""
+        if not self._admits(websocket):
+            await websocket.close(POLICY_VIOLATION, "not from here")
+            return
+        self.clients += 1
+        try:
+            await websocket.accept()
+            await _Conversation(websocket, self.engine.topology, self._texts,
+                                self._patience_s).run(self._interval_s)
+        except WebSocketDisconnect:
+            log.debug("a client is gone")
+        except TimeoutError:
+            await self._drop(websocket)
+        finally:
+            self.clients -= 1
+
+    async def _drop(self, websocket: WebSocket) -> None:
+        """Close a client that does not read; it may not even read that."""
+        log.warning("a client did not read for %.0f s and is closed", self._patience_s)
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect):
+            async with asyncio.timeout(min(1.0, self._patience_s)):
+                await websocket.close(TRY_AGAIN_LATER, "updates were not read in time")
+
+
+class _Conversation:
+    """One connected client and the place where it is."""
+
+    def __init__(self, websocket: WebSocket, topology: Topology, texts: ViewTexts,
+                 patience_s: float) -> None:
+        self._websocket = websocket
+        self._topology = topology
+        self._texts = texts
+        self._patience_s = patience_s
+        self._node = 0
+
+    async def run(self, interval_s: float) -> None:
+        """Update and answer until the client leaves; TimeoutError when it does not read."""
+        clock = asyncio.get_running_loop().time
+        due = clock()
+        hearing = asyncio.ensure_future(self._websocket.receive())
+        try:
+            while True:
+                if clock() >= due:
+                    await self._show()
+                    due = max(due + interval_s, clock())
+                await asyncio.wait({hearing}, timeout=max(0.0, due - clock()))
+                if hearing.done():
+                    if not await self._hear(hearing.result()):
+                        return
+                    await asyncio.sleep(PACE_S)
+                    hearing = asyncio.ensure_future(self._websocket.receive())
+        finally:
+            hearing.cancel()
+
+    async def _hear(self, message: Message) -> bool:
+        """Answer one message; False when the conversation is over."""
+        if message["type"] == "websocket.disconnect":
+            return False
+        text: str | None = message.get("text")
+        if len(text or message.get("bytes") or "") > LONGEST_MESSAGE:
+            await self._websocket.close(TOO_BIG, f"longer than {LONGEST_MESSAGE} bytes")
+            return False
+        try:
+            self._node = self._place(text)
+        except (RequestError, UnknownIdError) as error:
+            await self._send(_error_text(str(error)))
+        else:
+            await self._show()
+        return True
+
+    def _place(self, text: str | None) -> int:
+        """Where a message leads; raises RequestError or UnknownIdError."""
+        if text is None:
+            raise RequestError("binary messages are not understood; send JSON as text")
+        node = node_of_path(self._topology, parse_navigate(text))
+        if self._topology.is_leaf(node):
+            raise RequestError(f"{self._topology.names[node]} has no elements below it")
+        return node
+
+    async def _show(self) -> None:
+        await self._send(self._texts.text(self._node))
+
+    async def _send(self, text: str) -> None:
+        async with asyncio.timeout(self._patience_s):
+            await self._websocket.send_text(text)
+
+
+def _error_text(why: str) -> str:
+    short = why if len(why) <= LONGEST_ERROR else why[:LONGEST_ERROR] + "..."
+    message: ErrorMessage = {"type": "error", "message": short}
+    return msgspec.json.encode(message).decode()

@@ -1,0 +1,150 @@
+"""Reads one service of a Venus OS D-Bus recording (victronenergy/venus-docker).
+
+The first line is `# service=NAME`, the second `t<TAB>path<TAB>value_json`; rows at t = 0 are
+the full snapshot, later rows are changes. Paths and units: Victron's dbus wiki,
+"com.victronenergy.battery"; there + is charging.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from core.topology import FloatArray
+from core.vocabulary import METRIC_NAMES
+from sources.track import decimal, number, read_lines, refuse, within_bounds
+
+SERVICE = "# service=com.victronenergy.battery."
+COLUMNS = "t\tpath\tvalue_json"
+STEP_S = 1.0
+
+# path: (metric, factor): W to kW, and + = charging to + = discharging (laws 1 and 2)
+PATHS: dict[str, tuple[str, float]] = {
+    "/Dc/0/Power": ("power_kw", -0.001),
+    "/Dc/0/Current": ("current_a", -1.0),
+    "/Dc/0/Voltage": ("voltage_v", 1.0),
+    "/Dc/0/Temperature": ("temperature_c", 1.0),
+    "/Soc": ("soc_pct", 1.0),
+    "/Soh": ("soh_pct", 1.0),
+}
+REQUIRED = ("/Dc/0/Power", "/Dc/0/Current", "/Dc/0/Voltage", "/Soc")
+
+
+@dataclass(frozen=True, slots=True)
+class VenusBattery:
+    """One battery service. capacity_ah [Ah] and nominal_v [V]: NaN when it does not say.
+
+    time_s: float64[r] [s]; values: float32[r, metrics]; refused: as in `Track`.
+    """
+
+    name: str
+    capacity_ah: float
+    nominal_v: float
+    time_s: NDArray[np.float64]
+    values: FloatArray
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    time_s: float
+    path: str
+    value: object
+
+
+def read_venus(path: Path) -> VenusBattery:
+    """The battery of one file; raises ConfigurationError where the file is not as above."""
+    rows = _rows(path)
+    snapshot = {row.path: row for row in rows if row.time_s == 0.0}
+    missing = [name for name in REQUIRED if name not in snapshot]
+    if missing:
+        raise refuse(path, 3, "t = 0", "a full snapshot at t = 0, with " + ", ".join(missing))
+    time_s, values, refused = _states(path, rows)
+    return VenusBattery(
+        name=_name(path, snapshot),
+        capacity_ah=_rating(path, snapshot, "/Capacity"),
+        nominal_v=_rating(path, snapshot, "/Settings/Battery/NominalVoltage"),
+        time_s=time_s, values=values, refused=refused,
+    )
+
+
+def _rows(path: Path) -> list[_Row]:
+    lines = read_lines(path)
+    if not lines or not lines[0].startswith(SERVICE):
+        raise refuse(path, 1, lines[0] if lines else "", SERVICE + "...")
+    if len(lines) < 2 or lines[1] != COLUMNS:
+        raise refuse(path, 2, lines[1] if len(lines) > 1 else "", repr(COLUMNS))
+    rows: list[_Row] = []
+    before_s = 0.0
+    for line, text in enumerate(lines[2:], start=3):
+        row = _row(path, line, text)
+        if row.time_s < before_s:
+            raise refuse(path, line, row.time_s, f"a time of {before_s} s or more")
+        before_s = row.time_s
+        rows.append(row)
+    return rows
+
+
+def _row(path: Path, line: int, text: str) -> _Row:
+    fields = text.split("\t")
+    if len(fields) != 3 or not fields[1].startswith("/"):
+        raise refuse(path, line, text, "three fields: time, /path, JSON value")
+    try:
+        value = msgspec.json.decode(fields[2])
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise refuse(path, line, fields[2], "one JSON value") from error
+    if isinstance(value, dict | list):
+        raise refuse(path, line, fields[2], "a JSON number, string, boolean or null")
+    if fields[1] in PATHS:
+        number(value, path, line, fields[1])
+    return _Row(line, decimal(fields[0], path, line, "a time [s]"), fields[1], value)
+
+
+def _states(
+    path: Path, rows: Iterable[_Row]
+) -> tuple[NDArray[np.float64], FloatArray, int]:
+    """The state after each second with a row: times [s], values [r, metrics], refused."""
+    state = np.full(len(METRIC_NAMES), np.nan)
+    times: list[float] = []
+    states: list[FloatArray] = []
+    refused = 0
+    for time_s, group in groupby(rows, key=lambda row: row.time_s):
+        changed = np.zeros(state.size, dtype=bool)
+        for row in group:
+            if row.path in PATHS:
+                metric, factor = PATHS[row.path]
+                column = METRIC_NAMES.index(metric)
+                # + 0.0 turns the -0.0 of an idle battery into 0.0
+                state[column] = number(row.value, path, row.line, row.path) * factor + 0.0
+                changed[column] = True
+        refused += within_bounds(np.where(changed, state, np.nan))[1]
+        times.append(time_s)
+        states.append(within_bounds(state)[0])
+    return np.array(times), np.array(states), refused
+
+
+def _name(path: Path, snapshot: dict[str, _Row]) -> str:
+    """The name its owner gave it, else the product's."""
+    for key in ("/CustomName", "/ProductName"):
+        row = snapshot.get(key)
+        if row is not None and isinstance(row.value, str) and row.value.strip():
+            return row.value.strip()
+    raise refuse(path, 3, "", "a /CustomName or /ProductName in the snapshot")
+
+
+def _rating(path: Path, snapshot: dict[str, _Row], key: str) -> float:
+    row = snapshot.get(key)
+    if row is None:
+        return math.nan
+    found = number(row.value, path, row.line, key)
+    if found <= 0.0:
+        raise refuse(path, row.line, found, f"{key} above 0, or null")
+    return found

@@ -1,0 +1,1 @@
+"""What holds the house together: layers, style, hygiene, lazy imports, benches that run."""

@@ -1,0 +1,58 @@
+"""Benches cannot rot: each runs in its short form; their numbers are not judged here."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench.__main__ import figures, main, names
+from bench.report import Figure, FigureError, figure_line, table
+
+
+@pytest.mark.parametrize("name", names())
+def test_bench_yields_figures(name: str) -> None:
+    found = list(figures(name, short=True))
+    assert found, f"bench {name} yields no figure"
+    assert {figure.bench for figure in found} == {name}
+    keys = [(figure.case, figure.metric) for figure in found]
+    assert len(keys) == len(set(keys)), "one figure twice"
+
+
+def test_a_line_has_the_form_that_was_asked_for() -> None:
+    line = figure_line("tick", "1000000 cells", "median", 41.2, "ms", 60)
+    assert Figure.of(line).line() == json.dumps(
+        {"bench": "tick", "case": "1000000 cells", "metric": "median", "value": 41.2,
+         "unit": "ms", "target": 60, "better": "lower"})
+
+
+@pytest.mark.parametrize(("part", "value"), [
+    ("value", float("nan")), ("value", None), ("value", True), ("better", "faster"),
+    ("case", ""), ("unit", None), ("target", "60")])
+def test_a_line_of_another_form_is_refused(part: str, value: object) -> None:
+    line = {**figure_line("tick", "one", "median", 1.0, "ms"), part: value}
+    with pytest.raises(FigureError):
+        Figure.of(line)
+
+
+def test_a_missing_or_further_key_is_refused() -> None:
+    line = figure_line("tick", "one", "median", 1.0, "ms")
+    with pytest.raises(FigureError):
+        Figure.of({**line, "note": "x"})
+    with pytest.raises(FigureError):
+        Figure.of({key: line[key] for key in line if key != "target"})
+
+
+def test_the_table_says_what_is_met() -> None:
+    said = table([Figure.of(figure_line("a", "b", "fast", 1, "ms", 2)),
+                  Figure.of(figure_line("a", "b", "many", 1, "", 2, "higher")),
+                  Figure.of(figure_line("a", "b", "free", 1, "B"))]).splitlines()
+    assert said[1].endswith("<= 2    met")
+    assert said[2].endswith(">= 2    NOT MET")
+    assert said[3].endswith("1 B")
+
+
+def test_an_unknown_bench_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    assert "nonsense" in capsys.readouterr().err

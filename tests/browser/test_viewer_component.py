@@ -1,0 +1,383 @@
+"""The sphere viewer in a real browser, in a small app of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+orrery_spheres = pytest.importorskip("orrery_spheres")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
+    pytest.mark.skipif(not orrery_spheres.is_built(), reason="the viewer is not built"),
+]
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+WAIT_MS = 30_000
+DESKTOP = {"width": 1200, "height": 820}
+PHONE = {"width": 390, "height": 844}
+
+APP = '''
+import numpy as np
+import pyarrow as pa
+import streamlit as st
+from orrery_spheres import ITEMS, spheres
+
+st.set_page_config(layout="wide")
+query, state = st.query_params, st.session_state
+count = int(query.get("n", 6))
+state.setdefault("ids", [])
+state.setdefault("log", [])
+state.setdefault("tick", 0)
+
+
+def items():
+    steps = np.arange(count)
+    power = 10.0 * np.sin(steps + 1.0) + 0.01 * state.tick
+    return pa.table({
+        "id": ["/".join([*state.ids, str(i)]) for i in steps],
+        "name": [f"Rack {i}" for i in steps],
+        "capacity_kwh": 40.0 + steps % 3 * 20,
+        "power_kw": power,
+        "soc_pct": 20.0 + steps % 60,
+        "state": np.where(power > 0, 2, 1),
+        "alarm": np.where(steps == 2, 3, 0),
+        "alarm_count": np.where(steps == 2, 1, 0),
+        "age_s": np.where(steps == 3, 840.0, 1.0),
+        "stale": steps == 3,
+        "can_drill": steps != 4,
+    }).cast(ITEMS)
+
+
+@st.fragment(run_every=float(query["tick"]) if "tick" in query else None)
+def body():
+    state.tick += 1
+    meta = {
+        "path": state.ids,
+        "parent": {"id": "top", "name": state.ids[-1] if state.ids else "Grid POC", "power_kw": 1.0, "depth": len(state.ids)},
+        "level": "racks", "no_drill_reason": "Rack 4 is the last level",
+        "selected": None, "select_seq": 0, "palette": "safe", "theme": query.get("theme", "dark"),
+        "label_cap": 64, "show_labels": True, "sign": "discharge",
+        "reduced_motion": query.get("still") == "1" or None,
+    }
+    result = spheres(items(), meta, key="view", height=int(query.get("h", 560)))
+    st.text(f"tick {state.tick}.")
+    st.text(f"selected={result.selected}.")
+    if result.drill is not None:
+        state.ids = [*state.ids, result.drill]
+        st.rerun()
+    if result.up:
+        state.ids = state.ids[:-1]
+        st.rerun()
+    if result.navigate is not None:
+        state.log.append(f"navigate={result.navigate}.")
+    if result.failed:
+        state.log.append(f"failed={result.failed}.")
+    st.text(" ".join(state.log))
+
+
+body()
+'''
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(base: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise RuntimeError("the test app ended at its start")
+        try:
+            with urllib.request.urlopen(f"{base}/_stcore/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError("the test app did not start")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("viewer_app")
+    (folder / "app.py").write_text(APP, encoding="utf-8")
+    port = _free_port()
+    options = {
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+    }
+    flags = [f"--{name}={value}" for name, value in options.items()]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
+        cwd=folder,
+        env={**os.environ, "STREAMLIT_SERVER_ADDRESS": "127.0.0.1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_healthy(f"http://127.0.0.1:{port}", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+class View:
+    """One page with a viewer, and the errors its console wrote."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.set_default_timeout(WAIT_MS)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._note)
+
+    def _note(self, message: Any) -> None:
+        if message.type == "error" and "404" not in message.text:
+            self.errors.append(message.text)
+
+    def open(self, address: str) -> View:
+        self.page.goto(address)
+        self.until("v.ready")
+        return self
+
+    def get(self, expression: str) -> Any:
+        return self.page.evaluate(f"(() => {{ const v = window.__spheres[0]; return {expression}; }})()")
+
+    def until(self, expression: str) -> None:
+        self.page.wait_for_function(
+            f"(() => {{ const v = window.__spheres?.[0]; return Boolean(v && ({expression})); }})()"
+        )
+
+    def says(self, text: str) -> None:
+        self.page.get_by_text(text).first.wait_for()
+
+    def spot(self, item: str) -> tuple[float, float]:
+        """Where a sphere is, once the camera rests."""
+        before: dict[str, float] | None = None
+        while (now := self.get(f"v.screenOf('{item}')")) != before:
+            before = now
+            self.page.evaluate("() => new Promise(done => setTimeout(done, 60))")
+        return now["x"], now["y"]
+
+
+Open = Callable[..., View]
+
+
+@pytest.fixture
+def open_view(base: str, browser: Any) -> Iterator[Open]:
+    contexts: list[Any] = []
+    views: list[View] = []
+
+    def make(query: str = "n=6", **options: Any) -> View:
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        views.append(View(context.new_page()))
+        return views[-1].open(f"{base}/?{query}")
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [e for view in views for e in view.errors] == []
+
+
+@pytest.mark.parametrize("count", [6, 20, 40, 1000])
+def test_draws_every_size_in_two_calls(open_view: Open, count: int) -> None:
+    view = open_view(f"n={count}")
+    assert len(view.get("v.ids")) == count
+    assert view.get("v.drawCalls") == 2
+    assert view.get("v.pixelStats()") > 8000
+
+
+def test_spheres_stay_inside_the_canvas(open_view: Open) -> None:
+    view = open_view("n=20")
+    box = view.page.locator("canvas.scene").bounding_box()
+    for i in range(20):
+        spot = view.get(f"v.screenOf('{i}')")
+        assert box["x"] <= spot["x"] - spot["r"] and spot["x"] + spot["r"] <= box["x"] + box["width"]
+        assert box["y"] <= spot["y"] - spot["r"] and spot["y"] + spot["r"] <= box["y"] + box["height"]
+
+
+@pytest.mark.parametrize("count", [6, 20, 40, 1000])
+def test_labels_do_not_overlap(open_view: Open, count: int) -> None:
+    view = open_view(f"n={count}")
+    rects = view.get("v.labels()")
+    assert len(rects) >= 6
+    for a, b in combinations(rects, 2):
+        apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+        assert apart or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+
+
+def test_says_how_many_labels_are_hidden(open_view: Open) -> None:
+    open_view("n=1000").says("of 1000 labels")
+
+
+def test_hover_shows_name_charge_and_direction(open_view: Open) -> None:
+    view = open_view()
+    view.page.mouse.move(*view.spot("1"))
+    tip = view.page.locator(".tip")
+    tip.wait_for()
+    text = tip.inner_text()
+    assert "Rack 1" in text and "21 %" in text and "discharging" in text
+
+
+def test_click_selects_and_empty_space_clears(open_view: Open) -> None:
+    view = open_view()
+    view.page.mouse.click(*view.spot("1"))
+    view.says("selected=1.")
+    assert view.get("v.selected") == "1"
+    box = view.page.locator("canvas.scene").bounding_box()
+    view.page.mouse.click(box["x"] + 12, box["y"] + 12)
+    view.says("selected=None.")
+
+
+def _right_click(view: View) -> None:
+    view.page.mouse.click(*view.spot("1"), button="right")
+
+
+def _double_click(view: View) -> None:
+    view.page.mouse.dblclick(*view.spot("1"))
+
+
+def _long_press(view: View) -> None:
+    view.page.mouse.move(*view.spot("1"))
+    view.page.mouse.down()
+    view.until("v.path.length === 1")
+    view.page.mouse.up()
+
+
+def _enter(view: View) -> None:
+    view.page.locator("canvas.scene").focus()
+    view.page.keyboard.press("ArrowRight")
+    view.until("v.selected === '0'")
+    view.page.keyboard.press("ArrowRight")
+    view.until("v.selected === '1'")
+    view.page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("gesture", [_right_click, _double_click, _long_press, _enter])
+def test_drills_down_and_comes_back(open_view: Open, gesture: Callable[[View], None]) -> None:
+    view = open_view()
+    gesture(view)
+    view.until("v.path.join() === '1' && v.ids[0] === '1/0'")
+    view.page.locator("canvas.scene").focus()
+    view.page.keyboard.press("Backspace")
+    view.until("v.path.length === 0 && v.ids[0] === '0'")
+
+
+def test_says_why_it_does_not_drill(open_view: Open) -> None:
+    view = open_view()
+    view.page.mouse.click(*view.spot("4"), button="right")
+    view.says("Rack 4 is the last level")
+    assert view.get("v.path.length") == 0
+
+
+def test_refresh_keeps_viewer_camera_and_selection(open_view: Open) -> None:
+    view = open_view("n=6&tick=0.4")
+    x, y = view.spot("1")
+    view.page.mouse.click(x, y)
+    view.until("v.selected === '1'")
+    view.get("(window.__first = v, true)")
+    view.page.mouse.move(x + 60, y + 90)
+    view.page.mouse.down()
+    view.page.mouse.move(x + 160, y + 110, steps=5)
+    view.page.mouse.up()
+    view.page.mouse.wheel(0, -200)
+    view.spot("1")
+    pose = view.get("v.cameraState()")
+    assert abs(pose["azimuth"]) > 0.05 and pose["zoom"] < 1
+    tick = int(view.page.get_by_text("tick ").first.inner_text().strip("tick ."))
+    view.page.wait_for_function(
+        "n => [...document.querySelectorAll('[data-testid=stText]')]"
+        ".some(e => Number(/tick (\\d+)/.exec(e.textContent)?.[1]) >= n)",
+        arg=tick + 3,
+    )
+    assert view.get("v === window.__first && window.__spheres.length === 1")
+    assert view.get("v.cameraState()") == pose
+    assert view.get("v.selected") == "1"
+    assert view.get("v.lastUpdateBytes") <= 12 * 6
+
+
+def test_picture_returns_after_a_lost_context(open_view: Open) -> None:
+    view = open_view("n=6&still=1")
+    view.spot("0")
+    before = view.get("v.pixelStats()")
+    view.get("v.loseContext()")
+    view.page.wait_for_function("!window.__spheres[0].drawsNow()")
+    view.get("v.restoreContext()")
+    view.until(f"v.drawsNow() && v.pixelStats() === {before}")
+
+
+def test_browser_back_asks_for_the_path_of_the_address(open_view: Open) -> None:
+    view = open_view()
+    view.page.evaluate("history.pushState({}, '', '?n=6&path=abc')")
+    view.page.evaluate("history.pushState({}, '', '?n=6')")
+    view.page.evaluate("history.back()")
+    view.says("navigate=['abc'].")
+
+
+def test_says_when_there_is_no_webgl(base: str, browser: Any) -> None:
+    context = browser.new_context(viewport=DESKTOP)
+    context.add_init_script(
+        "const real = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+        " return kind.startsWith('webgl') ? null : real.call(this, kind, ...rest); };"
+    )
+    page = context.new_page()
+    page.goto(f"{base}/?n=6")
+    page.get_by_text("The 3D view needs WebGL 2").wait_for(timeout=WAIT_MS)
+    page.get_by_text("failed=").wait_for(timeout=WAIT_MS)
+    context.close()
+
+
+def test_phone_fits_and_long_touch_drills(open_view: Open) -> None:
+    view = open_view("n=9&h=480", viewport=PHONE, has_touch=True, is_mobile=True)
+    assert view.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    x, y = view.spot("1")
+    touch = view.page.context.new_cdp_session(view.page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    view.until("v.path.join() === '1'")
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_still_picture_draws_no_frames(open_view: Open, theme: str) -> None:
+    view = open_view(f"n=6&still=1&theme={theme}")
+    view.spot("0")
+    frames = view.get("v.frames")
+    view.page.evaluate("() => new Promise(done => setTimeout(done, 500))")
+    assert view.get("v.frames") == frames

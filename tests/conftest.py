@@ -1,0 +1,138 @@
+"""What every test may use, and the rules that hold for all of them.
+
+Network: loopback alone, in this process (`Loopback` below) and in servers that `app_server`
+starts. Skips fail in CI: a missing server must not hide a missing test. Tests that use the
+browser run last, so that Playwright's event loop never meets a test's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from scripts.app_process import AppProcess
+from scripts.app_process import free_port as any_free_port
+from scripts.chromium import FLAGS, find_chromium
+from tests.loopback.sitecustomize import hold_to_loopback
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+GUARD = Path(__file__).parent / "loopback"
+
+# A deep link makes Streamlit's frontend look for its server one folder too deep first.
+ALLOWED_404 = re.compile(r"^http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$")
+
+hold_to_loopback()
+
+
+def fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """In CI a skip is a failure that says what was skipped."""
+    if IN_CI and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    fail_instead_of_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    fail_instead_of_skip(report)
+    return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last; otherwise the order of the files."""
+    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium or Chrome that starts."""
+    path = find_chromium()
+    if path is None:
+        pytest.fail("no Chromium on this machine: `make test` installs it or says how")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One headless browser for all tests; each test opens contexts of its own."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """A function that names a free TCP port on loopback."""
+    return any_free_port
+
+
+@pytest.fixture(scope="session")
+def app_server() -> Iterator[Callable[..., AppProcess]]:
+    """Start the app: `app_server(script="Home.py", history=..., config=..., environment=...)`.
+
+    Comes back when it is healthy; has `url`, `port`, `pid`, `log()` and `stop()`. What a test
+    does not stop ends with the session; a module that is done with its server should stop it.
+    """
+    started: list[AppProcess] = []
+
+    def start(script: str = "Home.py", *, history: Path | None = None,
+              config: Path | None = None, environment: dict[str, str] | None = None) -> AppProcess:
+        guarded = {"PYTHONPATH": str(GUARD), **(environment or {})}
+        app = AppProcess(script, history=history, config=config, environment=guarded)
+        started.append(app)
+        return app.start()
+
+    yield start
+    for app in started:
+        app.stop()
+
+
+def said(message: ConsoleMessage) -> str:
+    """A console message with the address that it is about."""
+    where = message.location.get("url", "")
+    return f"{message.text} [{where}]"
+
+
+def is_allowed(message: ConsoleMessage) -> bool:
+    """The two 404s of a deep link, told by the address and not by the words."""
+    return ("404" in message.text
+            and ALLOWED_404.match(message.location.get("url", "")) is not None)
+
+
+@pytest.fixture
+def console() -> Iterator[Callable[[Page], list[str]]]:
+    """`errors = console(page)`: console errors and uncaught exceptions of a page, as they come.
+
+    When the test ends, any that is still in the list fails it; a test that provokes an error
+    takes it out of the list itself.
+    """
+    watched: list[list[str]] = []
+
+    def watch(page: Page) -> list[str]:
+        errors: list[str] = []
+        watched.append(errors)
+
+        def on_console(message: ConsoleMessage) -> None:
+            if message.type == "error" and not is_allowed(message):
+                errors.append(said(message))
+
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: errors.append(f"uncaught: {error}"))
+        return errors
+
+    yield watch
+    left = [error for errors in watched for error in errors]
+    assert not left, "the browser's console has errors:\n" + "\n".join(left)
