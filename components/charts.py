@@ -56,12 +56,12 @@ class Limit:
 
 
 def template(theme: str | None) -> go.layout.Template:
-    """Axes, fonts and hover of every figure."""
+    """Axes, fonts and hover of every figure. Spikes and tick formats are ignored in a
+    template: `_figure` sets them."""
     colour = tokens(theme)
     axis = {"showgrid": False, "zeroline": False, "ticks": "", "automargin": True,
             "gridcolor": colour["border"], "zerolinecolor": colour["border_strong"],
-            "tickfont": {"color": colour["text3"], "size": 12},
-            "spikecolor": colour["text4"], "spikethickness": 1, "spikedash": "solid"}
+            "tickfont": {"color": colour["text3"], "size": 12}}
     layout = {
         "font": {"family": _FAMILY, "size": 13, "color": colour["text2"]},
         "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
@@ -70,8 +70,7 @@ def template(theme: str | None) -> go.layout.Template:
         "uirevision": "keep",
         "hoverlabel": {"bgcolor": colour["raised"], "bordercolor": colour["border"],
                        "font": {"color": colour["text"], "size": 13}},
-        "xaxis": {**axis, "showline": True, "linecolor": colour["border"],
-                  "showspikes": True, "nticks": 7},
+        "xaxis": {**axis, "showline": True, "linecolor": colour["border"], "nticks": 7},
         "yaxis": {**axis, "showgrid": True, "nticks": 5},
     }
     scatter = [{"line": {"width": 1.6}, "connectgaps": False, "mode": "lines"}]
@@ -117,7 +116,7 @@ def trend_range(series: Sequence[Series], unit: str, *, theme: str | None = None
         if not has_data(one):
             continue
         hue = hues[place % len(hues)]
-        name = names[place] if place < len(names) else one.node_id
+        name = names[place] if place < len(names) else "Mean"
         _add_band(figure, one, colour["text3" if hue == "text" else hue], 0.28, zone)
         _add_readings(figure, one, f"%{{y:.{decimals}f}} {unit}", name, colour[hue], zone)
     figure.update_yaxes(ticksuffix=f" {unit}", tickformat=f",.{_tick_decimals(told)}f")
@@ -134,7 +133,9 @@ def _figure(theme: str | None, series: Series | None, span: Span | None, zone: s
             colour: dict[str, str]) -> go.Figure:
     figure = go.Figure(layout={"template": template(theme)})
     figure.update_xaxes(type="date", tickformatstops=_TICKS, hoverformat="%a %-d %b %H:%M:%S",
-                        ticklabelmode="instant")
+                        showspikes=True, spikecolor=colour["text4"], spikethickness=1,
+                        spikedash="solid", spikemode="across")
+    figure.update_yaxes(showspikes=False)
     if span is not None:
         ends = np.array(span)
         figure.update_xaxes(range=local_ms(ends, zone).tolist())
@@ -210,8 +211,9 @@ def _add_soc(figure: go.Figure, soc: Series, colour: str, zone: str | None) -> N
                        hovertemplate="State of charge %{y:.1f} %<extra></extra>")
     figure.update_layout(yaxis2={
         **figure.layout.template.layout.yaxis.to_plotly_json(), "overlaying": "y",
-        "side": "right", "showgrid": False, "range": [0, 100], "tickmode": "array",
-        "tickvals": [0, 50, 100], "ticktext": ["0", "50", "100 %"], "fixedrange": True})
+        "side": "right", "showgrid": False, "showspikes": False, "range": [0, 100],
+        "tickmode": "array", "tickvals": [0, 50, 100], "ticktext": ["0", "50", "100 %"],
+        "fixedrange": True})
 
 
 def _power_scale(series: Series) -> tuple[float, str]:
@@ -260,8 +262,9 @@ def _add_limits(figure: go.Figure, series: Sequence[Series], limits: Sequence[Li
             ends = [min(ends[0], limit.value), max(ends[1], limit.value)]
             figure.add_hline(y=limit.value, layer="below",
                              line={"width": 1.5, "dash": "dot", "color": colour["alarm"]})
-            figure.add_annotation(text=text, font=font, bgcolor=colour["surface"], x=1, xref="paper", xanchor="right",
-                                  y=limit.value, yanchor="bottom", showarrow=False)
+            figure.add_annotation(text=text, font=font, bgcolor=colour["surface"], x=1,
+                                  xref="paper", xanchor="right", y=limit.value,
+                                  yanchor="bottom", showarrow=False)
         else:
             above = limit.value > high
             figure.add_annotation(text=("↑ " if above else "↓ ") + text, font=font, x=1,

@@ -6,6 +6,7 @@ import streamlit as st
 
 from components import blocks, describe, session
 from components.api_client import Client
+from core.errors import OrreryError
 
 SIDEBAR_PERIOD_S = 5.0
 
@@ -61,8 +62,15 @@ def _faults(client: Client) -> None:
         st.caption("For trying the alarms: these act on the simulated systems alone.")
         for name in client.fault_scripts():
             words = name.replace("_", " ").capitalize()
-            st.button(words, key=f"fault_{name}", on_click=client.start_fault, args=(name,),
+            st.button(words, key=f"fault_{name}", on_click=_start_fault, args=(client, name),
                       disabled=name in running, width="stretch")
         st.button("Stop all", key="fault_stop", on_click=client.stop_faults,
                   disabled=not running, width="stretch", icon=":material/stop_circle:")
 
+
+
+def _start_fault(client: Client, name: str) -> None:
+    try:
+        client.start_fault(name)
+    except OrreryError as error:
+        st.toast(str(error), icon=":material/error:")

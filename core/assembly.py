@@ -65,8 +65,8 @@ class Assembler:
             heard = True if reading.heard is None else reading.heard[own]
             for name, column in reading.columns.items():
                 np.copyto(self._columns[name][target], column[own], where=heard)
-            if reading.flags is not None:
-                np.copyto(self._flags[target], reading.flags[own], where=heard)
+            flags = np.uint8(0) if reading.flags is None else reading.flags[own]
+            np.copyto(self._flags[target], flags, where=heard)
             np.copyto(self._heard_at_s[target], measured_at_s, where=heard)
 
     def frame(self, now: datetime) -> Frame:

@@ -19,6 +19,8 @@ CONTACTOR_OPEN = np.uint8(1)
 class Reading:
     """What a source says at one tick about ITS nodes, in the order of its own topology.
 
+    m is that topology's size: the grid connection counts as number 0 and is not looked at.
+    The arrays are the reader's: the source never writes to them again.
     columns: metric -> float32[m], NaN where the device reports nothing (law 4).
     heard: bool[m], which nodes reported since the last poll; None means all of them.
     measured_at: when the devices measured (UTC).

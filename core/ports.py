@@ -73,7 +73,8 @@ class ScriptedSource(Source, Protocol):
         ...
 
     def start_script(self, name: str, now: datetime) -> None:
-        """Start one; raises UnknownIdError for a name that `scripts` does not list."""
+        """Start one; raises UnknownIdError for a name that `scripts` does not list, and
+        ConfigurationError when the script names an element that this site does not have."""
         ...
 
     def stop_scripts(self) -> None: ...

@@ -188,10 +188,8 @@ class View:
 
     def spot(self, item: str) -> tuple[float, float]:
         """Where a sphere is, once the camera rests."""
-        before: dict[str, float] | None = None
-        while (now := self.get(f"v.screenOf('{item}')")) != before:
-            before = now
-            self.page.evaluate("() => new Promise(done => setTimeout(done, 60))")
+        self.until("v.resting")
+        now = self.get(f"v.screenOf('{item}')")
         return now["x"], now["y"]
 
 

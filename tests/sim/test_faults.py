@@ -14,6 +14,7 @@ from core.frames import CONTACTOR_OPEN
 from core.topology import Topology
 from core.vocabulary import CHEMISTRIES
 from sim.cells import CellModel
+from sim.chemistry import POINTS, open_circuit_table
 from sim.effects import Canvas, Fault, WeakCell
 from sim.faults import DIRECTORY, FaultPlayer, load_script
 from sim.fleet import Fleet
@@ -97,6 +98,17 @@ def test_the_weakest_cell_stays_a_number(chemistry: str, soc_pct: float, rate: f
         effect.apply(canvas, Fault(0.0, int(leaf), effect), 3600.0)
     assert (canvas.columns["soc_pct"][weak] == 0.0).all()
     assert (canvas.columns["voltage_v"][weak] > 1.0).all()
+
+
+@pytest.mark.parametrize("chemistry", CHEMISTRIES)
+def test_a_drained_cell_rests_at_the_low_end_of_its_own_chemistry(chemistry: str) -> None:
+    _, topology = started(systems=2, chemistries=[chemistry])
+    cell = topology.index(CELL)
+    canvas = canvas_of(topology, 5.0, rate=0.0)
+    effect = WeakCell(leak_pct_per_min=100.0)
+    effect.apply(canvas, Fault(0.0, cell, effect), 3600.0)
+    lowest = open_circuit_table()[CHEMISTRIES.index(chemistry) * POINTS]
+    assert canvas.columns["voltage_v"][cell] == pytest.approx(lowest, abs=1e-3)
 
 
 def test_a_hot_module_settles_at_52_degrees_and_creeps_on() -> None:

@@ -19,6 +19,8 @@ const FOV = 30;
 const MIN_ELEVATION = 0.06;
 const MAX_ELEVATION = 1.5;
 const FLIGHT_MS = 360;
+const HOLD_MS = 60;
+const GLIDE = 0.4;
 /** A crowded layout is filled from the inside: its last children are its rim. */
 const FIT_SAMPLES = 400;
 
@@ -37,10 +39,12 @@ export class OrbitCamera {
   readonly camera = new PerspectiveCamera(FOV, 1, 1, 10_000);
   width = 1;
   height = 1;
+  moving = false;
   private pose: Pose = defaultPose(1.5);
   private touched = false;
   private spin = { azimuth: 0, elevation: 0 };
   private dragging = false;
+  private lastDrag = 0;
   private flight: { from: number; started: number } | null = null;
   private fitDistance = 300;
   private shift = { x: 0, y: 0 };
@@ -66,20 +70,25 @@ export class OrbitCamera {
     this.touched = false;
     this.spin = { azimuth: 0, elevation: 0 };
     this.flight = still ? null : { from, started: now };
+    this.moving = !still;
     this.fit();
   }
 
-  drag(dx: number, dy: number): void {
+  drag(dx: number, dy: number, now: number): void {
+    this.lastDrag = now;
     const turn = Math.PI / Math.max(400, Math.min(this.width, this.height));
     this.spin = { azimuth: -dx * turn, elevation: dy * turn };
     this.dragging = true;
     this.touched = true;
-    this.turn(1);
+    this.turn();
   }
 
-  release(still: boolean): void {
+  /** Ends a drag; a hand that was still moving leaves a short glide behind. */
+  release(still: boolean, now: number): void {
     this.dragging = false;
-    if (still) this.spin = { azimuth: 0, elevation: 0 };
+    const glide = still || now - this.lastDrag > HOLD_MS ? 0 : GLIDE;
+    this.spin = { azimuth: this.spin.azimuth * glide, elevation: this.spin.elevation * glide };
+    this.moving = true;
   }
 
   zoom(factor: number): void {
@@ -93,12 +102,14 @@ export class OrbitCamera {
     if (!this.dragging) {
       this.spin.azimuth *= 0.86;
       this.spin.elevation *= 0.86;
-      this.turn(1);
+      this.turn();
     }
     if (this.flight && now - this.flight.started > FLIGHT_MS) this.flight = null;
     this.apply(now);
     const gliding = Math.abs(this.spin.azimuth) + Math.abs(this.spin.elevation) > 4e-4;
-    return this.flight !== null || (!this.dragging && gliding);
+    if (!this.dragging && !gliding) this.spin = { azimuth: 0, elevation: 0 };
+    this.moving = this.flight !== null || (!this.dragging && gliding);
+    return this.moving;
   }
 
   state(): Pose {
@@ -133,9 +144,9 @@ export class OrbitCamera {
     return { ...own, ...this.panels(this.width) };
   }
 
-  private turn(k: number): void {
-    this.pose.azimuth += this.spin.azimuth * k;
-    this.pose.elevation = clamp(this.pose.elevation + this.spin.elevation * k, MIN_ELEVATION, MAX_ELEVATION);
+  private turn(): void {
+    this.pose.azimuth += this.spin.azimuth;
+    this.pose.elevation = clamp(this.pose.elevation + this.spin.elevation, MIN_ELEVATION, MAX_ELEVATION);
   }
 
   private apply(now = 0): void {

@@ -13,6 +13,7 @@ export interface Hook {
   readonly frameMs: number;
   readonly updateMs: number;
   readonly frames: number;
+  readonly resting: boolean;
   screenOf(id: string): { x: number; y: number; r: number } | null;
   pick(x: number, y: number): string | null;
   labels(): { x: number; y: number; w: number; h: number }[];
@@ -43,6 +44,7 @@ function hookOf(viewer: Viewer): Hook {
     get frameMs() { return viewer.frameMs; },
     get updateMs() { return viewer.updateMs; },
     get frames() { return viewer.frames; },
+    get resting() { return viewer.resting; },
     drawsNow: () => viewer.drawsNow,
     screenOf: (id) => viewer.screenOf(id),
     pick: (x, y) => viewer.pickClient(x, y),

@@ -46,6 +46,7 @@ export class Viewer {
   private frame = 0;
   private pause = 0;
   private labelsDue = true;
+  private lastPose = "";
   private inView = true;
   private lost = false;
 
@@ -60,8 +61,8 @@ export class Viewer {
     this.stage = this.openStage();
     if (!this.stage) return;
     this.input = new Input(this.overlay.canvas, {
-      drag: (dx, dy) => { this.camera.drag(dx, dy); this.redraw(); },
-      release: () => { this.camera.release(this.still); this.redraw(); },
+      drag: (dx, dy) => { this.camera.drag(dx, dy, performance.now()); this.redraw(); },
+      release: () => { this.camera.release(this.still, performance.now()); this.redraw(); },
       zoom: (factor) => { this.camera.zoom(factor); this.redraw(); },
       hover: (x, y, reach) => this.hover(this.pickAt(x, y, reach)),
       leave: () => this.hover(-1),
@@ -136,6 +137,11 @@ export class Viewer {
 
   labelRects(): Rect[] {
     return this.labels.rects.map((r) => ({ ...r }));
+  }
+
+  /** Whether the camera has come to rest. */
+  get resting(): boolean {
+    return !this.camera.moving;
   }
 
   cameraState(): Pose {
@@ -214,10 +220,17 @@ export class Viewer {
     sight.observe(this.overlay.root);
     this.watchers.push(size, sight);
     canvas.addEventListener("webglcontextlost", (e) => { e.preventDefault(); this.lost = true; }, options);
-    canvas.addEventListener("webglcontextrestored", () => { this.lost = false; this.redraw(); }, options);
+    canvas.addEventListener("webglcontextrestored", () => this.revive(), options);
     document.addEventListener("visibilitychange", () => this.redraw(), options);
     document.fonts.addEventListener("loadingdone", () => this.relabel(), options);
     this.quiet.addEventListener("change", () => this.redraw(), options);
+  }
+
+  /** The renderer forgets its background with its context. */
+  private revive(): void {
+    this.lost = false;
+    this.stage?.setColours(this.tokens);
+    this.redraw();
   }
 
   private relabel(): void {
@@ -349,8 +362,6 @@ export class Viewer {
     const alive = this.inView && !document.hidden && !this.still && !this.lost;
     return alive && (this.stage?.flowing === true || this.pendingId !== null);
   }
-
-  private lastPose = "";
 
   private draw(now: number): void {
     const { stage, layout, items, meta } = this;

@@ -1,0 +1,254 @@
+"""The Space Balls page as a person uses it, against the demo site."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from scripts.app_process import AppProcess
+from tests.browser.driver import (
+    ONE_CELL_AWAY,
+    WAIT_MS,
+    drill,
+    expect_crumbs,
+    open_scene,
+    select,
+    settle,
+    sphere_at,
+    wait_drawn,
+    wait_path,
+)
+
+Console = Callable[[Page], list[str]]
+MODULE = "system_0_cluster_0_rack_0_module_0"
+MODULE_CRUMBS = ["Systems", "System 0", "Cluster 0", "Rack 0", "Module 0"]
+
+
+@pytest.fixture(scope="module")
+def app(app_server: Callable[..., AppProcess],
+        tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    started = app_server(history=tmp_path_factory.mktemp("history") / "h")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def page(browser: Browser, console: Console) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    opened = context.new_page()
+    console(opened)
+    yield opened
+    context.close()
+
+
+def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
+        app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url, f"/space_balls?path={MODULE}")
+    wait_path(page, MODULE)
+    expect(page.locator("[data-testid=stSidebarNav] a")).to_have_count(2)
+    expect_crumbs(page, MODULE_CRUMBS)
+    assert page.evaluate("getComputedStyle(document.documentElement)"
+                         ".getPropertyValue('--o-charge')") != ""
+
+
+def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    wait_path(page, None)
+    assert page.evaluate("window.__spheres[0].ids.length") == 7
+    for node_id, gesture in ONE_CELL_AWAY:
+        drill(page, node_id, gesture)
+    expect_crumbs(page, MODULE_CRUMBS)
+    assert page.url.endswith(f"path={MODULE}")
+
+    page.mouse.click(*sphere_at(page, f"{MODULE}_cell_3"), button="right")
+    expect(page.get_by_text("last level")).to_be_visible(timeout=WAIT_MS)
+
+    page.go_back()
+    wait_path(page, "system_0_cluster_0_rack_0")
+    page.get_by_role("button", name="Back").click()
+    wait_path(page, "system_0_cluster_0")
+    page.locator(".st-key-crumbs button", has_text="Systems").click()
+    wait_path(page, None)
+    expect_crumbs(page, ["Systems"])
+
+
+def test_hover_names_a_sphere_and_a_click_fills_the_details(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    settle(page)
+    page.mouse.move(*sphere_at(page, "system_1"))
+    expect(page.locator(".tip, [role=tooltip]").filter(has_text="System 1")).to_be_visible(
+        timeout=WAIT_MS)
+    select(page, "system_1")
+    details = page.locator(".st-key-panel_details")
+    expect(details).to_contain_text("Selected", timeout=WAIT_MS)
+    expect(details).to_contain_text("System 1")
+    for label in ("Power", "State of charge", "Capacity", "Voltage", "Highest cell"):
+        expect(details).to_contain_text(label)
+    details.get_by_role("button", name="Go into System 1").click()
+    wait_path(page, "system_1")
+
+
+def test_camera_and_selection_survive_refreshes(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    settle(page)
+    select(page, "system_2")
+    box = page.locator("[role=application]").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 60, steps=4)
+    page.mouse.up()
+    settle(page)
+    before = page.evaluate("window.__spheres[0].cameraState()")
+    title = page.locator("h1.o-h")
+    for _ in range(2):
+        words = title.inner_text()
+        expect(title).not_to_have_text(words, timeout=WAIT_MS)
+    assert page.evaluate("window.__spheres[0].cameraState()") == pytest.approx(before)
+    assert page.evaluate("window.__spheres[0].selected") == "system_2"
+    assert page.evaluate("window.__spheres.length") == 1
+
+
+def test_wheel_zooms(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    settle(page)
+    before = page.evaluate("window.__spheres[0].cameraState().zoom")
+    page.mouse.move(*sphere_at(page, "system_0"))
+    page.mouse.wheel(0, -400)
+    settle(page)
+    assert page.evaluate("window.__spheres[0].cameraState().zoom") != before
+
+
+def test_the_recorded_site_is_selectable_to_the_cell(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    settle(page)
+    drill(page, "system_recorded", "double click")
+    drill(page, "system_recorded_cluster_3", "double click")
+    select(page, "system_recorded_cluster_3_cell_6")
+    details = page.locator(".st-key-panel_details")
+    expect(details).to_contain_text("Cell 7", timeout=WAIT_MS)
+    assert re.search(r"Voltage\s*3\.2\d\d\s*V", details.inner_text())
+    assert re.search(r"State of charge\s*–", details.inner_text())
+
+
+def test_an_unknown_address_shows_the_nearest_ancestor_and_says_so(
+        app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url, "/space_balls?path=system_0_cluster_0_rack_77_module_1")
+    wait_path(page, "system_0_cluster_0")
+    expect(page.get_by_text("This element does not exist")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_hostile_addresses_do_not_hurt(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url, "/space_balls?path=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E")
+    wait_path(page, None)
+    assert page.locator("img[src=x]").count() == 0
+    open_scene(page, app.url, "/space_balls?path=" + "a_" * 2000 + "&range=99y")
+    wait_path(page, None)
+
+
+def test_reload_keeps_the_place(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url, "/space_balls?path=system_0_cluster_0")
+    wait_path(page, "system_0_cluster_0")
+    page.reload()
+    wait_drawn(page)
+    wait_path(page, "system_0_cluster_0")
+
+
+def test_two_people_stand_at_different_places(app: AppProcess, browser: Browser,
+                                              console: Console) -> None:
+    contexts = [browser.new_context(viewport={"width": 1100, "height": 800}) for _ in range(2)]
+    pages = [context.new_page() for context in contexts]
+    for opened, place in zip(pages, ("system_0", "system_1"), strict=True):
+        console(opened)
+        open_scene(opened, app.url, f"/space_balls?path={place}")
+        wait_path(opened, place)
+    drill(pages[0], "system_0_cluster_0", "double click")
+    assert pages[1].evaluate("window.__spheres[0].path") == ["system_1"]
+    for context in contexts:
+        context.close()
+
+
+def test_the_place_is_kept_over_the_overview(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url, "/space_balls?path=system_0_cluster_0")
+    wait_path(page, "system_0_cluster_0")
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator(".st-key-system_cards")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("link", name="Space Balls").click()
+    wait_drawn(page)
+    wait_path(page, "system_0_cluster_0")
+
+
+def test_trends_show_every_range_and_follow_the_selection(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url, "/space_balls?path=system_0")
+    wait_path(page, "system_0")
+    select(page, "system_0_cluster_0")
+    expect(page.get_by_text("Trends of Cluster 0")).to_be_visible(timeout=WAIT_MS)
+    for name in ("15 min", "6 h", "24 h", "7 d", "1 h"):
+        page.get_by_role("radio", name=name, exact=True).click()
+        expect(page.locator(".st-key-panel_power .js-plotly-plot")).to_be_visible(timeout=WAIT_MS)
+    assert page.locator(".st-key-panel_power .scatterlayer path.js-line").count() >= 1
+
+
+def test_a_phone_shows_the_scene_and_the_details(app: AppProcess, browser: Browser,
+                                                 console: Console) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
+                                  is_mobile=True, device_scale_factor=2)
+    opened = context.new_page()
+    console(opened)
+    open_scene(opened, app.url)
+    settle(opened)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+    opened.touchscreen.tap(*sphere_at(opened, "system_3"))
+    expect(opened.locator(".st-key-panel_details")).to_contain_text("System 3", timeout=WAIT_MS)
+    context.close()
+
+
+def test_a_lost_context_comes_back(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    settle(page)
+    before = page.evaluate("window.__spheres[0].pixelStats()")
+    page.evaluate("window.__spheres[0].loseContext()")
+    page.wait_for_function("!window.__spheres[0].drawsNow()")
+    page.evaluate("window.__spheres[0].restoreContext()")
+    page.wait_for_function("window.__spheres[0].drawsNow()", timeout=WAIT_MS)
+    page.wait_for_function("n => window.__spheres[0].pixelStats() > n / 2", arg=before,
+                           timeout=WAIT_MS)
+
+
+def test_without_webgl_the_same_data_is_a_picture_and_a_table(
+        app: AppProcess, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    opened = context.new_page()
+    opened.add_init_script("const get = HTMLCanvasElement.prototype.getContext;"
+                           "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+                           "  return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest)};")
+    opened.goto(app.url + "/space_balls")
+    expect(opened.get_by_text("The 3D viewer cannot run here")).to_be_visible(timeout=WAIT_MS)
+    expect(opened.locator("[data-testid=stDataFrame]")).to_be_visible(timeout=WAIT_MS)
+    context.close()
+
+
+def test_overview_tells_the_state_and_jumps(app: AppProcess, page: Page, tmp_path: Path) -> None:
+    page.goto(app.url)
+    title = page.locator("h1.o-h")
+    expect(title).to_contain_text("7 systems", timeout=WAIT_MS)
+    expect(page.locator(".st-key-system_cards")).to_contain_text("Recorded site")
+    page.get_by_role("button", name="System 3").click()
+    wait_drawn(page)
+    wait_path(page, "system_3")
+
+
+def test_a_simulated_fault_is_seen_on_every_screen(app: AppProcess, page: Page) -> None:
+    page.goto(app.url)
+    expect(page.locator("h1.o-h")).to_contain_text("7 systems", timeout=WAIT_MS)
+    page.get_by_role("button", name="Simulated faults").click()
+    page.get_by_role("button", name="Open contactor").click()
+    expect(page.locator("h1.o-h")).to_contain_text("alarm", timeout=WAIT_MS)
+    expect(page.get_by_text("Contactor open")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Simulated faults").click()
+    page.get_by_role("button", name="Stop all").click()
+    expect(page.locator("h1.o-h")).to_contain_text("no alarms", timeout=WAIT_MS)

@@ -1,0 +1,172 @@
+"""`python -m services.gateway` as a person starts and ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.sync.client import connect
+
+from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
+from scripts.app_process import ROOT, free_port
+from services.gateway.__main__ import _parser, configured
+from services.gateway.summary import start_lines
+from tests.gateway.site import WAIT_S, branch, site, told, view_at
+
+SMALL = """
+[[sources]]
+kind = "fleet"
+name = "fleet"
+options = {systems = 2}
+[gateway]
+update_interval_s = 0.2
+"""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "services.gateway", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("ORRERY_")}
+
+
+def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=ROOT, env=environment(), text=True,
+                          capture_output=True, timeout=30, check=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "orrery.toml"
+    file.write_text(SMALL)
+    return file
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """The command once it listens, and what it said until then."""
+    with subprocess.Popen(command(*arguments), cwd=ROOT, env=environment(), text=True,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            assert process.stderr is not None
+            said = []
+            for line in process.stderr:
+                said.append(line.rstrip())
+                if line.startswith("WebSocket at"):
+                    break
+            yield process, said
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_and_ends_cleanly(config: Path, number: signal.Signals) -> None:
+    port = str(free_port())
+    with running("--config", str(config), "--port", port) as (process, said):
+        assert said[0] == f"Starting Power Visualization WebSocket Server on port {port}..."
+        assert said[1:3] == ["Hierarchy initialized:", "  - 2 systems"]
+        assert said[3].startswith("  - Each system has ")
+        with connect(f"ws://127.0.0.1:{port}/", proxy=None, open_timeout=WAIT_S) as client:
+            assert len(told(client)["view"]["items"]) == 2
+            first = view_at(client, ["system_0"])
+            assert told(client)["view_path"] == first["view_path"]
+            process.send_signal(number)
+            rest = process.communicate(timeout=WAIT_S)[1]
+        assert process.returncode == 0
+        assert rest == "The gateway has ended\n"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    (SMALL + 'colour = "red"', ["gateway.colour = 'red'", "no such key"]),
+    (SMALL.replace("fleet", "fleat"), ["sources[0].kind = 'fleat'", "one of fleet"]),
+    ("[", ["file", "valid TOML"]),
+])
+def test_a_broken_configuration_is_told_in_one_line(
+        config: Path, text: str, words: Sequence[str]) -> None:
+    config.write_text(text)
+    done = ended("--config", str(config), "--port", str(free_port()))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("The gateway cannot start: ")
+    assert all(word in done.stderr for word in [str(config), "allowed", *words])
+
+
+def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = ended("--config", str(tmp_path / "none.toml"))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "none.toml" in done.stderr
+
+
+def test_a_taken_port_is_named_with_the_way_out(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = ended("--config", str(config), "--port", str(port))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} on 127.0.0.1 is taken" in done.stderr
+    assert "--port" in done.stderr
+    assert "[gateway]" in done.stderr
+
+
+def test_an_address_that_is_not_ours_is_told(config: Path) -> None:
+    done = ended("--config", str(config), "--host", "192.0.2.1")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "nothing can listen on 192.0.2.1, port 9999" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
+def test_an_impossible_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        _parser().parse_args([f"--port={port}"])
+    assert left.value.code == 2
+    assert "65535" in capsys.readouterr().err
+
+
+def test_the_command_line_goes_before_the_file(config: Path) -> None:
+    plain = configured(_parser().parse_args(["--config", str(config)]))
+    assert (plain.gateway.host, plain.gateway.port) == ("127.0.0.1", 9999)
+    assert plain.gateway.update_interval_s == 0.2
+    assert plain.history.kind == "none"
+    asked = ["--config", str(config), "--host", "0.0.0.0", "--port", "80", "--history"]
+    other = configured(_parser().parse_args(asked))
+    assert (other.gateway.host, other.gateway.port) == ("0.0.0.0", 80)
+    assert other.history.kind == "embedded"
+
+
+def test_streamlit_is_not_loaded() -> None:
+    code = ("import sys, services.gateway.__main__\n"
+            "from services.gateway.viewer import viewer_routes\n"
+            "viewer_routes('/', '/')\n"
+            "heavy = {'streamlit', 'pyarrow', 'pandas', 'orrery_spheres', 'components', 'duckdb'}\n"
+            "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True,
+                          timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_start_lines_are_the_documents() -> None:
+    lines = start_lines(Topology(DEFAULT_LEVELS, site()), 9999)
+    assert lines == [
+        "Starting Power Visualization WebSocket Server on port 9999...", "Hierarchy initialized:",
+        "  - 2 systems", "  - Each system has 2 clusters", "  - Each cluster has 1 rack",
+        "  - Each rack has 1 module", "  - Each module has 4 cells"]
+
+
+def test_the_start_lines_say_what_is_uneven() -> None:
+    pack = NodeSpec("system_9", "Pack", "system", children=[
+        NodeSpec(f"system_9_cell_{number}", f"Cell {number}", "cell") for number in range(16)])
+    lines = start_lines(Topology(DEFAULT_LEVELS, [branch(0), branch(1, cells=6), pack]), 1)
+    assert "  - 3 systems" in lines
+    assert "  - 2 of 3 systems have 2 clusters" in lines
+    assert "  - 1 of 3 systems has 16 cells" in lines
+    assert "  - Each module has 4-6 cells" in lines

@@ -1,0 +1,99 @@
+"""`streamlit run server.py`: pages, WebSocket and viewer in one process, one engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from websockets.sync.client import ClientConnection, connect
+
+from scripts.app_process import ROOT, AppProcess, free_port
+from tests.gateway.site import WAIT_S, closing, error_of, told, view_at
+
+SMALL = """
+[[sources]]
+kind = "fleet"
+name = "fleet"
+options = {systems = 2}
+[history]
+kind = "none"
+[gateway]
+update_interval_s = 0.2
+"""
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    config = tmp_path_factory.mktemp("server") / "orrery.toml"
+    config.write_text(SMALL)
+    with AppProcess("server.py", config=config) as running:
+        yield running
+
+
+def open_client(app: AppProcess) -> ClientConnection:
+    return connect(app.url.replace("http", "ws") + "/ws", proxy=None, open_timeout=WAIT_S)
+
+
+def test_pages_websocket_and_viewer_answer_from_one_process(app: AppProcess) -> None:
+    for path in ("/", "/space_balls", "/_stcore/health", "/viewer/?ws=/ws",
+                 "/viewer/standalone.js"):
+        assert requests.get(app.url + path, timeout=WAIT_S).status_code == 200, path
+    page = requests.get(app.url + "/viewer", timeout=WAIT_S)
+    assert page.url.endswith("/viewer/?ws=%2Fws")
+    assert "standalone.js" in page.text
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    with open_client(app) as client:
+        assert len(told(client)["view"]["items"]) == 2
+        assert view_at(client, ["system_1"])["view"]["level"] == "clusters"
+        assert requests.get(app.url + "/healthz", timeout=WAIT_S).json()["clients"] == 1
+
+
+def test_bad_messages_are_answered_and_long_ones_closed_with_a_reason(app: AppProcess) -> None:
+    with open_client(app) as client, open_client(app) as other:
+        client.send("hello")
+        assert "malformed" in error_of(client)
+        client.send("x" * 10_000_000)
+        assert closing(client)[0] == 1009
+        assert told(other)["view_path"] == []
+
+
+def test_a_signal_ends_it_cleanly_with_clients_connected(tmp_path: Path) -> None:
+    config = tmp_path / "orrery.toml"
+    config.write_text(SMALL)
+    app = AppProcess("server.py", config=config).start()
+    with open_client(app) as client:
+        told(client)
+        assert app.stop() == -signal.SIGTERM
+
+
+def test_a_broken_configuration_stops_the_start(tmp_path: Path) -> None:
+    config = tmp_path / "orrery.toml"
+    config.write_text(SMALL + 'colour = "red"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "streamlit", "run", "server.py", "--server.headless", "true",
+         "--server.address", "127.0.0.1", "--server.port", str(free_port()),
+         "--server.fileWatcherType", "none"],
+        cwd=ROOT, env={**os.environ, "ORRERY_CONFIG": str(config)}, text=True,
+        capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (f"Orrery cannot start: {config}: gateway.colour = 'red' is not "
+                           "allowed; allowed: no such key; remove it or correct its name\n")
+
+
+def test_pages_and_websocket_share_one_engine_inside_home(tmp_path: Path) -> None:
+    config = tmp_path / "orrery.toml"
+    config.write_text(SMALL)
+    code = ("import server, components.api_client as pages\n"
+            "from streamlit.runtime.pages_manager import PagesManager\n"
+            "assert pages.shared_runtime() is server.runtime\n"
+            "assert PagesManager.uses_pages_directory is False\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True,
+                          env={**os.environ, "ORRERY_CONFIG": str(config)}, timeout=60,
+                          check=False)
+    assert done.returncode == 0, done.stderr
