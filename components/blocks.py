@@ -26,6 +26,7 @@ from components.markup import (
     direction_mark,
     html,
     join,
+    markdown,
     pill,
     strong,
     symbol,
@@ -55,8 +56,8 @@ __all__ = [
     "ALARM_HEAD", "EMPTY", "STYLE", "SYSTEM_HEAD", "Alarm", "AlarmRow", "Content", "Html",
     "LegendItem", "Pair", "PressRow", "SourceRow", "SystemRow", "Text", "alarm_row",
     "alarm_rows", "card", "code", "crumbs", "details", "direction_mark", "grid", "heading",
-    "html", "join", "legend", "pill", "press_alarms", "press_rows", "press_systems", "show",
-    "show_style", "source_rows", "state_box", "strong", "style", "symbol", "system_row",
+    "html", "join", "legend", "markdown", "pill", "press_alarms", "press_rows", "press_systems",
+    "show", "show_style", "source_rows", "state_box", "strong", "style", "symbol", "system_row",
     "system_rows", "tier_pill", "title",
 ]
 
@@ -207,7 +208,7 @@ def press_rows(rows: Sequence[PressRow], *, key: str, head: Html = EMPTY) -> str
         for row in rows:
             with st.container(key=f"hit_{key}_{row.id}", gap=None):
                 show(row.html)
-                if st.button(row.label, key=f"press_{key}_{row.id}", width="stretch"):
+                if st.button(markdown(row.label), key=f"press_{key}_{row.id}", width="stretch"):
                     pressed = row.id
     return pressed
 

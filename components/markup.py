@@ -7,6 +7,7 @@ return, passes as it is. A mistake therefore shows markup to the reader and neve
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from components import formats
@@ -31,6 +32,7 @@ _PILLS: dict[str, tuple[str, str]] = {
     "derated": ("speed", ""),
     "plain": ("", ""),
 }
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!<>:$~|&])")
 _LIVE_DOT = '<span class="d"></span>'
 
 
@@ -52,6 +54,12 @@ def html(content: Content, unit_class: str = "o-un") -> Html:
         unit = f'<span class="{unit_class}">{escape(content.unit)}</span>' if content.unit else ""
         return Html(escape(content.number) + unit)
     return Html(escape(content))
+
+
+def markdown(text: str) -> str:
+    """`text` for a label that Streamlit reads as Markdown (buttons, captions): nothing in it
+    is a sign."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 def join(*parts: Content) -> Html:

@@ -60,7 +60,7 @@ class _Window:
 
 
 def site_deck(sites: Sequence[Site], theme: str | None, *, palette: str = "default",
-              width_px: int = 360, height_px: int = 320) -> pdk.Deck | None:
+              width_px: int = 300, height_px: int = 320) -> pdk.Deck | None:
     """A map of the sites that have a place, all of them in view on a box of `width_px` x
     `height_px` or more; None when none has."""
     placed = [site for site in sites if _has_place(site)]

@@ -38,13 +38,13 @@ class ListenError(OrreryError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check everything that may be wrong, then serve until a signal; the exit status."""
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, _leave)
     try:
         config = configured(asked)
-        with _listen(config.gateway.host, config.gateway.port) as listener:
+        with listen(config.gateway.host, config.gateway.port) as listener:
             _serve(start_runtime(config), listener)
     except OrreryError as error:
         sys.stderr.write(f"The gateway cannot start: {error}\n")
@@ -57,14 +57,15 @@ def _leave(signal_number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.gateway", description=__doc__)
-    parser.add_argument("--host", help="address to listen at; 0.0.0.0 for every network")
-    parser.add_argument("--port", type=_port, help="port to listen at")
-    parser.add_argument("--config", type=Path, help="another orrery.toml")
-    parser.add_argument("--history", action="store_true",
-                        help="keep history too; the app keeps it where it runs")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """The words of the command line."""
+    words = argparse.ArgumentParser(prog="python -m services.gateway", description=__doc__)
+    words.add_argument("--host", help="address to listen at; 0.0.0.0 for every network")
+    words.add_argument("--port", type=_port, help="port to listen at")
+    words.add_argument("--config", type=Path, help="another orrery.toml")
+    words.add_argument("--history", action="store_true",
+                       help="keep history too; the app keeps it where it runs")
+    return words
 
 
 def _port(text: str) -> int:
@@ -83,7 +84,7 @@ def configured(asked: argparse.Namespace) -> Config:
     return msgspec.structs.replace(config, gateway=gateway, history=history)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises ListenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

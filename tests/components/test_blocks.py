@@ -190,3 +190,8 @@ def _luminance(colour: str) -> float:
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
                         for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_markdown_signs_in_a_label_are_text() -> None:
+    assert blocks.markdown(":red[x] **b** <i>") == r"\:red\[x\] \*\*b\*\* \<i\>"
+    assert blocks.markdown("Rack 0") == "Rack 0"

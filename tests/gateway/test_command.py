@@ -16,7 +16,8 @@ from websockets.sync.client import connect
 
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from scripts.app_process import ROOT, free_port
-from services.gateway.__main__ import _parser, configured
+from services.gateway.__main__ import configured, listen, parser
+from services.gateway.socket import PATIENCE_S
 from services.gateway.summary import start_lines
 from tests.gateway.site import WAIT_S, branch, site, told, view_at
 
@@ -127,20 +128,27 @@ def test_an_address_that_is_not_ours_is_told(config: Path) -> None:
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
 def test_an_impossible_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
-        _parser().parse_args([f"--port={port}"])
+        parser().parse_args([f"--port={port}"])
     assert left.value.code == 2
     assert "65535" in capsys.readouterr().err
 
 
 def test_the_command_line_goes_before_the_file(config: Path) -> None:
-    plain = configured(_parser().parse_args(["--config", str(config)]))
+    plain = configured(parser().parse_args(["--config", str(config)]))
     assert (plain.gateway.host, plain.gateway.port) == ("127.0.0.1", 9999)
     assert plain.gateway.update_interval_s == 0.2
     assert plain.history.kind == "none"
     asked = ["--config", str(config), "--host", "0.0.0.0", "--port", "80", "--history"]
-    other = configured(_parser().parse_args(asked))
+    other = configured(parser().parse_args(asked))
     assert (other.gateway.host, other.gateway.port) == ("0.0.0.0", 80)
     assert other.history.kind == "embedded"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone has TCP_USER_TIMEOUT")
+def test_the_kernel_ends_what_a_dropped_client_never_reads() -> None:
+    with listen("127.0.0.1", free_port()) as listener:
+        limit_ms = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert limit_ms == 2000 * PATIENCE_S
 
 
 def test_streamlit_is_not_loaded() -> None:

@@ -10,8 +10,6 @@ const options = {
   format: "esm",
   target: "es2022",
   minify: true,
-  splitting: true,
-  chunkNames: "chunk-[hash]",
   legalComments: "none",
   logLevel: "warning",
 };

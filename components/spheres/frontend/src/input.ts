@@ -36,8 +36,8 @@ export class Input {
     const eager = { signal: this.quit.signal, passive: false };
     canvas.addEventListener("pointerdown", (e) => this.down(e), options);
     canvas.addEventListener("pointermove", (e) => this.move(e), options);
-    canvas.addEventListener("pointerup", (e) => this.lift(e, true), options);
-    canvas.addEventListener("pointercancel", (e) => this.lift(e, false), options);
+    window.addEventListener("pointerup", (e) => this.lift(e, true), options);
+    window.addEventListener("pointercancel", (e) => this.lift(e, false), options);
     canvas.addEventListener("pointerleave", () => this.on.leave(), options);
     canvas.addEventListener("dblclick", (e) => this.drillAt(e, MOUSE_REACH), options);
     canvas.addEventListener("contextmenu", (e) => this.menu(e), options);
@@ -49,6 +49,12 @@ export class Input {
   dispose(): void {
     clearTimeout(this.pressTimer);
     this.quit.abort();
+  }
+
+  /** The event's place in the canvas, in CSS pixels. */
+  private at(e: MouseEvent): [number, number] {
+    const box = this.canvas.getBoundingClientRect();
+    return [e.clientX - box.left, e.clientY - box.top];
   }
 
   private reach(e: PointerEvent): number {
@@ -67,7 +73,7 @@ export class Input {
     }
     this.moved = 0;
     this.done = false;
-    const { offsetX: x, offsetY: y } = e;
+    const [x, y] = this.at(e);
     const reach = this.reach(e);
     this.pressTimer = window.setTimeout(() => this.press(x, y, reach), LONG_PRESS_MS);
   }
@@ -80,7 +86,7 @@ export class Input {
   private move(e: PointerEvent): void {
     const held = this.held.get(e.pointerId);
     if (!held) {
-      if (e.pointerType !== "touch") this.on.hover(e.offsetX, e.offsetY, this.reach(e));
+      if (e.pointerType !== "touch") this.on.hover(...this.at(e), this.reach(e));
       return;
     }
     const dx = e.clientX - held.x;
@@ -115,7 +121,7 @@ export class Input {
     if (!this.held.delete(e.pointerId)) return;
     clearTimeout(this.pressTimer);
     this.on.release();
-    if (finished && !this.done) this.on.select(e.offsetX, e.offsetY, this.reach(e));
+    if (finished && !this.done) this.on.select(...this.at(e), this.reach(e));
   }
 
   private menu(e: MouseEvent): void {
@@ -128,7 +134,7 @@ export class Input {
 
   private drillAt(e: MouseEvent, reach: number): void {
     e.preventDefault();
-    this.on.drill(e.offsetX, e.offsetY, reach);
+    this.on.drill(...this.at(e), reach);
   }
 
   private wheel(e: WheelEvent): void {

@@ -1,6 +1,7 @@
 import type { OrbitCamera } from "./camera";
-import { age, alarmWord, brief } from "./format";
+import { alarmWord, brief } from "./format";
 import { type Layout, ROOMY } from "./layout";
+import { Occupancy } from "./occupancy";
 import type { Tokens } from "./palette";
 import type { Marks } from "./spheres";
 import type { Items, Meta, Rect, Spot } from "./types";
@@ -12,7 +13,8 @@ const AGE_FONT = `600 12.5px ${FAMILY}`;
 const PILL_FONT = `600 12px ${FAMILY}`;
 const LINE = 16;
 const SMALLEST = 4;
-const CANDIDATES = 6;
+/** Children considered for each label that may be shown. */
+const CANDIDATES = 4;
 
 interface Text {
   name: string;
@@ -24,6 +26,15 @@ function overlap(a: Rect, b: Rect): boolean {
   return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 }
 
+/** Indices of the `wanted` highest scores, highest first. */
+function best(scores: Float64Array, wanted: number): number[] {
+  const least = scores.length > wanted ? scores.slice().sort()[scores.length - wanted] : -Infinity;
+  const above: number[] = [];
+  const level: number[] = [];
+  scores.forEach((s, i) => (s > least ? above : level.length < wanted && s === least ? level : []).push(i));
+  return [...above.sort((a, b) => scores[b] - scores[a] || a - b), ...level].slice(0, wanted);
+}
+
 /** Names over the scene on one 2D canvas; no two of them overlap. */
 export class Labels {
   readonly canvas = document.createElement("canvas");
@@ -33,6 +44,7 @@ export class Labels {
   private readonly widths = new Map<string, number>();
   private order: number[] = [];
   private blocked: Rect[] = [];
+  private readonly covered = new Occupancy();
   private centre: Spot = { x: 0, y: 0, r: 0, depth: 0 };
   private ratio = 1;
 
@@ -56,8 +68,7 @@ export class Labels {
       return items.alarm[i] * 1e12 + (Number.isNaN(kw) ? 0 : Math.min(kw, 1e11));
     };
     const scores = Float64Array.from({ length: items.count }, (_, i) => score(i));
-    const all = Array.from({ length: items.count }, (_, i) => i);
-    this.order = all.sort((a, b) => scores[b] - scores[a] || a - b).slice(0, cap * CANDIDATES);
+    this.order = best(scores, cap * CANDIDATES);
   }
 
   draw(layout: Layout, camera: OrbitCamera, items: Items, meta: Meta, t: Tokens, marks: Marks, taken: Rect[]): void {
@@ -73,12 +84,13 @@ export class Labels {
     const spots = this.spots(layout, camera);
     this.glow(spots, marks, t);
     this.parent(layout, camera, meta, t);
+    this.occupy(layout, camera);
     for (const i of this.order) if (items.alarm[i] >= 2) this.pill(spots.get(i), items, i, t);
     if (!meta.show_labels) return;
     for (const i of this.order) {
       if (this.shown >= meta.label_cap) break;
       const spot = spots.get(i);
-      if (spot && this.child(spot, i, items, meta, t, marks, spots)) this.shown++;
+      if (spot && this.child(spot, i, items, meta, t, marks)) this.shown++;
     }
   }
 
@@ -117,18 +129,16 @@ export class Labels {
     if (this.free(rect)) this.write(rect, text, t);
   }
 
-  private child(
-    spot: Spot, i: number, items: Items, meta: Meta, t: Tokens, marks: Marks, spots: Map<number, Spot>,
-  ): boolean {
+  private child(spot: Spot, i: number, items: Items, meta: Meta, t: Tokens, marks: Marks): boolean {
     const marked = i === marks.selected || i === marks.hovered;
     if (spot.r < SMALLEST && !marked && items.alarm[i] < 2) return false;
     const text = { name: items.name[i], brief: brief(items, i, meta.sign), old: items.stale[i] === 1 };
-    if (text.old) text.brief = age(items.ageS[i]);
     const reach = Math.max(spot.r * 1.185, spot.r + 4) + (items.alarm[i] ? spot.r * 0.16 + 5 : 4);
     for (const shown of text.brief ? [text, { ...text, brief: "" }] : [text]) {
-      const places = this.places(spot, shown, reach, items.count);
-      const clear = places.find((p) => this.free(p) && !this.covers(p, i, spots));
-      const chosen = clear ?? (marked ? places.find((p) => this.free(p)) : undefined);
+      const places = this.places(spot, shown, reach, items.count).filter((p) => this.free(p));
+      const last = marked || (items.alarm[i] >= 2 && !shown.brief) ? places[0] : undefined;
+      const inside = shown.brief ? undefined : this.across(spot, shown);
+      const chosen = places.find((p) => !this.covered.hits(p)) ?? inside ?? last;
       if (chosen) this.write(chosen, shown, t);
       if (chosen) return true;
     }
@@ -145,19 +155,26 @@ export class Labels {
     const aside = dx > 0 ? right : left;
     const order = dy < 0 && count > ROOMY ? [above, aside, below] : [below, aside, above];
     const wide = Math.abs(dx) > 1.3 * Math.abs(dy) && count > ROOMY;
-    const all = wide ? [aside, ...order] : order;
-    const inside = { ...below, y: spot.y - below.h / 2 };
-    return !text.brief && spot.r * 1.7 > below.w ? [...all, inside] : all;
+    return wide ? [aside, ...order] : order;
   }
 
-  private covers(rect: Rect, own: number, spots: Map<number, Spot>): boolean {
-    for (const [i, s] of [[-1, this.centre] as const, ...spots]) {
-      if (i === own) continue;
-      const x = Math.max(rect.x, Math.min(s.x, rect.x + rect.w));
-      const y = Math.max(rect.y, Math.min(s.y, rect.y + rect.h));
-      if (Math.hypot(s.x - x, s.y - y) < s.r * 1.1) return true;
+  /** Across its own sphere, where a short name fits nowhere else. */
+  private across(spot: Spot, text: Text): Rect | undefined {
+    const place = this.below(spot, text, 0);
+    place.y = spot.y - place.h / 2;
+    return spot.r * 1.7 > place.w && this.free(place) ? place : undefined;
+  }
+
+  /** Marks what the spheres cover, so that labels stand beside them. */
+  private occupy(layout: Layout, camera: OrbitCamera): void {
+    const spot: Spot = { x: 0, y: 0, r: 0, depth: 0 };
+    const s = layout.spheres;
+    this.covered.reset(camera.width, camera.height);
+    this.covered.disc(this.centre.x, this.centre.y, this.centre.r);
+    for (let i = 0; i < layout.count; i++) {
+      camera.project(s[i * 4], s[i * 4 + 1], s[i * 4 + 2], s[i * 4 + 3], spot);
+      if (spot.depth > 0) this.covered.disc(spot.x, spot.y, spot.r * 1.06);
     }
-    return false;
   }
 
   private box(text: Text): { w: number; h: number } {
@@ -211,8 +228,10 @@ export class Labels {
     if (!spot || spot.r < SMALLEST) return;
     const text = alarmWord(items.alarm[i], items.alarmCount[i]);
     const w = this.measure(text, PILL_FONT) + 18;
-    const rect = { x: spot.x + spot.r * 0.75 + 2, y: spot.y - spot.r * 0.8 - 18, w, h: 20 };
-    if (!this.free(rect)) return;
+    const right = { x: spot.x + spot.r * 0.75 + 2, y: spot.y - spot.r * 0.8 - 18, w, h: 20 };
+    const left = { ...right, x: spot.x - spot.r * 0.75 - 2 - w };
+    const rect = [right, left].find((place) => this.free(place));
+    if (!rect) return;
     this.take(rect);
     const g = this.context;
     const solid = items.alarm[i] === 3;

@@ -1,0 +1,92 @@
+"""The blocks in Chromium: styles arrive, rows can be pressed, the map stays on this machine."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from components.tokens import DARK, LIGHT, rgb
+from scripts.app_process import AppProcess
+
+SCRIPT = str(Path(__file__).with_name("gallery_app.py"))
+DRAWN_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def gallery(app_server: Callable[..., AppProcess]) -> Iterator[str]:
+    app = app_server(SCRIPT)
+    yield app.url
+    app.stop()
+
+
+def opened(browser: Browser, url: str, scheme: str, width: int = 1440) -> tuple[Page, list[str]]:
+    """The gallery, and every address that it asked for."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(url)
+    return page, asked
+
+
+def test_the_map_is_drawn_and_asks_nobody(browser: Browser, gallery: str,
+                                          console: Callable[[Page], list[str]]) -> None:
+    page, asked = opened(browser, gallery, "dark")
+    console(page)
+    canvas = page.locator("[data-testid=stDeckGlJsonChart] canvas")
+    expect(canvas).to_be_visible(timeout=DRAWN_MS)
+    wanted = {rgb(DARK[name]) for name in ("discharge", "charge", "alarm")}
+    page.wait_for_timeout(200)
+    for _ in range(50):
+        if wanted <= _colours(canvas.screenshot()):
+            break
+        page.wait_for_timeout(200)
+    assert wanted <= _colours(canvas.screenshot())
+    assert all(address.startswith((gallery, "data:", "blob:")) for address in asked), asked
+    page.context.close()
+
+
+def test_a_row_can_be_pressed_with_pointer_and_keys(browser: Browser, gallery: str) -> None:
+    page, _ = opened(browser, gallery, "dark")
+    row = page.locator(".o-site", has_text="System 1")
+    row.wait_for(timeout=DRAWN_MS)
+    box = row.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_text("Pressed: system_1")).to_be_visible()
+    page.get_by_role("button", name="Open <b>System 0</b>").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Pressed: system_0")).to_be_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize(("scheme", "colour"), [("dark", DARK), ("light", LIGHT)])
+def test_the_style_follows_the_theme(browser: Browser, gallery: str, scheme: str,
+                                     colour: dict[str, str]) -> None:
+    page, _ = opened(browser, gallery, scheme)
+    name = page.locator(".o-site .nm").first
+    name.wait_for(timeout=DRAWN_MS)
+    assert name.inner_text() == "<b>System 0</b>"
+    assert name.evaluate("e => getComputedStyle(e).color") == (
+        "rgb({}, {}, {})".format(*rgb(colour["text"])))
+    page.context.close()
+
+
+def test_nothing_is_wider_than_a_phone(browser: Browser, gallery: str) -> None:
+    page, _ = opened(browser, gallery, "dark", width=390)
+    page.locator(".o-site .nm").first.wait_for(timeout=DRAWN_MS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(".o-row.hd").first.is_hidden()
+    page.context.close()
+
+
+def _colours(picture: bytes) -> set[tuple[int, ...]]:
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    found = image.getcolors(image.width * image.height)
+    assert found is not None
+    return {colour for _, colour in found}
