@@ -148,5 +148,8 @@ def run(short: bool = False) -> Iterator[dict[str, object]]:
         cpu = cpu_seconds(app.pid) - cpu
         yield figure_line("session", "no session", "CPU", 100 * cpu / seconds, "%")
         counts = SHORT_RAMP if short else RAMP
-        loads = asyncio.run(ramp(app.url, app.pid, PAGE, counts, seconds))
+        try:
+            loads = asyncio.run(ramp(app.url, app.pid, PAGE, counts, seconds))
+        except FigureError as error:
+            raise FigureError(f"{error}\nThe app says:\n{app.log()[-3000:]}") from error
     yield from report(loads, idle_mb)

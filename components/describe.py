@@ -71,6 +71,17 @@ def alarm_pills(snapshot: Snapshot, node: int) -> list[Html]:
     return [blocks.pill(tier, formats.counted(count, "alarm"))]
 
 
+def state_pills(topology: Topology, snapshot: Snapshot, node: int) -> list[Html]:
+    """Alarms of an element and of what is below it; stale with its age."""
+    pills = alarm_pills(snapshot, node)
+    if snapshot.frame.stale[node]:
+        age_s = float(snapshot.frame.age_s[node])
+        pills.append(blocks.pill("stale", "never heard" if math.isnan(age_s)
+                                 else f"{formats.age(age_s)} old"))
+    words = [alarm_words(alarm) for alarm in snapshot.alarms.active if alarm.node == node]
+    return pills + [Html(f"<div>{blocks.html(text)}</div>") for text in words]
+
+
 def name(topology: Topology, node: int) -> str:
     """"System 0": the seed calls it "Power System 0" in its messages only."""
     return topology.names[node].removeprefix("Power ")

@@ -31,7 +31,7 @@ def details(client: Client, node: int) -> None:
     chosen = session.selected_node(topology, node)
     shown = node if chosen is None else chosen
     way = describe.way(topology, snapshot, shown)
-    state = [blocks.direction_mark(way), *describe.alarm_pills(snapshot, shown)]
+    state = [blocks.direction_mark(way), *describe.state_pills(topology, snapshot, shown)]
     with st.container(key="panel_details"):
         blocks.show(
             blocks.heading("Here" if chosen is None else "Selected"),
@@ -43,7 +43,7 @@ def details(client: Client, node: int) -> None:
 
 def _jumps(client: Client, node: int, shown: int) -> None:
     topology = client.topology
-    enter = f"Go into {describe.name(topology, shown)}"
+    enter = f"Go into {blocks.markdown(describe.name(topology, shown))}"
     if shown != node and not topology.is_leaf(shown) and st.button(
             enter, key="go_in", type="primary", width="stretch", icon=":material/login:"):
         session.go_to(topology, shown)
@@ -52,4 +52,4 @@ def _jumps(client: Client, node: int, shown: int) -> None:
         return
     if st.button("Jump to the hottest cell", key="jump_hot", width="stretch",
                  icon=":material/my_location:"):
-        session.go_to(topology, int(topology.parent[worst.highest_node]))
+        session.open_element(topology, worst.highest_node)

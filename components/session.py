@@ -68,6 +68,13 @@ def open_place(topology: Topology, node: int) -> None:
     st.switch_page(SPACE_BALLS, query_params=address)
 
 
+def open_element(topology: Topology, node: int) -> None:
+    """Show an element among its neighbours, selected: the way to a cell that is in alarm."""
+    _remember(topology, int(topology.parent[node]))
+    select(topology.ids[node])
+    open_place(topology, int(topology.parent[node]))
+
+
 def page_name(file: str) -> str:
     """The address of a page file."""
     return file.rpartition("/")[2].removesuffix(".py")

@@ -35,7 +35,7 @@ def _crumb(client: Client, node: int, *, here: bool) -> None:
     topology = client.topology
     name = topology.levels[0].plural.capitalize() if node == 0 else describe.name(topology, node)
     with st.container(key=f"crumb_{'here' if here else 'up'}_{int(topology.depth[node])}"):
-        if st.button(name, key=f"crumb_{topology.ids[node]}", type="tertiary"):
+        if st.button(blocks.markdown(name), key=f"crumb_{topology.ids[node]}", type="tertiary"):
             session.open_place(topology, node)
 
 

@@ -98,16 +98,11 @@ def systems(client: Client) -> None:
     """One card a system: alarmed first, silent last; each with its jump."""
     blocks.show(blocks.heading("Systems", "alarmed first, silent last"))
     topology, snapshot = client.topology, client.snapshot()
-    with st.container(key="system_cards"):
-        for place, node in enumerate(describe.worst_first(topology, snapshot)):
-            with st.container(key=f"system_card_{place}", gap=None):
-                blocks.show(blocks.system_rows([describe.system_row(topology, snapshot, node)],
-                                               full_kw=describe.full_power_kw(topology),
-                                               head=False))
-                if st.button("Open", key=f"open_{topology.ids[node]}", type="tertiary",
-                             icon=":material/arrow_forward:", icon_position="right",
-                             help=f"Fly to {topology.names[node]}"):
-                    session.open_place(topology, node)
+    rows = {topology.ids[node]: describe.system_row(topology, snapshot, node)
+            for node in describe.worst_first(topology, snapshot)}
+    pressed = blocks.press_systems(rows, key="systems", full_kw=describe.full_power_kw(topology))
+    if pressed is not None:
+        session.open_place(topology, topology.index(pressed))
 
 
 def alarms(client: Client) -> None:
@@ -122,14 +117,14 @@ def alarms(client: Client) -> None:
                                      "Limits are set per chemistry, for charging and "
                                      "discharging apart."))
         return
-    rows = [describe.alarm_row(topology, alarm, client.now()) for alarm in active[:MOST_ALARMS]]
-    blocks.show(blocks.alarm_rows(rows, compact=True))
+    shown = {str(place): alarm for place, alarm in enumerate(active[:MOST_ALARMS])}
+    rows = {place: describe.alarm_row(topology, alarm, client.now())
+            for place, alarm in shown.items()}
+    pressed = blocks.press_alarms(rows, key="alarms", compact=True)
     if len(active) > MOST_ALARMS:
-        st.caption(f"{len(active) - MOST_ALARMS} more: see the elements marked in Space Balls.")
-    if st.button("Go to the first", key="open_alarm", icon=":material/my_location:"):
-        node = active[0].node
-        session.open_place(topology, int(topology.parent[node]) if topology.is_leaf(node)
-                           else node)
+        st.caption(f"{len(active) - MOST_ALARMS} more: follow the marks in Space Balls.")
+    if pressed is not None:
+        session.open_element(topology, shown[pressed].node)
 
 
 def site_chart(client: Client) -> None:

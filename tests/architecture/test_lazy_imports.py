@@ -17,7 +17,9 @@ PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name[
 # Through the one frame, as a person enters; then what was loaded, as the last line.
 RENDER = """
 import json, sys
+from streamlit import config
 from streamlit.testing.v1 import AppTest
+config.set_option("client.showErrorDetails", "full")
 app = AppTest.from_file("Home.py", default_timeout=90).run()
 app.switch_page("pages/" + sys.argv[1]).run()
 errors = [error.value for error in app.exception]
