@@ -12,6 +12,7 @@ from core.topology import Topology
 
 SPACE_BALLS = "pages/space_balls.py"
 PATH_PARAMETER = "path"
+LIVE, TRENDS = "live_scene", "trends"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def _meta(client: Client, node: int) -> SceneMeta:
 def _note_selection() -> None:
     chosen = st.session_state[SCENE_KEY].selected
     st.session_state["selected"] = chosen if isinstance(chosen, str) else None
+    st.rerun([session.LIVE, session.TRENDS])
 
 
 def _nothing() -> None:

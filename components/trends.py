@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from components import blocks, charts, describe
+from components import blocks, charts, describe, session
 from components.api_client import Client
 from components.blocks import LegendItem
 from core.errors import OrreryError
@@ -25,13 +25,15 @@ POWER_LEGEND = (LegendItem("Discharging", "discharge", "area"),
 RANGE_LEGEND = (LegendItem("mean", "text", "line"), LegendItem("min to max", "text3", "band"))
 
 
-def show(client: Client, node: int) -> None:
-    """The panel, refreshed by itself."""
-    st.fragment(_panel, run_every=REFRESH_S, key="trends")(client, node)
+def show(client: Client, place: int) -> None:
+    """The panel of what is selected, else of the place itself; refreshed by itself."""
+    st.fragment(_panel, run_every=REFRESH_S, key=session.TRENDS)(client, place)
 
 
-def _panel(client: Client, node: int) -> None:
+def _panel(client: Client, place: int) -> None:
     topology = client.topology
+    chosen_node = session.selected_node(topology, place)
+    node = place if chosen_node is None else chosen_node
     with st.container(key="trend_tools", horizontal=True, vertical_alignment="center"):
         what = describe.name(topology, node) if node else "the whole site"
         blocks.show(blocks.heading(f"Trends of {what}"))

@@ -25,6 +25,5 @@ def scene_and_details() -> None:
         panel.details(client, place.node)
 
 
-st.fragment(scene_and_details, run_every=client.period_s, key="live_scene")()
-chosen = session.selected_node(client.topology, place.node)
-trends.show(client, place.node if chosen is None else chosen)
+st.fragment(scene_and_details, run_every=client.period_s, key=session.LIVE)()
+trends.show(client, place.node)

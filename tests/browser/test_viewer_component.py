@@ -73,8 +73,6 @@ def body():
     if result.up:
         state.ids = state.ids[:-1]
         st.rerun()
-    if result.navigate is not None:
-        state.log.append(f"navigate={result.navigate}.")
     if result.failed:
         state.log.append(f"failed={result.failed}.")
     st.text(" ".join(state.log))
@@ -273,14 +271,6 @@ def test_picture_returns_after_a_lost_context(open_view: Open) -> None:
     view.page.wait_for_function("!window.__spheres[0].drawsNow()")
     view.get("v.restoreContext()")
     view.until(f"v.drawsNow() && v.pixelStats() === {before}")
-
-
-def test_browser_back_asks_for_the_path_of_the_address(open_view: Open) -> None:
-    view = open_view()
-    view.page.evaluate("history.pushState({}, '', '?n=6&path=abc')")
-    view.page.evaluate("history.pushState({}, '', '?n=6')")
-    view.page.evaluate("history.back()")
-    view.says("navigate=['abc'].")
 
 
 def test_says_when_there_is_no_webgl(base: str, browser: Browser) -> None:

@@ -100,7 +100,6 @@ def spheres(
     on_selected: Callback | None = None,
     on_drill: Callback | None = None,
     on_up: Callback | None = None,
-    on_navigate: Callback | None = None,
     on_failed: Callback | None = None,
 ) -> Any:
     """Draw one view's children as spheres around their parent.
@@ -111,8 +110,7 @@ def spheres(
     `height` is in CSS pixels.
 
     The result has `selected` (an id or None, kept) and, for one run each, `drill` (an id),
-    `up` (True), `navigate` (a list with the id the address asks for, empty for the top)
-    and `failed` (why WebGL did not start).
+    `up` (True) and `failed` (why WebGL did not start).
     """
     return _renderer()(
         key=key,
@@ -121,7 +119,6 @@ def spheres(
         on_selected_change=on_selected or _nothing,
         on_drill_change=on_drill or _nothing,
         on_up_change=on_up or _nothing,
-        on_navigate_change=on_navigate or _nothing,
         on_failed_change=on_failed or _nothing,
     )
 

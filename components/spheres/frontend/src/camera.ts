@@ -139,8 +139,8 @@ export class OrbitCamera {
   /** Room that labels and the page's own panels need around the spheres. */
   private get insets(): Insets {
     const side = clamp(this.width * 0.085, 22, 70);
-    const top = (this.layout?.count ?? 0) > ROOMY ? 50 : 30;
-    const own = { top, right: side, bottom: 84, left: side };
+    const bottom = (this.layout?.count ?? 0) > ROOMY ? 84 : 60;
+    const own = { top: 60, right: side, bottom, left: side };
     return { ...own, ...this.panels(this.width) };
   }
 

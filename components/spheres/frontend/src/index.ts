@@ -1,5 +1,4 @@
 import { type ArrowTable, readItems } from "./arrow";
-import { followHistory } from "./history";
 import { register } from "./hook";
 import type { Meta } from "./types";
 import { Viewer } from "./viewer";
@@ -28,9 +27,7 @@ function mount(host: Host): Mounted {
     failed: (reason) => send().setTriggerValue("failed", reason),
   });
   const unregister = register(viewer);
-  const unfollow = followHistory(() => viewer.path, (ids) => send().setTriggerValue("navigate", ids));
   const leave = () => {
-    unfollow();
     unregister();
     viewer.dispose();
     mounted.delete(host.parentElement);

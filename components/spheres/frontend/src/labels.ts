@@ -153,9 +153,9 @@ export class Labels {
     const dx = spot.x - this.centre.x;
     const dy = spot.y - this.centre.y;
     const aside = dx > 0 ? right : left;
-    const order = dy < 0 && count > ROOMY ? [above, aside, below] : [below, aside, above];
+    const outwards = dy > 0 && count > ROOMY ? [below, aside, above] : [above, aside, below];
     const wide = Math.abs(dx) > 1.3 * Math.abs(dy) && count > ROOMY;
-    return wide ? [aside, ...order] : order;
+    return wide ? [aside, ...outwards] : outwards;
   }
 
   /** Across its own sphere, where a short name fits nowhere else. */

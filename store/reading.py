@@ -1,0 +1,103 @@
+"""Questions to the sealed files, answered by an in-memory DuckDB (loaded on first use).
+
+Values from outside are always bound; columns come from the vocabulary's own lists (law 11).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import HistoryDamagedError
+from store.files import Sealed
+from store.rollup import Rows
+from store.vault import Vault
+
+if TYPE_CHECKING:
+    import duckdb
+
+THREADS = 2
+MEMORY_LIMIT = "256MB"
+
+
+class SealedReader:
+    """Used under `Vault.access`; sets a file aside that cannot be read, and serves the rest."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._db: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()
+
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._db is None:
+                import duckdb
+
+                self._db = duckdb.connect(":memory:", config={
+                    "threads": str(THREADS), "memory_limit": MEMORY_LIMIT,
+                    "autoinstall_known_extensions": "false", "temp_directory": ""})
+                self._db.execute("SET parquet_metadata_cache = true")
+            return self._db
+
+    def rows(self, files: Sequence[Sealed], columns: Sequence[str], start_us: int, end_us: int,
+             sids: Sequence[int] | None = None) -> Rows:
+        """Columns of the rows of [start, end), of some nodes or of all; in no order."""
+        chosen = "" if sids is None else f" AND {_among(len(sids))}"
+        bounds = [] if not sids else [min(sids), max(sids), *sids]
+        query = (f"SELECT {', '.join(columns)} FROM read_parquet(?)"
+                 f" WHERE ts >= ? AND ts < ?{chosen}")
+        return self._ask(files, lambda paths: self._run(query, [paths, start_us, end_us, *bounds]))
+
+    def newest_ts(self, files: Sequence[Sealed], start_us: int, end_us: int) -> int | None:
+        """Of the rows of [start, end) [us]."""
+        query = ("SELECT coalesce(max(ts), -1) AS ts FROM read_parquet(?)"
+                 " WHERE ts >= ? AND ts < ?")
+        rows = self._ask(files, lambda paths: self._run(query, [paths, start_us, end_us]))
+        newest = int(rows["ts"].max()) if rows else -1
+        return newest if newest >= 0 else None
+
+    def _run(self, query: str, values: list[Any]) -> Rows:
+        found = self._connection().execute(query, values).fetchnumpy()
+        return {name: np.asarray(column) for name, column in found.items()}
+
+    def _ask(self, files: Sequence[Sealed], ask: Callable[[list[str]], Rows]) -> Rows:
+        """{} when there is no file; raises HistoryDamagedError when no file is to blame."""
+        import duckdb
+
+        left = list(files)
+        while left:
+            try:
+                return ask([str(file.path) for file in left])
+            except duckdb.Error as error:
+                bad = [file for file in left if not self._reads(file.path, ask)]
+                if not bad:
+                    raise HistoryDamagedError(
+                        f"{self._vault.directory}: {error}; report this as a defect") from error
+                for file in bad:
+                    self._vault.put_aside(file, str(error).splitlines()[0])
+                left = [file for file in left if file not in bad]
+        return {}
+
+    @staticmethod
+    def _reads(path: Path, ask: Callable[[list[str]], Rows]) -> bool:
+        import duckdb
+
+        try:
+            ask([str(path)])
+        except duckdb.Error:
+            return False
+        return True
+
+    def close(self) -> None:
+        with self._opening:
+            if self._db is not None:
+                self._db.close()
+
+
+def _among(count: int) -> str:
+    """A condition with `count` + 2 places; the bounds skip row groups, the list picks rows."""
+    return f"sid BETWEEN ? AND ? AND sid IN ({', '.join('?' * count)})"

@@ -1,0 +1,151 @@
+"""Writes sealed Parquet files: zstd, one row group a (minute of raw, or file) and sid block.
+
+Raw files are sorted by (minute, sid, ts): the whole site at one instant lies in the row groups
+of one minute. Rollup files are sorted by (sid, ts). Blocks of numbers are the same in all
+files, so that files merge block by block in little memory, and one node's rows are found by
+the statistics of `sid` and `ts` alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
+
+from core.vocabulary import METRIC_NAMES
+from store.files import PART, Sealed
+from store.nodes import SidArray
+from store.rollup import (
+    PARTS,
+    RAW_COLUMNS,
+    ROLLUP_COLUMNS,
+    Block,
+    Rows,
+    coarser,
+    concatenate,
+    minute_rows,
+    raw_rows,
+)
+
+BLOCK_NODES = 512
+COMPRESSION_LEVEL = 1
+KEYS = ("sid", "ts")
+
+WriteError = pa.ArrowException
+"""What Arrow raises beside OSError."""
+
+
+def _type_of(name: str) -> Any:
+    if name == "sid" or name.endswith("_n"):
+        return pa.int32()
+    return pa.int64() if name in ("ts", "seen") else pa.float32()
+
+
+def _schema(columns: Sequence[str]) -> Any:
+    return pa.schema([pa.field(name, _type_of(name), nullable=False) for name in columns])
+
+
+RAW_SCHEMA = _schema(RAW_COLUMNS)
+ROLLUP_SCHEMA = _schema(ROLLUP_COLUMNS)
+FLOATS = {*METRIC_NAMES, *(f"{name}_{part}" for name in METRIC_NAMES for part in PARTS[:-1])}
+
+
+@contextmanager
+def _writer(path: Path, schema: Any) -> Iterator[Any]:
+    """Write `path` with PART appended, durable; `Vault.publish` gives it its name."""
+    floats = [name for name in schema.names if name in FLOATS]
+    part = path.with_name(path.name + PART)
+    with part.open("wb") as file:
+        with pq.ParquetWriter(
+                file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL,
+                use_dictionary=[name for name in schema.names if name not in FLOATS],
+                column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+                write_statistics=list(KEYS), store_schema=False) as writer:
+            yield writer
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(writer: Any, schema: Any, rows: Rows) -> None:
+    columns = [pa.array(rows[field.name], type=field.type) for field in schema]
+    writer.write_table(pa.Table.from_arrays(columns, schema=schema),
+                       row_group_size=max(1, len(rows["sid"])))
+
+
+def _blocks_of(sids: SidArray) -> Iterator[slice]:
+    """Slices of rising `sids` that lie in one block of numbers each."""
+    edges = np.flatnonzero(np.diff(sids // BLOCK_NODES)) + 1
+    bounds = [0, *edges.tolist(), len(sids)]
+    return (slice(low, high) for low, high in zip(bounds, bounds[1:], strict=False))
+
+
+def write_raw(path: Path, blocks: Iterable[Block]) -> list[Rows]:
+    """Write the blocks (one a minute); returns their minutes. Raises OSError, WriteError."""
+    minutes: list[Rows] = []
+    with _writer(path, RAW_SCHEMA) as writer:
+        for block in blocks:
+            for chosen in _blocks_of(block.sids):
+                _write(writer, RAW_SCHEMA, raw_rows(block, chosen))
+                minutes.append(minute_rows(block, chosen))
+    return minutes
+
+
+def write_rollup(path: Path, parts: Sequence[Rows]) -> None:
+    """Parts of which each is sorted by sid; raises OSError, WriteError."""
+    blocks: dict[int, list[tuple[Rows, slice]]] = {}
+    for rows in parts:
+        for chosen in _blocks_of(rows["sid"]):
+            number = int(rows["sid"][chosen.start]) // BLOCK_NODES
+            blocks.setdefault(number, []).append((rows, chosen))
+    with _writer(path, ROLLUP_SCHEMA) as writer:
+        for number in sorted(blocks):
+            _write(writer, ROLLUP_SCHEMA, concatenate([
+                {name: column[chosen] for name, column in rows.items()}
+                for rows, chosen in blocks[number]]))
+
+
+def merge(path: Path, inputs: Sequence[Sealed], period_us: int | None = None) -> None:
+    """One rollup file of many, in buckets of `period_us` or as they are.
+
+    Raises OSError, WriteError, and UnreadableError naming the input that cannot be read.
+    """
+    groups = _groups_by_block(inputs)
+    with _writer(path, ROLLUP_SCHEMA) as writer:
+        for number in sorted(groups):
+            rows = concatenate([_read_group(*where) for where in groups[number]])
+            _write(writer, ROLLUP_SCHEMA, coarser(rows, period_us) if period_us else rows)
+
+
+class UnreadableError(Exception):
+    """A sealed file whose content cannot be read."""
+
+    def __init__(self, file: Sealed, why: str) -> None:
+        super().__init__(f"{file.path}: {why}")
+        self.file = file
+
+
+def _groups_by_block(inputs: Sequence[Sealed]) -> dict[int, list[tuple[Sealed, Any, int]]]:
+    found: dict[int, list[tuple[Sealed, Any, int]]] = {}
+    for file in inputs:
+        try:
+            opened = pq.ParquetFile(file.path)
+            for index in range(opened.num_row_groups):
+                first = opened.metadata.row_group(index).column(0).statistics.min
+                found.setdefault(first // BLOCK_NODES, []).append((file, opened, index))
+        except (OSError, WriteError, AttributeError) as error:
+            raise UnreadableError(file, str(error)) from error
+    return found
+
+
+def _read_group(file: Sealed, opened: Any, index: int) -> Rows:
+    try:
+        table = opened.read_row_group(index)
+    except (OSError, WriteError) as error:
+        raise UnreadableError(file, str(error)) from error
+    return {name: table[name].to_numpy() for name in ROLLUP_COLUMNS}

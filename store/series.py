@@ -1,0 +1,194 @@
+"""Series over sealed files and the hot tail, without a hole or a double at any seam.
+
+Each moment of the range is answered by one origin: the finest that the range asks for and
+that covers it, else the next one. What an origin covers is told by the files' names and by
+where the hot tail begins, so the seams are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.ports import Series
+from core.topology import FloatArray
+from core.vocabulary import METRIC_NAMES
+from store.files import HOUR, MINUTE, RAW, Span
+from store.nodes import SidArray
+from store.points import Points, joined, series_of
+from store.reading import SealedReader
+from store.rollup import Rows
+from store.times import DAY_US, FOREVER_US, HOUR_US, MINUTE_US, SECOND_US
+from store.vault import Vault
+
+HOT = "hot"
+RAW_UP_TO_US = HOUR_US + 5 * MINUTE_US
+MINUTE_UP_TO_US = 2 * DAY_US + HOUR_US
+FEW_MINUTE_UP_TO_US = 8 * DAY_US
+FEW_NODES = 8
+ORDER = {
+    RAW: (RAW, HOT, MINUTE, HOUR),
+    MINUTE: (MINUTE, HOT, RAW, HOUR),
+    HOUR: (HOUR, MINUTE, HOT, RAW),
+}
+BASE_US = {RAW: 0, MINUTE: MINUTE_US, HOUR: HOUR_US}
+ROLLUP_PARTS = ("min", "max", "mean", "n")
+
+Parts = dict[tuple[int, int], list[Points]]
+"""(node, metric) in the order of the question -> points by origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """sids: int32[nodes], -1 where history knows no such node. span: from, to (exclusive)."""
+
+    node_ids: Sequence[str]
+    sids: SidArray
+    metrics: Sequence[str]
+    span: Span
+    max_points: int
+
+
+def wanted_tier(length_us: int, nodes: int) -> str:
+    """Raw for about an hour, minutes for days (a week of a few nodes), else hours."""
+    if length_us <= RAW_UP_TO_US:
+        return RAW
+    limit = FEW_MINUTE_UP_TO_US if nodes <= FEW_NODES else MINUTE_UP_TO_US
+    return MINUTE if length_us <= limit else HOUR
+
+
+def minus(spans: Sequence[Span], covered: Sequence[Span]) -> tuple[list[Span], list[Span]]:
+    """(what of `spans` is covered, what is left); all sorted and without overlap."""
+    taken, left = [], []
+    for start, end in spans:
+        for low, high in covered:
+            if high <= start or low >= end:
+                continue
+            if low > start:
+                left.append((start, low))
+            taken.append((max(start, low), min(end, high)))
+            start = min(end, high)
+        if start < end:
+            left.append((start, end))
+    return taken, left
+
+
+class SeriesReader:
+    """Answers `Store.series`."""
+
+    def __init__(self, vault: Vault, reader: SealedReader) -> None:
+        self._vault = vault
+        self._reader = reader
+
+    def answer(self, question: Question) -> list[Series]:
+        """One Series a (node, metric), in that order."""
+        start, end = question.span
+        tier = wanted_tier(end - start, len(question.node_ids))
+        base_us = BASE_US[tier]
+        pairs = list(product(range(len(question.node_ids)), range(len(question.metrics))))
+        parts: Parts = {pair: [] for pair in pairs}
+        with self._vault.access:
+            step_us = self._collect(question, tier, parts)
+        return [series_of(question.node_ids[node], question.metrics[metric],
+                          joined(parts[node, metric]), base_us, step_us,
+                          (start, end - 1), question.max_points) for node, metric in pairs]
+
+    def _collect(self, question: Question, tier: str, parts: Parts) -> int:
+        """Fill `parts`; returns the widest step of what was found [us]."""
+        left = [question.span]
+        step_us = 0
+        for origin in ORDER[tier]:
+            taken, left = minus(left, self._covered(origin))
+            for span in _near(taken):
+                found_us = (self._from_hot(question, span, parts) if origin == HOT else
+                            self._from_sealed(question, origin, span, parts))
+                step_us = max(step_us, found_us)
+        return step_us or SECOND_US
+
+    def _covered(self, origin: str) -> list[Span]:
+        if origin == HOT:
+            return [(self._vault.sealed_until_us, FOREVER_US)]
+        return self._vault.catalog.spans(origin)
+
+    def _from_hot(self, question: Question, span: Span, parts: Parts) -> int:
+        frames = list(self._vault.hot.frames(*span))
+        if not frames:
+            return 0
+        metrics = [METRIC_NAMES.index(name) for name in question.metrics]
+        values = np.full((len(frames), len(metrics), len(question.sids)), np.nan, np.float32)
+        at: tuple[SidArray, NDArray[np.intp], NDArray[np.intp]] | None = None
+        for index, frame in enumerate(frames):
+            if at is None or at[0] is not frame.sids:
+                at = frame.sids, *_places(frame.sids, question.sids)
+            values[index][:, at[1]] = frame.values[metrics][:, at[2]]
+        time_us = np.array([frame.time_us for frame in frames], dtype=np.int64)
+        for node, metric in parts:
+            parts[node, metric].append(_raw_points(time_us, values[:, metric, node]))
+        return _median_step(time_us)
+
+    def _from_sealed(self, question: Question, tier: str, span: Span, parts: Parts) -> int:
+        known = [int(sid) for sid in question.sids if sid >= 0]
+        files = self._vault.catalog.files(tier, *span)
+        if not known or not files:
+            return 0
+        columns = ["sid", "ts", *_columns(tier, question.metrics)]
+        rows = self._reader.rows(files, columns, *span, sids=known)
+        if not rows or not len(rows["ts"]):
+            return 0
+        order = np.lexsort((rows["ts"], rows["sid"]))
+        rows = {name: column[order] for name, column in rows.items()}
+        low = np.searchsorted(rows["sid"], question.sids, "left")
+        high = np.searchsorted(rows["sid"], question.sids, "right")
+        for node, metric in parts:
+            own = {name: column[low[node]:high[node]] for name, column in rows.items()}
+            parts[node, metric].append(_points(tier, own, question.metrics[metric]))
+        longest = int(np.argmax(high - low))
+        return BASE_US[tier] or _median_step(rows["ts"][low[longest]:high[longest]])
+
+
+def _near(spans: Sequence[Span]) -> list[Span]:
+    """Spans that touch are asked in one go."""
+    found: list[Span] = []
+    for start, end in spans:
+        if found and found[-1][1] == start:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def _columns(tier: str, metrics: Sequence[str]) -> list[str]:
+    unique = list(dict.fromkeys(metrics))
+    if tier == RAW:
+        return unique
+    return [f"{name}_{part}" for name in unique for part in ROLLUP_PARTS]
+
+
+def _places(have: SidArray, want: SidArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Positions in `want`, and in `have`, of the numbers that both hold."""
+    order = np.argsort(have)
+    found = np.searchsorted(have, want, sorter=order)
+    found[found == len(have)] = 0
+    places = order[found]
+    both = np.flatnonzero(have[places] == want)
+    return both, places[both]
+
+
+def _raw_points(time_us: NDArray[np.int64], values: FloatArray) -> Points:
+    known = ~np.isnan(values)
+    return Points(time_us, values, values, values, known.astype(np.int32))
+
+
+def _points(tier: str, rows: Rows, metric: str) -> Points:
+    if tier == RAW:
+        return _raw_points(rows["ts"], rows[metric])
+    minimum, maximum, mean, count = (rows[f"{metric}_{part}"] for part in ROLLUP_PARTS)
+    return Points(rows["ts"], minimum, maximum, mean, count)
+
+
+def _median_step(time_us: NDArray[np.int64]) -> int:
+    return int(np.median(np.diff(time_us))) if len(time_us) > 1 else 0

@@ -1,0 +1,276 @@
+"""What `core.ports.Store` promises, held against every store.
+
+A new store joins by one line in FACTORIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.errors import OrreryError, UnknownIdError
+from core.ports import Store
+from core.topology import DEFAULT_LEVELS, Topology
+from core.vocabulary import METRIC_NAMES
+from store.embedded import EmbeddedStore
+from tests.core.sites import system
+from tests.store.support import CELL, NOON, SITE, at, fill, frame, seconds_of, values_at, voltages
+
+Factory = Callable[[Path, Topology], Any]
+
+FACTORIES: dict[str, Factory] = {
+    "embedded": lambda directory, topology: EmbeddedStore(directory, topology, seal_after_s=60.0),
+}
+
+
+def settle(store: Store) -> None:
+    """Let a store that works in the background finish what it has begun."""
+    getattr(store, "settle", lambda: None)()
+
+
+@pytest.fixture(params=FACTORIES.values(), ids=FACTORIES.keys())
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens the history of one test, again and with another topology if asked."""
+    opened: list[Any] = []
+
+    def make_one(topology: Topology = SITE) -> Any:
+        opened.append(request.param(tmp_path, topology))
+        return opened[-1]
+
+    yield make_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(make: Callable[..., Any]) -> Any:
+    return make()
+
+
+def test_an_empty_history_says_so(store: Store) -> None:
+    health = store.health()
+    assert (health.oldest, health.newest, health.error, health.set_aside) == (None, None, "", ())
+    assert store.frame_at(NOON) is None
+    assert len(voltages(store, 0, 60).time_s) == 0
+
+
+def test_a_frame_comes_back_with_all_metrics(store: Store) -> None:
+    fill(store, [0.0, 1.0, 2.0])
+    found = store.frame_at(at(1.4))
+    assert found is not None
+    assert found.time == at(1.0)
+    for index, name in enumerate(METRIC_NAMES):
+        np.testing.assert_array_equal(found.columns[name], values_at(1.0, SITE.size)[index])
+        assert found.columns[name].dtype == np.float32
+    np.testing.assert_allclose(found.age_s, 0.4, atol=1e-5)
+    assert not found.stale.any()
+    np.testing.assert_array_equal(found.coverage, 1.0)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_stale_and_missing_values_are_stored_as_missing(store: Store, sealed: bool) -> None:
+    for second in range(130):
+        values = values_at(second, SITE.size)
+        values[2, 5] = np.nan
+        stale = np.zeros(SITE.size, bool)
+        stale[-1] = True
+        store.append(frame(second, values, stale=stale))
+    if sealed:
+        settle(store)
+    found = store.frame_at(at(30))
+    assert found is not None
+    assert np.isnan([found.columns[name][-1] for name in METRIC_NAMES]).all()
+    assert np.isnan(found.columns["voltage_v"][5])
+    assert found.columns["power_kw"][5] == values_at(30, SITE.size)[0, 5]
+    assert found.stale[-1]
+    assert np.isnan(found.age_s[-1])
+    assert found.coverage[0] == pytest.approx(5 / 6)
+    assert len(voltages(store, 0, 200).time_s) == 0
+
+
+def test_zero_is_a_value(store: Store) -> None:
+    store.append(frame(0, np.zeros((len(METRIC_NAMES), SITE.size), np.float32)))
+    assert voltages(store, 0, 1).mean.tolist() == [0.0]
+
+
+def test_times_must_rise(store: Store) -> None:
+    fill(store, [5.0])
+    for second in (5.0, 4.0):
+        with pytest.raises(OrreryError):
+            fill(store, [second])
+    fill(store, [6.0])
+    assert seconds_of(voltages(store, 0, 60)) == [5.0, 6.0]
+
+
+def test_what_append_returned_from_is_there_after_opening_again(make: Callable[..., Any]) -> None:
+    first = make()
+    fill(first, range(200))
+    first.close()
+    again = make()
+    assert seconds_of(voltages(again, 0, 300)) == list(range(200))
+    assert again.health().newest == at(199)
+
+
+def test_series_come_in_the_order_of_the_question(store: Store) -> None:
+    fill(store, range(3))
+    ids, metrics = [SITE.ids[7], SITE.ids[0]], ["soc_pct", "power_kw"]
+    found = store.series(ids, metrics, NOON, at(10))
+    assert [(one.node_id, one.metric) for one in found] == [
+        (node_id, metric) for node_id in ids for metric in metrics]
+    for one in found:
+        row, node = METRIC_NAMES.index(one.metric), SITE.index(one.node_id)
+        expected = [values_at(second, SITE.size)[row, node] for second in range(3)]
+        np.testing.assert_array_equal(one.mean, np.array(expected, np.float32))
+
+
+def test_raw_points_are_their_own_minimum_and_maximum(store: Store) -> None:
+    fill(store, range(10))
+    found = voltages(store, 2, 7)
+    assert seconds_of(found) == [2, 3, 4, 5, 6, 7], "both ends belong to the range"
+    np.testing.assert_array_equal(found.minimum, found.mean)
+    np.testing.assert_array_equal(found.maximum, found.mean)
+    assert (found.time_s.dtype, found.mean.dtype) == (np.float64, np.float32)
+    assert found.resolution_s == 1.0
+
+
+@pytest.mark.parametrize("hours", [0.2, 3, 40, 24 * 5, 24 * 40])
+@pytest.mark.parametrize("max_points", [1, 2, 7, 100, 1000])
+def test_series_keep_to_the_asked_number_and_rise(store: Store, hours: float,
+                                                  max_points: int) -> None:
+    fill(store, range(0, 3000, 3))
+    settle(store)
+    start, end = at(2999 - hours * 3600), at(2999)
+    (found,) = store.series([CELL], ["voltage_v"], start, end, max_points)
+    assert 1 <= len(found.time_s) <= max_points
+    assert (np.diff(found.time_s) > 0).all()
+    assert start.timestamp() <= found.time_s[0] <= found.time_s[-1] <= end.timestamp()
+    assert (found.minimum <= found.mean).all()
+    assert (found.mean <= found.maximum).all()
+
+
+def test_a_spike_of_one_sample_survives(store: Store) -> None:
+    for second in range(3300):
+        values = values_at(0, SITE.size)
+        values[:, -1] = 99_999.0 if second == 1717 else 3.0
+        store.append(frame(second, values))
+    settle(store)
+    for hours in (1.0, 24.0, 24 * 7, 24 * 30):
+        (found,) = store.series([CELL], ["voltage_v"], at(3299 - hours * 3600), at(3299), 50)
+        assert found.maximum.max() == 99_999.0, hours
+        assert found.minimum.min() == 3.0
+
+
+def test_a_gap_stays_a_gap(store: Store) -> None:
+    fill(store, [*range(300), *range(900, 1300)])
+    settle(store)
+    for hours, max_points in ((0.5, 5000), (0.5, 300), (20, 1000)):
+        (found,) = store.series([CELL], ["voltage_v"], at(1300 - hours * 3600), at(1300),
+                                max_points)
+        steps = np.diff(found.time_s)
+        assert (steps > 2.5 * found.resolution_s).sum() == 1
+
+
+def test_ids_and_metrics_from_outside_are_checked(store: Store) -> None:
+    fill(store, [0])
+    for ids, metrics in ((["nobody"], ["voltage_v"]), ([CELL], ["ts; DROP TABLE frames"]),
+                         (["x' OR 1=1 --"], ["voltage_v"]), ([CELL], ["sid"])):
+        with pytest.raises(UnknownIdError):
+            store.series(ids, metrics, NOON, at(1))
+
+
+def test_nothing_asked_is_nothing_answered(store: Store) -> None:
+    assert store.series([], ["voltage_v"], NOON, at(1)) == []
+    assert store.series([CELL], [], NOON, at(1)) == []
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_the_site_at_a_time_is_at_most_90_s_old(store: Store, sealed: bool) -> None:
+    fill(store, [*range(100), 1000.0])
+    if sealed:
+        settle(store)
+    found = store.frame_at(at(99 + 89))
+    assert found is not None
+    assert found.time == at(99)
+    np.testing.assert_allclose(found.age_s, 89.0)
+    assert store.frame_at(at(99 + 91)) is None
+    assert store.frame_at(at(-1)) is None
+
+
+def past(start: float, end: float, step: float = 10.0) -> Iterator[Any]:
+    return (frame(second) for second in np.arange(start, end, step))
+
+
+def test_a_told_past_joins_what_was_appended(store: Store) -> None:
+    fill(store, range(30, 90))
+    reached: list[datetime] = []
+    store.backfill(past(-7200 + 30, 30), reached.append)
+    assert reached == sorted(reached)
+    assert reached[0] == at(-3600)
+    fill(store, range(90, 200))
+    settle(store)
+    found = voltages(store, -7200, 200)
+    steps = np.diff(found.time_s)
+    assert (steps == 60.0).all(), "no hole and no double at the seam"
+    assert store.health().oldest == at(-7200)
+    short = voltages(store, -300, 199)
+    assert seconds_of(short)[-170:] == list(range(30, 200)), "then raw"
+    assert seconds_of(short)[:5] == [-300, -240, -180, -120, -60], "minutes before"
+    assert short.resolution_s == 60.0
+
+
+def test_the_site_at_a_time_of_a_told_past(store: Store) -> None:
+    fill(store, [30])
+    store.backfill(past(-7200, 30), lambda _: None)
+    found = store.frame_at(at(-3600 + 25))
+    assert found is not None
+    assert at(-3600 + 25) - timedelta(seconds=90) <= found.time <= at(-3600 + 25)
+    second = (found.time - NOON).total_seconds()
+    np.testing.assert_array_equal(found.columns["voltage_v"], values_at(second, SITE.size)[2])
+
+
+def test_history_outlives_a_changed_topology(make: Callable[..., Any]) -> None:
+    first = make()
+    fill(first, range(150))
+    settle(first)
+    first.close()
+    other = Topology(DEFAULT_LEVELS, [system(1), system(0, cells=4)])
+    again = make(other)
+    removed, added = set(SITE.ids) - set(other.ids), set(other.ids) - set(SITE.ids)
+    assert added
+    assert not removed
+    for second in (20, 140):  # sealed, and in what was not sealed yet
+        found = again.frame_at(at(second))
+        for name, expected in zip(METRIC_NAMES, values_at(second, SITE.size), strict=True):
+            for node_id in SITE.ids:
+                assert found.columns[name][other.index(node_id)] == expected[SITE.index(node_id)]
+        unknown = [other.index(node_id) for node_id in added if "cell" in node_id]
+        assert np.isnan(found.columns["voltage_v"][unknown]).all()
+        assert found.stale[unknown].all()
+    fill(again, range(150, 300), other)
+    settle(again)
+    assert seconds_of(voltages(again, 0, 300)) == list(range(300))
+    again.close()
+    smaller = make(Topology(DEFAULT_LEVELS, [system(1)]))
+    assert seconds_of(voltages(smaller, 0, 300)) == list(range(300)), "a removed node's history"
+
+
+def test_health_tells_span_and_size(store: Store) -> None:
+    fill(store, range(200))
+    settle(store)
+    health = store.health()
+    assert (health.oldest, health.newest) == (NOON, at(199))
+    assert 0 < health.size_bytes <= health.budget_bytes
+
+
+def test_times_without_a_zone_are_refused(store: Store) -> None:
+    naive = NOON.replace(tzinfo=None)
+    with pytest.raises(ValueError, match="law 3"):
+        store.frame_at(naive)
+    with pytest.raises(ValueError, match="law 3"):
+        store.append(replace(frame(0), time=naive))
