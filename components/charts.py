@@ -70,7 +70,8 @@ def template(theme: str | None) -> go.layout.Template:
         "uirevision": "keep",
         "hoverlabel": {"bgcolor": colour["raised"], "bordercolor": colour["border"],
                        "font": {"color": colour["text"], "size": 13}},
-        "xaxis": {**axis, "showline": True, "linecolor": colour["border"], "nticks": 7},
+        "xaxis": {**axis, "showline": True, "linecolor": colour["border"], "nticks": 7,
+                  "tickangle": 0},
         "yaxis": {**axis, "showgrid": True, "nticks": 5},
     }
     scatter = [{"line": {"width": 1.6}, "connectgaps": False, "mode": "lines"}]

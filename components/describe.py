@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -99,10 +101,34 @@ def below(topology: Topology, node: int, leaf: int) -> str:
     return " · ".join(name(topology, i) for i in path[start:])
 
 
-def alarm_row(topology: Topology, alarm: Alarm, now: datetime) -> AlarmRow:
+@dataclass(frozen=True, slots=True)
+class AlarmGroup:
+    """Alarms of one condition on neighbouring cells, told as one line. worst comes first."""
+
+    alarms: tuple[Alarm, ...]
+
+    @property
+    def worst(self) -> Alarm:
+        return self.alarms[0]
+
+
+def alarm_groups(topology: Topology, active: Sequence[Alarm]) -> list[AlarmGroup]:
+    """Active alarms (worst first) with the cells of one parent and condition together."""
+    found: dict[tuple[int, str], list[Alarm]] = {}
+    for alarm in active:
+        place = int(topology.parent[alarm.node]) if is_cell(topology, alarm.node) else alarm.node
+        found.setdefault((place, alarm.condition), []).append(alarm)
+    return [AlarmGroup(tuple(alarms)) for alarms in found.values()]
+
+
+def alarm_row(topology: Topology, group: AlarmGroup, now: datetime) -> AlarmRow:
     """What an operator reads: element, value, limit, since."""
-    since = formats.age((now - alarm.since).total_seconds())
-    return AlarmRow(alarm.tier, short_name(topology, alarm.node), alarm_words(alarm), since)
+    since = formats.age((now - min(alarm.since for alarm in group.alarms)).total_seconds())
+    worst, count = group.worst, len(group.alarms)
+    if count == 1:
+        return AlarmRow(worst.tier, short_name(topology, worst.node), alarm_words(worst), since)
+    words = f"{count} cells, {alarm_words(worst)[0].lower()}{alarm_words(worst)[1:]}"
+    return AlarmRow(worst.tier, short_name(topology, int(topology.parent[worst.node])), words, since)
 
 
 def alarm_words(alarm: Alarm) -> str:

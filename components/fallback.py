@@ -46,7 +46,7 @@ def _table(client: Client, node: int) -> pd.DataFrame:
     size = np.nan_to_num(np.sqrt(topology.capacity_kwh[part]) * PX_PER_ROOT_KWH)
     return pd.DataFrame({
         "node": nodes,
-        "Name": [topology.names[child] for child in nodes],
+        "Name": [describe.name(topology, child) for child in nodes],
         "State": [formats.direction_word(way) for way in ways],
         "Power": [str(formats.magnitude(snapshot.frame.value("power_kw", child)))
                   for child in nodes],

@@ -26,15 +26,20 @@ def run() -> None:
     blocks.show_style(st.context.theme.type)
     client = _client_or_stop()
     _sign_in_or_stop(client)
-    pages = [st.Page(file, title=title, icon=icon, url_path=session.page_name(file),
-                     default=file == PAGES[0][0])
+    pages = [st.Page(file, title=title, icon=icon, url_path=session.page_name(file))
              for file, title, icon in PAGES]
-    page = st.navigation(pages)
+    page = st.navigation([_landing(pages[0]), *pages])
     st.logo(str(LOGO), size="large", icon_image=str(MARK))
     session.note_page(page.url_path)
     with st.sidebar:
         sidebar.show(client)
     page.run()
+
+
+def _landing(page: st.Page) -> st.Page:
+    """The address "/" leads to the first page, which so keeps an address of its own."""
+    return st.Page(lambda: st.switch_page(page), title=page.title, visibility="hidden",
+                   url_path="home", default=True)
 
 
 def enter() -> LocalClient:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pyarrow as pa
 
+from components import describe
 from core.direction import direction_codes
 from core.engine import Snapshot
 from core.topology import Topology
@@ -20,7 +21,8 @@ def items_table(topology: Topology, snapshot: Snapshot, node: int) -> pa.Table:
     capacity_kwh = topology.capacity_kwh[part]
     return pa.table({
         "id": pa.array(topology.ids[part], pa.string()),
-        "name": pa.array(topology.names[part], pa.string()),
+        "name": pa.array([describe.name(topology, child)
+                          for child in range(part.start, part.stop)], pa.string()),
         "capacity_kwh": capacity_kwh,
         "power_kw": power_kw,
         "soc_pct": frame.columns["soc_pct"][part],
@@ -49,7 +51,7 @@ def parent_meta(topology: Topology, snapshot: Snapshot, node: int) -> dict[str, 
     power_kw = snapshot.frame.value("power_kw", node)
     return {
         "id": topology.ids[node],
-        "name": topology.names[node],
+        "name": describe.name(topology, node),
         "power_kw": power_kw if math.isfinite(power_kw) else None,
         "depth": int(topology.depth[node]),
     }

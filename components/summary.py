@@ -22,6 +22,7 @@ HISTORY_CACHE_S = 20
 SPARK_S = 3600
 DAY_S = 86400
 MOST_ALARMS = 6
+MAP_HEIGHT_PX = 262
 
 
 def cards(client: Client) -> None:
@@ -117,14 +118,15 @@ def alarms(client: Client) -> None:
                                      "Limits are set per chemistry, for charging and "
                                      "discharging apart."))
         return
-    shown = {str(place): alarm for place, alarm in enumerate(active[:MOST_ALARMS])}
-    rows = {place: describe.alarm_row(topology, alarm, client.now())
-            for place, alarm in shown.items()}
+    groups = describe.alarm_groups(topology, active)
+    shown = {str(place): group for place, group in enumerate(groups[:MOST_ALARMS])}
+    rows = {place: describe.alarm_row(topology, group, client.now())
+            for place, group in shown.items()}
     pressed = blocks.press_alarms(rows, key="alarms", compact=True)
-    if len(active) > MOST_ALARMS:
-        st.caption(f"{len(active) - MOST_ALARMS} more: follow the marks in Space Balls.")
+    if len(groups) > MOST_ALARMS:
+        st.caption(f"{len(groups) - MOST_ALARMS} more: follow the marks in Space Balls.")
     if pressed is not None:
-        session.open_element(topology, shown[pressed].node)
+        session.open_element(topology, shown[pressed].worst.node)
 
 
 def site_chart(client: Client) -> None:
@@ -150,8 +152,13 @@ def _site_chart(client: Client) -> None:
 
 def site_map(client: Client) -> None:
     """Where the systems are, for those that have coordinates."""
-    deck = site_deck(describe.sites(client.topology, client.snapshot()), st.context.theme.type)
-    if deck is not None:
-        with st.container(key="panel_map", gap=None):
-            blocks.show(blocks.heading("Sites", "north is up"))
-            st.pydeck_chart(deck, height=320, key="site_map")
+    if client.topology.places:
+        st.fragment(_site_map, run_every=10.0, key="overview_map")(client)
+
+
+def _site_map(client: Client) -> None:
+    deck = site_deck(describe.sites(client.topology, client.snapshot()), st.context.theme.type,
+                     height_px=MAP_HEIGHT_PX)
+    with st.container(key="panel_map", gap=None):
+        blocks.show(blocks.heading("Sites", "north is up"))
+        st.pydeck_chart(deck, height=MAP_HEIGHT_PX, key="site_map")

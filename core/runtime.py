@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from core.backfill import Backfill, needed
 from core.config import Config, load_config
 from core.engine import Engine
-from core.errors import HistoryLockedError
+from core.errors import GiveUpError, HistoryLockedError, RetryLaterError
 from core.registry import make_sources, make_store
 
 log = logging.getLogger(__name__)
@@ -60,10 +60,11 @@ def start_runtime(config: Config) -> Runtime:
 
 
 def _attach_history(engine: Engine, config: Config) -> Backfill | None:
-    """A history held by another process leaves this one without, and says who holds it."""
+    """A history that cannot be opened, or that another process holds, leaves this one without
+    and says why; a mistake in the configuration stops the start."""
     try:
         store = make_store(config.history, engine.topology, config.file)
-    except HistoryLockedError as error:
+    except (HistoryLockedError, RetryLaterError, GiveUpError) as error:
         log.error("%s", error)
         engine.attach(None, str(error))
         return None

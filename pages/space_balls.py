@@ -10,7 +10,7 @@ place = session.follow_address(client)
 
 def scene_and_details() -> None:
     """Everything that lives at the engine's pace."""
-    live.head(client, place.node, ["right click, double click or Enter goes in"])
+    live.head(client, place.node, ["right click, double click, long press or Enter goes in"])
     if place.asked:
         blocks.show(blocks.state_box(
             "wrong_location", "This element does not exist",

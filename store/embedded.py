@@ -13,12 +13,12 @@ FROM and TO are UTC, the end exclusive, and tell what a file covers.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from core.topology import FloatArray, Topology
 from core.vocabulary import BY_NAME
 from store.budget import Budget
 from store.instant import InstantReader
+from store.hot import is_damage
 from store.keeper import Keeper
 from store.lock import DirectoryLock
 from store.past import PastWriter
@@ -45,9 +46,9 @@ CHECK_BYTES = 8 * 1024 * 1024
 PAGES_BYTES = 64 * 1024
 """What one frame costs on disk beside its blob, at most."""
 PATIENCE_S = 5.0
-"""How long `append` waits for a seal that makes room before it refuses a frame [s]."""
+"""How long `append` waits at most for a seal when the hot tail is too large [s]."""
 
-log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 
 class EmbeddedStore:
@@ -82,7 +83,7 @@ class EmbeddedStore:
         self._reader = SealedReader(self._vault)
         self._series = SeriesReader(self._vault, self._reader)
         self._instants = InstantReader(self._vault, self._reader, topology, self._sids)
-        self._appending = threading.Lock()
+        self._appending = threading.RLock()
         self._error, self._refused = "", 0
         self._check_bytes = min(CHECK_BYTES, max(1, budget_bytes // 32))
         self._unchecked = 0
@@ -109,6 +110,7 @@ class EmbeddedStore:
         """Raises RetryLaterError when the disk or the budget is full, or the clock is back."""
         time_us, values = to_us(frame.time), values_of(frame)
         with self._appending:
+            self._refuse_closed()
             self._refuse_old(time_us)
             self._within_budget(values.nbytes + PAGES_BYTES)
             self._insert(time_us, values)
@@ -116,6 +118,10 @@ class EmbeddedStore:
             self._first_us = time_us if self._first_us is None else self._first_us
             self._last_us = time_us
         self._ask_for_work(time_us)
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise RetryLaterError(f"{self.directory}: this history is closed; open it again")
 
     def _refuse_old(self, time_us: int) -> None:
         if self._last_us is None or time_us > self._last_us:
@@ -133,7 +139,7 @@ class EmbeddedStore:
         self._unchecked += cost
         if self._unchecked < 2 * self._check_bytes:
             return
-        if not self._budget.make_room(self._headroom_bytes(cost)):
+        if self._keeper.hot_is_large():
             self._worker.ask()
             self._worker.settle(PATIENCE_S)
         if not self._budget.make_room(self._headroom_bytes(cost)):
@@ -149,20 +155,31 @@ class EmbeddedStore:
 
     def _insert(self, time_us: int, values: FloatArray) -> None:
         try:
-            self._insert_once(time_us, values)
-        except sqlite3.OperationalError as error:
+            self._healing(lambda: self._vault.hot.append(
+                time_us, self._layout, values.data.cast("B")))
+        except (sqlite3.Error, OSError) as error:
             self._error = _cannot(self._vault.hot.path, "written", error)
             raise RetryLaterError(self._error) from error
+
+    def _healing(self, ask: Callable[[], Answer]) -> Answer:
+        """Do it; once more with a fresh hot tail where the present one proves damaged."""
+        hot = self._vault.hot
+        try:
+            return ask()
         except sqlite3.DatabaseError as error:
-            self._replace_hot(str(error))
-            self._insert_once(time_us, values)
+            if not is_damage(error):
+                raise
+            with self._appending:
+                if self._vault.hot is hot:
+                    self._vault.replace_hot(str(error))
+                    self._layout = self._vault.hot.layout(self._sids)
+            return ask()
 
-    def _insert_once(self, time_us: int, values: FloatArray) -> None:
-        self._vault.hot.append(time_us, self._layout, values.data.cast("B"))
-
-    def _replace_hot(self, why: str) -> None:
-        self._vault.replace_hot(why)
-        self._layout = self._vault.hot.layout(self._sids)
+    def _answer(self, ask: Callable[[], Answer]) -> Answer:
+        try:
+            return self._healing(ask)
+        except (sqlite3.Error, OSError) as error:
+            raise RetryLaterError(_cannot(self.directory, "read", error)) from error
 
     def _ask_for_work(self, time_us: int) -> None:
         waited_us = floor_to(time_us, MINUTE_US) - floor_to(self._asked_at_us, MINUTE_US)
@@ -171,7 +188,7 @@ class EmbeddedStore:
             self._worker.ask()
 
     def _work(self) -> None:
-        self._keeper.work(self._headroom_bytes())
+        self._healing(lambda: self._keeper.work(self._headroom_bytes()))
         self._unchecked = 0
 
     def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
@@ -191,6 +208,7 @@ class EmbeddedStore:
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:
         """Points of [start, end], both included; raises UnknownIdError (law 11)."""
+        self._refuse_closed()
         for metric in metrics:
             if metric not in BY_NAME:
                 raise UnknownIdError(f"no metric is called {metric[:80]!r}")
@@ -200,11 +218,13 @@ class EmbeddedStore:
         if max_points < 1 or end < start:
             raise ValueError("a series has at least one point, and ends after it starts")
         sids = np.array([self._vault.nodes.sid(node_id) for node_id in node_ids], dtype=np.int32)
-        return self._series.answer(Question(
-            node_ids, sids, metrics, (to_us(start), to_us(end) + 1), max_points))
+        question = Question(node_ids, sids, metrics, (to_us(start), to_us(end) + 1), max_points)
+        return self._answer(lambda: self._series.answer(question))
 
     def frame_at(self, when: datetime) -> Frame | None:
-        return self._instants.frame_at(to_us(when))
+        self._refuse_closed()
+        when_us = to_us(when)
+        return self._answer(lambda: self._instants.frame_at(when_us))
 
     def health(self) -> StoreHealth:
         first_us, last_us = self._stored_bounds()

@@ -202,6 +202,11 @@ class HotTail:
             self._writer.close()
 
 
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Malformed, or not a database at all: neither waiting nor free space helps."""
+    return type(error) is sqlite3.DatabaseError
+
+
 def block_of(frames: Sequence[Stored]) -> Block:
     """Frames of one minute over all their nodes, NaN where a frame does not know a node."""
     ts = np.array([frame.time_us for frame in frames], dtype=np.int64)

@@ -13,13 +13,15 @@ from store import sealed
 from store.budget import Budget
 from store.files import HOUR, MINUTE, PART, RAW, Sealed, Span
 from store.rollup import Rows
-from store.times import DAY_US, HOUR_US, MINUTE_US, floor_to
+from store.times import DAY_US, HOUR_US, MINUTE_US, ceil_to, floor_to
 from store.vault import Vault
 
 SEAL_GROWTH = 1.2
 """A sealed span with its minutes is never larger than its blobs times this."""
 EARLY_SHARE = 4
 """The hot tail is sealed early when it takes more than the budget divided by this."""
+PIECE_SHARE = 8
+"""And at most so much of it at once."""
 
 log = logging.getLogger(__name__)
 
@@ -37,17 +39,21 @@ class Keeper:
         self.error = ""
 
     def work(self, headroom_bytes: int) -> None:
-        """Everything that is due; keeps what went wrong in `error` until it works again."""
+        """Everything that is due; keeps what went wrong in `error` until it works again.
+
+        Raises sqlite3.DatabaseError where the hot tail is damaged.
+        """
         try:
+            self._vault.hot.checkpoint()
             if self._is_due():
                 self._seal_all()
                 self.tidy()
             self._vault.hot.checkpoint()
-            if self._hot_is_large():
+            if self.hot_is_large():
                 self._vault.hot.shrink()
                 self._vault.hot.checkpoint()
             self._budget.make_room(headroom_bytes)
-        except (OSError, sqlite3.Error, sealed.WriteError, OrreryError) as error:
+        except (OSError, sqlite3.OperationalError, sealed.WriteError, OrreryError) as error:
             if not self.error:
                 log.error("history is not sealed, and tried again: %s", error)
             self.error = f"{self._vault.directory}: {error}"
@@ -61,9 +67,10 @@ class Keeper:
         if bounds is None:
             return False
         waiting = floor_to(bounds[1], MINUTE_US) - floor_to(bounds[0], MINUTE_US)
-        return waiting >= (MINUTE_US if self._hot_is_large() else self._seal_after_us)
+        return waiting >= (MINUTE_US if self.hot_is_large() else self._seal_after_us)
 
-    def _hot_is_large(self) -> bool:
+    def hot_is_large(self) -> bool:
+        """So large that it is sealed minute by minute, however young."""
         return self._vault.hot.size() > self._budget.limit_bytes // EARLY_SHARE
 
     # -- sealing
@@ -85,7 +92,15 @@ class Keeper:
         last = hot.last_before(end)
         if last is None or last < start:
             return None
-        return start, floor_to(last, MINUTE_US) + MINUTE_US
+        return self._fitting((start, floor_to(last, MINUTE_US) + MINUTE_US))
+
+    def _fitting(self, span: Span) -> Span:
+        """Shorter where the whole would take too much of the budget at once."""
+        start, end = span
+        most = self._budget.limit_bytes // PIECE_SHARE
+        while end - start > MINUTE_US and self._vault.hot.bytes_in(start, end) > most:
+            end = start + ceil_to((end - start) // 2, MINUTE_US)
+        return start, end
 
     def _seal(self, span: Span) -> None:
         vault = self._vault
@@ -117,10 +132,16 @@ class Keeper:
                     path.with_name(path.name + PART).unlink(missing_ok=True)
 
     def write_past(self, span: Span, minutes: Sequence[Rows]) -> None:
-        """Minutes of the past as one file of whole minutes within one hour."""
+        """Minutes of the past as one file of whole minutes within one hour.
+
+        The hour of the first live frame may be rolled up already: it is, then, anew.
+        """
         size = sum(column.nbytes for rows in minutes for column in rows.values())
         self._written([MINUTE], span, size, lambda: sealed.write_rollup(
             self._vault.part_path(MINUTE, span), minutes))
+        with self._tidying:
+            self._vault.discard([file for file in self._vault.catalog.files(HOUR, *span)
+                                 if file.end_us - file.start_us == HOUR_US])
 
     # -- merging
 

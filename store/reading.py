@@ -31,6 +31,8 @@ class SealedReader:
         self._vault = vault
         self._db: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()
+        self.lost = 0
+        """Files that questions found damaged so far."""
 
     def _connection(self) -> duckdb.DuckDBPyConnection:
         with self._opening:
@@ -79,6 +81,7 @@ class SealedReader:
                         f"{self._vault.directory}: {error}; report this as a defect") from error
                 for file in bad:
                     self._vault.put_aside(file, str(error).splitlines()[0])
+                self.lost += len(bad)
                 left = [file for file in left if file not in bad]
         return {}
 

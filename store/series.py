@@ -22,7 +22,15 @@ from store.nodes import SidArray
 from store.points import Points, joined, series_of
 from store.reading import SealedReader
 from store.rollup import Rows
-from store.times import DAY_US, FOREVER_US, HOUR_US, MINUTE_US, SECOND_US
+from store.times import (
+    DAY_US,
+    FOREVER_US,
+    HOUR_US,
+    MINUTE_US,
+    SECOND_US,
+    ceil_to,
+    floor_to,
+)
 from store.vault import Vault
 
 HOT = "hot"
@@ -90,29 +98,39 @@ class SeriesReader:
         tier = wanted_tier(end - start, len(question.node_ids))
         base_us = BASE_US[tier]
         pairs = list(product(range(len(question.node_ids)), range(len(question.metrics))))
-        parts: Parts = {pair: [] for pair in pairs}
-        with self._vault.access:
-            step_us = self._collect(question, tier, parts)
+        lost = -1
+        while lost != self._reader.lost:  # another origin fills in for a file set aside
+            lost = self._reader.lost
+            parts: Parts = {pair: [] for pair in pairs}
+            with self._vault.access:
+                step_us = self._collect(question, tier, parts)
         return [series_of(question.node_ids[node], question.metrics[metric],
                           joined(parts[node, metric]), base_us, step_us,
                           (start, end - 1), question.max_points) for node, metric in pairs]
 
     def _collect(self, question: Question, tier: str, parts: Parts) -> int:
-        """Fill `parts`; returns the widest step of what was found [us]."""
+        """Fill `parts`; returns the widest step of the origins [us]."""
         left = [question.span]
         step_us = 0
         for origin in ORDER[tier]:
-            taken, left = minus(left, self._covered(origin))
+            taken, left = minus(left, self._covered(origin, tier))
             for span in _near(taken):
-                found_us = (self._from_hot(question, span, parts) if origin == HOT else
-                            self._from_sealed(question, origin, span, parts))
-                step_us = max(step_us, found_us)
+                cadence_us = (self._from_hot(question, span, parts) if origin == HOT else
+                              self._from_sealed(question, origin, span, parts))
+                if tier == RAW or origin in (MINUTE, HOUR):
+                    step_us = max(step_us, cadence_us)
         return step_us or SECOND_US
 
-    def _covered(self, origin: str) -> list[Span]:
+    def _covered(self, origin: str, tier: str) -> list[Span]:
+        """Hours fill in for minutes only where there is no minute of that hour at all."""
         if origin == HOT:
             return [(self._vault.sealed_until_us, FOREVER_US)]
-        return self._vault.catalog.spans(origin)
+        spans = self._vault.catalog.spans(origin)
+        if origin == HOUR and tier != HOUR:
+            finer = [*self._vault.catalog.spans(MINUTE), *self._covered(HOT, tier)]
+            spans = minus(spans, [(floor_to(start, HOUR_US), ceil_to(end, HOUR_US))
+                                  for start, end in finer])[1]
+        return spans
 
     def _from_hot(self, question: Question, span: Span, parts: Parts) -> int:
         frames = list(self._vault.hot.frames(*span))
@@ -128,7 +146,7 @@ class SeriesReader:
         time_us = np.array([frame.time_us for frame in frames], dtype=np.int64)
         for node, metric in parts:
             parts[node, metric].append(_raw_points(time_us, values[:, metric, node]))
-        return _median_step(time_us)
+        return _cadence(time_us)
 
     def _from_sealed(self, question: Question, tier: str, span: Span, parts: Parts) -> int:
         known = [int(sid) for sid in question.sids if sid >= 0]
@@ -147,7 +165,7 @@ class SeriesReader:
             own = {name: column[low[node]:high[node]] for name, column in rows.items()}
             parts[node, metric].append(_points(tier, own, question.metrics[metric]))
         longest = int(np.argmax(high - low))
-        return BASE_US[tier] or _median_step(rows["ts"][low[longest]:high[longest]])
+        return BASE_US[tier] or _cadence(rows["ts"][low[longest]:high[longest]])
 
 
 def _near(spans: Sequence[Span]) -> list[Span]:
@@ -190,5 +208,7 @@ def _points(tier: str, rows: Rows, metric: str) -> Points:
     return Points(rows["ts"], minimum, maximum, mean, count)
 
 
-def _median_step(time_us: NDArray[np.int64]) -> int:
-    return int(np.median(np.diff(time_us))) if len(time_us) > 1 else 0
+def _cadence(time_us: NDArray[np.int64]) -> int:
+    """How far apart frames are [us], told by the closer ones: pauses are no cadence."""
+    steps = np.sort(np.diff(time_us))
+    return int(steps[len(steps) // 4]) if len(steps) else 0

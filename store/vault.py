@@ -27,7 +27,7 @@ from store.files import (
     set_aside,
     sync_folder,
 )
-from store.hot import SIDES, HotTail
+from store.hot import NAME, SIDES, HotTail, is_damage
 from store.nodes import NodeNumbers, read_mirror, write_mirror
 from store.times import MINUTE_US
 
@@ -55,13 +55,13 @@ class Vault:
     def _open_hot(self) -> HotTail:
         try:
             return HotTail(self.directory)
-        except sqlite3.OperationalError:
-            raise
         except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
             return self._fresh_hot(str(error))
 
     def _fresh_hot(self, why: str) -> HotTail:
-        paths = [self.directory / f"hot.sqlite{side}" for side in SIDES]
+        paths = [self.directory / f"{NAME}{side}" for side in SIDES]
         for path in paths:
             if path.exists():
                 self._aside(path, why)
@@ -136,6 +136,9 @@ class Vault:
             self._aside(file.path, why)
 
     def _aside(self, path: Path, why: str) -> None:
+        if not path.exists():
+            log.error("history: %s is gone (%s), the rest is served", path, why)
+            return
         aside = set_aside(path, self._clock.now())
         self.set_aside.append(aside)
         log.error("history: %s is damaged (%s); it was set aside as %s, the rest is served",

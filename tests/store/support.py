@@ -21,7 +21,7 @@ CELL = SITE.ids[-1]
 
 
 def at(seconds: float) -> datetime:
-    return NOON + timedelta(seconds=seconds)
+    return NOON + timedelta(seconds=float(seconds))
 
 
 def frame(second: float, values: np.ndarray | None = None, topology: Topology = SITE,

@@ -41,11 +41,11 @@ each_damage = pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: dama
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
     """Seconds 0 to 119 and 120 to 239 in two sealed files each, 240 to 249 hot."""
+    store = opened(tmp_path, seal_after_s=120.0)
     for seconds in (range(125), range(125, 250)):
-        store = opened(tmp_path)
         fill(store, seconds)
         store.settle()
-        store.close()
+    store.close()
     assert len(list((tmp_path / "raw").iterdir())) == 2
     return tmp_path
 

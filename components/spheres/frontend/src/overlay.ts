@@ -78,7 +78,7 @@ export class Overlay {
   setTheme(meta: Meta, t: Tokens): void {
     this.root.classList.toggle("dark", meta.theme === "dark");
     this.root.classList.toggle("light", meta.theme === "light");
-    if (meta.height) this.root.style.height = `${meta.height}px`;
+    if (meta.height) this.root.style.height = `min(${meta.height}px, 118vw)`;
     for (const [name, value] of Object.entries(cssVariables(t))) this.root.style.setProperty(name, value);
   }
 
