@@ -127,8 +127,10 @@ def alarm_row(topology: Topology, group: AlarmGroup, now: datetime) -> AlarmRow:
     worst, count = group.worst, len(group.alarms)
     if count == 1:
         return AlarmRow(worst.tier, short_name(topology, worst.node), alarm_words(worst), since)
-    words = f"{count} cells, {alarm_words(worst)[0].lower()}{alarm_words(worst)[1:]}"
-    return AlarmRow(worst.tier, short_name(topology, int(topology.parent[worst.node])), words, since)
+    parent = int(topology.parent[worst.node])
+    words = alarm_words(worst)
+    return AlarmRow(worst.tier, short_name(topology, parent),
+                    f"{count} cells, {words[0].lower()}{words[1:]}", since)
 
 
 def alarm_words(alarm: Alarm) -> str:

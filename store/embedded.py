@@ -29,8 +29,8 @@ from core.ports import Series, StoreHealth
 from core.topology import FloatArray, Topology
 from core.vocabulary import BY_NAME
 from store.budget import Budget
-from store.instant import InstantReader
 from store.hot import is_damage
+from store.instant import InstantReader
 from store.keeper import Keeper
 from store.lock import DirectoryLock
 from store.past import PastWriter
@@ -47,6 +47,8 @@ PAGES_BYTES = 64 * 1024
 """What one frame costs on disk beside its blob, at most."""
 PATIENCE_S = 5.0
 """How long `append` waits at most for a seal when the hot tail is too large [s]."""
+
+BROKEN = "history is no longer sealed because of a defect (see the log); restart the app"
 
 Answer = TypeVar("Answer")
 
@@ -233,7 +235,7 @@ class EmbeddedStore:
             newest=None if last_us is None else from_us(last_us),
             size_bytes=self._vault.size(), budget_bytes=self._budget.limit_bytes,
             set_aside=tuple(path.name for path in self._vault.set_aside),
-            error=self._error or self._keeper.error)
+            error=self._error or self._keeper.error or (BROKEN if self._worker.broken else ""))
 
     def close(self) -> None:
         """What is in the hot tail stays there for the next start; safe to call twice."""

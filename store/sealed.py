@@ -37,6 +37,9 @@ BLOCK_NODES = 512
 COMPRESSION_LEVEL = 1
 KEYS = ("sid", "ts")
 
+POOL = pa.system_memory_pool()
+"""Gives memory back at once; Arrow's own pool, used in reading, is told to after a merge."""
+
 WriteError = pa.ArrowException
 """What Arrow raises beside OSError."""
 
@@ -66,7 +69,7 @@ def _writer(path: Path, schema: Any) -> Iterator[Any]:
                 file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL,
                 use_dictionary=[name for name in schema.names if name not in FLOATS],
                 column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
-                write_statistics=list(KEYS), store_schema=False) as writer:
+                write_statistics=list(KEYS), store_schema=False, memory_pool=POOL) as writer:
             yield writer
         file.flush()
         os.fsync(file.fileno())
@@ -120,6 +123,8 @@ def merge(path: Path, inputs: Sequence[Sealed], period_us: int | None = None) ->
         for number in sorted(groups):
             rows = concatenate([_read_group(*where) for where in groups[number]])
             _write(writer, ROLLUP_SCHEMA, coarser(rows, period_us) if period_us else rows)
+    del groups
+    pa.default_memory_pool().release_unused()
 
 
 class UnreadableError(Exception):

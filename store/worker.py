@@ -17,6 +17,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def broken(self) -> bool:
+        """The job raised what it does not catch: a defect."""
+        return not self._stopping and not self._thread.is_alive()
+
     def ask(self) -> None:
         with self._changed:
             self._asked += 1

@@ -41,6 +41,7 @@ export class Input {
     canvas.addEventListener("pointerleave", () => this.on.leave(), options);
     canvas.addEventListener("dblclick", (e) => this.drillAt(e, MOUSE_REACH), options);
     canvas.addEventListener("contextmenu", (e) => this.menu(e), options);
+    canvas.addEventListener("focus", () => canvas.classList.toggle("keys", this.held.size === 0), options);
     canvas.addEventListener("keydown", (e) => this.key(e), options);
     canvas.addEventListener("wheel", (e) => this.wheel(e), eager);
     canvas.addEventListener("touchstart", (e) => { if (e.touches.length > 1) e.preventDefault(); }, eager);
@@ -64,6 +65,7 @@ export class Input {
   private down(e: PointerEvent): void {
     if (e.button !== 0) return;
     this.canvas.focus({ preventScroll: true });
+    this.canvas.classList.remove("keys");
     this.held.set(e.pointerId, { x: e.clientX, y: e.clientY });
     this.spread = this.fingers();
     if (this.held.size > 1) {
@@ -145,6 +147,7 @@ export class Input {
   }
 
   private key(e: KeyboardEvent): void {
+    this.canvas.classList.add("keys");
     const actions: Record<string, () => void> = {
       ArrowRight: () => this.on.move(1),
       ArrowDown: () => this.on.move(1),

@@ -10,7 +10,7 @@ const STYLE = `
 .os canvas{position:absolute;inset:0;width:100%;height:100%;display:block}
 .os .scene{outline:none;cursor:grab;-webkit-touch-callout:none}
 .os .scene.over{cursor:pointer}
-.os .scene:focus-visible~.frame{border-color:var(--focus)}
+.os .scene.keys:focus~.frame{border-color:var(--focus)}
 .os .frame,.os .shade,.os .labels{position:absolute;inset:0;pointer-events:none}
 .os .frame{border:2px solid transparent;border-radius:5px}
 .os.dark .shade{background:radial-gradient(ellipse at 50% 55%,rgba(150,175,205,.07),transparent 45%,rgba(0,0,0,.28) 100%)}
