@@ -76,5 +76,4 @@ export function brief(items: Items, i: number, sign: Meta["sign"]): string {
 /** Severity and number of an item's alarms, for its pill. */
 export function alarmWord(level: number, count: number): string {
   return count > 1 ? `${count} alarms` : `1 ${["", "info", "warning", "trip"][level] ?? ""}`;
-} +${count - 1}` : `1 ${name}`;
 }
