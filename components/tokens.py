@@ -1,4 +1,4 @@
-"""The colours of Orrery: one dict a theme, `reference/look.md` section 1.
+"""The colours of Orrery: one dict a theme.
 
 Chrome is steel grey; only data and alarms have hue, and red is alarm and nothing else.
 The contrasts were measured against `surface`.

@@ -146,6 +146,18 @@ class AlarmBook:
         return AlarmState(active, worst, count)
 
 
+class NoAlarms:
+    """In place of the book where alarms are off."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._state = AlarmState((), np.zeros(topology.size, dtype=np.int8),
+                                 np.zeros(topology.size, dtype=np.int32))
+
+    def evaluate(self, frame: Frame) -> AlarmState:
+        """Never any."""
+        return self._state
+
+
 def _is_cell(topology: Topology) -> NDArray[np.bool_]:
     cells: NDArray[np.bool_] = topology.level == len(topology.levels) - 1
     return cells

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from core.alarms import AlarmBook, AlarmState
+from core.alarms import AlarmBook, AlarmState, NoAlarms
 from core.assembly import Assembler, place
 from core.clock import Clock, SystemClock
 from core.errors import OrreryError
@@ -48,7 +48,8 @@ class Engine:
     """One a process. `store` may be None: history is then off."""
 
     def __init__(self, levels: Sequence[Level], sources: Sequence[Source],
-                 clock: Clock | None = None, period_s: float = 1.0) -> None:
+                 clock: Clock | None = None, period_s: float = 1.0, *,
+                 with_alarms: bool = True) -> None:
         self.clock = clock or SystemClock()
         self.period_s = period_s
         self.sources = tuple(sources)
@@ -56,7 +57,7 @@ class Engine:
         self.store: Store | None = None
         self.history_error = ""
         self.assembler = self.new_assembler()
-        self._alarms = AlarmBook(self.topology)
+        self._alarms = AlarmBook(self.topology) if with_alarms else NoAlarms(self.topology)
         now = self.clock.now()
         self._statuses = [SourceStatus(source.info, "waiting", now) for source in self.sources]
         self._stop = threading.Event()

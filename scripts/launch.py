@@ -26,6 +26,20 @@ def port_is_free(address: str, port: int) -> bool:
     return True
 
 
+def configuration_mistake() -> str:
+    """What is wrong in orrery.toml: file, key, value and what is allowed; "" when nothing is."""
+    sys.path.insert(0, str(ROOT))
+    from core.config import load_config
+    from core.errors import ConfigurationError
+    from core.registry import make_sources
+
+    try:
+        make_sources(load_config())
+    except ConfigurationError as error:
+        return str(error)
+    return ""
+
+
 def command(app: str, address: str, port: int, headless: bool) -> list[str]:
     """The line that a person would type."""
     line = [sys.executable, "-m", "streamlit", "run", app]
@@ -45,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--headless", action="store_true")
     asked = parser.parse_args(arguments)
+    os.chdir(ROOT)
     if not (ROOT / asked.app).is_file():
         print(f"There is no {asked.app} here: give APP=Home.py or APP=server.py.", file=sys.stderr)
         return 1
@@ -52,9 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Port {asked.port} is taken on {asked.address}. Stop what uses it, or choose "
               f"another: make run PORT={asked.port + 1}", file=sys.stderr)
         return 1
+    mistake = configuration_mistake()
+    if mistake:
+        print(mistake, file=sys.stderr)
+        return 2
     shown = "localhost" if asked.address == "127.0.0.1" else asked.address
     print(f"[4/4] Orrery on http://{shown}:{asked.port} (Ctrl+C stops it)", flush=True)
-    os.chdir(ROOT)
     line = command(asked.app, asked.address, asked.port, asked.headless)
     os.execv(line[0], line)
 

@@ -130,7 +130,8 @@ def test_the_recorded_site_is_selectable_to_the_cell(app: AppProcess, page: Page
     drill(page, "system_recorded_cluster_3", "double click")
     select(page, "system_recorded_cluster_3_cell_6")
     details = page.locator(".st-key-panel_details")
-    expect(details).to_contain_text("Cell 7", timeout=WAIT_MS)
+    expect(details).to_contain_text("Selected", timeout=WAIT_MS)
+    expect(details).to_contain_text("Cell 7")
     assert re.search(r"Voltage\s*3\.2\d\d\s*V", details.inner_text())
     assert re.search(r"State of charge\s*–", details.inner_text())
 
