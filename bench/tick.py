@@ -1,16 +1,16 @@
-"""One step of the simulated fleet: a poll expands every cell. `python -m bench.tick [--short]`."""
+"""One tick of the engine over a simulated fleet: step, roll-ups, publish."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from core.topology import DEFAULT_LEVELS, Topology
+from core.clock import ManualClock
+from core.engine import Engine
+from core.topology import DEFAULT_LEVELS
 from sim.fleet import Fleet, Options, create
 
 START = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
