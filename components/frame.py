@@ -59,9 +59,18 @@ def _client_or_stop() -> LocalClient:
 
 
 def _sign_in_or_stop(client: LocalClient) -> None:
-    if client.sign_in_mode == "none" or st.user.is_logged_in:
+    if client.sign_in_mode == "none":
         return
-    st.title("Orrery")
-    st.write("Sign in to see this site.")
-    st.button("Sign in", on_click=st.login, type="primary", icon=":material/login:")
+    signed_in = st.user.get("is_logged_in")
+    if signed_in:
+        return
+    if signed_in is None:
+        blocks.show(blocks.state_box(
+            "lock", "Sign-in is not set up",
+            "orrery.toml asks for a sign-in, but .streamlit/secrets.toml has no [auth] section.",
+            "Add the section of your OpenID Connect provider, then start Orrery again.",
+            error=True))
+    else:
+        blocks.show(blocks.title("Sign in to see this site"))
+        st.button("Sign in", on_click=st.login, type="primary", icon=":material/login:")
     st.stop()

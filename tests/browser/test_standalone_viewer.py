@@ -1,0 +1,72 @@
+"""The viewer without Streamlit: the gateway's own page speaks the document's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from scripts.app_process import free_port
+from tests.browser.driver import WAIT_MS, drill, select, sphere_at, wait_drawn, wait_path
+from tests.gateway.test_command import SMALL, running
+
+WIDE, PHONE = {"width": 1280, "height": 820}, {"width": 390, "height": 844}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    file = tmp_path / "orrery.toml"
+    file.write_text(SMALL)
+    return file
+
+
+@pytest.fixture(params=[WIDE, PHONE], ids=["desktop", "phone"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    context = browser.new_context(viewport=request.param)
+    yield context.new_page()
+    context.close()
+
+
+def status(page: Page, word: str) -> None:
+    expect(page.locator("#status")).to_have_text(word, timeout=WAIT_MS)
+
+
+def test_from_the_top_to_a_cell_and_back(page: Page, config: Path,
+                                         console: Callable[[Page], list[str]]) -> None:
+    console(page)
+    port = free_port()
+    with running("--config", str(config), "--port", str(port)):
+        page.goto(f"http://127.0.0.1:{port}/")
+        wait_drawn(page)
+        status(page, "Connected")
+        expect(page.locator("#back")).to_be_hidden()
+        expect(page.locator("#info")).to_contain_text("Grid POC")
+        select(page, "system_0")
+        expect(page.locator("#details")).to_contain_text("system_0")
+        for node_id in ("system_0", "system_0_cluster_0", "system_0_cluster_0_rack_0",
+                        "system_0_cluster_0_rack_0_module_0"):
+            drill(page, node_id, "right click")
+        expect(page.locator("#path button")).to_have_count(5)
+        page.mouse.click(*sphere_at(page, f"{node_id}_cell_1"), button="right")
+        page.locator("#back").click()
+        wait_path(page, "system_0_cluster_0_rack_0")
+        page.locator("#path button").first.click()
+        wait_path(page, None)
+
+
+def test_it_reconnects_and_keeps_its_place(browser: Browser, config: Path) -> None:
+    page = browser.new_page(viewport=WIDE)
+    port = free_port()
+    arguments = ("--config", str(config), "--port", str(port))
+    with running(*arguments):
+        page.goto(f"http://127.0.0.1:{port}/")
+        wait_drawn(page)
+        drill(page, "system_1", "double click")
+    status(page, "Disconnected")
+    with running(*arguments):
+        status(page, "Connected")
+        expect(page.locator("#info")).to_contain_text("clusters", timeout=WAIT_MS)
+        wait_path(page, "system_1")
+        page.close()
