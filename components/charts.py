@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import plotly.graph_objects as go
@@ -55,6 +56,7 @@ class Limit:
     label: str = "limit"
 
 
+@cache
 def template(theme: str | None) -> go.layout.Template:
     """Axes, fonts and hover of every figure. Spikes and tick formats are ignored in a
     template: `_figure` sets them."""

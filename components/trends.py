@@ -15,7 +15,7 @@ from core.ports import Series
 RANGES_S: dict[str, float] = {"15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400,
                               "7 d": 604800}
 DEFAULT_RANGE = "1 h"
-REFRESH_S = 10.0
+STEPS_PER_RANGE, FASTEST_S, SLOWEST_S = 120, 5.0, 60.0
 MOST_POINTS = 600
 METRICS = ("power_kw", "soc_pct", "voltage_v", "temperature_c")
 POWER_LEGEND = (LegendItem("Discharging", "discharge", "area"),
@@ -27,7 +27,7 @@ RANGE_LEGEND = (LegendItem("mean", "text", "line"), LegendItem("min to max", "te
 
 def show(client: Client, place: int) -> None:
     """The panel of what is selected, else of the place itself; refreshed by itself."""
-    st.fragment(_panel, run_every=REFRESH_S, key=session.TRENDS)(client, place)
+    st.fragment(_panel, key=session.TRENDS)(client, place)
 
 
 def _panel(client: Client, place: int) -> None:
@@ -40,10 +40,20 @@ def _panel(client: Client, place: int) -> None:
         chosen = st.segmented_control(
             "Time range", list(RANGES_S), default=DEFAULT_RANGE, required=True, key="range",
             label_visibility="collapsed", bind="query-params")
+    range_s = RANGES_S[chosen or DEFAULT_RANGE]
+    st.fragment(_plots, run_every=refresh_s(range_s), key="trend_plots")(client, node, range_s)
+
+
+def refresh_s(range_s: float) -> float:
+    """Seconds until a plot has moved by a visible step; at most a minute."""
+    return min(max(range_s / STEPS_PER_RANGE, FASTEST_S), SLOWEST_S)
+
+
+def _plots(client: Client, node: int, range_s: float) -> None:
     end = client.now()
-    start = end - timedelta(seconds=RANGES_S[chosen or DEFAULT_RANGE])
+    start = end - timedelta(seconds=range_s)
     try:
-        series = client.series([topology.ids[node]], METRICS, start, end, MOST_POINTS)
+        series = client.series([client.topology.ids[node]], METRICS, start, end, MOST_POINTS)
     except OrreryError as error:
         blocks.show(blocks.state_box("history_off", "History cannot be read", str(error),
                                      error=True))
