@@ -47,6 +47,10 @@ class Client(Protocol):
 
     def backfill(self) -> BackfillState | None: ...
 
+    def systems_by_kind(self) -> dict[str, int]:
+        """How many systems are "live", "recorded" and "simulated"."""
+        ...
+
     def fault_scripts(self) -> list[str]: ...
 
     def running_faults(self) -> list[str]: ...
@@ -100,6 +104,13 @@ class LocalClient:
         if work is None:
             return None
         return BackfillState(work.running, work.progress, work.error)
+
+    def systems_by_kind(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for source in self._engine.sources:
+            kind = source.info.kind
+            found[kind] = found.get(kind, 0) + len(source.roots)
+        return found
 
     def fault_scripts(self) -> list[str]:
         return [name for source in self._scripted() for name in source.scripts()]

@@ -55,7 +55,7 @@ from core.vocabulary import Direction
 __all__ = [
     "ALARM_HEAD", "EMPTY", "STYLE", "SYSTEM_HEAD", "Alarm", "AlarmRow", "Content", "Html",
     "LegendItem", "Pair", "PressRow", "SourceRow", "SystemRow", "Text", "alarm_row",
-    "alarm_rows", "card", "code", "crumbs", "details", "direction_mark", "grid", "heading",
+    "alarm_rows", "card", "code", "details", "direction_mark", "grid", "heading",
     "html", "join", "legend", "markdown", "pill", "press_alarms", "press_rows", "press_systems",
     "show", "show_style", "source_rows", "state_box", "strong", "style", "symbol", "system_row",
     "system_rows", "tier_pill", "title",
@@ -164,12 +164,6 @@ def state_box(icon: str, what: str, why: Content = "", do: Content = "", *,
     return Html(f'<div class="o o-state{" err" * error}" style="--h:{height_px}px">'
                 f"{symbol(icon)}<div><b>{escape(what)}</b>{reason}{advice}</div></div>")
 
-
-def crumbs(names: Sequence[str]) -> Html:
-    """The path from the top; the page adds the buttons."""
-    parts = [f"<span>{escape(name)}</span>" for name in names[:-1]]
-    parts += [f'<b aria-current="location">{escape(name)}</b>' for name in names[-1:]]
-    return Html(f'<div class="o o-crumb">{symbol("chevron_right").join(parts)}</div>')
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,6 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 _WORDS: dict[str, str] = {"discharging": "discharging", "charging": "charging",
                           "idle": "idle", "unknown": "no data"}
-_ARROWS: dict[str, str] = {"discharging": "↑", "charging": "↓", "idle": "·",
-                           "unknown": MISSING}
 _ICONS: dict[str, str] = {"discharging": "north", "charging": "south", "idle": "remove",
                           "unknown": "cloud_off"}
 _HUES: dict[str, str] = {"discharging": "discharge", "charging": "charge", "idle": "idle",
@@ -93,31 +91,12 @@ def value(metric: Metric | str, x: float, decimals: int | None = None) -> Text:
     return quantity(x, known.unit, known.decimals if decimals is None else decimals)
 
 
-def sentence_power(kw: float, direction: Direction | None = None) -> str:
-    """"142 kW discharging", "idle", "no data": power [kW] without a sign, for a sentence."""
-    way = direction if direction is not None else direction_of(kw)
-    if way in ("idle", "unknown"):
-        return direction_word(way)
-    return f"{magnitude(kw)} {direction_word(way)}"
-
-
-def direction_of(kw: float, dead_band_kw: float = 0.05) -> Direction:
-    """Direction of a power [kW] of unknown capacity (law 1: + is discharging)."""
-    if not math.isfinite(kw):
-        return "unknown"
-    if abs(kw) <= dead_band_kw:
-        return "idle"
-    return "discharging" if kw > 0 else "charging"
 
 
 def direction_word(direction: Direction) -> str:
     """The word beside the number."""
     return _WORDS[direction]
 
-
-def direction_arrow(direction: Direction) -> str:
-    """One character, for text: ↑ discharging (towards the grid), ↓ charging."""
-    return _ARROWS[direction]
 
 
 def direction_icon(direction: Direction) -> str:
@@ -168,10 +147,6 @@ def local_time(moment: datetime, zone_name: str | None = None, *, seconds: bool 
     clock = "%H:%M:%S" if seconds else "%H:%M"
     return f"{local:%a} {local.day} {local:%b} {local.strftime(clock)}"
 
-
-def local_clock(moment: datetime, zone_name: str | None = None, *, seconds: bool = True) -> str:
-    """"03:41:07" for the viewer; raises ValueError on a naive datetime (law 3)."""
-    return _local(moment, zone_name).strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def _local(moment: datetime, zone_name: str | None) -> datetime:

@@ -30,5 +30,7 @@ def _freshness(client: Client, node: int) -> list[Content]:
     words: list[Content] = [mark, f"newest {formats.age(age_s)} ago"]
     if missing > 0:
         words.append(blocks.strong(f"{100 * missing:.1f} % of the cells are silent"))
-    zone = st.context.timezone
-    return [*words, formats.local_time(snapshot.frame.time, zone)]
+    kinds = client.systems_by_kind() if node == 0 else {}
+    words += [blocks.pill(kind, f"{count} {kind}") for kind, count in kinds.items()
+              if kind != "live"]
+    return [*words, formats.local_time(snapshot.frame.time, st.context.timezone)]

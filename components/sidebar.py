@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components import blocks, describe, session
+from components import blocks, describe, formats, session
 from components.api_client import Client
+from components.blocks import Html
 from core.errors import OrreryError
 
 SIDEBAR_PERIOD_S = 5.0
+BYTES_PER_MB = 1e6
+MOST_NAMED = 3
 
 
 def show(client: Client) -> None:
@@ -44,8 +47,7 @@ def _sources(client: Client) -> None:
     rows = [describe.source_row(status, now) for status in snapshot.sources]
     live = sum(not row.stale for row in rows)
     parts = [blocks.heading("Sources", f"{live} of {len(rows)} live"), blocks.source_rows(rows)]
-    if snapshot.history_error:
-        parts.append(blocks.state_box("database_off", "History is off", snapshot.history_error))
+    parts += _history(client)
     work = client.backfill()
     if work is not None and work.running:
         parts.append(blocks.pill("simulated", f"Simulating 24 h: {100 * work.progress:.0f} %"))
@@ -53,6 +55,25 @@ def _sources(client: Client) -> None:
         parts.append(blocks.state_box("history_off", "The simulated past is incomplete",
                                       work.error))
     blocks.show(*parts)
+
+
+def _history(client: Client) -> list[Html]:
+    """How much is kept, and what is wrong with it."""
+    health, error = client.history(), client.snapshot().history_error
+    parts: list[Html] = []
+    if error:
+        parts.append(blocks.state_box("database_off", "History is off", error))
+    if health is None:
+        return parts
+    kept = f"{health.size_bytes / BYTES_PER_MB:.0f} of {health.budget_bytes / BYTES_PER_MB:.0f} MB"
+    parts.insert(0, blocks.heading("History", kept))
+    if health.error and not error:
+        parts.append(blocks.state_box("database_off", "History has a problem", health.error))
+    if health.set_aside:
+        parts.append(blocks.state_box(
+            "heart_broken", f"{formats.counted(len(health.set_aside), 'damaged file')} set aside",
+            ", ".join(health.set_aside[:MOST_NAMED]), "The rest is served."))
+    return parts
 
 
 def _faults(client: Client) -> None:

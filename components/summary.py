@@ -17,9 +17,10 @@ from components.site_map import site_deck
 from core.errors import OrreryError
 from core.extremes import extremes
 from core.ports import Series
+from core.topology import GRID_ID
 
-HISTORY_CACHE_S = 20
-SPARK_S = 3600
+HISTORY_CACHE_S = 8
+SPARK_S, SPARK_POINTS = 3600, 120
 DAY_S = 86400
 MOST_ALARMS = 6
 MAP_HEIGHT_PX = 262
@@ -80,19 +81,21 @@ def _heard_card(client: Client) -> Html:
 
 
 @st.cache_data(ttl=HISTORY_CACHE_S, show_spinner=False)
-def _recent(_client: Client, metric: str, span_s: float, points: int) -> Series | None:
+def _past(_client: Client, span_s: float, points: int) -> list[Series]:
+    """Power and state of charge of the site; [] without history. Raises OrreryError."""
     end = _client.now()
-    try:
-        found = _client.series(["poc_main"], [metric], end - timedelta(seconds=span_s), end, points)
-    except OrreryError:
-        return None
-    return found[0] if found else None
+    return _client.series([GRID_ID], ["power_kw", "soc_pct"], end - timedelta(seconds=span_s),
+                          end, points)
 
 
 def recent(client: Client, metric: str) -> NDArray[np.float32] | None:
-    """The last hour of the site for a sparkline; None where there is no history."""
-    series = _recent(client, metric, SPARK_S, 120)
-    return None if series is None or series.mean.size == 0 else series.mean
+    """The last hour of the site for a sparkline; None where there is none: a history that
+    cannot be read is told by the chart below."""
+    try:
+        found = _past(client, SPARK_S, SPARK_POINTS)
+    except OrreryError:
+        return None
+    return next((one.mean for one in found if one.metric == metric and one.mean.size), None)
 
 
 def systems(client: Client) -> None:
@@ -131,23 +134,29 @@ def alarms(client: Client) -> None:
 
 def site_chart(client: Client) -> None:
     """24 hours of the whole site."""
-    st.fragment(_site_chart, run_every=30.0, key="overview_day")(client)
+    st.fragment(_site_chart, run_every=10.0, key="overview_day")(client)
 
 
 def _site_chart(client: Client) -> None:
     end_s = client.now().timestamp()
-    span = (end_s - DAY_S, end_s)
-    power, soc = (_recent(client, metric, DAY_S, trends.MOST_POINTS)
-                  for metric in ("power_kw", "soc_pct"))
+    span, zone = (end_s - DAY_S, end_s), st.context.timezone
     with st.container(key="panel_day", gap=None):
         blocks.show(blocks.heading("Last 24 hours", blocks.legend(trends.POWER_LEGEND)))
-        if power is None or not charts.has_data(power):
-            trends.empty(client, 0)
+        trends.past_note(client)
+        try:
+            found = _past(client, DAY_S, trends.MOST_POINTS)
+        except OrreryError as error:
+            trends.unreadable(error)
             return
-        zone = st.context.timezone
-        charts.show(charts.trend_power_soc(power, soc, theme=st.context.theme.type, zone=zone,
-                                           span=span),
-                    key="overview_power", alt=charts.alt(power, "Power", span, zone))
+        if not found:
+            trends.no_history(client)
+        elif charts.has_data(found[0]):
+            figure = charts.trend_power_soc(*found, theme=st.context.theme.type, zone=zone,
+                                            span=span)
+            charts.show(figure, key="overview_power", alt=charts.alt(found[0], "Power", span,
+                                                                     zone))
+        else:
+            trends.empty(client, 0)
 
 
 def site_map(client: Client) -> None:

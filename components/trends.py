@@ -55,12 +55,10 @@ def _plots(client: Client, node: int, range_s: float) -> None:
     try:
         series = client.series([client.topology.ids[node]], METRICS, start, end, MOST_POINTS)
     except OrreryError as error:
-        blocks.show(blocks.state_box("history_off", "History cannot be read", str(error),
-                                     error=True))
+        unreadable(error)
         return
     if not series:
-        why = client.snapshot().history_error or "It is switched off in the configuration."
-        blocks.show(blocks.state_box("history_off", "There is no history", why))
+        no_history(client)
         return
     _charts(client, node, dict(zip(METRICS, series, strict=True)),
             (start.timestamp(), end.timestamp()))
@@ -72,6 +70,7 @@ def _charts(client: Client, node: int, found: dict[str, Series],
     power, soc = found["power_kw"], found["soc_pct"]
     with st.container(key="panel_power", gap=None):
         blocks.show(blocks.heading("Power and state of charge", blocks.legend(POWER_LEGEND)))
+        past_note(client)
         if charts.has_data(power) or charts.has_data(soc):
             charts.show(charts.trend_power_soc(power, soc, theme=theme, zone=zone, span=span),
                         key="trend_power", alt=charts.alt(power, "Power", span, zone))
@@ -90,6 +89,25 @@ def _charts(client: Client, node: int, found: dict[str, Series],
                                 alt=charts.alt(one, name, span, zone))
                 else:
                     empty(client, node, name)
+
+
+def unreadable(error: OrreryError) -> None:
+    """In place of a plot: the store failed."""
+    blocks.show(blocks.state_box("history_off", "History cannot be read", str(error), error=True))
+
+
+def no_history(client: Client) -> None:
+    """In place of a plot: nothing is stored, and why."""
+    why = client.snapshot().history_error or "It is switched off in the configuration."
+    blocks.show(blocks.state_box("history_off", "There is no history", why))
+
+
+def past_note(client: Client) -> None:
+    """Why the left of a plot is still empty, while the simulators tell their past."""
+    work = client.backfill()
+    if work is not None and work.running:
+        blocks.show(blocks.pill("simulated", f"The past 24 h are being simulated: "
+                                             f"{100 * work.progress:.0f} %"))
 
 
 def _volts(client: Client, node: int) -> int:

@@ -64,6 +64,9 @@ def body():
         "label_cap": 64, "show_labels": True, "sign": "discharge",
         "reduced_motion": query.get("still") == "1" or None,
     }
+    if "blink" in query and state.tick % 4 == 0:
+        st.text(f"tick {state.tick}.")
+        return
     result = spheres(items(), meta, key="view", height=int(query.get("h", 560)))
     st.text(f"tick {state.tick}.")
     st.text(f"selected={result.selected}.")
@@ -236,8 +239,10 @@ def test_says_why_it_does_not_drill(open_view: Open) -> None:
     assert view.get("v.path.length") == 0
 
 
-def test_refresh_keeps_viewer_camera_and_selection(open_view: Open) -> None:
-    view = open_view("n=6&tick=0.4")
+@pytest.mark.parametrize("address", ["n=6&tick=0.4", "n=6&tick=0.6&blink=1"],
+                         ids=["refreshed", "taken away and brought back"])
+def test_refresh_keeps_viewer_camera_and_selection(open_view: Open, address: str) -> None:
+    view = open_view(address)
     x, y = view.spot("1")
     view.page.mouse.click(x, y)
     view.until("v.selected === '1'")

@@ -29,7 +29,6 @@ EVERY_BLOCK: list[Callable[[str], Html]] = [
     lambda name: blocks.card(name, Text(name, name), note=name, icon=name),
     lambda name: blocks.state_box(name, name, name, name),
     lambda name: blocks.state_box("x", "y", do=blocks.join("see ", blocks.code(name))),
-    lambda name: blocks.crumbs([name, name]),
     lambda name: blocks.legend([LegendItem(name, "charge")]),
     lambda name: blocks.system_rows([SystemRow(name, "idle", 1.0, 2.0, 3.0, note=name)]),
     lambda name: blocks.alarm_rows([AlarmRow(3, name, name, name, name)]),

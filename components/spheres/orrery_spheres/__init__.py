@@ -114,7 +114,7 @@ def spheres(
     """
     return _renderer()(
         key=key,
-        data={"meta": {**meta, "height": height}, "items": _wire(items)},
+        data={"meta": {**meta, "key": key, "height": height}, "items": _wire(items)},
         height="content",
         on_selected_change=on_selected or _nothing,
         on_drill_change=on_drill or _nothing,

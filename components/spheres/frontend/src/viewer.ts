@@ -100,6 +100,12 @@ export class Viewer {
     this.redraw();
   }
 
+  /** Goes on in another element, as it is. */
+  moveTo(host: HTMLElement | ShadowRoot): void {
+    host.append(this.overlay.root);
+    this.redraw();
+  }
+
   dispose(): void {
     this.quit.abort();
     this.input?.dispose();
