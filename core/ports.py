@@ -118,7 +118,8 @@ class Store(Protocol):
     """History. What `append` returned from survives SIGKILL of the process."""
 
     def append(self, frame: Frame) -> None:
-        """Keep one frame; stale and missing values are stored as NaN. Times must rise."""
+        """Keep one frame; stale and missing values are stored as NaN. Raises RetryLaterError
+        when it cannot be written, or when its time is not after the last one's."""
         ...
 
     def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
@@ -127,7 +128,8 @@ class Store(Protocol):
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:
-        """One Series a (node, metric), in that order; empty arrays where nothing is known."""
+        """One Series a (node, metric), in that order, both ends included; empty arrays where
+        nothing is known. Raises UnknownIdError."""
         ...
 
     def frame_at(self, when: datetime) -> Frame | None:

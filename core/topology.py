@@ -1,8 +1,8 @@
 """The tree of a site as arrays in level order: the children of a node are contiguous.
 
 Node 0 is the grid connection. Depth is the distance from it; the level ("cluster",
-"rack") is data (law 6), so that a branch may skip a level: a recorded pack may hold
-cells and no modules.
+"rack") is data (law 6), so that a branch may skip a level or end early: a recorded pack
+holds cells and no modules, and beside it stands a battery whose parts nobody reports.
 """
 
 from __future__ import annotations
