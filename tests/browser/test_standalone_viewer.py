@@ -24,7 +24,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=[WIDE, PHONE], ids=["desktop", "phone"])
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    context = browser.new_context(viewport=request.param)
+    context = browser.new_context(viewport=request.param, bypass_csp=True)  # for our own probes
     yield context.new_page()
     context.close()
 
@@ -57,7 +57,7 @@ def test_from_the_top_to_a_cell_and_back(page: Page, config: Path,
 
 
 def test_it_reconnects_and_keeps_its_place(browser: Browser, config: Path) -> None:
-    page = browser.new_page(viewport=WIDE)
+    page = browser.new_page(viewport=WIDE, bypass_csp=True)
     port = free_port()
     arguments = ("--config", str(config), "--port", str(port))
     with running(*arguments):
