@@ -11,9 +11,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from scripts.app_process import AppProcess
 
-orrery_spheres = pytest.importorskip("orrery_spheres")
-pytestmark = pytest.mark.skipif(not orrery_spheres.is_built(), reason="the viewer is not built")
-
 WAIT_MS = 30_000
 DESKTOP = {"width": 1200, "height": 820}
 PHONE = {"width": 390, "height": 844}
