@@ -20,6 +20,8 @@ from core.ports import BackfillingSource, Store
 log = logging.getLogger(__name__)
 
 STEP_S = 10.0
+HEAD_START_S = 6.0
+"""The first page is drawn before the past takes a core of its own."""
 
 
 class Backfill:
@@ -53,6 +55,8 @@ class Backfill:
             self._thread.join()
 
     def _run(self) -> None:
+        if self._stop.wait(HEAD_START_S):
+            return
         try:
             self._store.backfill(self._frames(), self._done)
         except OrreryError as error:

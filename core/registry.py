@@ -15,6 +15,7 @@ from core.topology import Level, Topology
 SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
     "recorded": "sources.replay",
+    "venus": "sources.venus_mqtt",
 }
 STORES: dict[str, str] = {
     "embedded": "store.embedded",

@@ -31,12 +31,19 @@ class Tool:
     how: str
 
 
+def find_mosquitto() -> str | None:
+    """Debian puts it where a person's PATH does not look."""
+    return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
 TOOLS = (
     Tool("Chromium", find_chromium, "chromium",
          "Debian: sudo apt-get install chromium\n"
          "  Ubuntu: sudo snap install chromium, or Google Chrome's .deb\n"
          "  macOS: Google Chrome, or brew install --cask chromium\n"
          "  elsewhere: any Chromium or Chrome; ORRERY_CHROMIUM=/path/to/it names it"),
+    Tool("Mosquitto", find_mosquitto, "mosquitto",
+         "Debian, Ubuntu: sudo apt-get install mosquitto\n  macOS: brew install mosquitto"),
 )
 
 

@@ -18,6 +18,7 @@ from core.errors import UnknownIdError
 from core.frames import Reading
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
+from tests.sources.venus_player import UnpluggedVenus
 
 START = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
 KINDS = ("simulated", "recorded", "live")
@@ -39,6 +40,7 @@ def made_by(module: str, **options: object) -> Callable[[], Any]:
 FACTORIES: dict[str, Callable[[], Any]] = {
     "replay": made_by("sources.replay"),
     "fleet": made_by("sim.fleet"),
+    "venus": UnpluggedVenus,
 }
 # a sentence of BackfillingSource or ScriptedSource is checked for these
 SIMULATED = ("fleet",)
