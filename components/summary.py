@@ -141,8 +141,8 @@ def _site_chart(client: Client) -> None:
     end_s = client.now().timestamp()
     span, zone = (end_s - DAY_S, end_s), st.context.timezone
     with st.container(key="panel_day", gap=None):
-        blocks.show(blocks.heading("Last 24 hours", blocks.legend(trends.POWER_LEGEND)))
-        trends.past_note(client)
+        blocks.show(blocks.heading("Last 24 hours", blocks.legend(trends.POWER_LEGEND)),
+                    *trends.past_note(client))
         try:
             found = _past(client, DAY_S, trends.MOST_POINTS)
         except OrreryError as error:

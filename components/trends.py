@@ -8,7 +8,7 @@ import streamlit as st
 
 from components import blocks, charts, describe, session
 from components.api_client import Client
-from components.blocks import LegendItem
+from components.blocks import Html, LegendItem
 from core.errors import OrreryError
 from core.ports import Series
 
@@ -69,8 +69,8 @@ def _charts(client: Client, node: int, found: dict[str, Series],
     theme, zone = st.context.theme.type, st.context.timezone
     power, soc = found["power_kw"], found["soc_pct"]
     with st.container(key="panel_power", gap=None):
-        blocks.show(blocks.heading("Power and state of charge", blocks.legend(POWER_LEGEND)))
-        past_note(client)
+        blocks.show(blocks.heading("Power and state of charge", blocks.legend(POWER_LEGEND)),
+                    *past_note(client))
         if charts.has_data(power) or charts.has_data(soc):
             charts.show(charts.trend_power_soc(power, soc, theme=theme, zone=zone, span=span),
                         key="trend_power", alt=charts.alt(power, "Power", span, zone))
@@ -102,12 +102,14 @@ def no_history(client: Client) -> None:
     blocks.show(blocks.state_box("history_off", "There is no history", why))
 
 
-def past_note(client: Client) -> None:
-    """Why the left of a plot is still empty, while the simulators tell their past."""
+def past_note(client: Client) -> list[Html]:
+    """Why the left of a plot is still empty, while the simulators tell their past. It belongs
+    into the element of the heading, so that no element of the panel comes and goes."""
     work = client.backfill()
-    if work is not None and work.running:
-        blocks.show(blocks.pill("simulated", f"The past 24 h are being simulated: "
-                                             f"{100 * work.progress:.0f} %"))
+    if work is None or not work.running:
+        return []
+    return [blocks.pill("simulated", "The past 24 h are being simulated: "
+                                     f"{100 * work.progress:.0f} %")]
 
 
 def _volts(client: Client, node: int) -> int:

@@ -33,8 +33,8 @@ def wait_path(page: Page, last: str | None) -> None:
 def settle(page: Page) -> None:
     """Wait until the camera no longer moves."""
     page.wait_for_function(
-        "() => { const now = JSON.stringify([window.__spheres[0].cameraState(),"
-        "  window.__spheres[0].ids.map(i => window.__spheres[0].screenOf(i))]);"
+        "() => { const s = window.__spheres?.[0]; if (!s?.ready) return false;"
+        "  const now = JSON.stringify([s.cameraState(), s.ids.map(i => s.screenOf(i))]);"
         "  const same = window.__lastCamera === now; window.__lastCamera = now; return same; }",
         polling=250, timeout=WAIT_MS)
 
