@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from core.errors import ConfigurationError
+from core.houses import HouseConfig
 from core.parsing import as_model, read_toml
 from core.topology import DEFAULT_LEVELS, Level
 
@@ -72,6 +73,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources: Annotated[list[SourceConfig], msgspec.Meta(min_length=1)]
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Orrery"
     levels: list[LevelConfig] = []
+    houses: Annotated[list[HouseConfig], msgspec.Meta(max_length=100)] = []
     engine: EngineConfig = EngineConfig()
     history: HistoryConfig = HistoryConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -110,8 +112,10 @@ def load_config(path: Path | None = None) -> Config:
 
 def _check_names(config: Config) -> None:
     for key, names in (("sources", [source.name for source in config.sources]),
-                       ("levels", [level.name for level in config.level_list])):
+                       ("levels", [level.name for level in config.level_list]),
+                       ("houses", [house.id for house in config.houses])):
         for position, name in enumerate(names):
             if name in names[:position]:
-                raise ConfigurationError(config.file, f"{key}[{position}].name", name,
-                                         "a name that occurs once")
+                word = "id" if key == "houses" else "name"
+                raise ConfigurationError(config.file, f"{key}[{position}].{word}", name,
+                                         f"a {word} that occurs once")

@@ -7,14 +7,24 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 from core.alarms import AlarmBook, AlarmState, NoAlarms
 from core.assembly import Assembler, place
 from core.clock import Clock, SystemClock
-from core.errors import OrreryError
-from core.frames import Frame
-from core.ports import Source, SourceInfo, Store
+from core.devices import Board, Device, DeviceFrame, DeviceTable
+from core.errors import NotYetError, OrreryError
+from core.frames import Frame, Reading
+from core.houses import House
+from core.ports import (
+    ChannelHistory,
+    DeviceSource,
+    PollHealth,
+    PollingSource,
+    Source,
+    SourceInfo,
+    Store,
+)
 from core.topology import Level
 
 log = logging.getLogger(__name__)
@@ -24,13 +34,17 @@ SourceState = Literal["waiting", "live", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """since: when it came into `state`. heard_at: its newest reading (UTC). error: why lost."""
+    """since: when it came into `state`. heard_at: its newest reading (UTC). error: why it is
+    lost, or what it waits for. failures: ticks in a row without a reading. polling: of a source
+    that asks somebody else's server."""
 
     info: SourceInfo
     state: SourceState
     since: datetime
     heard_at: datetime | None = None
     error: str = ""
+    failures: int = 0
+    polling: PollHealth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,7 @@ class Snapshot:
     alarms: AlarmState
     sources: tuple[SourceStatus, ...]
     history_error: str
+    devices: DeviceFrame
 
 
 class Engine:
@@ -54,8 +69,11 @@ class Engine:
         self.period_s = period_s
         self.sources = tuple(sources)
         self.topology, self.placements = place(levels, self.sources)
+        self.devices = DeviceTable([devices_of(source) for source in self.sources])
         self.store: Store | None = None
+        self.channels: ChannelHistory | None = None
         self.history_error = ""
+        self._board = Board(self.devices, [source.info.stale_after_s for source in self.sources])
         self.assembler = self.new_assembler()
         self._alarms = AlarmBook(self.topology) if with_alarms else NoAlarms(self.topology)
         now = self.clock.now()
@@ -73,15 +91,19 @@ class Engine:
 
     def _first_snapshot(self, now: datetime) -> Snapshot:
         frame = self.assembler.frame(now)
-        return Snapshot(0, frame, self._alarms.evaluate(frame), tuple(self._statuses), "")
+        return Snapshot(0, frame, self._alarms.evaluate(frame), tuple(self._statuses), "",
+                        self._board.frame(now))
 
     @property
     def snapshot(self) -> Snapshot:
         return self._snapshot
 
-    def attach(self, store: Store | None, error: str = "") -> None:
-        """Keep history in `store` from the next tick on; `error` says why there is none."""
+    def attach(self, store: Store | None, error: str = "",
+               channels: ChannelHistory | None = None) -> None:
+        """Keep history from the next tick on, the tree's in `store`, the devices' in
+        `channels`; `error` says why there is none."""
         self.store = store
+        self.channels = channels
         self.history_error = error
 
     def start(self) -> None:
@@ -94,30 +116,49 @@ class Engine:
             self._thread.join()
         for source in self.sources:
             source.close()
-        if self.store is not None:
-            self.store.close()
+        for history in (self.store, self.channels):
+            if history is not None:
+                history.close()
 
     def tick(self) -> Snapshot:
         """One round; called by the thread, and by tests and benches directly."""
         now = self.clock.now()
         for index, source in enumerate(self.sources):
             self._poll(index, source, now)
-        frame = self.assembler.frame(now)
-        self._keep(frame)
+        frame, devices = self.assembler.frame(now), self._board.frame(now)
+        self._keep(frame, devices)
         self._snapshot = Snapshot(self._snapshot.number + 1, frame, self._alarms.evaluate(frame),
-                                  tuple(self._statuses), self.history_error)
+                                  tuple(self._statuses), self.history_error, devices)
         return self._snapshot
 
     def _poll(self, index: int, source: Source, now: datetime) -> None:
         try:
             reading = source.poll(now)
-            self.assembler.apply(index, reading)
+            self._apply(index, reading)
+        except NotYetError as error:
+            self._awaited(index, str(error), now)
         except OrreryError as error:
             self._lost(index, str(error), now)
         except Exception as error:  # noqa: BLE001 - one source's defect must not stop the others
             self._lost(index, f"unexpected {type(error).__name__}: {error}", now, error)
         else:
             self._heard(index, reading.measured_at, now)
+        if hasattr(source, "poll_health"):
+            polling = cast(PollingSource, source).poll_health()
+            self._statuses[index] = replace(self._statuses[index], polling=polling)
+
+    def _apply(self, index: int, reading: Reading) -> None:
+        self.assembler.apply(index, reading)
+        if reading.channels is not None:
+            self._board.apply(index, reading.measured_at, reading.channels,
+                              reading.channels_heard)
+
+    def _awaited(self, index: int, why: str, now: datetime) -> None:
+        """The first answer is on its way; one that was lost stays lost until then."""
+        status = self._statuses[index]
+        if status.state == "live":
+            status = replace(status, state="waiting", since=now)
+        self._statuses[index] = replace(status, error=why)
 
     def _lost(self, index: int, why: str, now: datetime,
               defect: Exception | None = None) -> None:
@@ -125,7 +166,7 @@ class Engine:
         if status.state != "lost":
             log.warning("source %s lost: %s", status.info.name, why, exc_info=defect)
             status = replace(status, state="lost", since=now)
-        self._statuses[index] = replace(status, error=why)
+        self._statuses[index] = replace(status, error=why, failures=status.failures + 1)
 
     def _heard(self, index: int, measured_at: datetime, now: datetime) -> None:
         status = self._statuses[index]
@@ -133,13 +174,15 @@ class Engine:
             log.info("source %s is back", status.info.name)
         if status.state != "live":
             status = replace(status, state="live", since=now, error="")
-        self._statuses[index] = replace(status, heard_at=measured_at)
+        self._statuses[index] = replace(status, heard_at=measured_at, failures=0, error="")
 
-    def _keep(self, frame: Frame) -> None:
+    def _keep(self, frame: Frame, devices: DeviceFrame) -> None:
         if self.store is None:
             return
         try:
             self.store.append(frame)
+            if self.channels is not None:
+                self.channels.append(devices.time, devices.fresh())
         except OrreryError as error:
             if not self.history_error:
                 log.error("history is not written: %s", error)
@@ -155,3 +198,13 @@ class Engine:
             self.tick()
             spent_s = (self.clock.now() - began).total_seconds()
             self.clock.wait(max(0.0, self.period_s - spent_s), self._stop)
+
+
+def devices_of(source: Source) -> Sequence[Device]:
+    """Empty for a source of the battery tree alone."""
+    return cast(DeviceSource, source).devices if hasattr(source, "devices") else ()
+
+
+def houses_of(source: Source) -> Sequence[House]:
+    """The houses that a source itself knows."""
+    return cast(DeviceSource, source).houses if hasattr(source, "houses") else ()

@@ -30,6 +30,10 @@ class SourceError(RetryLaterError):
     """A source did not deliver; the engine asks it again at the next tick."""
 
 
+class NotYetError(SourceError):
+    """A source has asked and waits for its first answer: nothing is lost."""
+
+
 class HistoryLockedError(ConfigurationError):
     """Another process writes this history directory."""
 

@@ -25,12 +25,17 @@ class Reading:
     heard: bool[m], which nodes reported since the last poll; None means all of them.
     measured_at: when the devices measured (UTC).
     flags: uint8[m] of CONTACTOR_OPEN ..., None = none is set.
+    channels: float64[c] of the source's devices, in the order of their quantities, NaN where
+    a device reports nothing; None from a source without devices. channels_heard: bool[c],
+    None means all of them.
     """
 
     measured_at: datetime
     columns: Mapping[str, FloatArray]
     heard: NDArray[np.bool_] | None = None
     flags: NDArray[np.uint8] | None = None
+    channels: NDArray[np.float64] | None = None
+    channels_heard: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

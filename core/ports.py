@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.devices import Device
 from core.frames import Frame, Reading
+from core.houses import House
 from core.topology import NodeSpec, Topology
 
 
@@ -55,6 +57,49 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class DeviceSource(Source, Protocol):
+    """A source of devices; its readings have `channels`. It may have no systems at all."""
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """Fixed for the source's life."""
+        ...
+
+    @property
+    def houses(self) -> Sequence[House]:
+        """Houses that it knows itself, which orrery.toml need not describe: simulators and
+        recordings; live sources know none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollHealth:
+    """Of a source that asks somebody else's server. requests, allowed: sent within the last
+    hour, and how many it allows itself. failures: polls in a row without an answer.
+    asked_at: when it last asked (UTC)."""
+
+    requests: int
+    allowed: int
+    failures: int
+    asked_at: datetime | None
+
+
+class PollingSource(Source, Protocol):
+    """A source with a request budget of its own."""
+
+    def poll_health(self) -> PollHealth: ...
+
+
+class PastTellingSource(DeviceSource, Protocol):
+    """A source of devices that can tell their past: only simulators can."""
+
+    def tell_past(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What its channels were at `time_s` float64[k], seconds since 1970, as float64[k, c];
+        asked once, with times that rise from call to call and end before the first poll.
+        Called on a thread of its own beside `poll`."""
+        ...
 
 
 class BackfillingSource(Source, Protocol):
@@ -101,6 +146,19 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """A piece of the devices' past: time_s float64[k], seconds since 1970, strictly rising
+    also from piece to piece; values float32[k, c]. hours_only: no minutes are kept of it."""
+
+    time_s: NDArray[np.float64]
+    values: NDArray[np.float32]
+    hours_only: bool
+
+
+Tier = Literal["auto", "minute", "hour"]
+
+
+@dataclass(frozen=True, slots=True)
 class StoreHealth:
     """oldest, newest: the span of history (UTC) or None. size_bytes and budget_bytes [B].
     set_aside: names of damaged files. error: why nothing is written now, "" when all is well.
@@ -134,6 +192,29 @@ class Store(Protocol):
 
     def frame_at(self, when: datetime) -> Frame | None:
         """The site as it was known at `when`: at most 90 s older than that, else None."""
+        ...
+
+    def health(self) -> StoreHealth: ...
+
+    def close(self) -> None: ...
+
+
+class ChannelHistory(Protocol):
+    """History of the devices' channels. What `append` returned from survives SIGKILL."""
+
+    def append(self, time: datetime, values: NDArray[np.float64]) -> None:
+        """Keep float64[c], NaN = missing; raises as `Store.append`."""
+        ...
+
+    def backfill(self, pieces: Iterator[Past], done: Callable[[datetime], None]) -> None:
+        """Write a past that ends before the first appended row; runs beside `append`."""
+        ...
+
+    def series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
+               max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
+        """One Series a channel (`node_id` is its id, `metric` is "value"), both ends included;
+        empty arrays where nothing is known. tier: "minute" and "hour" ask for just these;
+        minutes fall back to hours where only hours are kept. Raises UnknownIdError."""
         ...
 
     def health(self) -> StoreHealth: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import cast
@@ -9,7 +10,7 @@ from typing import cast
 from core.config import Config, HistoryConfig, SourceConfig
 from core.errors import ConfigurationError
 from core.parsing import as_model
-from core.ports import Source, Store
+from core.ports import ChannelHistory, Source, Store
 from core.topology import Level, Topology
 
 SOURCES: dict[str, str] = {
@@ -49,3 +50,14 @@ def make_store(history: HistoryConfig, topology: Topology, file: str) -> Store |
     module = import_module(STORES[history.kind])
     return cast(Store, module.EmbeddedStore(Path(history.directory), topology,
                                             budget_bytes=history.budget_mib * BYTES_PER_MIB))
+
+
+def make_channel_history(history: HistoryConfig, channel_ids: Sequence[str], file: str,
+                         ) -> ChannelHistory | None:
+    """The devices' part of the configured history; None without one or without devices."""
+    if history.kind == NO_STORE or not channel_ids:
+        return None
+    module = import_module(STORES[history.kind])
+    return cast(ChannelHistory, module.EmbeddedChannelHistory(
+        Path(history.directory) / "channels", channel_ids,
+        budget_bytes=history.budget_mib * BYTES_PER_MIB // 8))

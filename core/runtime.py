@@ -8,11 +8,13 @@ import logging
 import threading
 from dataclasses import dataclass
 
-from core.backfill import Backfill, needed
+from core.backfill import Backfill, devices_need_it, tree_needs_it
 from core.config import Config, load_config
-from core.engine import Engine
+from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, RetryLaterError
-from core.registry import make_sources, make_store
+from core.houses import House, houses_in
+from core.ports import ChannelHistory, Store
+from core.registry import make_channel_history, make_sources, make_store
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,7 @@ class Runtime:
 
     config: Config
     engine: Engine
+    houses: tuple[House, ...]
     backfill: Backfill | None
 
     def stop(self) -> None:
@@ -51,27 +54,41 @@ def shared_runtime() -> Runtime:
 def start_runtime(config: Config) -> Runtime:
     """Build and start an engine with its history; raises ConfigurationError."""
     engine = Engine(config.level_list, make_sources(config), period_s=config.engine.period_s)
+    houses = houses_in(
+        config.houses, [house for source in engine.sources for house in houses_of(source)],
+        [device.house for device in engine.devices.devices.values()], config.file)
     backfill = _attach_history(engine, config)
     engine.tick()
     engine.start()
     if backfill is not None:
         backfill.start()
-    return Runtime(config, engine, backfill)
+    return Runtime(config, engine, houses, backfill)
 
 
 def _attach_history(engine: Engine, config: Config) -> Backfill | None:
     """A history that cannot be opened, or that another process holds, leaves this one without
     and says why; a mistake in the configuration stops the start."""
+    store = channels = None
     try:
         store = make_store(config.history, engine.topology, config.file)
+        channels = make_channel_history(config.history, engine.devices.ids, config.file)
     except (HistoryLockedError, RetryLaterError, GiveUpError) as error:
         log.error("%s", error)
+        if store is not None:
+            store.close()
         engine.attach(None, str(error))
         return None
-    engine.attach(store)
-    if store is None or config.history.backfill_hours == 0 or not needed(engine, store):
+    engine.attach(store, channels=channels)
+    return _backfill(engine, store, channels, config.history.backfill_hours)
+
+
+def _backfill(engine: Engine, store: Store | None, channels: ChannelHistory | None,
+              hours: float) -> Backfill | None:
+    if hours == 0:
         return None
-    return Backfill(engine, store, config.history.backfill_hours)
+    tree = store if store is not None and tree_needs_it(engine, store) else None
+    devices = channels if channels is not None and devices_need_it(engine, channels) else None
+    return None if tree is None and devices is None else Backfill(engine, tree, devices, hours)
 
 
 def _collect_garbage() -> None:

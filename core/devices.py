@@ -1,0 +1,227 @@
+"""Devices beside the battery tree: what an inverter, a meter or a battery monitor reports.
+
+A device has quantities out of one vocabulary; each (device, quantity) is a channel. The engine
+keeps the newest value of every channel and its age, and history keeps their past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import TopologyError, UnknownIdError
+
+Floats = NDArray[np.float64]
+Role = Literal["battery_monitor", "inverter", "tariff"]
+SocMethod = Literal["", "counted", "estimated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a channel measures; `name` carries the unit (law 2). `plausible`: bounds outside of
+    which a reading is refused at the source's boundary, not limits of safe operation."""
+
+    name: str
+    label: str
+    unit: str
+    decimals: int
+    plausible: tuple[float, float]
+
+
+QUANTITIES: tuple[Quantity, ...] = (
+    Quantity("solar_power_kw", "Solar", "kW", 2, (0.0, 1e5)),
+    Quantity("load_power_kw", "Load", "kW", 2, (0.0, 1e5)),
+    Quantity("grid_power_kw", "Grid", "kW", 2, (-1e5, 1e5)),
+    Quantity("battery_power_kw", "Battery", "kW", 2, (-1e5, 1e5)),
+    Quantity("soc_pct", "State of charge", "%", 1, (0.0, 100.0)),
+    Quantity("voltage_v", "Voltage", "V", 2, (0.0, 2000.0)),
+    Quantity("current_a", "Current", "A", 1, (-1e5, 1e5)),
+    Quantity("temperature_c", "Temperature", "°C", 1, (-60.0, 150.0)),
+    Quantity("soh_pct", "State of health", "%", 0, (0.0, 110.0)),
+    Quantity("lowest_cell_v", "Lowest cell", "V", 3, (0.0, 10.0)),
+    Quantity("highest_cell_v", "Highest cell", "V", 3, (0.0, 10.0)),
+    Quantity("consumed_ah", "Drawn since full", "Ah", 1, (0.0, 1e6)),
+    Quantity("time_to_go_s", "Time to go", "s", 0, (0.0, 1e8)),
+    Quantity("deepest_discharge_ah", "Deepest discharge", "Ah", 0, (0.0, 1e6)),
+    Quantity("last_discharge_ah", "Last discharge", "Ah", 0, (0.0, 1e6)),
+    Quantity("average_discharge_ah", "Average discharge", "Ah", 0, (0.0, 1e6)),
+    Quantity("total_drawn_ah", "Drawn in all", "Ah", 0, (0.0, 1e9)),
+    Quantity("charge_cycles", "Charge cycles", "", 0, (0.0, 1e6)),
+    Quantity("since_full_s", "Since full", "s", 0, (0.0, 1e10)),
+    Quantity("import_price_per_kwh", "Price of import", "/kWh", 3, (-100.0, 100.0)),
+    Quantity("export_price_per_kwh", "Price of export", "/kWh", 3, (-100.0, 100.0)),
+    Quantity("battery_discharge_kw", "Battery, out", "kW", 2, (0.0, 1e5)),
+    Quantity("battery_charge_kw", "Battery, in", "kW", 2, (0.0, 1e5)),
+    Quantity("grid_import_kw", "Grid, in", "kW", 2, (0.0, 1e5)),
+    Quantity("grid_export_kw", "Grid, out", "kW", 2, (0.0, 1e5)),
+)
+QUANTITY: dict[str, Quantity] = {quantity.name: quantity for quantity in QUANTITIES}
+
+SPLIT: dict[str, tuple[str, str]] = {
+    "battery_power_kw": ("battery_discharge_kw", "battery_charge_kw"),
+    "grid_power_kw": ("grid_import_kw", "grid_export_kw"),
+}
+"""Signed quantity -> its positive and its negative part. History keeps the parts as channels of
+their own: the mean of an hour that charged and discharged says nothing about either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device of a house.
+
+    id: of letters, digits and "_"; house: the id of its house. quantities: names of
+    QUANTITIES without the parts of SPLIT. native_sign: which direction of the battery the
+    device itself counts as positive (law 1). soc_method: how its SOC comes about.
+    """
+
+    id: str
+    house: str
+    role: Role
+    label: str
+    quantities: tuple[str, ...]
+    native_sign: Literal["charge", "discharge"]
+    soc_method: SocMethod = ""
+
+
+def channel_id(device_id: str, quantity: str) -> str:
+    """The id under which history knows a quantity of a device."""
+    return f"{device_id}.{quantity}"
+
+
+class DeviceTable:
+    """All channels of all sources, in the order of their devices, each with its split parts.
+
+    own: for source number s the positions of what it reports, in the order of its devices'
+    quantities. Raises TopologyError for ids that occur twice and unknown quantities.
+    """
+
+    def __init__(self, devices_of: Sequence[Sequence[Device]]) -> None:
+        self.devices: dict[str, Device] = {}
+        self.ids: list[str] = []
+        self.own: list[NDArray[np.int64]] = []
+        self._index: dict[str, int] = {}
+        splits: list[tuple[int, int, int]] = []
+        for devices in devices_of:
+            reported: list[int] = []
+            for device in devices:
+                self._add(device, reported, splits)
+            self.own.append(np.array(reported, dtype=np.int64))
+        self.splits = np.array(splits, dtype=np.int64).reshape(-1, 3)
+
+    def _add(self, device: Device, reported: list[int],
+             splits: list[tuple[int, int, int]]) -> None:
+        if device.id in self.devices:
+            raise TopologyError("orrery.toml", "devices", device.id, "an id that occurs once")
+        self.devices[device.id] = device
+        for name in device.quantities:
+            if name not in QUANTITY:
+                raise TopologyError("orrery.toml", f"devices.{device.id}", name,
+                                    "a quantity of core/devices.py")
+            whole = self._number(device.id, name)
+            reported.append(whole)
+            if name in SPLIT:
+                positive, negative = (self._number(device.id, part) for part in SPLIT[name])
+                splits.append((whole, positive, negative))
+
+    def _number(self, device_id: str, quantity: str) -> int:
+        number = len(self.ids)
+        self.ids.append(channel_id(device_id, quantity))
+        self._index[self.ids[-1]] = number
+        return number
+
+    @property
+    def size(self) -> int:
+        return len(self.ids)
+
+    def index(self, device_id: str, quantity: str) -> int:
+        """Position of a channel; raises UnknownIdError."""
+        name = channel_id(device_id, quantity)
+        if name not in self._index:
+            raise UnknownIdError(f"no channel is called {name[:80]!r}")
+        return self._index[name]
+
+    def has(self, device_id: str, quantity: str) -> bool:
+        return channel_id(device_id, quantity) in self._index
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFrame:
+    """The newest knowledge of every channel at `time` (UTC), c channels in the table's order.
+
+    values: float64[c], NaN = missing; stale values are kept and marked. age_s: float64[c],
+    NaN = never heard. stale: bool[c], older than its source allows, or never heard.
+    """
+
+    time: datetime
+    values: Floats
+    age_s: Floats
+    stale: NDArray[np.bool_]
+
+    def fresh(self) -> Floats:
+        """The values with NaN where stale: what counts and what history keeps (law 4)."""
+        return np.where(self.stale, np.nan, self.values)
+
+
+class Board:
+    """Holds the last known value of every channel. stale_after_s: one a source [s]."""
+
+    def __init__(self, table: DeviceTable, stale_after_s: Sequence[float]) -> None:
+        self._table = table
+        self._values = np.full(table.size, np.nan)
+        self._heard_at_s = np.full(table.size, -np.inf)
+        self._limit_s = np.zeros(table.size)
+        for own, limit in zip(table.own, stale_after_s, strict=True):
+            self._limit_s[own] = limit
+
+    def apply(self, source: int, measured_at: datetime, values: Floats,
+              heard: NDArray[np.bool_] | None) -> None:
+        """Take over what source number `source` reported: float64[k], heard bool[k] or all."""
+        own = self._table.own[source]
+        chosen = own if heard is None else own[heard]
+        self._values[chosen] = values if heard is None else values[heard]
+        self._heard_at_s[chosen] = measured_at.timestamp()
+
+    def frame(self, now: datetime) -> DeviceFrame:
+        """Ages and staleness told, signed channels split at zero."""
+        values, heard_at_s = self._values.copy(), self._heard_at_s.copy()
+        limit_s = self._limit_s.copy()
+        split_at_zero(self._table, values)
+        for whole, positive, negative in self._table.splits:
+            heard_at_s[[positive, negative]] = heard_at_s[whole]
+            limit_s[[positive, negative]] = limit_s[whole]
+        age_s = np.maximum(now.timestamp() - heard_at_s, 0.0)
+        age_s[np.isinf(age_s)] = np.nan
+        return DeviceFrame(now, values, age_s, ~(age_s <= limit_s))
+
+
+def split_at_zero(table: DeviceTable, values: Floats) -> None:
+    """Fill the positive and negative parts of the signed channels: float64[..., c], in place."""
+    whole, positive, negative = table.splits.T
+    values[..., positive] = np.maximum(values[..., whole], 0.0)
+    values[..., negative] = np.maximum(-values[..., whole], 0.0)
+
+
+def spread(table: DeviceTable, source: int, reported: Floats) -> Floats:
+    """float64[k, own channels] of one source as float64[k, c] over the whole table, NaN
+    elsewhere, split parts filled: for telling a past."""
+    values = np.full((len(reported), table.size), np.nan)
+    values[:, table.own[source]] = reported
+    split_at_zero(table, values)
+    return values
+
+
+def in_order(devices: Sequence[Device], told: Mapping[str, Mapping[str, float]]) -> Floats:
+    """What a source tells by device id and quantity, as float64[k] in the order of its
+    channels; NaN where nothing is told, and where a value is not plausible (law 11)."""
+    return np.array([_plausible(name, told.get(device.id, {}).get(name, np.nan))
+                     for device in devices for name in device.quantities], dtype=np.float64)
+
+
+def _plausible(name: str, value: float) -> float:
+    low, high = QUANTITY[name].plausible
+    return value if low <= value <= high else np.nan
