@@ -14,7 +14,7 @@ import streamlit as st
 
 from components._compat import leave_home_to_navigation
 from core.errors import OrreryError
-from core.runtime import Runtime, shared_runtime
+from core.runtime import Runtime, pin_runtime
 from services.gateway.app import routes
 
 CANNOT_START = 2
@@ -23,7 +23,7 @@ CANNOT_START = 2
 def started() -> Runtime:
     """The engine of this process, or the end of it with one line that says why."""
     try:
-        return shared_runtime()
+        return pin_runtime()
     except OrreryError as error:
         sys.stderr.write(f"Orrery cannot start: {error}\n")
         raise SystemExit(CANNOT_START) from None

@@ -187,17 +187,28 @@ def verdict(trace: Trace, now_s: float, bias_pct: float = math.nan) -> Verdict:
     if age_s > trace.stale_after_s:
         return Verdict("stale", f"the last SOC is {age_s:.0f} s old")
     fell_s = collapse_s(trace)
-    if math.isfinite(fell_s):
+    if math.isfinite(fell_s) and not _jumps_with_current(trace):
         return Verdict("collapse", "SOC fell further than the counted ampere-hours explain, "
                                    f"first {now_s - fell_s:.0f} s ago")
-    return _against_counting(trace, times, soc, bias_pct)
+    return _against_counting(trace, times, bias_pct)
 
 
-def _against_counting(trace: Trace, times: Floats, soc: Floats, bias_pct: float) -> Verdict:
+def _jumps_with_current(trace: Trace) -> bool:
+    """An estimate falls by percents when a kettle starts, and rises again: no collapse."""
+    return _follows_voltage(*_known_together(trace))
+
+
+def _known_together(trace: Trace) -> tuple[Floats, Floats, Floats]:
+    """SOC, counted change [%] and current [A] of the moments that know all three."""
+    _, soc = checked(trace.time_s, trace.soc_pct)
     _, current = checked(trace.time_s, trace.current_a)
     counted = counted_soc(trace)
     use = np.isfinite(soc) & np.isfinite(counted) & np.isfinite(current)
-    soc, counted, current = soc[use], counted[use], current[use]
+    return soc[use], counted[use], current[use]
+
+
+def _against_counting(trace: Trace, times: Floats, bias_pct: float) -> Verdict:
+    soc, counted, current = _known_together(trace)
     moved_pct = float(np.ptp(counted)) if counted.size else 0.0
     if moved_pct >= MOVED_PCT:
         if np.ptp(soc) == 0:

@@ -38,6 +38,7 @@ class Runtime:
 
 _lock = threading.Lock()
 _shared: Runtime | None = None
+_pinned = False
 
 
 def shared_runtime() -> Runtime:
@@ -49,6 +50,33 @@ def shared_runtime() -> Runtime:
             atexit.register(_shared.stop)
             threading.Thread(target=_collect_garbage, name="collector", daemon=True).start()
         return _shared
+
+
+def pin_runtime() -> Runtime:
+    """As `shared_runtime`, for a server whose routes keep the engine: it is not restarted."""
+    global _pinned
+    _pinned = True
+    return shared_runtime()
+
+
+def restart_runtime() -> bool:
+    """Stop the engine and start it anew from the file in force; False where it is pinned, and
+    the process must be started anew. A file that cannot be read leaves all as it was.
+
+    Raises ConfigurationError.
+    """
+    global _shared
+    config = load_config()
+    with _lock:
+        if _pinned:
+            return False
+        if _shared is not None:
+            atexit.unregister(_shared.stop)
+            _shared.stop()
+            _shared = None
+        _shared = start_runtime(config)
+        atexit.register(_shared.stop)
+    return True
 
 
 def start_runtime(config: Config) -> Runtime:

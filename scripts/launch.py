@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def port_is_free(address: str, port: int) -> bool:
@@ -73,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     shown = "localhost" if asked.address == "127.0.0.1" else asked.address
     print(f"[4/4] Orrery on http://{shown}:{asked.port} (Ctrl+C stops it)", flush=True)
+    if asked.address in LOOPBACK:
+        os.environ.setdefault("ORRERY_CHANGE_SOURCES", "1")
     line = command(asked.app, asked.address, asked.port, asked.headless)
     os.execv(line[0], line)
 
