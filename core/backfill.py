@@ -44,15 +44,17 @@ class Backfill:
         self._channels = channels
         self._end = engine.clock.now()
         self._start = self._end - timedelta(hours=hours)
-        self._progress = 0.0
+        self._told, self._written = 0.0, 0.0
         self._stop = threading.Event()
         self.error = ""
         self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
 
     @property
     def progress(self) -> float:
-        """Share of the tree's past that is done, 0..1."""
-        return self._progress
+        """Share done, 0..1, of what there is to tell of devices and of the tree."""
+        parts = [share for share, there in ((self._told, self._channels is not None),
+                                            (self._written, self._store is not None)) if there]
+        return sum(parts) / len(parts)
 
     @property
     def running(self) -> bool:
@@ -79,7 +81,7 @@ class Backfill:
             log.error("the simulated past could not be written: %s", error)
 
     def _done(self, reached: datetime) -> None:
-        self._progress = (reached - self._start) / (self._end - self._start)
+        self._written = (reached - self._start) / (self._end - self._start)
 
     def _frames(self) -> Iterator[Frame]:
         assembler = self._engine.new_assembler()
@@ -95,12 +97,13 @@ class Backfill:
 
     def _pieces(self) -> Iterator[Past]:
         """A day each, from the far past to now."""
-        for time_s, hours_only in past_grid(self._end.timestamp()):
+        for number, (time_s, hours_only) in enumerate(past_grid(self._end.timestamp())):
             if self._stop.is_set():
                 return
-            yield Past(time_s, self._told(time_s), hours_only)
+            yield Past(time_s, self._values(time_s), hours_only)
+            self._told = min(number / FAR_DAYS, 1.0)
 
-    def _told(self, time_s: Floats) -> NDArray[np.float32]:
+    def _values(self, time_s: Floats) -> NDArray[np.float32]:
         table = self._engine.devices
         values = np.full((time_s.size, table.size), np.nan)
         for index, source in enumerate(self._engine.sources):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from core.config import Config, HistoryConfig, SourceConfig
@@ -21,9 +22,15 @@ SOURCES: dict[str, str] = {
 STORES: dict[str, str] = {
     "embedded": "store.embedded",
 }
+CHANNEL_HISTORIES: dict[str, str] = {
+    "embedded": "store.channels",
+}
 NO_STORE = "none"
 
 BYTES_PER_MIB = 1024 * 1024
+CHANNELS_DIRECTORY = "channels"
+CHANNELS_SHARE = 8
+"""The channels may take the whole budget divided by this, the tree the rest."""
 
 
 def make_sources(config: Config) -> list[Source]:
@@ -44,20 +51,27 @@ def make_store(history: HistoryConfig, topology: Topology, file: str) -> Store |
     """The configured history, None for kind "none"; raises ConfigurationError."""
     if history.kind == NO_STORE:
         return None
-    if history.kind not in STORES:
-        raise ConfigurationError(file, "history.kind", history.kind,
-                                 "one of " + ", ".join([*STORES, NO_STORE]))
-    module = import_module(STORES[history.kind])
-    return cast(Store, module.EmbeddedStore(Path(history.directory), topology,
-                                            budget_bytes=history.budget_mib * BYTES_PER_MIB))
+    module = _module_of(history, STORES, file)
+    budget_bytes = history.budget_mib * BYTES_PER_MIB
+    return cast(Store, module.EmbeddedStore(
+        Path(history.directory), topology,
+        budget_bytes=budget_bytes - budget_bytes // CHANNELS_SHARE))
 
 
 def make_channel_history(history: HistoryConfig, channel_ids: Sequence[str], file: str,
                          ) -> ChannelHistory | None:
-    """The devices' part of the configured history; None without one or without devices."""
+    """The devices' part of the configured history, a directory within the tree's own; None
+    without one or without devices. Raises ConfigurationError."""
     if history.kind == NO_STORE or not channel_ids:
         return None
-    module = import_module(STORES[history.kind])
+    module = _module_of(history, CHANNEL_HISTORIES, file)
     return cast(ChannelHistory, module.EmbeddedChannelHistory(
-        Path(history.directory) / "channels", channel_ids,
-        budget_bytes=history.budget_mib * BYTES_PER_MIB // 8))
+        Path(history.directory) / CHANNELS_DIRECTORY, channel_ids,
+        budget_bytes=history.budget_mib * BYTES_PER_MIB // CHANNELS_SHARE))
+
+
+def _module_of(history: HistoryConfig, kinds: Mapping[str, str], file: str) -> ModuleType:
+    if history.kind not in kinds:
+        raise ConfigurationError(file, "history.kind", history.kind,
+                                 "one of " + ", ".join([*kinds, NO_STORE]))
+    return import_module(kinds[history.kind])

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from store.times import FOREVER_US, HOUR_US, STAMP, floor_to, from_stamp, stamp
+from store.spans import Span
+from store.times import FOREVER_US, HOUR_US, MINUTE_US, STAMP, floor_to, from_stamp, stamp
 
 RAW, MINUTE, HOUR = "raw", "minute", "hour"
 TIERS = (RAW, MINUTE, HOUR)
 """Finest first."""
+PERIOD_US = {RAW: 0, MINUTE: MINUTE_US, HOUR: HOUR_US}
+"""What one row stands for, 0: the instant of a sample."""
 SUFFIX = ".parquet"
 PART = ".tmp"
 DAMAGED = ".damaged-"
@@ -21,9 +24,6 @@ MAGIC = b"PAR1"
 SMALLEST = 12
 
 log = logging.getLogger(__name__)
-
-Span = tuple[int, int]
-"""From, to (exclusive) [us]."""
 
 
 @dataclass(frozen=True, slots=True)

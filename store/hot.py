@@ -1,7 +1,7 @@
 """The hot tail: SQLite in WAL mode, one row a frame, written before `append` returns.
 
 Survives SIGKILL of the process; of a power cut at most the last seconds (synchronous=NORMAL).
-A blob is float32[metrics, nodes] in the order of METRIC_NAMES and of the row's layout.
+A blob is float32[columns, nodes] in the order of the history's columns and of the row's layout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from core.topology import FloatArray
-from core.vocabulary import METRIC_NAMES
 from store.nodes import SidArray
 from store.rollup import Block
 from store.times import MINUTE_US, floor_to
@@ -36,7 +35,7 @@ CREATE TABLE IF NOT EXISTS frames
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One frame as kept. values: float32[metrics, nodes], nodes as in `sids` int32[nodes]."""
+    """One frame as kept. values: float32[columns, nodes], nodes as in `sids` int32[nodes]."""
 
     time_us: int
     sids: SidArray
@@ -46,11 +45,12 @@ class Stored:
 class HotTail:
     """Two connections: one that writes, one that reads, each used by one thread at a time.
 
-    Raises sqlite3.DatabaseError where the file is damaged.
+    columns: how many a blob has. Raises sqlite3.DatabaseError where the file is damaged.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, columns: int) -> None:
         self.path = directory / NAME
+        self._columns = columns
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._writer = self._connect()
         try:
@@ -121,7 +121,7 @@ class HotTail:
                 yield self._stored(*row)
 
     def _stored(self, time_us: int, layout: int, data: bytes) -> Stored:
-        values = np.frombuffer(data, dtype=np.float32).reshape(len(METRIC_NAMES), -1)
+        values = np.frombuffer(data, dtype=np.float32).reshape(self._columns, -1)
         return Stored(time_us, self._sids(layout), values)
 
     def newest(self, at_us: int) -> Stored | None:
@@ -218,7 +218,7 @@ def block_of(frames: Sequence[Stored]) -> Block:
         order = np.argsort(first)
         return Block(ts, first[order], values[:, :, order])
     sids = np.unique(np.concatenate([frame.sids for frame in frames]))
-    values = np.full((len(frames), len(METRIC_NAMES), len(sids)), np.nan, dtype=np.float32)
+    values = np.full((len(frames), len(frames[0].values), len(sids)), np.nan, dtype=np.float32)
     for index, frame in enumerate(frames):
         values[index][:, np.searchsorted(sids, frame.sids)] = frame.values
     return Block(ts, sids, values)

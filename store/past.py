@@ -1,102 +1,175 @@
-"""Writes a told past as minutes and hours, one clock hour after the other, beside `append`."""
+"""Writes a told past as minutes and hours, one file after the other, beside `append`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
-from core.errors import GiveUpError
-from core.frames import Frame
-from store.hot import Stored, block_of
+import numpy as np
+
+from core.errors import GiveUpError, OrreryError
+from store.files import HOUR, MINUTE, PERIOD_US
 from store.keeper import Keeper
-from store.nodes import SidArray
-from store.rollup import Rows, minute_rows
-from store.tick import values_of
-from store.times import FOREVER_US, HOUR_US, MINUTE_US, ceil_to, floor_to, from_us, to_us
+from store.rollup import Block, Rows, between, joined_blocks, rolled_up
+from store.times import FOREVER_US, HOUR_US, MINUTE_US, ceil_to, floor_to, from_us
 
 PIECE_BYTES = 32 * 1024 * 1024
-"""An hour of a large site is written in pieces, and merged when it is whole."""
+"""A file's worth of a large site is written in pieces, and merged when it is whole."""
+ROW_BYTES = 20
+"""Of a rollup row's keys, and again of each column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A piece of a past. hours_only: it is too far back for minutes."""
+
+    block: Block
+    hours_only: bool = False
 
 
 class PastWriter:
-    """One `write` at a time. `first_us` tells the first appended frame, None before it."""
+    """One `write` at a time. `first_us` tells the first appended frame, None before it.
 
-    def __init__(self, keeper: Keeper, sids: SidArray, first_us: Callable[[], int | None]) -> None:
+    An hour is kept as its first sample says: as minutes, rolled up by the keeper, or as an
+    hour alone. The one that the past ends in has minutes: live ones may join them.
+    """
+
+    def __init__(self, keeper: Keeper, columns: tuple[str, ...],
+                 first_us: Callable[[], int | None]) -> None:
         self._keeper = keeper
-        self._sids = sids
+        self._columns = columns
         self._first_us = first_us
-        self._frames: list[Stored] = []
-        self._minutes: list[Rows] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._keeper.growing = None
+        self._tier = MINUTE
+        self._last_us, self._step_us = 0, MINUTE_US
+        self._open: list[Block] = []
+        self._rows: list[Rows] = []
+        self._rows_bytes = 0
 
     def _cut_us(self) -> int:
         """The past ends with the minute before the first appended frame's."""
         first_us = self._first_us()
         return FOREVER_US if first_us is None else floor_to(first_us, MINUTE_US)
 
-    def write(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+    def write(self, pieces: Iterator[Told], done: Callable[[datetime], None]) -> None:
         """An hour that the past does not finish is dropped, except the one of the first
         appended frame; of that one the whole minutes are kept. Raises GiveUpError.
         """
-        last_us, step_us = 0, MINUTE_US
         try:
-            for frame in frames:
-                time_us = to_us(frame.time)
-                if time_us <= last_us:
-                    raise GiveUpError(f"a past whose times do not rise: {frame.time} after "
-                                      f"{from_us(last_us)}; this is a defect of its source")
-                if time_us >= self._cut_us():
-                    break
-                step_us = time_us - last_us if last_us else step_us
-                self._take(Stored(time_us, self._sids, values_of(frame)), last_us, done)
-                last_us = time_us
-            if last_us:
-                self._finish(last_us + step_us, done)
+            for piece in pieces:
+                if len(piece.block):
+                    self._refuse_falling(piece.block)
+                    block, late = piece.block.split(self._cut_us())
+                    self._tell(block, piece.hours_only, done)
+                    if len(late):
+                        break
+            if self._last_us:
+                self._finish(done)
+        except OrreryError:
+            self._keep_whole_hours()
+            raise
         finally:
-            self._keeper.growing = None
-            self._frames, self._minutes = [], []
+            self._reset()
 
-    def _take(self, stored: Stored, last_us: int, done: Callable[[datetime], None]) -> None:
-        minute, hour = floor_to(stored.time_us, MINUTE_US), floor_to(stored.time_us, HOUR_US)
-        if last_us < minute:
-            self._end_minute()
-        if last_us < hour:
-            self._end_hour(hour)
-        if 0 < last_us < hour:
-            done(from_us(hour))
-        self._frames.append(stored)
+    def _refuse_falling(self, block: Block) -> None:
+        steps_us = np.diff(block.ts, prepend=self._last_us)
+        if (steps_us <= 0).any():
+            late = int(np.argmax(steps_us <= 0))
+            before_us = int(block.ts[late - 1]) if late else self._last_us
+            raise GiveUpError(f"a past whose times do not rise: {from_us(int(block.ts[late]))} "
+                              f"after {from_us(before_us)}; this is a defect of its source")
 
-    def _end_minute(self) -> None:
-        if self._frames:
-            self._minutes.append(minute_rows(block_of(self._frames)))
-            self._frames = []
-        if sum(rows["ts"].nbytes for rows in self._minutes) * 15 > PIECE_BYTES:
-            self._write_minutes()
+    # -- gathering
 
-    def _end_hour(self, hour_us: int) -> None:
-        """Everything before `hour_us` is told."""
-        self._write_minutes()
-        self._keeper.growing = hour_us, ceil_to(max(self._cut_us(), hour_us), HOUR_US)
+    def _tell(self, block: Block, hours_only: bool, done: Callable[[datetime], None]) -> None:
+        """Samples of the hour in hand are kept as it is, the others as they say."""
+        in_hand, rest = block.split(floor_to(self._last_us, HOUR_US) + HOUR_US)
+        for part, tier in ((in_hand, self._tier), (rest, HOUR if hours_only else MINUTE)):
+            for file in part.periods(self._keeper.lengths.of(tier)):
+                for piece in file.periods(self._at_once_us(tier, len(block.sids))):
+                    self._take(piece, tier, done)
+
+    def _at_once_us(self, tier: str, nodes: int) -> int:
+        """A file's time, or so little of it that its rows are no more than a piece [us]."""
+        bucket_bytes = nodes * ROW_BYTES * (1 + len(self._columns))
+        buckets = self._keeper.lengths.of(tier) // PERIOD_US[tier]
+        while buckets > 1 and buckets * bucket_bytes > self._piece_bytes():
+            buckets //= 2
+        return buckets * PERIOD_US[tier]
+
+    def _piece_bytes(self) -> int:
+        return min(PIECE_BYTES, self._keeper.piece_bytes)
+
+    def _take(self, block: Block, tier: str, done: Callable[[datetime], None]) -> None:
+        """`block` lies in one file."""
+        first_us, last_us = int(block.ts[0]), int(block.ts[-1])
+        begin_us = floor_to(first_us, self._keeper.lengths.of(tier) if tier == self._tier
+                            else HOUR_US)
+        if self._last_us < begin_us:
+            self._end_file(begin_us)
+            if self._last_us:
+                done(from_us(begin_us))
+        self._tier = tier
+        before_us = int(block.ts[-2]) if len(block) > 1 else self._last_us
+        self._step_us = last_us - before_us if before_us else self._step_us
+        bucket_us = floor_to(last_us, PERIOD_US[tier])
+        if self._last_us < bucket_us:
+            whole, block = block.split(bucket_us)
+            self._open += [whole] if len(whole) else []
+            self._end_bucket()
+        self._open.append(block)
+        self._last_us = last_us
+
+    def _end_bucket(self) -> None:
+        """No sample is added to the minutes, or hours, of what is open."""
+        if self._open:
+            rows = rolled_up(joined_blocks(self._open), self._columns, PERIOD_US[self._tier])
+            self._rows.append(rows)
+            self._rows_bytes += sum(column.nbytes for column in rows.values())
+            self._open = []
+        if self._rows_bytes > self._piece_bytes():
+            self._write_rows()
+
+    def _end_file(self, until_us: int) -> None:
+        """Everything before `until_us` is told."""
+        self._end_bucket()
+        self._write_rows()
+        self._keeper.growing = until_us, ceil_to(max(self._cut_us(), until_us), HOUR_US)
         self._keeper.tidy()
 
-    def _finish(self, end_us: int, done: Callable[[datetime], None]) -> None:
-        """`end_us`: up to when the last frame counts."""
-        cut_us = self._cut_us()
-        last_minute_is_whole = end_us % MINUTE_US == 0 or end_us >= cut_us
-        last_hour_is_kept = cut_us == FOREVER_US or end_us >= min(cut_us, ceil_to(end_us, HOUR_US))
-        if last_minute_is_whole:
-            self._end_minute()
-        if last_hour_is_kept:
-            self._write_minutes()
+    # -- ending
+
+    def _finish(self, done: Callable[[datetime], None]) -> None:
+        end_us, cut_us = self._last_us + self._step_us, self._cut_us()
+        hour_end_us = floor_to(self._last_us, HOUR_US) + HOUR_US
+        if self._tier == HOUR and min(end_us, cut_us) < hour_end_us:
+            self._write_rows()
+            self._tier = MINUTE
+        last_bucket_end_us = floor_to(self._last_us, PERIOD_US[self._tier]) + PERIOD_US[self._tier]
+        if end_us >= min(last_bucket_end_us, cut_us):
+            self._end_bucket()
+        if cut_us == FOREVER_US or end_us >= min(cut_us, hour_end_us):
+            self._write_rows()
+        else:
+            self._keep_whole_hours()
         self._keeper.growing = None
         self._keeper.tidy()
         done(from_us(end_us))
 
-    def _write_minutes(self) -> None:
-        """What does not lie before the cut is left out: the first frame may have come since."""
-        cut_us = self._cut_us()
-        minutes = [rows for rows in self._minutes if rows["ts"][0] < cut_us]
-        self._minutes = []
-        if minutes:
-            span = int(minutes[0]["ts"][0]), int(minutes[-1]["ts"][0]) + MINUTE_US
-            self._keeper.write_past(span, minutes)
+    def _keep_whole_hours(self) -> None:
+        """Of what is gathered, those before the last sample's hour."""
+        self._rows = [between(rows, 0, floor_to(self._last_us, HOUR_US)) for rows in self._rows]
+        self._write_rows()
 
+    def _write_rows(self) -> None:
+        """What does not lie before the cut is left out: the first frame may have come since."""
+        last_us = self._cut_us() - PERIOD_US[self._tier]
+        rows = [between(part, 0, last_us + 1) for part in self._rows]
+        rows = [part for part in rows if len(part["ts"])]
+        self._rows, self._rows_bytes = [], 0
+        if rows:
+            self._keeper.write_past(self._tier, rows)

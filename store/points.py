@@ -16,7 +16,7 @@ from store.times import SECOND_US
 
 @dataclass(frozen=True, slots=True)
 class Points:
-    """One metric of one node. time_us: int64[k] [us]; count: int32[k], samples a point."""
+    """One column of one node. time_us: int64[k] [us]; count: int32[k], samples a point."""
 
     time_us: NDArray[np.int64]
     minimum: FloatArray
@@ -65,7 +65,7 @@ def bucketed(points: Points, width_us: int, shown_us: int) -> Points:
                   (total / count).astype(np.float32), count)
 
 
-def series_of(node_id: str, metric: str, points: Points, base_us: int, step_us: int,
+def series_of(node_id: str, column: str, points: Points, base_us: int, step_us: int,
               span: tuple[int, int], max_points: int) -> Series:
     """base_us: 0 for raw points, else the buckets that the range asks for [us].
     step_us: how much time one point stands for at the coarsest origin [us].
@@ -79,7 +79,7 @@ def series_of(node_id: str, metric: str, points: Points, base_us: int, step_us: 
         points = bucketed(points, width_us, base_us or 1)
         resolution_us = max(least_us, min(width_us, span[1] - span[0]))
     time_us = np.maximum(points.time_us, span[0])
-    return Series(node_id, metric, time_us / SECOND_US, points.minimum, points.maximum,
+    return Series(node_id, column, time_us / SECOND_US, points.minimum, points.maximum,
                   points.mean, resolution_us / SECOND_US)
 
 

@@ -1,9 +1,9 @@
-"""Samples to minutes to hours: minimum, maximum, mean, last and count of each metric.
+"""Samples to minutes to hours: minimum, maximum, mean, last and count of each column.
 
 Rows are columns of equal length, sorted by (sid, ts). Raw rows: sid int32, ts int64 [us] and
-one float32 a metric, NaN = missing. Rollup rows: sid, ts (where the bucket begins), seen
-(int64 [us], the newest sample that had any value, 0 = none) and for each metric M: M_min,
-M_max, M_mean, M_last float32, NaN where M_n (int32, samples that had a value) is 0.
+one float32 a column, NaN = missing. Rollup rows: sid, ts (where the bucket begins), seen
+(int64 [us], the newest sample that had any value, 0 = none) and for each column C: C_min,
+C_max, C_mean, C_last float32, NaN where C_n (int32, samples that had a value) is 0.
 """
 
 from __future__ import annotations
@@ -16,40 +16,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.topology import FloatArray, IndexArray
-from core.vocabulary import METRIC_NAMES
 from store.nodes import SidArray
-from store.times import MINUTE_US
+from store.times import floor_to
 
 Rows = dict[str, NDArray[Any]]
 
 PARTS = ("min", "max", "mean", "last", "n")
-ROLLUP_COLUMNS = ("sid", "ts", "seen",
-                  *(f"{name}_{part}" for name in METRIC_NAMES for part in PARTS))
-RAW_COLUMNS = ("sid", "ts", *METRIC_NAMES)
+
+
+def raw_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    return ("sid", "ts", *columns)
+
+
+def rollup_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    return ("sid", "ts", "seen", *(f"{name}_{part}" for name in columns for part in PARTS))
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Frames of (a part of) one minute. ts: int64[k] [us], rising; sids: int32[s], rising;
-    values: float32[k, metrics, s].
+    """Samples of some nodes. ts: int64[k] [us], rising; sids: int32[s], rising;
+    values: float32[k, columns, s].
     """
 
     ts: NDArray[np.int64]
     sids: SidArray
     values: FloatArray
 
+    def __len__(self) -> int:
+        return len(self.ts)
 
-def raw_rows(block: Block, chosen: slice) -> Rows:
+    def part(self, chosen: slice) -> Block:
+        return Block(self.ts[chosen], self.sids, self.values[chosen])
+
+    def split(self, time_us: int) -> tuple[Block, Block]:
+        """The samples before `time_us`, and those since."""
+        at = int(np.searchsorted(self.ts, time_us))
+        return self.part(slice(at)), self.part(slice(at, None))
+
+    def periods(self, period_us: int) -> list[Block]:
+        """One block a period that has samples."""
+        bounds = [*group_starts(self.ts // period_us).tolist(), len(self)]
+        return [self.part(slice(low, high))
+                for low, high in zip(bounds, bounds[1:], strict=False)]
+
+
+def joined_blocks(blocks: Sequence[Block]) -> Block:
+    """Blocks of the same nodes that follow each other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return Block(np.concatenate([block.ts for block in blocks]), blocks[0].sids,
+                 np.concatenate([block.values for block in blocks]))
+
+
+def raw_rows(block: Block, columns: Sequence[str], chosen: slice = slice(None)) -> Rows:
     """Rows of the nodes `chosen` of block.sids."""
     sids = block.sids[chosen]
-    rows: Rows = {"sid": np.repeat(sids, len(block.ts)), "ts": np.tile(block.ts, len(sids))}
-    for index, name in enumerate(METRIC_NAMES):
+    rows: Rows = {"sid": np.repeat(sids, len(block)), "ts": np.tile(block.ts, len(sids))}
+    for index, name in enumerate(columns):
         rows[name] = np.ascontiguousarray(block.values[:, index, chosen].T).ravel()
     return rows
 
 
-def minute_rows(block: Block, chosen: slice = slice(None)) -> Rows:
-    """One row a node of `chosen`."""
+def bucket_rows(block: Block, columns: Sequence[str], period_us: int,
+                chosen: slice = slice(None)) -> Rows:
+    """One row a node of `chosen`, of a block that lies in one bucket of `period_us`."""
     sids, values = block.sids[chosen], block.values[:, :, chosen]
     known = ~np.isnan(values)
     count = known.sum(axis=0, dtype=np.int32)
@@ -58,10 +88,31 @@ def minute_rows(block: Block, chosen: slice = slice(None)) -> Rows:
     parts = {"min": np.fmin.reduce(values, axis=0), "max": np.fmax.reduce(values, axis=0),
              "mean": _mean(np.where(known, values, 0).sum(axis=0, dtype=np.float64), count),
              "last": np.take_along_axis(values, newest[np.newaxis], axis=0)[0], "n": count}
-    begin = int(block.ts[0]) - int(block.ts[0]) % MINUTE_US
+    begin = floor_to(int(block.ts[0]), period_us)
     rows: Rows = {"sid": sids, "ts": np.full(len(sids), begin, dtype=np.int64), "seen": seen}
-    for index, name in enumerate(METRIC_NAMES):
+    for index, name in enumerate(columns):
         rows |= {f"{name}_{part}": parts[part][index] for part in PARTS}
+    return rows
+
+
+def rolled_up(block: Block, columns: Sequence[str], period_us: int) -> Rows:
+    """Rollup rows of all buckets that the block touches: few samples of many nodes in one
+    bucket, or many samples of few nodes in many, are one expression each."""
+    if block.ts[0] // period_us == block.ts[-1] // period_us:
+        return bucket_rows(block, columns, period_us)
+    return coarser(_sample_rows(block, columns), columns, period_us)
+
+
+def _sample_rows(block: Block, columns: Sequence[str]) -> Rows:
+    """Rollup rows of one sample each."""
+    raw = raw_rows(block, columns)
+    rows: Rows = {"sid": raw["sid"], "ts": raw["ts"], "seen": np.zeros_like(raw["ts"])}
+    for name in columns:
+        values = raw[name]
+        known = ~np.isnan(values)
+        np.copyto(rows["seen"], raw["ts"], where=known)
+        rows |= {f"{name}_{part}": values for part in PARTS[:-1]}
+        rows[f"{name}_n"] = known.astype(np.int32)
     return rows
 
 
@@ -78,18 +129,24 @@ def concatenate(parts: Sequence[Rows]) -> Rows:
     return {name: values[order] for name, values in rows.items()}
 
 
-def coarser(rows: Rows, period_us: int) -> Rows:
+def between(rows: Rows, start_us: int, end_us: int) -> Rows:
+    """The rows of [start, end)."""
+    fits = (rows["ts"] >= start_us) & (rows["ts"] < end_us)
+    return rows if fits.all() else {name: column[fits] for name, column in rows.items()}
+
+
+def coarser(rows: Rows, columns: Sequence[str], period_us: int) -> Rows:
     """Rollup rows of buckets of `period_us`, from the rollup rows of finer ones."""
     bucket = rows["ts"] - rows["ts"] % period_us
     starts = group_starts(rows["sid"], bucket)
     found: Rows = {"sid": rows["sid"][starts], "ts": bucket[starts],
                    "seen": np.maximum.reduceat(rows["seen"], starts)}
-    for name in METRIC_NAMES:
-        found |= _coarser_metric(rows, name, starts)
+    for name in columns:
+        found |= _coarser_column(rows, name, starts)
     return found
 
 
-def _coarser_metric(rows: Rows, name: str, starts: IndexArray) -> Rows:
+def _coarser_column(rows: Rows, name: str, starts: IndexArray) -> Rows:
     count, mean = rows[f"{name}_n"], rows[f"{name}_mean"]
     total = np.add.reduceat(np.where(count > 0, mean * count.astype(np.float64), 0), starts)
     counts = np.add.reduceat(count, starts)

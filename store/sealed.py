@@ -9,7 +9,7 @@ the statistics of `sid` and `ts` alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,21 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
 
-from core.vocabulary import METRIC_NAMES
 from store.files import PART, Sealed
 from store.nodes import SidArray
 from store.rollup import (
-    PARTS,
-    RAW_COLUMNS,
-    ROLLUP_COLUMNS,
     Block,
     Rows,
+    between,
+    bucket_rows,
     coarser,
     concatenate,
-    minute_rows,
+    raw_columns,
     raw_rows,
+    rollup_columns,
 )
+from store.spans import Span
+from store.times import MINUTE_US
 
 BLOCK_NODES = 512
 COMPRESSION_LEVEL = 1
@@ -50,24 +51,19 @@ def _type_of(name: str) -> Any:
     return pa.int64() if name in ("ts", "seen") else pa.float32()
 
 
-def _schema(columns: Sequence[str]) -> Any:
-    return pa.schema([pa.field(name, _type_of(name), nullable=False) for name in columns])
-
-
-RAW_SCHEMA = _schema(RAW_COLUMNS)
-ROLLUP_SCHEMA = _schema(ROLLUP_COLUMNS)
-FLOATS = {*METRIC_NAMES, *(f"{name}_{part}" for name in METRIC_NAMES for part in PARTS[:-1])}
+def _schema(names: Sequence[str]) -> Any:
+    return pa.schema([pa.field(name, _type_of(name), nullable=False) for name in names])
 
 
 @contextmanager
 def _writer(path: Path, schema: Any) -> Iterator[Any]:
     """Write `path` with PART appended, durable; `Vault.publish` gives it its name."""
-    floats = [name for name in schema.names if name in FLOATS]
+    floats = [field.name for field in schema if field.type == pa.float32()]
     part = path.with_name(path.name + PART)
     with part.open("wb") as file:
         with pq.ParquetWriter(
                 file, schema, compression="zstd", compression_level=COMPRESSION_LEVEL,
-                use_dictionary=[name for name in schema.names if name not in FLOATS],
+                use_dictionary=[name for name in schema.names if name not in floats],
                 column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
                 write_statistics=list(KEYS), store_schema=False, memory_pool=POOL) as writer:
             yield writer
@@ -76,9 +72,11 @@ def _writer(path: Path, schema: Any) -> Iterator[Any]:
 
 
 def _write(writer: Any, schema: Any, rows: Rows) -> None:
+    if not len(rows["sid"]):
+        return
     columns = [pa.array(rows[field.name], type=field.type) for field in schema]
     writer.write_table(pa.Table.from_arrays(columns, schema=schema),
-                       row_group_size=max(1, len(rows["sid"])))
+                       row_group_size=len(rows["sid"]))
 
 
 def _blocks_of(sids: SidArray) -> Iterator[slice]:
@@ -88,41 +86,58 @@ def _blocks_of(sids: SidArray) -> Iterator[slice]:
     return (slice(low, high) for low, high in zip(bounds, bounds[1:], strict=False))
 
 
-def write_raw(path: Path, blocks: Iterable[Block]) -> list[Rows]:
+def write_raw(path: Path, columns: Sequence[str], blocks: Iterable[Block]) -> list[Rows]:
     """Write the blocks (one a minute); returns their minutes. Raises OSError, WriteError."""
     minutes: list[Rows] = []
-    with _writer(path, RAW_SCHEMA) as writer:
+    schema = _schema(raw_columns(columns))
+    with _writer(path, schema) as writer:
         for block in blocks:
             for chosen in _blocks_of(block.sids):
-                _write(writer, RAW_SCHEMA, raw_rows(block, chosen))
-                minutes.append(minute_rows(block, chosen))
+                _write(writer, schema, raw_rows(block, columns, chosen))
+                minutes.append(bucket_rows(block, columns, MINUTE_US, chosen))
     return minutes
 
 
-def write_rollup(path: Path, parts: Sequence[Rows]) -> None:
+def write_rollup(path: Path, columns: Sequence[str], parts: Sequence[Rows]) -> None:
     """Parts of which each is sorted by sid; raises OSError, WriteError."""
     blocks: dict[int, list[tuple[Rows, slice]]] = {}
     for rows in parts:
         for chosen in _blocks_of(rows["sid"]):
             number = int(rows["sid"][chosen.start]) // BLOCK_NODES
             blocks.setdefault(number, []).append((rows, chosen))
-    with _writer(path, ROLLUP_SCHEMA) as writer:
+    schema = _schema(rollup_columns(columns))
+    with _writer(path, schema) as writer:
         for number in sorted(blocks):
-            _write(writer, ROLLUP_SCHEMA, concatenate([
+            _write(writer, schema, concatenate([
                 {name: column[chosen] for name, column in rows.items()}
                 for rows, chosen in blocks[number]]))
 
 
-def merge(path: Path, inputs: Sequence[Sealed], period_us: int | None = None) -> None:
-    """One rollup file of many, in buckets of `period_us` or as they are.
+def merge(path: Path, columns: Sequence[str], inputs: Sequence[Sealed]) -> None:
+    """One rollup file of many.
 
     Raises OSError, WriteError, and UnreadableError naming the input that cannot be read.
     """
-    groups = _groups_by_block(inputs)
-    with _writer(path, ROLLUP_SCHEMA) as writer:
+    _rewrite(path, columns, inputs, lambda rows: rows)
+
+
+def merge_coarser(path: Path, columns: Sequence[str], inputs: Sequence[Sealed], period_us: int,
+                  span: Span) -> None:
+    """One rollup file in buckets of `period_us`, of those that lie in `span`; raises as `merge`.
+    """
+    _rewrite(path, columns, inputs,
+             lambda rows: between(coarser(rows, columns, period_us), *span))
+
+
+def _rewrite(path: Path, columns: Sequence[str], inputs: Sequence[Sealed],
+             change: Callable[[Rows], Rows]) -> None:
+    """Block of numbers by block of numbers, each changed as a whole."""
+    groups, names = _groups_by_block(inputs), rollup_columns(columns)
+    schema = _schema(names)
+    with _writer(path, schema) as writer:
         for number in sorted(groups):
-            rows = concatenate([_read_group(*where) for where in groups[number]])
-            _write(writer, ROLLUP_SCHEMA, coarser(rows, period_us) if period_us else rows)
+            _write(writer, schema, change(concatenate(
+                [_read_group(*where, names) for where in groups[number]])))
     del groups
     pa.default_memory_pool().release_unused()
 
@@ -148,9 +163,9 @@ def _groups_by_block(inputs: Sequence[Sealed]) -> dict[int, list[tuple[Sealed, A
     return found
 
 
-def _read_group(file: Sealed, opened: Any, index: int) -> Rows:
+def _read_group(file: Sealed, opened: Any, index: int, names: Sequence[str]) -> Rows:
     try:
         table = opened.read_row_group(index)
     except (OSError, WriteError) as error:
         raise UnreadableError(file, str(error)) from error
-    return {name: table[name].to_numpy() for name in ROLLUP_COLUMNS}
+    return {name: table[name].to_numpy() for name in names}

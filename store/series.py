@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from core.ports import Series
 from core.topology import FloatArray
-from core.vocabulary import METRIC_NAMES
-from store.files import HOUR, MINUTE, RAW, Span
+from store.files import HOUR, MINUTE, PERIOD_US, RAW
 from store.nodes import SidArray
 from store.points import Points, joined, series_of
 from store.reading import SealedReader
 from store.rollup import Rows
+from store.spans import Span, minus, united
 from store.times import (
     DAY_US,
     FOREVER_US,
@@ -43,22 +43,23 @@ ORDER = {
     MINUTE: (MINUTE, HOT, RAW, HOUR),
     HOUR: (HOUR, MINUTE, HOT, RAW),
 }
-BASE_US = {RAW: 0, MINUTE: MINUTE_US, HOUR: HOUR_US}
 ROLLUP_PARTS = ("min", "max", "mean", "n")
 
 Parts = dict[tuple[int, int], list[Points]]
-"""(node, metric) in the order of the question -> points by origin."""
+"""(node, column) in the order of the question -> points by origin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """sids: int32[nodes], -1 where history knows no such node. span: from, to (exclusive)."""
+    """sids: int32[nodes]. span: from, to (exclusive). tier: the one to answer from where it
+    is known, None for what suits the span."""
 
     node_ids: Sequence[str]
     sids: SidArray
-    metrics: Sequence[str]
+    columns: Sequence[str]
     span: Span
     max_points: int
+    tier: str | None = None
 
 
 def wanted_tier(length_us: int, nodes: int) -> str:
@@ -69,52 +70,41 @@ def wanted_tier(length_us: int, nodes: int) -> str:
     return MINUTE if length_us <= limit else HOUR
 
 
-def minus(spans: Sequence[Span], covered: Sequence[Span]) -> tuple[list[Span], list[Span]]:
-    """(what of `spans` is covered, what is left); all sorted and without overlap."""
-    taken, left = [], []
-    for start, end in spans:
-        for low, high in covered:
-            if high <= start or low >= end:
-                continue
-            if low > start:
-                left.append((start, low))
-            taken.append((max(start, low), min(end, high)))
-            start = min(end, high)
-        if start < end:
-            left.append((start, end))
-    return taken, left
-
-
 class SeriesReader:
-    """Answers `Store.series`."""
+    """Answers `Archive.series`."""
 
     def __init__(self, vault: Vault, reader: SealedReader) -> None:
         self._vault = vault
         self._reader = reader
 
     def answer(self, question: Question) -> list[Series]:
-        """One Series a (node, metric), in that order."""
+        """One Series a (node, column), in that order."""
         start, end = question.span
-        tier = wanted_tier(end - start, len(question.node_ids))
-        base_us = BASE_US[tier]
-        pairs = list(product(range(len(question.node_ids)), range(len(question.metrics))))
+        tier = question.tier or wanted_tier(end - start, len(question.node_ids))
+        base_us = PERIOD_US[tier]
+        pairs = list(product(range(len(question.node_ids)), range(len(question.columns))))
         lost = -1
         while lost != self._reader.lost:  # another origin fills in for a file set aside
             lost = self._reader.lost
             parts: Parts = {pair: [] for pair in pairs}
             with self._vault.access:
                 step_us = self._collect(question, tier, parts)
-        return [series_of(question.node_ids[node], question.metrics[metric],
-                          joined(parts[node, metric]), base_us, step_us,
-                          (start, end - 1), question.max_points) for node, metric in pairs]
+        return [series_of(question.node_ids[node], question.columns[column],
+                          joined(parts[node, column]), base_us, step_us,
+                          (start, end - 1), question.max_points) for node, column in pairs]
 
     def _collect(self, question: Question, tier: str, parts: Parts) -> int:
-        """Fill `parts`; returns the widest step of the origins [us]."""
+        """Fill `parts`; returns the widest step of the origins [us].
+
+        Where only hours are known, the one that the range begins in belongs to a finer answer.
+        """
         left = [question.span]
         step_us = 0
         for origin in ORDER[tier]:
             taken, left = minus(left, self._covered(origin, tier))
-            for span in _near(taken):
+            for span in united(taken):
+                if origin == HOUR != tier and span[0] == question.span[0]:
+                    span = floor_to(span[0], HOUR_US), span[1]
                 cadence_us = (self._from_hot(question, span, parts) if origin == HOT else
                               self._from_sealed(question, origin, span, parts))
                 if tier == RAW or origin in (MINUTE, HOUR):
@@ -136,51 +126,40 @@ class SeriesReader:
         frames = list(self._vault.hot.frames(*span))
         if not frames:
             return 0
-        metrics = [METRIC_NAMES.index(name) for name in question.metrics]
-        values = np.full((len(frames), len(metrics), len(question.sids)), np.nan, np.float32)
+        columns = [self._vault.columns.index(name) for name in question.columns]
+        values = np.full((len(frames), len(columns), len(question.sids)), np.nan, np.float32)
         at: tuple[SidArray, NDArray[np.intp], NDArray[np.intp]] | None = None
         for index, frame in enumerate(frames):
             if at is None or at[0] is not frame.sids:
                 at = frame.sids, *_places(frame.sids, question.sids)
-            values[index][:, at[1]] = frame.values[metrics][:, at[2]]
+            values[index][:, at[1]] = frame.values[columns][:, at[2]]
         time_us = np.array([frame.time_us for frame in frames], dtype=np.int64)
-        for node, metric in parts:
-            parts[node, metric].append(_raw_points(time_us, values[:, metric, node]))
+        for node, column in parts:
+            parts[node, column].append(_raw_points(time_us, values[:, column, node]))
         return _cadence(time_us)
 
     def _from_sealed(self, question: Question, tier: str, span: Span, parts: Parts) -> int:
-        known = [int(sid) for sid in question.sids if sid >= 0]
         files = self._vault.catalog.files(tier, *span)
-        if not known or not files:
+        if not len(question.sids) or not files:
             return 0
-        columns = ["sid", "ts", *_columns(tier, question.metrics)]
-        rows = self._reader.rows(files, columns, *span, sids=known)
+        columns = ["sid", "ts", *_columns(tier, question.columns)]
+        rows = self._reader.rows(files, columns, *span, sids=question.sids.tolist())
         if not rows or not len(rows["ts"]):
             return 0
+        rows["ts"] = np.maximum(rows["ts"], question.span[0])
         order = np.lexsort((rows["ts"], rows["sid"]))
         rows = {name: column[order] for name, column in rows.items()}
         low = np.searchsorted(rows["sid"], question.sids, "left")
         high = np.searchsorted(rows["sid"], question.sids, "right")
-        for node, metric in parts:
-            own = {name: column[low[node]:high[node]] for name, column in rows.items()}
-            parts[node, metric].append(_points(tier, own, question.metrics[metric]))
+        for node, column in parts:
+            own = {name: values[low[node]:high[node]] for name, values in rows.items()}
+            parts[node, column].append(_points(tier, own, question.columns[column]))
         longest = int(np.argmax(high - low))
-        return BASE_US[tier] or _cadence(rows["ts"][low[longest]:high[longest]])
+        return PERIOD_US[tier] or _cadence(rows["ts"][low[longest]:high[longest]])
 
 
-def _near(spans: Sequence[Span]) -> list[Span]:
-    """Spans that touch are asked in one go."""
-    found: list[Span] = []
-    for start, end in spans:
-        if found and found[-1][1] == start:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((start, end))
-    return found
-
-
-def _columns(tier: str, metrics: Sequence[str]) -> list[str]:
-    unique = list(dict.fromkeys(metrics))
+def _columns(tier: str, columns: Sequence[str]) -> list[str]:
+    unique = list(dict.fromkeys(columns))
     if tier == RAW:
         return unique
     return [f"{name}_{part}" for name in unique for part in ROLLUP_PARTS]
@@ -201,10 +180,10 @@ def _raw_points(time_us: NDArray[np.int64], values: FloatArray) -> Points:
     return Points(time_us, values, values, values, known.astype(np.int32))
 
 
-def _points(tier: str, rows: Rows, metric: str) -> Points:
+def _points(tier: str, rows: Rows, column: str) -> Points:
     if tier == RAW:
-        return _raw_points(rows["ts"], rows[metric])
-    minimum, maximum, mean, count = (rows[f"{metric}_{part}"] for part in ROLLUP_PARTS)
+        return _raw_points(rows["ts"], rows[column])
+    minimum, maximum, mean, count = (rows[f"{column}_{part}"] for part in ROLLUP_PARTS)
     return Points(rows["ts"], minimum, maximum, mean, count)
 
 

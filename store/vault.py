@@ -22,23 +22,27 @@ from store.files import (
     TIERS,
     Catalog,
     Sealed,
-    Span,
     sealed_path,
     set_aside,
     sync_folder,
 )
 from store.hot import NAME, SIDES, HotTail, is_damage
 from store.nodes import NodeNumbers, read_mirror, write_mirror
+from store.spans import Span
 from store.times import MINUTE_US
 
 log = logging.getLogger(__name__)
 
 
 class Vault:
-    """Opens a directory, sets damaged files aside, and finishes what a crash interrupted."""
+    """Opens a directory, sets damaged files aside, and finishes what a crash interrupted.
 
-    def __init__(self, directory: Path, clock: Clock) -> None:
+    columns: what a row has beside the number of its node and its time.
+    """
+
+    def __init__(self, directory: Path, columns: tuple[str, ...], clock: Clock) -> None:
         self.directory = directory
+        self.columns = columns
         self._clock = clock
         self.access = threading.RLock()
         self.catalog = Catalog(directory)
@@ -54,7 +58,7 @@ class Vault:
 
     def _open_hot(self) -> HotTail:
         try:
-            return HotTail(self.directory)
+            return HotTail(self.directory, len(self.columns))
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
@@ -65,7 +69,7 @@ class Vault:
         for path in paths:
             if path.exists():
                 self._aside(path, why)
-        return HotTail(self.directory)
+        return HotTail(self.directory, len(self.columns))
 
     def replace_hot(self, why: str) -> None:
         """Go on with an empty hot tail: the present one turned out to be damaged."""
