@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from core.energy import SECONDS_PER_HOUR, Floats, checked, positive
 
@@ -19,8 +19,8 @@ Word = Literal["aligned", "never_synchronised", "voltage_estimate", "stale", "si
                "collapse", "unknown"]
 
 SECONDS_PER_DAY = 86_400.0
-COLLAPSE_PCT = 2.0  # unexplained fall within COLLAPSE_SPAN_S, or from one sample to the next
-COLLAPSE_SPAN_S = 60.0
+# Unexplained falls [%] within a span [s], or from one sample to the next, that are a collapse.
+COLLAPSES = ((60.0, 2.0), (900.0, 5.0))
 MOVED_PCT = 5.0  # less counted movement than this says nothing about a sign or a freeze
 AGREE_PCT = 5.0
 FULL_PCT = 99.5
@@ -100,8 +100,9 @@ def last_full_s(trace: Trace) -> float:
 
 
 def collapse_s(trace: Trace) -> float:
-    """The first moment at which SOC has fallen COLLAPSE_PCT further in a minute (or since the
-    sample before, when polled slower) than the counted charge explains [s]; NaN when never.
+    """The first moment at which SOC has fallen further than the counted charge explains, by
+    one of COLLAPSES [s]; NaN when never. A source polled slower is judged from one sample to
+    the next.
 
     Half of what was counted is granted as error of the capacity. A fall across a gap is not
     judged. Raises RequestError as `counted_soc` does.
@@ -116,10 +117,17 @@ def collapse_s(trace: Trace) -> float:
     out_ah = np.where(unknown, 0.0, current[:-1] * step_s) / SECONDS_PER_HOUR
     out_pct = np.append(0.0, np.cumsum(out_ah)) / positive("capacity_ah", trace.capacity_ah) * 100
     unknown_before = np.append(0, np.cumsum(unknown))
-    then = np.searchsorted(times[rows], times[rows] - COLLAPSE_SPAN_S)
+    found = [_fell_at(times, soc, rows, out_pct, unknown_before, *limit) for limit in COLLAPSES]
+    return min((moment_s for moment_s in found if math.isfinite(moment_s)), default=math.nan)
+
+
+def _fell_at(times: Floats, soc: Floats, rows: NDArray[np.intp], out_pct: Floats,
+             unknown_before: NDArray[np.intp], span_s: float, least_pct: float) -> float:
+    """The first of the known `rows` [s] by which SOC fell `least_pct` within `span_s`."""
+    then = np.searchsorted(times[rows], times[rows] - span_s)
     then = rows[np.minimum(then, np.maximum(np.arange(rows.size) - 1, 0))]
     fall, counted = soc[then] - soc[rows], out_pct[rows] - out_pct[then]
-    sudden = fall - counted >= np.maximum(COLLAPSE_PCT, np.abs(counted) / 2)
+    sudden = fall - counted >= np.maximum(least_pct, np.abs(counted) / 2)
     found = rows[sudden & (unknown_before[then] == unknown_before[rows])]
     return float(times[found[0]]) if found.size else math.nan
 

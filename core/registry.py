@@ -16,6 +16,7 @@ from core.topology import Level, Topology
 
 SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
+    "house": "sim.house",
     "recorded": "sources.replay",
     "venus": "sources.venus_mqtt",
 }

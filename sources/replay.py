@@ -1,8 +1,9 @@
-"""The recorded site: real batteries, replayed in a loop at their own pace.
+"""The recorded site: real batteries and a house, replayed in a loop at their own pace.
 
 One system holds a Victron installation, whose BMSes report no cells, and a JK pack of 16
-cells. Origin and licences: `recordings/README.md`. A moment of the replay shows the last row
-at or before it; a node counts as heard only when its device really sent a row (law 4).
+cells. The installation is a house too (`sources/recorded_house.py`). Origin and licences:
+`recordings/README.md`. A moment of the replay shows the last row at or before it; a node and a
+channel count as heard only when their device really sent a row (law 4).
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from core.devices import Device
 from core.errors import ConfigurationError, GiveUpError
 from core.frames import Reading
+from core.houses import House, HouseId
 from core.ports import SourceInfo
 from core.topology import FloatArray, IndexArray, Level, NodeSpec, Topology
 from core.vocabulary import METRIC_NAMES
 from sources.jk_recording import CELLS, JkPack, read_jk
-from sources.track import Track
+from sources.recorded_house import RecordedHouse, read_house
+from sources.track import Timeline, Track
 from sources.venus_recording import STEP_S, VenusBattery, read_venus
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -39,10 +43,12 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,64}")
 
 
 class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """site_name and system_id of the one system. loop: begin anew at the end, else go stale."""
+    """site_name and system_id of the one system; house: the id of the one house. loop: begin
+    anew at the end, else go stale."""
 
     site_name: str = "Recorded site"
     system_id: str = "system_recorded"
+    house: HouseId = "recorded_house"
     loop: bool = True
 
 
@@ -70,20 +76,24 @@ def from_directory(
     banks = (totals, house_48v, house_24v, nav_12v)
     bank_ids = (clusters[0].id, clusters[0].children[0].id, clusters[1].id, clusters[2].id)
     tracks = [*_venus_tracks(bank_ids, banks), _pack_track(clusters[3], pack)]
-    return RecordedSite(name, options, _system_spec(options, clusters), tracks)
+    house = read_house(options.house, directory / "victron", house_48v, tracks[0].length_s)
+    return RecordedSite(name, options, _system_spec(options, clusters), tracks, house)
 
 
 class RecordedSite:
     """Source of kind "recorded". refused: implausible readings that became NaN."""
 
     def __init__(
-        self, name: str, options: Options, system: NodeSpec, tracks: Sequence[Track]
+        self, name: str, options: Options, system: NodeSpec, tracks: Sequence[Track],
+        house: RecordedHouse,
     ) -> None:
         self._info = SourceInfo(name, options.site_name, "recorded", PERIOD_S, STALE_AFTER_S,
                                 "charge", ATTRIBUTION)
         self._roots = (system,)
         self._loop = options.loop
         self._tracks = tuple(tracks)
+        self._house = house
+        self._timelines: tuple[Timeline, ...] = (*self._tracks, *house.tracks)
         self.refused = sum(track.refused for track in tracks)
         self._size = 0
         self._nodes: list[IndexArray] = []
@@ -99,30 +109,49 @@ class RecordedSite:
     def roots(self) -> Sequence[NodeSpec]:
         return self._roots
 
+    @property
+    def devices(self) -> Sequence[Device]:
+        return self._house.devices
+
+    @property
+    def houses(self) -> Sequence[House]:
+        return (self._house.house,)
+
     def start(self, now: datetime, topology: Topology) -> None:
         """The recordings begin at `now`."""
         _aware(now)
         self._size = topology.size
         self._nodes = [np.array([topology.index(node_id) for node_id in track.node_ids])
                        for track in self._tracks]
-        self._shown = [-1] * len(self._tracks)
+        self._shown = [-1] * len(self._timelines)
         self._begin = self._polled = now
 
     def poll(self, now: datetime) -> Reading:
         """The last rows at or before `now`; raises GiveUpError when it was not started."""
         elapsed_s = self._elapsed_s(now)
-        rows = [track.row_number(elapsed_s, self._loop) for track in self._tracks]
+        rows = [line.row_number(elapsed_s, self._loop) for line in self._timelines]
+        anew = [row > shown for row, shown in zip(rows, self._shown, strict=True)]
+        age_s = elapsed_s - self._measured_s(rows, anew)
+        self._shown = rows
+        measured_at = now.astimezone(UTC) - timedelta(seconds=age_s)
+        return self._reading(measured_at, rows, anew)
+
+    def _reading(self, measured_at: datetime, rows: Sequence[int],
+                 anew: Sequence[bool]) -> Reading:
+        """The rows of those numbers; anew: which of the timelines are heard."""
         matrix: FloatArray = np.full((len(METRIC_NAMES), self._size), np.nan, dtype=np.float32)
         heard = np.zeros(self._size, dtype=bool)
-        for track, nodes, row, shown in zip(
-            self._tracks, self._nodes, rows, self._shown, strict=True
-        ):
+        for track, nodes, row, new in zip(self._tracks, self._nodes, rows, anew, strict=False):
             matrix[:, nodes] = track.row(row).T
-            heard[nodes] = row > shown
-        age_s = elapsed_s - self._measured_s(rows)
-        self._shown = rows
-        columns = dict(zip(METRIC_NAMES, matrix, strict=True))
-        return Reading(now.astimezone(UTC) - timedelta(seconds=age_s), columns, heard)
+            heard[nodes] = new
+        size = sum(len(device.quantities) for device in self.devices)
+        channels, channels_heard = np.full(size, np.nan), np.zeros(size, dtype=bool)
+        first = len(self._tracks)
+        for said, row, new in zip(self._house.tracks, rows[first:], anew[first:], strict=True):
+            channels[said.channels] = said.row(row)
+            channels_heard[said.channels] = new
+        return Reading(measured_at, dict(zip(METRIC_NAMES, matrix, strict=True)), heard,
+                       channels=channels, channels_heard=channels_heard)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -137,16 +166,15 @@ class RecordedSite:
         self._polled = now
         return (now - self._begin).total_seconds()
 
-    def _measured_s(self, rows: Sequence[int]) -> float:
+    def _measured_s(self, rows: Sequence[int], anew: Sequence[bool]) -> float:
         """When the rows heard anew were measured, the oldest of them [s of the replay].
 
-        A Reading has one time for all its nodes: the oldest makes no age look too young.
+        A Reading has one time for all it holds: the oldest makes no age look too young.
         With nothing heard anew it is the newest row's.
         """
-        times = [track.heard_s(row) for track, row in zip(self._tracks, rows, strict=True)]
-        anew = [time_s for time_s, row, shown in zip(times, rows, self._shown, strict=True)
-                if row > shown]
-        return min(anew) if anew else max(times)
+        times = [line.heard_s(row) for line, row in zip(self._timelines, rows, strict=True)]
+        fresh = [time_s for time_s, new in zip(times, anew, strict=True) if new]
+        return min(fresh) if fresh else max(times)
 
 
 def _aware(now: datetime) -> None:

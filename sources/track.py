@@ -21,8 +21,30 @@ from core.vocabulary import METRICS
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,18})?")
 
 
+class Timeline:
+    """Where a moment of the replay lies among the rows of a device.
+
+    time_s: float64[r], strictly rising from 0 [s]. length_s: when it begins anew [s].
+    """
+
+    __slots__ = ()
+    time_s: NDArray[np.float64]
+    length_s: float
+
+    def row_number(self, elapsed_s: float, loop: bool) -> int:
+        """The last row at or before `elapsed_s` [s], counted on through all loops."""
+        loops, within_s = divmod(elapsed_s, self.length_s) if loop else (0.0, elapsed_s)
+        row = int(np.searchsorted(self.time_s, within_s, side="right")) - 1
+        return int(loops) * self.time_s.size + row
+
+    def heard_s(self, row_number: int) -> float:
+        """When the row of that number is heard [s since the start of the replay]."""
+        loops, row = divmod(row_number, self.time_s.size)
+        return loops * self.length_s + float(self.time_s[row])
+
+
 @dataclass(frozen=True, slots=True)
-class Track:
+class Track(Timeline):
     """The rows of one device: r rows of k nodes and the metrics of the vocabulary.
 
     node_ids: the k nodes it reports. time_s: float64[r], strictly rising from 0 [s].
@@ -37,20 +59,28 @@ class Track:
     length_s: float
     refused: int = 0
 
-    def row_number(self, elapsed_s: float, loop: bool) -> int:
-        """The last row at or before `elapsed_s` [s], counted on through all loops."""
-        loops, within_s = divmod(elapsed_s, self.length_s) if loop else (0.0, elapsed_s)
-        row = int(np.searchsorted(self.time_s, within_s, side="right")) - 1
-        return int(loops) * self.time_s.size + row
-
-    def heard_s(self, row_number: int) -> float:
-        """When the row of that number is heard [s since the start of the replay]."""
-        loops, row = divmod(row_number, self.time_s.size)
-        return loops * self.length_s + float(self.time_s[row])
-
     def row(self, row_number: int) -> FloatArray:
         """float32[k, metrics]: what the device said in the row of that number."""
         found: FloatArray = self.values[row_number % self.time_s.size]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTrack(Timeline):
+    """The rows of one or more devices that always speak for the same k channels.
+
+    channels: int64[k], their places among all of the source's. values: float64[r, k] in the
+    vocabulary's units and sign, NaN = not reported (law 4).
+    """
+
+    channels: NDArray[np.int64]
+    time_s: NDArray[np.float64]
+    values: NDArray[np.float64]
+    length_s: float
+
+    def row(self, row_number: int) -> NDArray[np.float64]:
+        """float64[k]: what was said in the row of that number."""
+        found: NDArray[np.float64] = self.values[row_number % self.time_s.size]
         return found
 
 

@@ -3,22 +3,24 @@
 A Venus publishes only to whom asks for it: `R/<portal>/keepalive`, good for 60 s. The first
 one, empty, makes it publish everything and `full_publish_completed` at the end. Later ones
 suppress that, and changes alone come; so that a battery at rest is not taken for a silent one,
-each declared battery is then asked to tell its values again.
+what has spoken is then asked to tell its values again.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
+import ssl
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from core.errors import ConfigurationError
-from sources.venus_recording import PATHS
-from sources.venus_state import VenusState
+from core.errors import ConfigurationError, NotYetError, SourceError
+from sources.venus_state import SYSTEM_SERVICE, VenusState
+from sources.venus_topics import ACTIVE_BATTERY, BATTERIES, BATTERY, SYSTEM
 
 if TYPE_CHECKING:  # paho is loaded by `start` alone
     from paho.mqtt.client import Client, MQTTMessage
@@ -26,10 +28,10 @@ if TYPE_CHECKING:  # paho is loaded by `start` alone
 
 KEEPALIVE_S = 30.0
 FULL_PUBLISH_WAIT_S = 3.0  # readings are shown then without `full_publish_completed`
+FIRST_WAIT_S = 10.0  # so long, not to be connected yet is no failure
 RECONNECT_S = (1, 30)
 PING_S = 15  # a connection that is dead is seen after one to two of these
 SUPPRESS = b'{"keepalive-options": ["suppress-republish"]}'
-REREAD = ("Dc", "Soc", "Soh")
 ANY_PORTAL = "N/+/#"
 _PORTAL = re.compile(r"N/([A-Za-z0-9_-]{1,64})/.+")
 
@@ -52,21 +54,28 @@ class Broker:
 
 
 class VenusLink:
-    """Fills a VenusState. interval_s: between two keepalives [s]."""
+    """Fills a VenusState. interval_s: between two keepalives [s]. `seconds` tells the time since
+    some moment [s]."""
 
-    def __init__(self, broker: Broker, state: VenusState, instances: Sequence[int],
-                 interval_s: float) -> None:
+    def __init__(self, broker: Broker, state: VenusState, interval_s: float,
+                 seconds: Callable[[], float] = time.monotonic) -> None:
         self._broker = broker
         self._state = state
-        self._instances = tuple(instances)
         self._interval_s = interval_s
+        self._seconds = seconds
         self._client: Client | None = None
         self._lock = threading.RLock()
-        self._connected = False
+        self._connected = self._failed = False
         self._why = f"{broker.address}: not connected yet; this takes a few seconds"
         self._portal = broker.portal_id
         self._completed = False
-        self._since_s = self._next_s = 0.0
+        self._since_s = self._next_s = seconds()
+
+    @property
+    def portal(self) -> str | None:
+        """The id of the GX, told or learnt."""
+        with self._lock:
+            return self._portal
 
     def start(self) -> None:
         """Connect, and connect again, in a thread of paho's; raises ConfigurationError."""
@@ -90,6 +99,7 @@ class VenusLink:
         client.reconnect_delay_set(*RECONNECT_S)
         client.connect_async(broker.host, broker.port, keepalive=PING_S)
         self._client = client
+        self._since_s = self._seconds()
         client.loop_start()
 
     def close(self) -> None:
@@ -102,43 +112,47 @@ class VenusLink:
     def tend(self) -> None:
         """Ask for more when it is time; called at every poll."""
         with self._lock:
-            due = self._connected and time.monotonic() >= self._next_s
+            due = self._connected and self._seconds() >= self._next_s
         if due and self._client is not None:
             self._ask(self._client)
 
-    def trouble(self) -> str:
-        """Why there is nothing to read, and what to do; "" when all is well."""
+    def check(self) -> None:
+        """Raises NotYetError while the first values are on their way, and SourceError, saying
+        what to do, when there is nothing to read."""
         with self._lock:
+            waited_s = self._seconds() - self._since_s
             if not self._connected:
-                return self._why
-            waited_s = time.monotonic() - self._since_s
+                young = not self._failed and waited_s < FIRST_WAIT_S
+                raise NotYetError(self._why) if young else SourceError(self._why)
             if not self._completed and waited_s < FULL_PUBLISH_WAIT_S:
-                return f"{self._broker.address}: connected; the first values are on their way"
+                raise NotYetError(
+                    f"{self._broker.address}: connected; the first values are on their way")
             if self._portal is None:
-                return (f"{self._broker.address}: connected, but no Victron topic (N/...) comes; "
-                        "is this the GX's own broker? Else name its portal_id")
-            return ""
+                raise SourceError(
+                    f"{self._broker.address}: connected, but no Victron topic (N/...) comes; "
+                    "is this the GX's own broker? Else name its portal_id")
 
     def _ask(self, client: Client) -> None:
         """One keepalive, empty (everything, please) until a full publish was completed."""
         with self._lock:
             portal, full = self._portal, not self._completed
-            self._next_s = time.monotonic() + self._interval_s
+            self._next_s = self._seconds() + self._interval_s
         if portal is None:
             return
         client.publish(f"R/{portal}/keepalive", b"" if full else SUPPRESS)
         if not full:
-            for instance in self._instances:
-                for path in REREAD:
-                    client.publish(f"R/{portal}/battery/{instance}/{path}", b"")
+            for told in self._state.told:
+                client.publish(f"R/{portal}/{told}", b"")
 
     def _subscribe(self, client: Client) -> None:
         portal = self._portal
         if portal is None:
             client.subscribe(ANY_PORTAL)
             return
-        topics = [f"N/{portal}/battery/+{path}" for path in PATHS]
-        client.subscribe([(topic, 0) for topic in (*topics, self._completed_topic)])
+        below = [*(f"battery/+{path}" for path in BATTERY),
+                 *(SYSTEM_SERVICE + path for path in (*SYSTEM, ACTIVE_BATTERY, BATTERIES)),
+                 "full_publish_completed"]
+        client.subscribe([(f"N/{portal}/{topic}", 0) for topic in below])
         self._ask(client)
 
     @property
@@ -151,25 +165,33 @@ class VenusLink:
                     _properties: object) -> None:
         if reason.is_failure:
             with self._lock:
+                self._failed = True
                 self._why = (f"{self._broker.address} refuses the sign-in ({reason}); check "
                              "username and the variable that password_secret names")
             return
         self._state.clear()
         with self._lock:
             self._connected, self._completed = True, False
-            self._since_s = time.monotonic()
+            self._since_s = self._seconds()
         self._subscribe(client)
 
     def _on_connect_fail(self, _client: Client, _data: object) -> None:
-        tls = ", and whether ca_file vouches for its certificate" if self._broker.tls else ""
+        address = self._broker.address
+        if isinstance(sys.exception(), ssl.SSLCertVerificationError):
+            why = (f"{address}: its certificate is not vouched for; check host, and give its "
+                   "authority's certificate as ca_file")
+        else:
+            tls = ", and whether it speaks TLS there" if self._broker.tls else ""
+            why = (f"{address} does not answer; it is tried again. Check host and port, on the "
+                   f"GX Settings, Services, MQTT{tls}")
         with self._lock:
-            self._why = (f"{self._broker.address} does not answer; it is tried again. Check host "
-                         f"and port, on the GX Settings, Services, MQTT{tls}")
+            self._failed, self._why = True, why
 
     def _on_disconnect(self, _client: Client, _data: object, _flags: object, reason: Any,
                        _properties: object) -> None:
         with self._lock:
             if self._connected:
+                self._failed = True
                 self._why = (f"{self._broker.address}: the connection is lost ({reason}); it is "
                              "tried again. Check that the GX is on and in the network")
             self._connected = False
@@ -194,6 +216,6 @@ class VenusLink:
             return
         with self._lock:
             self._portal = found[1]
-            self._since_s = time.monotonic()
+            self._since_s = self._seconds()
         client.unsubscribe(ANY_PORTAL)
         self._subscribe(client)

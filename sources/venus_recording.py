@@ -8,7 +8,7 @@ the full snapshot, later rows are changes. Paths and units: Victron's dbus wiki,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from core.topology import FloatArray
 from core.vocabulary import METRIC_NAMES
 from sources.track import decimal, number, read_lines, refuse, within_bounds
+from sources.venus_topics import Leaves, quantities
 
-SERVICE = "# service=com.victronenergy.battery."
+SERVICE = "# service=com.victronenergy."
+BATTERY = "battery"
 COLUMNS = "t\tpath\tvalue_json"
 STEP_S = 1.0
 
@@ -62,7 +64,7 @@ class _Row:
 
 def read_venus(path: Path) -> VenusBattery:
     """The battery of one file; raises ConfigurationError where the file is not as above."""
-    rows = _rows(path)
+    rows = _rows(path, BATTERY, PATHS)
     snapshot = {row.path: row for row in rows if row.time_s == 0.0}
     missing = [name for name in REQUIRED if name not in snapshot]
     if missing:
@@ -76,16 +78,56 @@ def read_venus(path: Path) -> VenusBattery:
     )
 
 
-def _rows(path: Path) -> list[_Row]:
-    lines = read_lines(path)
-    if not lines or not lines[0].startswith(SERVICE):
-        raise refuse(path, 1, lines[0] if lines else "", SERVICE + "...")
+@dataclass(frozen=True, slots=True)
+class VenusChannels:
+    """What one service told of some quantities, in the order of `quantities(leaves)`.
+
+    time_s: float64[r] [s], a row for every second in which it spoke of anything;
+    values: float64[r, q], NaN = not known.
+    """
+
+    time_s: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+def read_channels(path: Path, service: str, leaves: Leaves) -> VenusChannels:
+    """The quantities of `leaves` of one file, of a `service` such as "vebus"; several paths of
+    one quantity are added up. Raises ConfigurationError where the file is not as above."""
+    rows = _rows(path, service, leaves)
+    if not rows or rows[0].time_s != 0.0:
+        raise refuse(path, 3, rows[0].time_s if rows else "", "a full snapshot at t = 0")
+    names = list(quantities(leaves))
+    state = dict.fromkeys(leaves, math.nan)
+    times: list[float] = []
+    values: list[list[float]] = []
+    for time_s, group in groupby(rows, key=lambda row: row.time_s):
+        for row in group:
+            if row.path in leaves:
+                convert = leaves[row.path][1]
+                state[row.path] = convert(number(row.value, path, row.line, row.path))
+        times.append(time_s)
+        values.append([added(state[path] for path, (quantity, _) in leaves.items()
+                             if quantity == name) for name in names])
+    return VenusChannels(np.array(times), np.array(values))
+
+
+def added(values: Iterable[float]) -> float:
+    """The sum of those that are known, NaN where none is."""
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) if known else math.nan
+
+
+def _rows(path: Path, service: str, numeric: Collection[str]) -> list[_Row]:
+    """All rows; numeric: the paths whose value must be a number or null."""
+    lines, first = read_lines(path), f"{SERVICE}{service}."
+    if not lines or not lines[0].startswith(first):
+        raise refuse(path, 1, lines[0] if lines else "", first + "...")
     if len(lines) < 2 or lines[1] != COLUMNS:
         raise refuse(path, 2, lines[1] if len(lines) > 1 else "", repr(COLUMNS))
     rows: list[_Row] = []
     before_s = 0.0
     for line, text in enumerate(lines[2:], start=3):
-        row = _row(path, line, text)
+        row = _row(path, line, text, numeric)
         if row.time_s < before_s:
             raise refuse(path, line, row.time_s, f"a time of {before_s} s or more")
         before_s = row.time_s
@@ -93,7 +135,7 @@ def _rows(path: Path) -> list[_Row]:
     return rows
 
 
-def _row(path: Path, line: int, text: str) -> _Row:
+def _row(path: Path, line: int, text: str, numeric: Collection[str]) -> _Row:
     fields = text.split("\t")
     if len(fields) != 3 or not fields[1].startswith("/"):
         raise refuse(path, line, text, "three fields: time, /path, JSON value")
@@ -103,7 +145,7 @@ def _row(path: Path, line: int, text: str) -> _Row:
         raise refuse(path, line, fields[2], "one JSON value") from error
     if isinstance(value, dict | list):
         raise refuse(path, line, fields[2], "a JSON number, string, boolean or null")
-    if fields[1] in PATHS:
+    if fields[1] in numeric:
         number(value, path, line, fields[1])
     return _Row(line, decimal(fields[0], path, line, "a time [s]"), fields[1], value)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import (
@@ -192,7 +193,42 @@ def test_trends_show_every_range_and_follow_the_selection(app: AppProcess, page:
     for name in ("15 min", "6 h", "24 h", "7 d", "1 h"):
         page.get_by_role("radio", name=name, exact=True).click()
         expect(chart).to_have_count(1, timeout=WAIT_MS)
-    assert page.locator(".st-key-panel_power .scatterlayer path.js-line").count() >= 1
+    line = page.locator(".st-key-panel_power .scatterlayer path.js-line").first
+    expect(line).to_be_attached(timeout=WAIT_MS)
+
+
+def end_early(page: Page) -> None:
+    """Tell the page that every run of a fragment ended early: what Streamlit makes of the news
+    when another fragment starts before it has left. The page then clears nothing up."""
+    def told(message: str | bytes) -> str | bytes:
+        news = ForwardMsg()
+        if isinstance(message, str):
+            return message
+        news.ParseFromString(message)
+        if news.script_finished != ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY:
+            return message
+        news.script_finished = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+        return news.SerializeToString()
+
+    def stand_between(browser_side: WebSocketRoute) -> None:
+        server_side = browser_side.connect_to_server()
+        server_side.on_message(lambda message: browser_side.send(told(message)))
+
+    page.route_web_socket(re.compile("/_stcore/stream"), stand_between)
+
+
+def test_no_chart_is_left_over_when_runs_end_early(app: AppProcess, page: Page) -> None:
+    end_early(page)
+    open_scene(page, app.url, "/space_balls?path=system_0")
+    charts = [page.locator(f".st-key-panel_{name} .js-plotly-plot")
+              for name in ("power", "voltage_v", "temperature_c")]
+    shown = page.locator(".st-key-trend_power [role=figure]")
+    for name in ("24 h", "15 min", "24 h"):
+        before = shown.first.get_attribute("aria-label", timeout=WAIT_MS)
+        page.get_by_role("radio", name=name, exact=True).click()
+        expect(shown.first).not_to_have_attribute("aria-label", before or "", timeout=WAIT_MS)
+        for chart in charts:
+            expect(chart).to_have_count(1, timeout=WAIT_MS)
 
 
 def test_a_phone_shows_the_scene_and_the_details(app: AppProcess, browser: Browser,

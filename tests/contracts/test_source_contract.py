@@ -1,4 +1,4 @@
-"""What `core.ports.Source` promises, held against every source that needs no server.
+"""What `core.ports.Source` and its kin promise, held against every source that needs no server.
 
 A new source joins by one line in FACTORIES.
 """
@@ -6,7 +6,8 @@ A new source joins by one line in FACTORIES.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from core.clock import ManualClock
+from core.devices import QUANTITY, SPLIT, Device, DeviceTable
 from core.errors import UnknownIdError
 from core.frames import Reading
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
@@ -25,6 +27,7 @@ KINDS = ("simulated", "recorded", "live")
 DEVICE_SIGNS = ("discharge", "charge")
 # a battery that works has none of these at exactly 0: that would be a missing value in disguise
 NEVER_ZERO = ("voltage_v", "soc_pct", "soh_pct")
+DEVICE_ID = re.compile(r"[A-Za-z0-9_]+\Z")
 
 
 def made_by(module: str, **options: object) -> Callable[[], Any]:
@@ -40,14 +43,21 @@ def made_by(module: str, **options: object) -> Callable[[], Any]:
 FACTORIES: dict[str, Callable[[], Any]] = {
     "replay": made_by("sources.replay"),
     "fleet": made_by("sim.fleet"),
+    "house": made_by("sim.house"),
     "venus": UnpluggedVenus,
 }
-# a sentence of BackfillingSource or ScriptedSource is checked for these
-SIMULATED = ("fleet",)
+# sentences of ScriptedSource, BackfillingSource, PastTellingSource are checked for these
+SCRIPTED = ("fleet", "house")
+BACKFILLING = ("fleet",)
+PAST_TELLING = ("house",)
 
-each_source = pytest.mark.parametrize("make", FACTORIES.values(), ids=FACTORIES.keys())
-each_simulated = pytest.mark.parametrize(
-    "make", [FACTORIES[name] for name in SIMULATED], ids=SIMULATED)
+
+def each_of(names: Iterable[str]) -> pytest.MarkDecorator:
+    chosen = list(names)
+    return pytest.mark.parametrize("make", [FACTORIES[name] for name in chosen], ids=chosen)
+
+
+each_source = each_of(FACTORIES)
 
 
 class Running:
@@ -76,8 +86,17 @@ def column(reading: Reading, metric: str, size: int) -> np.ndarray:
     return np.asarray(reading.columns.get(metric, np.full(size, np.nan)), dtype=np.float64)
 
 
+def devices_of(source: Any) -> list[Device]:
+    return list(source.devices) if hasattr(source, "devices") else []
+
+
+def quantities_of(source: Any) -> list[str]:
+    return [name for device in devices_of(source) for name in device.quantities]
+
+
 def assert_well_formed(reading: Reading, running: Running) -> None:
     """Names, shapes, types and bounds of one reading; never a time to come."""
+    assert_channels_well_formed(reading, running.source)
     size = running.topology.size
     assert reading.measured_at.utcoffset() == timedelta(0)
     assert reading.measured_at <= running.clock.now()
@@ -95,12 +114,35 @@ def assert_well_formed(reading: Reading, running: Running) -> None:
             assert mask.shape == (size,)
 
 
+def assert_channels_well_formed(reading: Reading, source: Any) -> None:
+    quantities = quantities_of(source)
+    if not quantities:
+        assert reading.channels is None
+        return
+    assert reading.channels is not None
+    assert reading.channels.dtype == np.float64
+    assert reading.channels.shape == (len(quantities),)
+    if reading.channels_heard is not None:
+        assert reading.channels_heard.dtype == np.bool_
+        assert reading.channels_heard.shape == (len(quantities),)
+    assert_plausible(quantities, reading.channels)
+
+
+def assert_plausible(quantities: list[str], channels: np.ndarray) -> None:
+    """Missing, or within the bounds of the vocabulary; channels: float64[..., c]."""
+    for name, values in zip(quantities, np.atleast_2d(channels).T, strict=True):
+        low, high = QUANTITY[name].plausible
+        assert (np.isnan(values) | ((values >= low) & (values <= high))).all(), name
+
+
 def assert_same(first: Reading, second: Reading) -> None:
     assert first.measured_at == second.measured_at
     assert set(first.columns) == set(second.columns)
     for name in first.columns:
         np.testing.assert_array_equal(first.columns[name], second.columns[name], name)
-    for a, b in ((first.heard, second.heard), (first.flags, second.flags)):
+    for a, b in ((first.heard, second.heard), (first.flags, second.flags),
+                 (first.channels, second.channels),
+                 (first.channels_heard, second.channels_heard)):
         np.testing.assert_equal(a, b)
 
 
@@ -124,10 +166,11 @@ def test_info_tells_a_person_what_it_is(make: Callable[[], Any]) -> None:
 
 @each_source
 def test_roots_are_systems_with_ids_of_the_seeds_form(make: Callable[[], Any]) -> None:
-    """Law 5: the id of a child is its parent's, its level and a number."""
-    roots = make().roots
-    assert roots
-    for root in roots:
+    """Law 5: the id of a child is its parent's, its level and a number. A source of devices
+    may have no system."""
+    source = make()
+    assert source.roots or devices_of(source)
+    for root in source.roots:
         assert root.level == DEFAULT_LEVELS[0].name
         for parent, child in specs_below(root):
             head, _, number = child.id.rpartition("_")
@@ -234,10 +277,14 @@ def test_a_long_pause_is_harmless(run: Running, pause_s: float) -> None:
 def test_a_reading_does_not_change_afterwards(run: Running) -> None:
     reading = run.poll(1.0)
     before = {name: values.copy() for name, values in reading.columns.items()}
+    masks = (reading.channels, reading.channels_heard)
+    copies = [None if mask is None else mask.copy() for mask in masks]
     for _ in range(20):
         run.poll(1.0)
     for name, values in before.items():
         np.testing.assert_array_equal(reading.columns[name], values, name)
+    for mask, copy in zip(masks, copies, strict=True):
+        np.testing.assert_equal(mask, copy)
 
 
 @each_source
@@ -257,7 +304,88 @@ def test_close_may_come_at_any_time_and_twice(make: Callable[[], Any]) -> None:
     running.source.close()
 
 
-@each_simulated
+@each_source
+def test_devices_have_ids_and_quantities_of_the_vocabulary(make: Callable[[], Any]) -> None:
+    """Law 5 and 11: well-formed, unique, of a house; the parts of a split are the engine's."""
+    devices = devices_of(make())
+    table = DeviceTable([devices])
+    parts = {part for pair in SPLIT.values() for part in pair}
+    assert len({device.id for device in devices}) == len(devices)
+    for device in devices:
+        assert DEVICE_ID.match(device.id)
+        assert DEVICE_ID.match(device.house)
+        assert device.label.strip() == device.label != ""
+        assert device.native_sign in DEVICE_SIGNS
+        assert device.quantities
+        assert not parts & set(device.quantities)
+        assert ("soc_pct" in device.quantities) or device.soc_method == ""
+        assert all(table.has(device.id, name) for name in device.quantities)
+
+
+@each_source
+def test_devices_and_houses_stay_the_same_for_the_source_s_life(run: Running) -> None:
+    if hasattr(run.source, "devices"):
+        devices, houses = list(run.source.devices), list(run.source.houses)
+        run.poll(1.0)
+        assert list(run.source.devices) == devices
+        assert list(run.source.houses) == houses
+        assert len({house.id for house in houses}) == len(houses)
+
+
+@each_source
+def test_the_first_poll_hears_every_channel_that_has_a_value(run: Running) -> None:
+    reading = run.poll()
+    if reading.channels is not None and reading.channels_heard is not None:
+        assert reading.channels_heard[np.isfinite(reading.channels)].all()
+
+
+@each_source
+def test_a_device_s_power_is_its_voltage_times_its_current_in_one_sign(run: Running) -> None:
+    """Law 1, as for the tree."""
+    table = DeviceTable([devices_of(run.source)])
+    names = ("battery_power_kw", "voltage_v", "current_a")
+    of_all = [device.id for device in devices_of(run.source)
+              if set(names) <= set(device.quantities)]
+    own = {int(number): place for place, number in enumerate(table.own[0])}
+    places = np.array([[own[table.index(device_id, name)] for name in names]
+                       for device_id in of_all], dtype=np.int64).reshape(-1, 3)
+    for _ in range(60):
+        reading = run.poll(run.source.info.period_s)
+        if reading.channels is None:
+            return
+        power_kw, voltage_v, current_a = reading.channels[places].T
+        found = np.isfinite(power_kw * voltage_v * current_a)
+        np.testing.assert_allclose(power_kw[found], (voltage_v * current_a)[found] / 1000.0,
+                                   rtol=0.03, atol=0.002)
+
+
+@each_of(PAST_TELLING)
+def test_a_told_past_is_plausible_and_ends_where_the_first_live_poll_begins(
+    run: Running,
+) -> None:
+    quantities = quantities_of(run.source)
+    now_s = START.timestamp()
+    far = run.source.tell_past(now_s - 40 * 86400.0 + np.arange(0.0, 4 * 86400.0, 300.0))
+    near = run.source.tell_past(now_s - 7200.0 + np.arange(0.0, 7200.0, 60.0))
+    assert far.dtype == near.dtype == np.float64
+    assert far.shape == (4 * 288, len(quantities))
+    assert near.shape == (120, len(quantities))
+    assert_plausible(quantities, np.concatenate([far, near]))
+    assert np.isfinite(near).mean() > 0.9
+    live = run.poll()
+    for place, name in enumerate(quantities):
+        if name == "soc_pct":
+            assert near[-1, place] == pytest.approx(live.channels[place], abs=2.0)
+
+
+@each_of(PAST_TELLING)
+def test_two_of_one_make_tell_one_past(make: Callable[[], Any]) -> None:
+    times = START.timestamp() - 86400.0 + np.arange(0.0, 86400.0, 60.0)
+    one, other = (Running(make()).source.tell_past(times) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+
+
+@each_of(BACKFILLING)
 def test_a_backfill_ends_where_the_first_live_poll_begins(run: Running) -> None:
     begin = START - timedelta(hours=1)
     past = list(run.source.backfill(begin, START, 60.0))
@@ -274,7 +402,7 @@ def test_a_backfill_ends_where_the_first_live_poll_begins(run: Running) -> None:
     assert np.nanmax(jump) < 2.0
 
 
-@each_simulated
+@each_of(SCRIPTED)
 def test_scripts_start_and_stop_by_their_names(run: Running) -> None:
     names = run.source.scripts()
     assert names

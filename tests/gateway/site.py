@@ -142,7 +142,7 @@ def served(roots: Sequence[NodeSpec] | None = None, interval_s: float = INTERVAL
     """A gateway on a free port of loopback."""
     engine, clock = engine_of(roots if roots is not None else site())
     gateway = Gateway(engine, interval_s, patience_s)
-    runtime = Runtime(Config(sources=[SourceConfig("steps", "steps")]), engine, None)
+    runtime = Runtime(Config(sources=[SourceConfig("steps", "steps")]), engine, (), None)
     with serving(standalone(runtime, gateway)) as port:
         yield Served(engine, clock, gateway, port)
     engine.stop()

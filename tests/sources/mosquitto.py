@@ -38,22 +38,29 @@ def listens(port: int) -> bool:
 class Mosquitto:
     """One broker; it may be killed and started again on its port.
 
-    users: name -> password; none = everyone may come in.
+    users: name -> password; none = everyone may come in. certificate: the broker's own and its
+    key, for TLS alone.
     """
 
-    def __init__(self, folder: Path, users: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, users: dict[str, str] | None = None,
+                 certificate: tuple[Path, Path] | None = None) -> None:
         program = find_mosquitto()
         if program is None:
             pytest.fail("no Mosquitto on this machine: sudo apt-get install mosquitto")
         self.port = free_port()
         self._folder = folder
+        self._certificate = certificate
         self._config = folder / "mosquitto.conf"
         self._config.write_text(self._settings(users or {}))
         self._command = [program, "-c", str(self._config)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def _settings(self, users: dict[str, str]) -> str:
-        lines = [f"listener {self.port} {LOOPBACK}", "persistence false", "log_dest stderr"]
+        lines = [f"listener {self.port} {LOOPBACK}", "persistence false", "log_dest stderr",
+                 *(f"log_type {kind}" for kind in ("error", "warning", "notice", "subscribe"))]
+        if self._certificate is not None:
+            lines += [f"certfile {self._certificate[0]}", f"keyfile {self._certificate[1]}"]
+            self._make_readable(*self._certificate)
         if not users:
             return "\n".join([*lines, "allow_anonymous true", ""])
         file = self._folder / "passwords"
@@ -62,11 +69,15 @@ class Mosquitto:
         for name, password in users.items():
             subprocess.run([maker, "-b", str(file), name, password], check=True,
                            capture_output=True)
-        file.chmod(0o644)  # the broker drops root's rights before it reads
-        for parent in self._folder.parents[:2]:
-            parent.chmod(0o755)
-        self._folder.chmod(0o755)
+        self._make_readable(file)
         return "\n".join([*lines, "allow_anonymous false", f"password_file {file}", ""])
+
+    def _make_readable(self, *files: Path) -> None:
+        """The broker drops root's rights before it reads."""
+        for file in files:
+            file.chmod(0o644)
+        for folder in (self._folder, *self._folder.parents[:2]):
+            folder.chmod(0o755)
 
     def start(self) -> None:
         log = self._folder / "mosquitto.log"

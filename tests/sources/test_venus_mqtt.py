@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from core.config import Config, SourceConfig
-from core.engine import Engine, Snapshot
-from core.frames import Frame
 from core.registry import make_sources
-from core.topology import DEFAULT_LEVELS
-from sources.venus_mqtt import Options, VenusSource, create
 from tests.sources.mosquitto import LOOPBACK, Mosquitto, until
+from tests.sources.venus_house import SYSTEM, House, MakeHouse, MakeVenus
 from tests.sources.venus_player import (
     BANK_48V,
     BANKS,
     PORTAL,
-    TinyVenus,
     options,
     payload,
     recorded,
@@ -30,79 +25,9 @@ from tests.sources.venus_player import (
 )
 
 QUICK_S = 1.0  # stale after this [s]; keepalives come at half of it
-SYSTEM = "system_victron"
 GARBAGE = (b"{", b"null", b"[]", b'{"value": NaN}', b'{"value": "52.4"}', b'{"value": true}',
            b'{"value": 1e999}', b'{"value": [1]}', b'{"valve": 1}', b"\xff\xfe", b"[" * 60_000,
            b'{"value": ' + b"9" * 5000 + b"}")
-
-
-class House:
-    """An engine over one source; ends what it started."""
-
-    def __init__(self, chosen: Options) -> None:
-        self.source: VenusSource = create("victron", chosen, DEFAULT_LEVELS)
-        self.engine = Engine(DEFAULT_LEVELS, [self.source])
-
-    def tick(self) -> Snapshot:
-        return self.engine.tick()
-
-    def value(self, metric: str, number: int = 0) -> float:
-        """Of battery `number`, after one more tick."""
-        return self.frame_value(self.tick().frame, metric, number)
-
-    def frame_value(self, frame: Frame, metric: str, number: int = 0) -> float:
-        return frame.value(metric, self.engine.topology.index(f"{SYSTEM}_cluster_{number}"))
-
-    def stale(self, number: int = 0) -> bool:
-        node = self.engine.topology.index(f"{SYSTEM}_cluster_{number}")
-        return bool(self.tick().frame.stale[node])
-
-    def state(self) -> str:
-        return self.tick().sources[0].state
-
-    def error(self) -> str:
-        return self.tick().sources[0].error
-
-    def live(self) -> None:
-        until(lambda: self.state() == "live", "the source is live: " + self.error())
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    started = Mosquitto(tmp_path)
-    started.start()
-    yield started
-    started.kill()
-
-
-@pytest.fixture
-def make_venus() -> Iterator[Callable[..., TinyVenus]]:
-    made: list[TinyVenus] = []
-
-    def make(*arguments: Any, **more: Any) -> TinyVenus:
-        made.append(TinyVenus(*arguments, **more))
-        return made[-1]
-
-    yield make
-    for venus in made:
-        venus.close()
-
-
-@pytest.fixture
-def make_house() -> Iterator[Callable[..., House]]:
-    made: list[House] = []
-
-    def make(port: int, **more: Any) -> House:
-        made.append(House(options(port, **more)))
-        return made[-1]
-
-    yield make
-    for house in made:
-        house.engine.stop()
-
-
-MakeVenus = Callable[..., TinyVenus]
-MakeHouse = Callable[..., House]
 
 
 # --- values -----------------------------------------------------------------------------------
@@ -181,7 +106,7 @@ def test_a_retained_reading_is_of_any_age_and_not_shown(
     venus.say("battery/7/Soc", payload(99.0), retain=True)
     house = make_house(broker.port, instances=[7], portal_id=PORTAL)
     until(lambda: house.source.dropped == {"retained": 1}, f"counted: {house.source.dropped}")
-    assert house.state() == "lost"
+    until(lambda: house.state() == "lost", "it is no reading")
 
 
 # --- several batteries, gone and back ------------------------------------------------------------
@@ -273,7 +198,7 @@ def test_a_broker_that_dies_and_returns(
     assert f"{LOOPBACK}:{broker.port}" in house.error()
     until(house.stale, "what was known is stale")
     assert house.value("soc_pct") == 40.0
-    venus.banks[7] = small(soc_pct=39.0)
+    venus.back(7, small(soc_pct=39.0))
     broker.start()
     until(lambda: house.state() == "live", "it is back by itself")
     until(lambda: house.value("soc_pct") == 39.0, "with new values")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.vocabulary import METRIC_NAMES
-from sources.venus_recording import PATHS
-from sources.venus_state import SETTLE_S, VenusState, converted
-from tests.sources.venus_player import payload
+from sim.venus_gate import payload
+from sources.venus_state import SETTLE_S, VenusState
+from sources.venus_topics import BATTERY
 
 SOC = METRIC_NAMES.index("soc_pct")
 VOLTAGE = METRIC_NAMES.index("voltage_v")
@@ -100,7 +100,8 @@ def test_a_flood_of_instances_is_bounded() -> None:
     assert len(told.state.undeclared) == 64
 
 
-@given(path=st.sampled_from(sorted(PATHS)), said=st.binary(max_size=80) | st.text().map(str.encode))
+@given(path=st.sampled_from(sorted(BATTERY)),
+       said=st.binary(max_size=80) | st.text().map(str.encode))
 def test_no_bytes_make_it_raise(path: str, said: bytes) -> None:
     told = Told()
     told.tell(path, said)
@@ -109,6 +110,8 @@ def test_no_bytes_make_it_raise(path: str, said: bytes) -> None:
 
 @given(st.floats(-1e5, 1e5))
 def test_power_is_turned_once(native_w: float) -> None:
-    found = converted("/Dc/0/Power", payload(native_w))
-    assert found == pytest.approx(-native_w / 1000.0)
+    told = Told()
+    told.tell("/Dc/0/Power", payload(native_w))
+    (found, _) = told.state.news().values[:, METRIC_NAMES.index("power_kw")]
+    assert found == pytest.approx(-native_w / 1000.0, rel=1e-6)
     assert str(found) != "-0.0"
