@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from core.credibility import (
+    MOVED_PCT,
     Change,
     Comparison,
     Trace,
     Verdict,
     change,
     compare,
+    counted_soc,
     held_at,
     last_full_s,
     verdict,
@@ -26,6 +28,10 @@ GAP_FACTOR = 2.5
 ALIGNED_PCT = 2.0
 """A smaller difference is alignment (the Energy Monitor's document)."""
 VOLTS_FLOOR = 1.0
+OF_A_COUNTER: dict[str, str] = {
+    "never_synchronised": "an estimate that parts from the counter",
+    "collapse": "an estimate that moves by more than what flowed"}
+"""What a counter would be blamed for, in the words for an estimate, which does it by nature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +77,17 @@ def current_of(power: Series, voltage: Series, max_age_s: float) -> Series:
 
 
 def trace_of(account: Account, capacity_ah: float) -> Trace:
-    """SOC and current on the moments of the SOC."""
+    """SOC and current on the moments of the SOC. A mean SOC belongs to the middle of what it is
+    the mean of; at its beginning, where the counting begins, it was half a step towards the one
+    before. Without that a strong current looks like a step of the SOC."""
     soc = account.soc
     gap_s = GAP_FACTOR * max(soc.resolution_s, account.current.resolution_s)
     amps = held_at(account.current.time_s, account.current.mean, soc.time_s, gap_s)
-    return Trace(soc.time_s, soc.mean.astype(np.float64), amps, capacity_ah, gap_s,
+    mean = soc.mean.astype(np.float64)
+    begin = mean.copy()
+    joined = np.diff(soc.time_s) <= gap_s
+    begin[1:][joined] = (mean[1:][joined] + mean[:-1][joined]) / 2
+    return Trace(soc.time_s, begin, amps, capacity_ah, gap_s,
                  account.stale_after_s + soc.resolution_s)
 
 
@@ -112,11 +124,20 @@ def _judged(account: Account, capacity_ah: float, now_s: float, bias_pct: float)
         return Judged(account, Change(math.nan, math.nan), math.nan,
                       Verdict("unknown", "the battery's capacity is not configured"))
     trace = trace_of(account, capacity_ah)
-    found = verdict(trace, now_s, bias_pct)
-    if found.word == "never_synchronised" and account.device.soc_method == "estimated":
-        found = replace(found, word="voltage_estimate",
-                        cause="an estimate that parts from the counter")
+    found = verdict(_since_full(trace), now_s, bias_pct)
+    if account.device.soc_method == "estimated" and found.word in OF_A_COUNTER:
+        found = replace(found, word="voltage_estimate", cause=OF_A_COUNTER[found.word])
     return Judged(account, change(trace), last_full_s(trace), found)
+
+
+def _since_full(trace: Trace) -> Trace:
+    """From the last full battery on, where a counter begins anew: what it was off by before is
+    mended. The whole trace where that leaves too little to judge."""
+    rows = trace.time_s >= last_full_s(trace)
+    if not rows.any() or np.ptp(counted_soc(trace)[rows]) < MOVED_PCT:
+        return trace
+    return replace(trace, time_s=trace.time_s[rows], soc_pct=trace.soc_pct[rows],
+                   current_a=trace.current_a[rows])
 
 
 def _trusted(judged: Sequence[Judged]) -> Device | None:

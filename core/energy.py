@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 Calendar = Literal["day", "week", "month", "year"]
 
 SECONDS_PER_HOUR = 3600.0
+SECONDS_PER_DAY = 86_400.0
+GAP_FACTOR = 2.5  # a step of a Series wider than so many resolutions is a gap (core/ports.py)
 # Victron's charge cycle: falls below 65 %, then rises above 90 % (VRM manual, conventions.md).
 CYCLE_LOW_PCT, CYCLE_HIGH_PCT = 65.0, 90.0
 # Round-trip efficiency below this share of the capacity in each direction is mostly SOC error.
@@ -95,35 +97,96 @@ def positive(name: str, value: float) -> float:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The running integral of held values, a polyline, so that any span is exact and cutting
+    one in two never changes its sum. corners_s float64[m] [s], rising; area [value x s] and
+    covered_s [s] float64[m], summed up to each corner; all empty where nothing is known."""
+
+    corners_s: Floats
+    area: Floats
+    covered_s: Floats
+
+    def between(self, start_s: ArrayLike, end_s: ArrayLike) -> tuple[Floats, Floats]:
+        """Integral from start_s to end_s (of one shape [s]), NaN where nothing is known, and
+        the seconds that it covers."""
+        starts, ends = np.asarray(start_s, np.float64), np.asarray(end_s, np.float64)
+        if not self.corners_s.size:
+            return np.full(starts.shape, np.nan), np.zeros(starts.shape)
+        covered_s = self._rise(self.covered_s, starts, ends)
+        # A span that only touches a value differs from nothing by rounding of the cumulation.
+        covered_s = np.where(covered_s > 1e-6, covered_s, 0.0)
+        return np.where(covered_s > 0, self._rise(self.area, starts, ends), np.nan), covered_s
+
+    def _rise(self, heights: Floats, starts: Floats, ends: Floats) -> Floats:
+        rise: Floats = (np.interp(ends, self.corners_s, heights)
+                        - np.interp(starts, self.corners_s, heights))
+        return rise
+
+
+def running(time_s: ArrayLike, value: ArrayLike, gap_s: float, last_s: float = 0.0) -> Running:
+    """The running integral of `value` [n] held from time_s [n] to the next, but not over a step
+    wider than `gap_s`. last_s: how long the last value stands, a Series' resolution_s [s].
+
+    Raises RequestError as `checked` does, and for a gap_s that is not above 0.
+    """
+    times, values = checked(time_s, value)
+    step_s = np.append(np.diff(times), max(last_s, 0.0))[: times.size]
+    known = np.isfinite(values) & (step_s <= positive("gap_s", gap_s))
+    step_s, values, times = step_s[known], values[known], times[known]
+    corners_s = np.stack([times, times + step_s], axis=1).ravel()
+    return Running(corners_s, _heights(values * step_s), _heights(step_s))
+
+
+def _heights(area: Floats) -> Floats:
+    """The sums before and after each of `area` [n], float64[2 n]."""
+    total = np.cumsum(area)
+    return np.stack([total - area, total], axis=1).ravel()
+
+
 def integral(time_s: ArrayLike, value: ArrayLike, edges_s: ArrayLike, gap_s: float,
              last_s: float = 0.0) -> tuple[Floats, Floats]:
     """Integral of `value` between successive `edges_s`, and the seconds that it covers.
 
     time_s, value: [n]; edges_s: [k + 1] rising [s]. last_s: how long the last value stands,
     a Series' resolution_s [s]. Returns float64[k] [value x s], NaN where nothing is known, and
-    float64[k] [s]. The running integral of held values is a polyline, so interpolation at the
-    edges is exact, and cutting a window in two never changes its sum.
-    Raises RequestError as `checked` does, and for edges that do not rise.
+    float64[k] [s]. Raises RequestError as `checked` does, and for edges that do not rise.
+    """
+    edges, _ = checked(edges_s, np.zeros(np.shape(edges_s)))
+    return running(time_s, value, gap_s, last_s).between(edges[:-1], edges[1:])
+
+
+def closed(time_s: ArrayLike, value: ArrayLike, resolution_s: float) -> tuple[Floats, Floats]:
+    """A series of means (`core.ports.Series`) as held values that end: before each gap, i.e. a
+    step wider than 2.5 resolutions [s], and after the last row a NaN where the row's own time
+    ends. Then nothing is lost at a gap, and nothing is made up in it.
+
+    Returns times and values float64[m >= n]. Raises RequestError as `checked` does.
     """
     times, values = checked(time_s, value)
-    edges, _ = checked(edges_s, np.zeros(np.shape(edges_s)))
-    step_s = np.append(np.diff(times), max(last_s, 0.0))[: times.size]
-    known = np.isfinite(values) & (step_s <= positive("gap_s", gap_s))
-    if not known.any() or edges.size < 2:
-        nothing = np.zeros(max(edges.size - 1, 0))
-        return nothing * np.nan, nothing
-    step_s, values, times = step_s[known], values[known], times[known]
-    corners = np.stack([times, times + step_s], axis=1).ravel()
+    wide = np.flatnonzero(np.diff(times) > GAP_FACTOR * positive("resolution_s", resolution_s))
+    ends = np.append(wide, times.size - 1)[: times.size]
+    return (np.insert(times, ends + 1, times[ends] + resolution_s),
+            np.insert(values, ends + 1, np.nan))
 
-    def between_edges(area: Floats) -> Floats:
-        total = np.cumsum(area)
-        heights = np.stack([total - area, total], axis=1).ravel()
-        return np.diff(np.interp(edges, corners, heights))
 
-    covered_s = between_edges(step_s)
-    # A bucket that only touches a value differs from nothing by rounding of the cumulation.
-    covered_s = np.where(covered_s > 1e-6, covered_s, 0.0)
-    return np.where(covered_s > 0, between_edges(values * step_s), np.nan), covered_s
+def wall_clock(time_s: ArrayLike, zone: ZoneInfo) -> Floats:
+    """Seconds that read as the local wall clock when taken for UTC, of the shape of time_s [s];
+    across a change of clocks they jump. Offsets are asked once a UTC day."""
+    times = np.asarray(time_s, np.float64)
+    days, row = np.unique(np.floor(times / SECONDS_PER_DAY).ravel(), return_inverse=True)
+    begins = np.array([_offset_s(day * SECONDS_PER_DAY, zone) for day in days])
+    ends = np.array([_offset_s((day + 1) * SECONDS_PER_DAY, zone) for day in days])
+    offset_s = begins[row] if days.size else np.zeros(0)
+    for place in np.flatnonzero((begins != ends)[row]) if days.size else ():
+        offset_s[place] = _offset_s(float(times.flat[place]), zone)
+    local: Floats = times + offset_s.reshape(times.shape)
+    return local
+
+
+def _offset_s(time_s: float, zone: ZoneInfo) -> float:
+    offset = datetime.fromtimestamp(time_s, zone).utcoffset()
+    return 0.0 if offset is None else offset.total_seconds()
 
 
 def energy(time_s: ArrayLike, power_kw: ArrayLike, edges_s: ArrayLike, gap_s: float,

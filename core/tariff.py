@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from core.energy import SECONDS_PER_HOUR, Floats, checked, integral
+from core.energy import (
+    SECONDS_PER_DAY,
+    SECONDS_PER_HOUR,
+    Floats,
+    checked,
+    integral,
+    wall_clock,
+)
 from core.errors import RequestError
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 # Every zone's offset is a multiple of it, so a local hour begins on one of these ticks.
 TICK_S = 900
+FIRST_WEEKDAY = 3  # 1 January 1970 was a Thursday; Monday is 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +46,12 @@ class Period:
     weekdays: frozenset[int]
     prices: FlatTariff
 
-    def holds(self, moment: datetime) -> bool:
-        """Whether the local `moment` lies in the period."""
-        if self.from_hour < self.to_hour:
-            inside = self.from_hour <= moment.hour < self.to_hour
-        else:
-            inside = moment.hour >= self.from_hour or moment.hour < self.to_hour
-        return inside and moment.weekday() in self.weekdays
+    def holds(self, hour: Ints, weekday: Ints) -> Bools:
+        """Whether local hours [n] on weekdays [n] lie in the period, bool[n]."""
+        after, before = hour >= self.from_hour, hour < self.to_hour
+        inside = after & before if self.from_hour < self.to_hour else after | before
+        on_day: Bools = np.isin(weekday, list(self.weekdays))
+        return inside & on_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,16 @@ Tariff = FlatTariff | TimeOfUseTariff | PriceSeries
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """As Cost, one each bucket: paid, earned, net [currency] and coverage, float64[k]."""
+
+    paid: Floats
+    earned: Floats
+    net: Floats
+    coverage: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """paid for import, earned by export, net = paid - earned [currency]; NaN when nothing is
     known. coverage: share of the window in which power and price are both known."""
@@ -85,22 +104,29 @@ def prices(tariff: Tariff, start_s: float, end_s: float) -> tuple[Floats, Floats
     if not (math.isfinite(start_s) and math.isfinite(end_s) and start_s < end_s):
         raise RequestError(f"a span from {start_s} to {end_s} s: the end must be after the start")
     if isinstance(tariff, FlatTariff):
-        edges = np.array([start_s, end_s])
-        spans = [tariff]
-    elif isinstance(tariff, TimeOfUseTariff):
-        ticks = np.arange(start_s // TICK_S * TICK_S + TICK_S, end_s, TICK_S)
-        edges = np.concatenate([[start_s], ticks, [end_s]])
-        spans = [_at(tariff, float(moment_s)) for moment_s in edges[:-1]]
-    else:
-        return _series_prices(tariff, start_s, end_s)
-    table = np.array([(span.import_per_kwh, span.export_per_kwh) for span in spans], np.float64)
-    return edges, table[:, 0], table[:, 1]
+        return (np.array([start_s, end_s]), np.array([tariff.import_per_kwh], np.float64),
+                np.array([tariff.export_per_kwh], np.float64))
+    if isinstance(tariff, TimeOfUseTariff):
+        return _hourly_prices(tariff, start_s, end_s)
+    return _series_prices(tariff, start_s, end_s)
 
 
-def _at(tariff: TimeOfUseTariff, moment_s: float) -> FlatTariff:
-    local = datetime.fromtimestamp(moment_s, tariff.zone)
-    held = (period.prices for period in tariff.periods if period.holds(local))
-    return next(held, tariff.otherwise)
+def _hourly_prices(tariff: TimeOfUseTariff, start_s: float, end_s: float,
+                   ) -> tuple[Floats, Floats, Floats]:
+    """Local hours in one go; neighbours under the same prices are one span."""
+    ticks = np.arange(start_s // TICK_S * TICK_S + TICK_S, end_s, TICK_S)
+    begins = np.concatenate([[start_s], ticks])
+    local_s = wall_clock(begins, tariff.zone)
+    hour = (local_s % SECONDS_PER_DAY // SECONDS_PER_HOUR).astype(np.int64)
+    weekday = (local_s // SECONDS_PER_DAY + FIRST_WEEKDAY).astype(np.int64) % 7
+    held = np.full(begins.size, len(tariff.periods))
+    for number in reversed(range(len(tariff.periods))):
+        held[tariff.periods[number].holds(hour, weekday)] = number
+    new = np.append(True, held[1:] != held[:-1])
+    flats = [*(period.prices for period in tariff.periods), tariff.otherwise]
+    table = np.array([(flat.import_per_kwh, flat.export_per_kwh) for flat in flats], np.float64)
+    import_price, export_price = table[held[new]].T
+    return np.append(begins[new], end_s), import_price, export_price
 
 
 def _series_prices(tariff: PriceSeries, start_s: float, end_s: float,
@@ -125,13 +151,47 @@ def cost(time_s: ArrayLike, grid_kw: ArrayLike, tariff: Tariff, start_s: float, 
     Raises RequestError as `core.energy.integral` and `prices` do.
     """
     times, grid = checked(time_s, grid_kw)
-    edges, import_price, export_price = prices(tariff, start_s, end_s)
-    bought, covered_s = integral(times, np.maximum(grid, 0.0), edges, gap_s, last_s)
-    sold, _ = integral(times, np.maximum(-grid, 0.0), edges, gap_s, last_s)
-    known = (covered_s > 0) & np.isfinite(import_price) & np.isfinite(export_price)
-    if not known.any():
-        return Cost(math.nan, math.nan, math.nan, 0.0)
-    paid = float((bought * import_price)[known].sum() / SECONDS_PER_HOUR)
-    earned = float((sold * export_price)[known].sum() / SECONDS_PER_HOUR)
-    return Cost(paid, earned, paid - earned,
-                min(float(covered_s[known].sum() / (end_s - start_s)), 1.0))
+    found = costs(times, np.maximum(grid, 0.0), np.maximum(-grid, 0.0), tariff,
+                  [start_s, end_s], gap_s, last_s)
+    return Cost(float(found.paid[0]), float(found.earned[0]), float(found.net[0]),
+                float(found.coverage[0]))
+
+
+def costs(time_s: ArrayLike, import_kw: ArrayLike, export_kw: ArrayLike, tariff: Tariff,
+          edges_s: ArrayLike, gap_s: float, last_s: float = 0.0) -> Costs:
+    """Cost between successive edges_s [k + 1] of what is imported and exported [n] [kW, both
+    >= 0], apart because the mean of an hour that did both says nothing about either. What is
+    known of one only is left out. Raises RequestError as `core.energy.integral` and `prices`.
+    """
+    times, bought_kw = checked(time_s, import_kw)
+    _, sold_kw = checked(time_s, export_kw)
+    edges = np.asarray(edges_s, np.float64)
+    if edges.size < 2:
+        raise RequestError("a cost needs a start and an end: give two edges or more")
+    cuts, import_price, export_price = prices(tariff, float(edges[0]), float(edges[-1]))
+    edges, _ = checked(edges, np.zeros(edges.shape))
+    fine = np.union1d(cuts, edges)
+    span = np.searchsorted(cuts, fine[:-1], side="right") - 1
+    bucket = np.searchsorted(edges, fine[:-1], side="right") - 1
+    both = np.isfinite(bought_kw) & np.isfinite(sold_kw)
+    paid, paid_s = _priced(times, np.where(both, bought_kw, np.nan), fine, import_price[span],
+                           gap_s, last_s)
+    earned, earned_s = _priced(times, np.where(both, sold_kw, np.nan), fine, export_price[span],
+                               gap_s, last_s)
+    covered_s = np.minimum(paid_s, earned_s)
+    sums = [_in_buckets(np.where(covered_s > 0, one, 0.0), bucket, edges.size - 1)
+            for one in (paid, earned, covered_s)]
+    known = sums[2] > 0
+    spent, got = np.where(known, sums[0], np.nan), np.where(known, sums[1], np.nan)
+    return Costs(spent, got, spent - got, np.minimum(sums[2] / np.diff(edges), 1.0))
+
+
+def _priced(times: Floats, power_kw: Floats, edges: Floats, price: Floats, gap_s: float,
+            last_s: float) -> tuple[Floats, Floats]:
+    """Money of each span [k] and the seconds in which power and price are both known."""
+    flowed, covered_s = integral(times, power_kw, edges, gap_s, last_s)
+    return flowed / SECONDS_PER_HOUR * price, np.where(np.isfinite(price), covered_s, 0.0)
+
+
+def _in_buckets(value: Floats, bucket: Ints, count: int) -> Floats:
+    return np.bincount(bucket, weights=value, minlength=count).astype(np.float64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tests.architecture.test_style import ROOT, tracked
 
@@ -50,7 +49,7 @@ def without_funding(text: str) -> str:
 def test_no_package_index_is_named() -> None:
     found = {}
     for name, text in texts().items():
-        hosts = {urlsplit(address).hostname or "" for address in ADDRESS.findall(text)}
+        hosts = {address.split("/")[2] for address in ADDRESS.findall(text)}
         named = {host for host in hosts if any(word in host + "." for word in REGISTRY_WORDS)}
         options = set(INDEX_OPTIONS.findall(text))
         if named | options:
