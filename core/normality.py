@@ -38,7 +38,7 @@ BAND = (0.1, 0.9)
 AWAY_SHARE = 0.15
 AWAY_KWH, AWAY_PCT, AWAY_KW = 0.2, 2.0, 0.2
 NIGHT_RUNS_AFTER_S = SECONDS_PER_HOUR
-ROUNDING = 1e-9  # differences of running integrals are no exact numbers
+ROUNDING = 1e-6  # differences of running integrals are no exact numbers
 EXACT_S = 300.0  # a row no longer than this is told as one moment
 NOT_KNOWN = (math.nan, math.nan)
 
@@ -189,7 +189,7 @@ def _judged(value: float, others: Sequence[float], least: float) -> tuple[Band, 
         return (low, high), "unknown"
     away = value - median
     clear = abs(away) > max(AWAY_SHARE * abs(median), least) + ROUNDING
-    if not clear or low <= value <= high:
+    if not clear or low - ROUNDING <= value <= high + ROUNDING:
         return (low, high), "usual"
     return (low, high), "higher" if away > 0 else "lower"
 

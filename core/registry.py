@@ -18,7 +18,10 @@ SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
     "house": "sim.house",
     "recorded": "sources.replay",
+    "remote": "sources.remote",
+    "solark": "sources.solark",
     "venus": "sources.venus_mqtt",
+    "vrm": "sources.vrm",
 }
 STORES: dict[str, str] = {
     "embedded": "store.embedded",

@@ -21,6 +21,7 @@ from core.frames import Reading
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 from tests.sources.venus_player import UnpluggedVenus
+from tests.sources.web import unplugged_remote, unplugged_solark, unplugged_vrm
 
 START = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
 KINDS = ("simulated", "recorded", "live")
@@ -45,6 +46,9 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "fleet": made_by("sim.fleet"),
     "house": made_by("sim.house"),
     "venus": UnpluggedVenus,
+    "vrm": unplugged_vrm,
+    "solark": unplugged_solark,
+    "remote": unplugged_remote,
 }
 # sentences of ScriptedSource, BackfillingSource, PastTellingSource are checked for these
 SCRIPTED = ("fleet", "house")
