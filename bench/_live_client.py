@@ -65,6 +65,13 @@ class LiveClient:
         if self._socket is not None:
             await self._socket.close()
 
+    async def refresh(self, fragment: str) -> None:
+        """Ask for one run of a fragment now, and wait until it is done."""
+        done = len(self.refreshes)
+        await self._ask(fragment)
+        while len(self.refreshes) == done:
+            await asyncio.sleep(0.005)
+
     async def _ask(self, fragment: str = "") -> None:
         """Ask for a run: of the page, or of one fragment."""
         message = BackMsg()

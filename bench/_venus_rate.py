@@ -78,9 +78,9 @@ def run(short: bool = False) -> Iterator[dict[str, Any]]:
     """2,000 messages a second for half a minute; `short` for two seconds."""
     found = measure_throughput(RATE_PER_S, SHORT_SECONDS if short else SECONDS)
     case = f"{RATE_PER_S} messages/s, {len(TOPICS)} topics"
-    yield figure_line("venus_rate", case, "taken", found.per_s, "/s", RATE_PER_S * 0.99, "higher")
-    yield figure_line("venus_rate", case, "lost", found.lost, "", 0.0)
-    yield figure_line("venus_rate", case, "CPU of the receiver", found.cpu_s_per_s, "s/s", 1.0)
+    yield figure_line("energy", case, "taken", found.per_s, "/s", RATE_PER_S * 0.99, "higher")
+    yield figure_line("energy", case, "lost", found.lost, "", 0.0)
+    yield figure_line("energy", case, "CPU of the receiver", found.cpu_s_per_s, "s/s", 1.0)
 
 
 def measure_throughput(rate_per_s: float, seconds: float) -> Throughput:
@@ -89,7 +89,7 @@ def measure_throughput(rate_per_s: float, seconds: float) -> Throughput:
     with mosquitto() as port:
         state = CountingState(INSTANCES)
         source = _source(port, state)
-        command = [sys.executable, "-m", "bench.venus_rate", str(port), str(rate_per_s),
+        command = [sys.executable, "-m", "bench._venus_rate", str(port), str(rate_per_s),
                    str(seconds)]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as gx:
             try:

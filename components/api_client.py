@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.engine import Snapshot
-from core.ports import ScriptedSource, Series, StoreHealth
-from core.runtime import Runtime, shared_runtime
+from components.energy_api import EnergyApi as EnergyApi
+from components.energy_api import energy_api as energy_api
+from core.config import Config
+from core.devices import Device
+from core.engine import Snapshot, SourceStatus, devices_of
+from core.errors import UnknownIdError
+from core.household import Household
+from core.houses import House
+from core.ports import ScriptedSource, Series, StoreHealth, Tier
+from core.runtime import Runtime, restart_runtime, shared_runtime
 from core.topology import Topology
 
 
@@ -40,6 +47,22 @@ class Client(Protocol):
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]: ...
+
+    @property
+    def houses(self) -> tuple[House, ...]: ...
+
+    def household(self, house_id: str) -> Household:
+        """The house as it stands; raises UnknownIdError."""
+        ...
+
+    def status_of(self, device: Device) -> SourceStatus:
+        """Of the source that a device belongs to."""
+        ...
+
+    def channel_series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
+                       max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
+        """[] without history; raises UnknownIdError."""
+        ...
 
     def history(self) -> StoreHealth | None:
         """None when there is no history; `snapshot().history_error` says why."""
@@ -95,6 +118,39 @@ class LocalClient:
             return []
         return self._engine.store.series(node_ids, metrics, start, end, max_points)
 
+    @property
+    def config(self) -> Config:
+        return self._runtime.config
+
+    @property
+    def is_current(self) -> bool:
+        """False once the engine was started anew: whoever holds this client asks for another."""
+        return self._runtime is shared_runtime()
+
+    def restart(self) -> bool:
+        """Take up a changed orrery.toml; False where the process must be started anew."""
+        return restart_runtime()
+
+    @property
+    def houses(self) -> tuple[House, ...]:
+        return self._runtime.houses
+
+    def household(self, house_id: str) -> Household:
+        for house in self._runtime.houses:
+            if house.id == house_id:
+                return Household(house, self._engine.devices, self.snapshot().devices)
+        raise UnknownIdError(f"no house is called {house_id[:80]!r}")
+
+    def status_of(self, device: Device) -> SourceStatus:
+        statuses = zip(self._engine.sources, self.snapshot().sources, strict=True)
+        return next(status for source, status in statuses if device in devices_of(source))
+
+    def channel_series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
+                       max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
+        if self._engine.channels is None:
+            return []
+        return self._engine.channels.series(channel_ids, start, end, max_points, tier)
+
     def history(self) -> StoreHealth | None:
         store = self._engine.store
         return None if store is None else store.health()
@@ -108,8 +164,9 @@ class LocalClient:
     def systems_by_kind(self) -> dict[str, int]:
         found: dict[str, int] = {}
         for source in self._engine.sources:
-            kind = source.info.kind
-            found[kind] = found.get(kind, 0) + len(source.roots)
+            if source.roots:
+                kind = source.info.kind
+                found[kind] = found.get(kind, 0) + len(source.roots)
         return found
 
     def fault_scripts(self) -> list[str]:

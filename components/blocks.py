@@ -34,6 +34,7 @@ from components.markup import (
 )
 from components.rows import (
     ALARM_HEAD,
+    HOUSE_HEAD,
     SYSTEM_HEAD,
     AlarmRow,
     Pair,
@@ -53,11 +54,11 @@ from components.tokens import DARK, tokens
 from core.vocabulary import Direction
 
 __all__ = [
-    "ALARM_HEAD", "EMPTY", "STYLE", "SYSTEM_HEAD", "Alarm", "AlarmRow", "Content", "Html",
-    "LegendItem", "Pair", "PressRow", "SourceRow", "SystemRow", "Text", "alarm_row",
-    "alarm_rows", "card", "code", "details", "direction_mark", "grid", "heading",
-    "html", "join", "legend", "markdown", "pill", "press_alarms", "press_rows", "press_systems",
-    "show", "show_style", "source_rows", "state_box", "strong", "style", "symbol", "system_row",
+    "ALARM_HEAD", "EMPTY", "HOUSE_HEAD", "STYLE", "SYSTEM_HEAD", "Alarm", "AlarmRow", "Content",
+    "Html", "LegendItem", "Pair", "PressRow", "SourceRow", "SystemRow", "Text", "alarm_row",
+    "alarm_rows", "card", "code", "details", "direction_mark", "grid", "heading", "html", "join",
+    "legend", "markdown", "note", "pill", "press_alarms", "press_rows", "press_systems", "show",
+    "show_style", "source_rows", "state_box", "strong", "style", "symbol", "system_row",
     "system_rows", "tier_pill", "title",
 ]
 
@@ -166,6 +167,11 @@ def state_box(icon: str, what: str, why: Content = "", do: Content = "", *,
 
 
 
+def note(text: Content) -> Html:
+    """A quiet line."""
+    return Html(f'<div class="o o-note">{html(text)}</div>')
+
+
 @dataclass(frozen=True, slots=True)
 class LegendItem:
     """shape: "area", "line", "dash", "dots", "band" or "point"; hue: a colour token."""
@@ -207,12 +213,12 @@ def press_rows(rows: Sequence[PressRow], *, key: str, head: Html = EMPTY) -> str
     return pressed
 
 
-def press_systems(rows: Mapping[str, SystemRow], *, key: str, full_kw: float | None = None
-                  ) -> str | None:
+def press_systems(rows: Mapping[str, SystemRow], *, key: str, full_kw: float | None = None,
+                  head: Html = SYSTEM_HEAD) -> str | None:
     """`system_rows` that can be pressed; keys are ids, the answer is the pressed one."""
     scale = full_scale(row.power_kw for row in rows.values()) if full_kw is None else full_kw
     return press_rows([PressRow(row_id, f"Open {row.name}", system_row(row, scale))
-                       for row_id, row in rows.items()], key=key, head=SYSTEM_HEAD)
+                       for row_id, row in rows.items()], key=key, head=head)
 
 
 def press_alarms(rows: Mapping[str, AlarmRow], *, key: str, compact: bool = False) -> str | None:

@@ -13,9 +13,8 @@ from functools import cache
 
 import numpy as np
 import plotly.graph_objects as go
-import streamlit as st
 
-from components import formats
+from components import formats, plot
 from components.series_math import (
     FloatArray,
     Span,
@@ -31,10 +30,9 @@ from components.series_math import (
 from components.tokens import rgba, tokens
 from core.ports import Series
 
-__all__ = ["CONFIG", "Limit", "alt", "gaps", "has_data", "show", "template",
-           "trend_power_soc", "trend_range"]
+__all__ = ["Limit", "add_band", "add_readings", "add_split", "alt", "blank", "gaps",
+           "has_data", "show", "template", "trend_power_soc", "trend_range"]
 
-CONFIG = {"displayModeBar": False, "responsive": True}
 _FAMILY = '"Source Sans", sans-serif'
 _SMALLEST_GAP = 0.004
 _SPOKEN_GAP = 0.09
@@ -68,8 +66,7 @@ def template(theme: str | None) -> go.layout.Template:
         "font": {"family": _FAMILY, "size": 13, "color": colour["text2"]},
         "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
         "margin": {"l": 4, "r": 4, "t": 10, "b": 4}, "showlegend": False,
-        "hovermode": "x unified", "dragmode": False, "separators": ".\u202f",
-        "uirevision": "keep",
+        "hovermode": "x unified", "separators": ".\u202f",
         "hoverlabel": {"bgcolor": colour["raised"], "bordercolor": colour["border"],
                        "font": {"color": colour["text"], "size": 13}},
         "xaxis": {**axis, "showline": True, "linecolor": colour["border"], "nticks": 7,
@@ -88,21 +85,29 @@ def trend_power_soc(power: Series, soc: Series | None = None, *, theme: str | No
     colour = tokens(theme, palette)
     there = known(power)
     scale, unit = _power_scale(there)
-    figure = _figure(theme, power, span, zone, colour)
-    _add_band(figure, power, colour["text3"], 0.25, zone, scale, stepped=True)
-    for name, hue, side in (("Discharging", "discharge", 1), ("Charging", "charge", -1)):
-        one_way = np.maximum(there.mean * side, 0) * side * np.float32(scale)
-        time_s, height = steps(power, one_way)
-        figure.add_scatter(x=local_ms(time_s, zone), y=height, name=name,
-                           line={"width": 1, "shape": "hv", "color": colour[hue]},
-                           fill="tozeroy", fillcolor=rgba(colour[hue], 0.38), hoverinfo="skip")
-    _add_readings(figure, power, f"%{{y:.3~g}} {unit}", "Power", "rgba(0,0,0,0)", zone, scale)
-    figure.add_hline(y=0, line={"width": 1.5, "color": colour["border_strong"]}, layer="above")
+    figure = blank(theme, power, span, zone, colour)
+    add_split(figure, power, colour, zone, "Power", f"%{{y:.3~g}} {unit}", scale)
     figure.update_yaxes(ticksuffix=f" {unit}", tickformat=",~r",
                         range=_around_zero(there, scale))
     if soc is not None and has_data(soc):
         _add_soc(figure, soc, colour["text"], zone)
     return figure
+
+
+def add_split(figure: go.Figure, series: Series, colour: dict[str, str], zone: str | None,
+              name: str, shape: str, scale: float = 1.0) -> None:
+    """Two areas split at a true zero line, discharging (+ in `series`) and charging; a
+    negative `scale` turns charging up. No area bridges a gap."""
+    there = known(series)
+    add_band(figure, series, colour["text3"], 0.25, zone, scale, stepped=True)
+    for word, hue, side in (("Discharging", "discharge", 1), ("Charging", "charge", -1)):
+        one_way = np.maximum(there.mean * side, 0) * side * np.float32(scale)
+        time_s, height = steps(series, one_way)
+        figure.add_scatter(x=local_ms(time_s, zone), y=height, name=word,
+                           line={"width": 1, "shape": "hv", "color": colour[hue]},
+                           fill="tozeroy", fillcolor=rgba(colour[hue], 0.38), hoverinfo="skip")
+    add_readings(figure, series, shape, name, "rgba(0,0,0,0)", zone, scale)
+    figure.add_hline(y=0, line={"width": 1.5, "color": colour["border_strong"]}, layer="above")
 
 
 def trend_range(series: Sequence[Series], unit: str, *, theme: str | None = None,
@@ -114,26 +119,28 @@ def trend_range(series: Sequence[Series], unit: str, *, theme: str | None = None
     where no series knows anything; limits are dotted red lines with their value."""
     colour = tokens(theme)
     told = [one for one in series if has_data(one)]
-    figure = _figure(theme, told[0] if len(told) == 1 else None, span, zone, colour)
+    figure = blank(theme, told[0] if len(told) == 1 else None, span, zone, colour)
     for place, one in enumerate(series):
         if not has_data(one):
             continue
         hue = hues[place % len(hues)]
         name = names[place] if place < len(names) else "Mean"
-        _add_band(figure, one, colour["text3" if hue == "text" else hue], 0.28, zone)
-        _add_readings(figure, one, f"%{{y:.{decimals}f}} {unit}", name, colour[hue], zone)
+        add_band(figure, one, colour["text3" if hue == "text" else hue], 0.28, zone)
+        add_readings(figure, one, f"%{{y:.{decimals}f}} {unit}", name, colour[hue], zone)
     figure.update_yaxes(ticksuffix=f" {unit}", tickformat=f",.{_tick_decimals(told)}f")
     _add_limits(figure, told, limits, unit, decimals, colour)
     return figure
 
 
-def show(figure: go.Figure, *, key: str, alt: str, height: int = 260) -> None:
-    """One chart of the page; `alt` says in words what it shows."""
-    st.plotly_chart(figure, theme=None, config=CONFIG, key=key, height=height, alt=alt)
+def show(figure: go.Figure, *, key: str, alt: str, height: int = 260, view: str = "") -> None:
+    """One chart of the page; `alt` says in words what it shows. New data change it in place and
+    keep a person's zoom; another `view` (what is seen, over which range) ends the zoom."""
+    plot.show(figure, key=key, alt=alt, height=height, view=view)
 
 
-def _figure(theme: str | None, series: Series | None, span: Span | None, zone: str | None,
-            colour: dict[str, str]) -> go.Figure:
+def blank(theme: str | None, series: Series | None, span: Span | None, zone: str | None,
+          colour: dict[str, str]) -> go.Figure:
+    """A figure without data: axes of time over `span`, the gaps of `series` shaded."""
     figure = go.Figure(layout={"template": template(theme)})
     figure.update_xaxes(type="date", tickformatstops=_TICKS, hoverformat="%a %-d %b %H:%M:%S",
                         showspikes=True, spikecolor=colour["text4"], spikethickness=1,
@@ -143,12 +150,12 @@ def _figure(theme: str | None, series: Series | None, span: Span | None, zone: s
         ends = np.array(span)
         figure.update_xaxes(range=local_ms(ends, zone).tolist())
     if series is not None:
-        _shade_gaps(figure, series, span, zone, colour)
+        shade_gaps(figure, series, span, zone, colour)
     return figure
 
 
-def _shade_gaps(figure: go.Figure, series: Series, span: Span | None, zone: str | None,
-                colour: dict[str, str]) -> None:
+def shade_gaps(figure: go.Figure, series: Series, span: Span | None, zone: str | None,
+               colour: dict[str, str]) -> None:
     """Gaps wide enough to be seen are shaded; wide enough to be read, they say how long."""
     times = known(series).time_s
     if times.size == 0:
@@ -167,8 +174,8 @@ def _shade_gaps(figure: go.Figure, series: Series, span: Span | None, zone: str 
                 font={"size": 12, "color": colour["text3"]})
 
 
-def _add_band(figure: go.Figure, series: Series, hue: str, alpha: float, zone: str | None,
-              scale: float = 1.0, *, stepped: bool = False) -> None:
+def add_band(figure: go.Figure, series: Series, hue: str, alpha: float, zone: str | None,
+             scale: float = 1.0, *, stepped: bool = False) -> None:
     """The range min..max, one closed shape a run, so that no gap is bridged."""
     there = known(series)
     if np.array_equal(there.minimum, there.maximum):
@@ -191,8 +198,8 @@ def _as_steps(time_s: FloatArray, low: FloatArray, high: FloatArray, width_s: fl
     return np.repeat(edges, 2)[1:-1], np.repeat(low, 2), np.repeat(high, 2)
 
 
-def _add_readings(figure: go.Figure, series: Series, shape: str, name: str, colour: str,
-                  zone: str | None, scale: float = 1.0) -> None:
+def add_readings(figure: go.Figure, series: Series, shape: str, name: str, colour: str,
+                 zone: str | None, scale: float = 1.0) -> None:
     """The mean as a line; hovering tells it with its lowest and highest."""
     there, factor = known(series), np.float32(scale)
     time_s, mean = broken(series, there.mean * factor)

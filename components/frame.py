@@ -17,6 +17,7 @@ PAGE_ICON = Path(__file__).with_name("page_icon.svg")
 PAGES = (
     ("pages/overview.py", "Overview", ":material/dashboard:"),
     (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:"),
+    ("pages/energy_monitor.py", "Energy Monitor", ":material/bolt:"),
 )
 
 

@@ -15,6 +15,7 @@ SYSTEM_HEAD = Html(
     '<div class="o-row hd o-site"><span>System</span><span>Direction</span>'
     '<span class="rt">Power</span><span class="ct">charge | discharge</span>'
     '<span>State of charge</span><span></span><span class="rt">Age</span></div>')
+HOUSE_HEAD = Html(SYSTEM_HEAD.replace("<span>System</span>", "<span>House</span>"))
 ALARM_HEAD = Html(
     '<div class="o-row hd o-alr"><span>State</span><span>Element</span><span>What</span>'
     "<span>Since</span><span>Acknowledged</span></div>")

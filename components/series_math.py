@@ -14,6 +14,7 @@ from core.ports import Series
 from core.vocabulary import BY_NAME
 
 FloatArray = NDArray[np.float64]
+Values = NDArray[np.float32]
 Span = tuple[float, float]  # from, to: seconds since 1970 [s]
 GAP_FACTOR = 2.5
 
@@ -71,30 +72,30 @@ def local_ms(time_s: FloatArray, zone_name: str | None) -> FloatArray:
     return np.maximum.accumulate(wall) if wall.size else wall
 
 
-def steps(series: Series, values: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
+def steps(series: Series, values: Values) -> tuple[FloatArray, Values]:
     """(time_s, value) for an area of shape "hv": every run ends with its last value held for
     one resolution, then zero, because Plotly fills areas across NaN. `values` belong to
     `known(series)`."""
     known_times = known(series).time_s
     times: list[FloatArray] = []
-    held: list[FloatArray] = []
+    held: list[Values] = []
     for part in runs(series):
         end = known_times[part.stop - 1] + series.resolution_s
         times += [known_times[part], np.array([end])]
-        held += [values[part].astype(np.float64), np.zeros(1)]
+        held += [values[part], np.zeros(1, np.float32)]
     if not times:
-        return np.empty(0), np.empty(0)
+        return np.empty(0), np.empty(0, np.float32)
     return np.concatenate(times), np.concatenate(held)
 
 
-def broken(series: Series, values: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
+def broken(series: Series, values: Values) -> tuple[FloatArray, Values]:
     """(time_s, value) for a straight line with a NaN in every gap."""
     known_times = known(series).time_s
     parts = runs(series)
     at = [part.start for part in parts[1:]]
     middle = [(known_times[i - 1] + known_times[i]) / 2 for i in at]
     return (np.insert(known_times, at, middle),
-            np.insert(values.astype(np.float64), at, np.nan))
+            np.insert(values, at, np.float32(np.nan)))
 
 
 def alt(series: Series, name: str, span: Span | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from components import blocks, describe, formats, session
-from components.api_client import Client
+from components.api_client import Client, LocalClient
 from components.blocks import Html
 from core.errors import OrreryError
 
@@ -14,7 +14,7 @@ BYTES_PER_MB = 1e6
 MOST_NAMED = 3
 
 
-def show(client: Client) -> None:
+def show(client: LocalClient) -> None:
     """Everything below the navigation."""
     _breadcrumb(client)
     st.fragment(_sources, run_every=SIDEBAR_PERIOD_S, key="sidebar_sources")(client)
@@ -42,7 +42,9 @@ def _crumb(client: Client, node: int, *, here: bool) -> None:
             session.open_place(topology, node)
 
 
-def _sources(client: Client) -> None:
+def _sources(client: LocalClient) -> None:
+    if not client.is_current:
+        st.rerun()
     snapshot, now = client.snapshot(), client.now()
     rows = [describe.source_row(status, now) for status in snapshot.sources]
     live = sum(not row.stale for row in rows)
@@ -50,7 +52,7 @@ def _sources(client: Client) -> None:
     parts += _history(client)
     work = client.backfill()
     if work is not None and work.running:
-        parts.append(blocks.pill("simulated", f"Simulating 24 h: {100 * work.progress:.0f} %"))
+        parts.append(blocks.pill("simulated", f"Simulating the past: {100 * work.progress:.0f} %"))
     elif work is not None and work.error:
         parts.append(blocks.state_box("history_off", "The simulated past is incomplete",
                                       work.error))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from components import blocks, charts, describe, formats, session, trends
 from components.api_client import Client
-from components.blocks import Html
+from components.blocks import Html, SystemRow
 from components.formats import Text
+from components.house import comparison, words
 from components.site_map import site_deck
 from core.errors import OrreryError
 from core.extremes import extremes
@@ -24,6 +25,7 @@ SPARK_S, SPARK_POINTS = 3600, 120
 DAY_S = 86400
 MOST_ALARMS = 6
 MAP_HEIGHT_PX = 262
+ENERGY_MONITOR = "pages/energy_monitor.py"
 
 
 def cards(client: Client) -> None:
@@ -107,6 +109,29 @@ def systems(client: Client) -> None:
     pressed = blocks.press_systems(rows, key="systems", full_kw=describe.full_power_kw(topology))
     if pressed is not None:
         session.open_place(topology, topology.index(pressed))
+
+
+def houses(client: Client) -> None:
+    """One card a house, each with its jump to the Energy Monitor."""
+    if not client.houses:
+        return
+    blocks.show(blocks.heading("Houses", "battery, and what feeds the house"))
+    rows = {house.id: _house_row(client, house.id) for house in client.houses}
+    pressed = blocks.press_systems(rows, key="houses", head=blocks.HOUSE_HEAD)
+    if pressed is not None:
+        st.switch_page(ENERGY_MONITOR, query_params={"house": pressed})
+
+
+def _house_row(client: Client, house_id: str) -> SystemRow:
+    household = client.household(house_id)
+    told = household.told("battery_power_kw") or household.told("soc_pct")
+    pills = tuple(blocks.pill("warning", f"{device}: {word}")
+                  for device, word in comparison.alerts(client, house_id))
+    sentence = "".join(str(part) for part in words.title(household))
+    return SystemRow(
+        household.house.label, words.battery_way(household),
+        household.value("battery_power_kw"), household.value("soc_pct"), household.age_s,
+        stale=told is None or told.stale, tier=2 if pills else 0, pills=pills, note=sentence)
 
 
 def alarms(client: Client) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from components import blocks, charts, describe, session
@@ -70,12 +69,13 @@ def _charts(client: Client, node: int, found: dict[str, Series],
             span: tuple[float, float]) -> None:
     theme, zone = st.context.theme.type, st.context.timezone
     power, soc = found["power_kw"], found["soc_pct"]
+    view = f"{client.topology.ids[node]} {span[1] - span[0]:.0f}"
     with st.container(key="panel_power", gap=None):
         blocks.show(blocks.heading("Power and state of charge", blocks.legend(POWER_LEGEND)),
                     *past_note(client))
         if charts.has_data(power) or charts.has_data(soc):
-            _replace(charts.trend_power_soc(power, soc, theme=theme, zone=zone, span=span),
-                     key="trend_power", alt=charts.alt(power, "Power", span, zone))
+            charts.show(charts.trend_power_soc(power, soc, theme=theme, zone=zone, span=span),
+                        key="trend_power", alt=charts.alt(power, "Power", span, zone), view=view)
         else:
             empty(client, node)
     with st.container(key="trend_pair"):
@@ -85,29 +85,12 @@ def _charts(client: Client, node: int, found: dict[str, Series],
             with st.container(key=f"panel_{metric}", gap=None):
                 blocks.show(blocks.heading(name, blocks.legend(RANGE_LEGEND)))
                 if charts.has_data(one):
-                    _replace(charts.trend_range([one], unit, theme=theme, zone=zone, span=span,
-                                                decimals=decimals),
-                             key=f"trend_{metric}", height=220,
-                             alt=charts.alt(one, name, span, zone))
+                    charts.show(charts.trend_range([one], unit, theme=theme, zone=zone, span=span,
+                                                   decimals=decimals),
+                                key=f"trend_{metric}", height=220, view=view,
+                                alt=charts.alt(one, name, span, zone))
                 else:
                     empty(client, node, name)
-
-
-def _replace(figure: go.Figure, *, key: str, alt: str, height: int = 260) -> None:
-    """A chart that takes the place of the one before by this run's own messages.
-
-    New data give a Plotly chart a new identity. Streamlit keeps the old one, hidden, until the
-    browser hears that the run ended well, and it is told "ended early" when another fragment
-    starts before that news has left (`ForwardMsgQueue.clear`). So two slots take turns, and the
-    slot of the chart before is emptied; their fixed height keeps the page still meanwhile.
-    """
-    turn = 1 - int(st.session_state.get(f"{key}_turn", 0))
-    st.session_state[f"{key}_turn"] = turn
-    with st.container(height=height, border=False, gap=None):
-        slots = st.container(gap=None), st.container(gap=None)
-    slots[1 - turn].empty()
-    with slots[turn].container(gap=None):
-        charts.show(figure, key=key, alt=alt, height=height)
 
 
 def unreadable(error: OrreryError) -> None:

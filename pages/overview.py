@@ -14,6 +14,7 @@ def state() -> None:
     with st.container(key="overview_pair"):
         with st.container(key="overview_systems", gap="xsmall"):
             summary.systems(client)
+            summary.houses(client)
         with st.container(key="overview_side", gap="xsmall"):
             summary.alarms(client)
 

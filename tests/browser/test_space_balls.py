@@ -50,7 +50,7 @@ def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
         app: AppProcess, page: Page) -> None:
     open_scene(page, app.url, f"/space_balls?path={MODULE}")
     wait_path(page, MODULE)
-    expect(page.locator("[data-testid=stSidebarNav] a")).to_have_count(2)
+    expect(page.locator("[data-testid=stSidebarNav] a")).to_have_count(3)
     expect_crumbs(page, MODULE_CRUMBS)
     assert page.evaluate("getComputedStyle(document.documentElement)"
                          ".getPropertyValue('--o-charge')") != ""
@@ -222,7 +222,7 @@ def test_no_chart_is_left_over_when_runs_end_early(app: AppProcess, page: Page) 
     open_scene(page, app.url, "/space_balls?path=system_0")
     charts = [page.locator(f".st-key-panel_{name} .js-plotly-plot")
               for name in ("power", "voltage_v", "temperature_c")]
-    shown = page.locator(".st-key-trend_power [role=figure]")
+    shown = page.locator(".st-key-trend_power [role=img]")
     for name in ("24 h", "15 min", "24 h"):
         before = shown.first.get_attribute("aria-label", timeout=WAIT_MS)
         page.get_by_role("radio", name=name, exact=True).click()

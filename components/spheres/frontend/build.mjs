@@ -4,7 +4,7 @@ import * as esbuild from "esbuild";
 const out = "../orrery_spheres/assets";
 
 const options = {
-  entryPoints: ["src/index.ts", "src/standalone.ts"],
+  entryPoints: ["src/index.ts", "src/standalone.ts", "src/plot.ts"],
   outdir: out,
   bundle: true,
   format: "esm",

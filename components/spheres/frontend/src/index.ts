@@ -1,5 +1,6 @@
 import { type ArrowTable, readItems } from "./arrow";
 import { register } from "./hook";
+import { type Kept, Keeper } from "./keeper";
 import type { Meta } from "./types";
 import { Viewer } from "./viewer";
 
@@ -10,58 +11,40 @@ interface Host {
   setTriggerValue(name: string, value: unknown): void;
 }
 
-interface Mounted {
-  viewer: Viewer;
-  host: Host;
-  unregister: () => void;
+/** A viewer that tells its events to the host of the latest call. */
+class Mounted implements Kept {
+  readonly viewer: Viewer;
+  private readonly unregister: () => void;
+
+  constructor(public host: Host) {
+    this.viewer = new Viewer(host.parentElement, {
+      selected: (id) => this.host.setStateValue("selected", id),
+      drill: (id) => this.host.setTriggerValue("drill", id),
+      up: () => this.host.setTriggerValue("up", true),
+      failed: (reason) => this.host.setTriggerValue("failed", reason),
+    });
+    this.unregister = register(this.viewer);
+  }
+
+  moveTo(parent: HTMLElement | ShadowRoot): void {
+    this.viewer.moveTo(parent);
+  }
+
+  dispose(): void {
+    this.unregister();
+    this.viewer.dispose();
+  }
 }
 
-// On a slow machine Streamlit can take an element away and bring it back at once (two runs of a
-// fragment that arrive together). The viewer waits that long, so that camera and picture stay.
-const PATIENCE_MS = 2000;
-
-const mounted = new WeakMap<object, Mounted>();
-const parked = new Map<string, { entry: Mounted; timer: number }>();
-
-function open(host: Host): Mounted {
-  const send = () => entry.host;
-  const viewer = new Viewer(host.parentElement, {
-    selected: (id) => send().setStateValue("selected", id),
-    drill: (id) => send().setTriggerValue("drill", id),
-    up: () => send().setTriggerValue("up", true),
-    failed: (reason) => send().setTriggerValue("failed", reason),
-  });
-  const entry: Mounted = { viewer, host, unregister: register(viewer) };
-  return entry;
-}
-
-function fetchParked(host: Host): Mounted | undefined {
-  const waiting = parked.get(host.data.meta.key);
-  if (!waiting) return undefined;
-  clearTimeout(waiting.timer);
-  parked.delete(host.data.meta.key);
-  waiting.entry.viewer.moveTo(host.parentElement);
-  return waiting.entry;
-}
-
-function park(entry: Mounted): void {
-  mounted.delete(entry.host.parentElement);
-  const { key } = entry.host.data.meta;
-  const timer = window.setTimeout(() => {
-    parked.delete(key);
-    entry.unregister();
-    entry.viewer.dispose();
-  }, PATIENCE_MS);
-  parked.set(key, { entry, timer });
-}
+const viewers = new Keeper<Mounted>();
 
 /** Streamlit calls this on every change of the data; the viewer lives on until the clean-up. */
 export default function spheres(host: Host): () => void {
-  const entry = mounted.get(host.parentElement) ?? fetchParked(host) ?? open(host);
+  const { meta, items } = host.data;
+  const [entry, leave] = viewers.take(meta.key, host.parentElement, () => new Mounted(host));
   entry.host = host;
-  mounted.set(host.parentElement, entry);
-  entry.viewer.update(readItems(host.data.items), host.data.meta);
-  return () => park(entry);
+  entry.viewer.update(readItems(items), meta);
+  return leave;
 }
 
 export { Viewer, readItems, register };

@@ -1,0 +1,186 @@
+"""Connect a source: a form that tests the connection before it writes orrery.toml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from components import blocks
+from components.api_client import LocalClient
+from core.errors import OrreryError
+from core.secrets import secret
+from core.settings import PERMISSION, NewSource, may_change, probe, save, written
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
+HOUSE_ID = re.compile(r"[a-z][a-z0-9_]{0,31}")
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+NEW_HOUSE = "A new house"
+NEXT = "Test the connection first; what was tested can be saved."
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One line of the form. form: "text", "whole", "secret" or "flag". A secret is the NAME of
+    an environment variable; in `.streamlit/secrets.toml` a top-level key has the same effect."""
+
+    key: str
+    label: str
+    form: str = "text"
+    needed: bool = True
+    default: Any = None
+    help: str = ""
+
+
+KINDS: dict[str, tuple[str, tuple[Field, ...]]] = {
+    "venus": ("Victron GX by MQTT", (
+        Field("host", "Address of the GX", help="As the GX shows it: Settings, Ethernet or Wi-Fi"),
+        Field("port", "Port", "whole", default=1883),
+        Field("tls", "TLS", "flag", needed=False, default=False),
+        Field("username", "User", needed=False),
+        Field("password_secret", "Variable with the password", "secret", needed=False),
+        Field("instance", "Battery's device instance", "whole",
+              help="On the GX: the battery, Device, VRM instance"),
+        Field("battery_name", "Battery's name", default="Battery"))),
+    "vrm": ("Victron VRM portal", (
+        Field("site_id", "Installation", "whole", help="The number in the portal's address"),
+        Field("token_secret", "Variable with the access token", "secret"))),
+    "solark": ("Sol-Ark cloud", (
+        Field("plant_id", "Plant", "whole"),
+        Field("username", "E-mail"),
+        Field("password_secret", "Variable with the password", "secret"))),
+    "remote": ("Another Orrery", (
+        Field("base_url", "Address", help="http://192.168.1.20:9999"),
+        Field("api_key_secret", "Variable with its API key", "secret", needed=False))),
+}
+
+
+def tool(client: LocalClient) -> None:
+    """A button of the page's head that opens the form."""
+    if st.button("Connect a source", icon=":material/add_link:", key="connect"):
+        _dialog(client)
+
+
+@st.dialog("Connect a source", icon=":material/add_link:", width="large")
+def _dialog(client: LocalClient) -> None:
+    kind = st.selectbox("What", list(KINDS), format_func=lambda key: KINDS[key][0],
+                        key="connect_kind")
+    left, right = st.columns(2)
+    with left:
+        values = {one.key: _input(kind, one) for one in KINDS[kind][1]}
+    with right:
+        name = st.text_input("Name in orrery.toml", kind, key=f"connect_{kind}_name")
+        house_id, house = _house(client)
+    mistakes = _mistakes(kind, values, name, house_id)
+    new = NewSource(kind, name, _options(kind, values, house_id), house)
+    with st.container(key="connect_says"):
+        blocks.show(blocks.note(mistakes[0] if mistakes else NEXT))
+    _act(client, new, ready=not mistakes)
+
+
+def _input(kind: str, one: Field) -> Any:
+    key = f"connect_{kind}_{one.key}"
+    label = one.label if one.needed else f"{one.label} (optional)"
+    if one.form == "flag":
+        return st.toggle(one.label, value=bool(one.default), key=key)
+    if one.form == "whole":
+        return st.number_input(label, min_value=0, step=1, value=one.default, key=key,
+                               help=one.help or None)
+    value = st.text_input(label, one.default or "", key=key, max_chars=200,
+                          help=one.help or None).strip()
+    if one.form == "secret":
+        blocks.show(blocks.note(_about(value)))
+    return value
+
+
+def _about(name: str) -> str:
+    if not VARIABLE.fullmatch(name):
+        return "The name of an environment variable, or of a key in secrets.toml"
+    return f"{name} is known" if secret(name) else f"{name} is not known to this app"
+
+
+def _house(client: LocalClient) -> tuple[str, dict[str, Any]]:
+    """The id of the house, and its entry when it is new."""
+    known = {house.id: house.label for house in client.houses}
+    chosen = st.selectbox("House", [*known, NEW_HOUSE], index=len(known), key="connect_house",
+                          format_func=lambda one: known.get(one, one))
+    if chosen != NEW_HOUSE:
+        return str(chosen), {}
+    label = st.text_input("Its name", "Home", key="connect_label", max_chars=60)
+    house_id = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
+    house: dict[str, Any] = {"id": house_id, "label": label}
+    for key, words in (("capacity_kwh", "Battery's real capacity, kWh"),
+                       ("nominal_v", "Battery's nominal voltage, V")):
+        value = st.number_input(words, min_value=0.0, value=None, key=f"connect_{key}")
+        if value:
+            house[key] = value
+    return house_id, house
+
+
+def _mistakes(kind: str, values: Mapping[str, Any], name: str, house_id: str) -> list[str]:
+    found = [f"{one.label} is needed." for one in KINDS[kind][1]
+             if one.needed and values[one.key] in ("", None)]
+    found += [f"{one.label}: the name of an environment variable in capitals, not the secret "
+              "itself." for one in KINDS[kind][1] if one.form == "secret"
+              and values[one.key] and not VARIABLE.fullmatch(values[one.key])]
+    if not NAME.fullmatch(name):
+        found.append("The name: small letters, digits and hyphens.")
+    if not HOUSE_ID.fullmatch(house_id):
+        found.append("The house's name needs a letter first.")
+    return found
+
+
+def _options(kind: str, values: Mapping[str, Any], house_id: str) -> dict[str, Any]:
+    told = {key: value for key, value in values.items() if value not in ("", None, False)}
+    if kind == "venus":
+        told["batteries"] = [{"instance": told.pop("instance", 0),
+                              "name": told.pop("battery_name", "Battery")}]
+    return {**told, "house": house_id}
+
+
+def _act(client: LocalClient, new: NewSource, *, ready: bool) -> None:
+    """Test, then save what was tested; without the right to, only the lines to copy."""
+    lines = written(new)
+    allowed = may_change(client.config)
+    with st.container(horizontal=True):
+        if st.button("Test connection", icon=":material/cable:", key="connect_test",
+                     disabled=not (ready and allowed)):
+            _test(new, lines)
+        tested = st.session_state.get("connect_tested") == lines
+        if st.button("Save", type="primary", key="connect_save", disabled=not tested):
+            _save(client, new)
+    if not allowed:
+        blocks.show(blocks.state_box(
+            "lock", "This app does not let visitors change its sources",
+            "Add the lines below to orrery.toml on its machine and start it again.",
+            f"Or allow it: sign-in in orrery.toml, or {PERMISSION}=1 where it runs."))
+    if ready:
+        st.code(lines, language="toml")
+
+
+def _test(new: NewSource, lines: str) -> None:
+    st.session_state.pop("connect_tested", None)
+    with st.spinner("Connecting, at most 10 s"):
+        try:
+            found = probe(new)
+        except OrreryError as error:
+            blocks.show(blocks.state_box("cloud_off", "No connection", str(error), error=True))
+            return
+    st.session_state["connect_tested"] = lines
+    blocks.show(blocks.state_box("check", "Connected", found))
+
+
+def _save(client: LocalClient, new: NewSource) -> None:
+    try:
+        path = save(new, client.config)
+        live = client.restart()
+    except OrreryError as error:
+        blocks.show(blocks.state_box("error", "Not saved", str(error), error=True))
+        return
+    st.session_state.pop("connect_tested", None)
+    st.toast(f"Saved in {path.name}" + ("" if live else "; start Orrery again to use it"),
+             icon=":material/check:")
+    st.rerun()

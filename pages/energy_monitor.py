@@ -1,0 +1,35 @@
+"""Energy Monitor: a house's battery that can be believed, its solar, load and grid."""
+
+import streamlit as st
+
+from components import frame, parts
+from components.house import (
+    choice,
+    comparison,
+    connect,
+    normal,
+    now,
+    outlook,
+    totals,
+    trends,
+)
+
+client = frame.enter()
+house = choice.house(client)
+if house is None:
+    now.nothing()
+    connect.tool(client)
+    st.stop()
+
+parts.live(now.head, "house_head", choice.HEAD_S, client, house)
+with st.container(key="house_tools", horizontal=True, vertical_alignment="center"):
+    refresh_s = choice.refresh_s()
+    connect.tool(client)
+
+slow_s = choice.slow_s(refresh_s)
+parts.live(now.moment, "house_now", refresh_s, client, house)
+parts.live(trends.show, "house_trends", refresh_s, client, house)
+parts.live(comparison.show, "house_compare", slow_s, client, house)
+parts.live(outlook.show, "house_outlook", slow_s, client, house)
+parts.live(normal.show, "house_normal", slow_s, client, house)
+parts.live(totals.show, "house_totals", slow_s, client, house)
