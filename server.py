@@ -1,6 +1,7 @@
-"""Pages, WebSocket and standalone viewer in one process: `streamlit run server.py`.
+"""Pages, REST, WebSocket and standalone viewer in one process: `streamlit run server.py`.
 
-All share one engine. The WebSocket is at `/ws`, the viewer at `/viewer`.
+All share one engine, which stays for the process's life. The WebSocket is at `/ws`, the viewer
+at `/viewer`, REST where it is documented (`/openapi.json`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import streamlit as st
+from starlette.routing import BaseRoute
 
 from components._compat import leave_home_to_navigation
 from core.errors import OrreryError
@@ -20,10 +22,12 @@ from services.gateway.app import routes
 CANNOT_START = 2
 
 
-def started() -> Runtime:
-    """The engine of this process, or the end of it with one line that says why."""
+def started() -> tuple[Runtime, list[BaseRoute]]:
+    """The engine of this process and what is served beside its pages, or the end of the process
+    with one line that says why."""
     try:
-        return pin_runtime()
+        engine = pin_runtime()
+        return engine, routes(engine, socket_path="/ws", viewer_path="/viewer")
     except OrreryError as error:
         sys.stderr.write(f"Orrery cannot start: {error}\n")
         raise SystemExit(CANNOT_START) from None
@@ -38,6 +42,5 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
 
 
 leave_home_to_navigation()
-runtime = started()
-app = st.App("Home.py", routes=routes(runtime, socket_path="/ws", viewer_path="/viewer"),
-             lifespan=lifespan)
+runtime, beside_pages = started()
+app = st.App("Home.py", routes=beside_pages, lifespan=lifespan)

@@ -54,11 +54,13 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where `python -m services.gateway` listens, and how often it sends [s]."""
+    """Where `python -m services.gateway` listens, and how often it sends [s]. api_key_secret:
+    the NAME of an environment variable with the key that the REST API then asks for."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 9999
     update_interval_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
+    api_key_secret: str | None = None
 
 
 class SignInConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""The WebSocket and the standalone viewer without Streamlit: `python -m services.gateway`."""
+"""WebSocket, REST and the standalone viewer without Streamlit: `python -m services.gateway`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from core.errors import OrreryError
 from core.registry import NO_STORE
 from core.runtime import Runtime, start_runtime
 from services.gateway.app import standalone
+from services.gateway.rest import api_key
 from services.gateway.socket import LONGEST_RECEIVED, PATIENCE_S
 from services.gateway.summary import start_lines
 
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal_number, _leave)
     try:
         config = configured(asked)
+        api_key(config)
         with listen(config.gateway.host, config.gateway.port) as listener:
             _serve(start_runtime(config), listener)
     except OrreryError as error:
@@ -115,7 +117,8 @@ def _serve(runtime: Runtime, listener: socket.socket) -> None:
     try:
         for line in start_lines(runtime.engine.topology, port):
             log.info("%s", line)
-        log.info("WebSocket at ws://%s/, viewer at http://%s/ (Ctrl+C stops it)", shown, shown)
+        log.info("WebSocket at ws://%s/, viewer at http://%s/, REST at http://%s/openapi.json "
+                 "(Ctrl+C stops it)", shown, shown, shown)
         server = uvicorn.Server(uvicorn.Config(
             standalone(runtime), log_config=None, log_level="warning", access_log=False,
             server_header=False, ws_max_size=LONGEST_RECEIVED, ws_per_message_deflate=False,

@@ -1,4 +1,4 @@
-"""The gateway's routes: the WebSocket, the standalone viewer and `/healthz`."""
+"""The gateway's routes: WebSocket, REST, `/healthz` and the standalone viewer."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
+from core.house_answers import stalled_after_s
 from core.runtime import Runtime
+from services.gateway.rest import rest_routes
 from services.gateway.socket import Gateway
 from services.gateway.viewer import viewer_routes
-
-# A frame older than so many periods, and than this many seconds, means a stalled engine.
-STALLED_AFTER_PERIODS = 5
-STALLED_AFTER_S = 10.0
 
 
 def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
            gateway: Gateway | None = None) -> list[BaseRoute]:
-    """Routes over a running engine; the viewer comes last because at "/" it takes all the rest."""
+    """Routes over a running engine; the viewer comes last because at "/" it takes all the rest.
+
+    Raises ConfigurationError where the API's key is named and not told.
+    """
     mimetypes.add_type("text/javascript", ".js")
     gateway = gateway or Gateway(runtime.engine, runtime.config.gateway.update_interval_s)
     return [
         WebSocketRoute(socket_path, gateway.endpoint),
         Route("/healthz", _Health(gateway).show),
+        *rest_routes(runtime),
         *viewer_routes(viewer_path, socket_path),
     ]
 
@@ -46,7 +48,7 @@ class _Health:
         engine = self._gateway.engine
         snapshot = engine.snapshot
         age_s = (engine.clock.now() - snapshot.frame.time).total_seconds()
-        stalled = age_s > max(STALLED_AFTER_S, STALLED_AFTER_PERIODS * engine.period_s)
+        stalled = age_s > stalled_after_s(engine.period_s)
         said = {"status": "stalled" if stalled else "ok", "snapshot": snapshot.number,
                 "age_s": round(age_s, 3), "clients": self._gateway.clients}
         return JSONResponse(said, status_code=503 if stalled else 200,

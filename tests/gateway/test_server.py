@@ -1,4 +1,4 @@
-"""`streamlit run server.py`: pages, WebSocket and viewer in one process, one engine."""
+"""`streamlit run server.py`: pages, REST, WebSocket and viewer in one process, one engine."""
 
 from __future__ import annotations
 
@@ -52,6 +52,16 @@ def test_pages_websocket_and_viewer_answer_from_one_process(app: AppProcess) -> 
         assert len(told(client)["view"]["items"]) == 2
         assert view_at(client, ["system_1"])["view"]["level"] == "clusters"
         assert requests.get(app.url + "/healthz", timeout=WAIT_S).json()["clients"] == 1
+
+
+def test_rest_answers_beside_the_pages(app: AppProcess) -> None:
+    assert requests.get(app.url + "/health", timeout=WAIT_S).json()["status"] == "healthy"
+    told = requests.get(app.url + "/energy/latest", timeout=WAIT_S)
+    assert told.headers["cache-control"] == "no-store"
+    assert told.json()["message"].startswith("no house is configured")
+    assert requests.get(app.url + "/energy/history?hours=0", timeout=WAIT_S).status_code == 422
+    described = requests.get(app.url + "/openapi.json", timeout=WAIT_S).json()
+    assert "/victron/battery/history" in described["paths"]
 
 
 def test_bad_messages_are_answered_and_long_ones_closed_with_a_reason(app: AppProcess) -> None:

@@ -1,0 +1,169 @@
+"""The REST API of the houses: FastAPI over `core.house_api`, computed off the event loop.
+
+What is wrong with a question is answered with what is allowed: 401 without the key that
+orrery.toml asks for, 404 for a house that is not there, 422 for a parameter that is unknown or
+out of its range, 503 where history cannot be read. CORS stays closed.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import Counter
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Security, params
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import APIKeyHeader
+from starlette.datastructures import MutableHeaders
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.config import Config
+from core.errors import ConfigurationError, OrreryError, RequestError, UnknownIdError
+from core.house_api import HouseApi
+from core.runtime import Runtime
+from core.secrets import secret
+from services.gateway.rest_houses import (
+    RANGES,
+    Json,
+    Problem,
+    energy_router,
+    health_router,
+    victron_router,
+)
+
+log = logging.getLogger(__name__)
+
+KEY_HEADER = "X-API-Key"
+NO_KEY = "Invalid or missing API key. Include X-API-Key header."
+DEFECT = "This is a defect of Orrery; its log says more."
+NO_HISTORY = "The history cannot be read now; Orrery's log says why. Try again later."
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+           "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+DESCRIPTION = f"""What the devices of a house report.
+
+`/victron/...` is in Victron's own sign: current and power are positive when **charging**.
+`/energy/...`: batteries are positive when **discharging**, the grid when **importing**.
+Times are UTC. What is not known is null; zero is a value. Where nothing is known, the status is
+"no_data" and a message says why.
+
+History is never cut: `limit` is how many rows the whole range may take. Where more is known,
+each row is a mean over a longer span of time; the rows of one answer stand for equally long
+spans. A value outside of its range is refused.
+
+Where the operator asks for a key, send it as `{KEY_HEADER}`.
+"""
+GivenKey = Annotated[str | None, Security(APIKeyHeader(name=KEY_HEADER, auto_error=False))]
+BAD: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "The key is missing or wrong"},
+    404: {"model": Problem, "description": "No such house"},
+    422: {"model": Problem, "description": "A parameter is unknown or out of its range"},
+    503: {"model": Problem, "description": "The history cannot be read now"}}
+
+
+def rest_routes(runtime: Runtime) -> list[BaseRoute]:
+    """The documented routes, without a prefix, each into the one app of the API.
+
+    Raises ConfigurationError where the key that orrery.toml names is not there.
+    """
+    api = rest_app(runtime)
+    guarded = _WithHeaders(api)
+    paths = ["/openapi.json", *api.openapi()["paths"]]
+    return [Route(path, guarded, name=path) for path in paths]
+
+
+def rest_app(runtime: Runtime) -> FastAPI:
+    """The API with its OpenAPI at `/openapi.json`; raises ConfigurationError."""
+    app = FastAPI(
+        title=f"{runtime.config.title}: houses", version="1", description=DESCRIPTION,
+        docs_url=None, redoc_url=None, redirect_slashes=False,
+        exception_handlers={RequestValidationError: _refused, OrreryError: _unanswered,
+                            Exception: _defect})
+    answers = HouseApi(runtime)
+    app.include_router(health_router(answers))
+    guards = [*_key_guard(api_key(runtime.config)), Depends(_known_parameters)]
+    for router in (victron_router(answers), energy_router(answers)):
+        app.include_router(router, dependencies=guards, responses=BAD)
+    return app
+
+
+def api_key(config: Config) -> str | None:
+    """The key that the API asks for; raises ConfigurationError where it is named and not told."""
+    name = config.gateway.api_key_secret
+    if name is None:
+        return None
+    found = secret(name)
+    if not found:
+        raise ConfigurationError(
+            config.file, "gateway.api_key_secret", "(not shown)",
+            "the name of an environment variable that holds the key; this one is not set")
+    return found
+
+
+def _key_guard(key: str | None) -> list[params.Depends]:
+    """Nothing where no key is asked for."""
+    if key is None:
+        return []
+    expected = key.encode()
+
+    def check(given: GivenKey = None) -> None:
+        if not secrets.compare_digest((given or "").encode("latin-1"), expected):
+            raise HTTPException(401, NO_KEY, {"WWW-Authenticate": "ApiKey"})
+
+    return [Depends(check)]
+
+
+def _known_parameters(request: Request) -> None:
+    """A misspelt name must not look like an answer to what was meant; raises RequestError."""
+    known = {field.alias for field in request.scope["route"].dependant.query_params}
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in given.items():
+        if name not in known:
+            raise RequestError(f"no parameter is called {name[:40]!r}; allowed: "
+                               + ", ".join(sorted(known)))
+        if count > 1:
+            raise RequestError(f"{name} is given {count} times; allowed: once")
+
+
+async def _refused(request: Request, error: Exception) -> Json:
+    """422 with the whole allowed range."""
+    assert isinstance(error, RequestValidationError)
+    wrong = error.errors()[0]
+    name, given = str(wrong["loc"][-1]), wrong["input"]
+    ranges = RANGES.get(request.scope["route"].path, {})
+    if name in ranges:
+        said = str(ranges[name].refusal(name, given))
+    else:
+        said = f"{name} = {str(given)[:40]!r} is not allowed; allowed: the id of a house"
+    return Json(Problem(said), 422)
+
+
+async def _unanswered(request: Request, error: Exception) -> Json:
+    """What is wrong with the question, or that history cannot be read."""
+    if isinstance(error, RequestError):
+        return Json(Problem(str(error)), 422)
+    if isinstance(error, UnknownIdError):
+        return Json(Problem(str(error)), 404)
+    log.error("%s is not answered: %s", request.url.path, error)
+    return Json(Problem(NO_HISTORY), 503)
+
+
+async def _defect(request: Request, error: Exception) -> Json:
+    """500 without internals; the server that runs this logs the error itself."""
+    return Json(Problem(DEFECT), 500)
+
+
+class _WithHeaders:
+    """ASGI middleware that adds HEADERS to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
