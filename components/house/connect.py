@@ -40,6 +40,8 @@ KINDS: dict[str, tuple[str, tuple[Field, ...]]] = {
         Field("host", "Address of the GX", help="As the GX shows it: Settings, Ethernet or Wi-Fi"),
         Field("port", "Port", "whole", default=1883),
         Field("tls", "TLS", "flag", needed=False, default=False),
+        Field("ca_file", "File of its certificate authority", needed=False),
+        Field("portal_id", "Portal id", needed=False, help="Learnt from the GX when left out"),
         Field("username", "User", needed=False),
         Field("password_secret", "Variable with the password", "secret", needed=False),
         Field("instance", "Battery's device instance", "whole",
@@ -47,11 +49,14 @@ KINDS: dict[str, tuple[str, tuple[Field, ...]]] = {
         Field("battery_name", "Battery's name", default="Battery"))),
     "vrm": ("Victron VRM portal", (
         Field("site_id", "Installation", "whole", help="The number in the portal's address"),
-        Field("token_secret", "Variable with the access token", "secret"))),
+        Field("token_secret", "Variable with the access token", "secret"),
+        Field("instance", "Battery monitor's device instance", "whole", needed=False))),
     "solark": ("Sol-Ark cloud", (
         Field("plant_id", "Plant", "whole"),
         Field("username", "E-mail"),
-        Field("password_secret", "Variable with the password", "secret"))),
+        Field("password_secret", "Variable with the password", "secret"),
+        Field("time_zone", "Plant's time zone", default="UTC",
+              help="An IANA name such as America/Chicago"))),
     "remote": ("Another Orrery", (
         Field("base_url", "Address", help="http://192.168.1.20:9999"),
         Field("api_key_secret", "Variable with its API key", "secret", needed=False))),
@@ -163,7 +168,7 @@ def _act(client: LocalClient, new: NewSource, *, ready: bool) -> None:
 
 def _test(new: NewSource, lines: str) -> None:
     st.session_state.pop("connect_tested", None)
-    with st.spinner("Connecting, at most 10 s"):
+    with st.spinner("Connecting, at most 20 s"):
         try:
             found = probe(new)
         except OrreryError as error:
