@@ -139,13 +139,10 @@ def test_numbers_move_by_themselves_and_a_zoom_stays(app: AppProcess, page: Page
     page.wait_for_function(f"() => {zoomed}.xaxis.autorange === false")
     before = page.evaluate(f"() => JSON.stringify({zoomed}.xaxis.range)")
     drawn = page.locator(".st-key-panel_house_voltage_v .js-plotly-plot").element_handle()
-    power = card(page, "Power")
-    page.wait_for_function(
-        "([old]) => [...document.querySelectorAll('.stMain .o-card')].some(card =>"
-        " card.innerText.startsWith('Power') && card.innerText !== old)", arg=[power],
-        timeout=WAIT_MS)
-    assert page.evaluate(f"() => JSON.stringify({zoomed}.xaxis.range)") == before
     assert drawn is not None
+    drawn.evaluate("plot => plot.on('plotly_afterplot', () => { plot.dataset.drawn = '1'; })")
+    page.wait_for_function("plot => plot.dataset.drawn === '1'", arg=drawn, timeout=WAIT_MS)
+    assert page.evaluate(f"() => JSON.stringify({zoomed}.xaxis.range)") == before
     assert drawn.evaluate("element => element.isConnected")
 
 
