@@ -20,6 +20,7 @@ import psutil
 from bench._live_client import LiveClient
 from bench.report import FigureError, figure_line
 from bench.start import resident_mb
+from core.backfill import HEAD_START_S
 from scripts.app_process import AppProcess
 
 PAGE = "space_balls"
@@ -140,7 +141,8 @@ async def one_session(url: str, page: str) -> None:
 
 
 def wait_until_idle(pid: int) -> None:
-    """Until the first start's work, the simulated past, is done."""
+    """Until the first start's work, the simulated past, is done; it begins after a pause."""
+    time.sleep(HEAD_START_S)
     for _ in range(IDLE_TRIES):
         cpu = cpu_seconds(pid)
         time.sleep(IDLE_WINDOW_S)
