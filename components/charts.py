@@ -10,11 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from components import formats, plot
+from components.drawing import Drawing
 from components.series_math import (
     FloatArray,
     Span,
@@ -55,7 +57,7 @@ class Limit:
 
 
 @cache
-def template(theme: str | None) -> go.layout.Template:
+def template(theme: str | None) -> dict[str, Any]:
     """Axes, fonts and hover of every figure. Spikes and tick formats are ignored in a
     template: `_figure` sets them."""
     colour = tokens(theme)
@@ -74,12 +76,14 @@ def template(theme: str | None) -> go.layout.Template:
         "yaxis": {**axis, "showgrid": True, "nticks": 5},
     }
     scatter = [{"line": {"width": 1.6}, "connectgaps": False, "mode": "lines"}]
-    return go.layout.Template(layout=layout, data={"scatter": scatter})
+    checked: dict[str, Any] = go.layout.Template(
+        layout=layout, data={"scatter": scatter}).to_plotly_json()
+    return checked
 
 
 def trend_power_soc(power: Series, soc: Series | None = None, *, theme: str | None = None,
                     zone: str | None = None, span: Span | None = None,
-                    palette: str = "default") -> go.Figure:
+                    palette: str = "default") -> Drawing:
     """Power [kW] as two areas, discharging up and charging down, with the range between
     its readings as a band; state of charge [%] dashed on the right, 0 to 100."""
     colour = tokens(theme, palette)
@@ -94,7 +98,7 @@ def trend_power_soc(power: Series, soc: Series | None = None, *, theme: str | No
     return figure
 
 
-def add_split(figure: go.Figure, series: Series, colour: dict[str, str], zone: str | None,
+def add_split(figure: Drawing, series: Series, colour: dict[str, str], zone: str | None,
               name: str, shape: str, scale: float = 1.0) -> None:
     """Two areas split at a true zero line, discharging (+ in `series`) and charging; a
     negative `scale` turns charging up. No area bridges a gap."""
@@ -114,7 +118,7 @@ def trend_range(series: Sequence[Series], unit: str, *, theme: str | None = None
                 zone: str | None = None, span: Span | None = None,
                 limits: Sequence[Limit] = (), names: Sequence[str] = (),
                 hues: Sequence[str] = ("text", "charge", "discharge", "grid", "water"),
-                decimals: int = 2) -> go.Figure:
+                decimals: int = 2) -> Drawing:
     """Means as lines over their min to max bands. A gap splits line and band and is shaded
     where no series knows anything; limits are dotted red lines with their value."""
     colour = tokens(theme)
@@ -132,16 +136,18 @@ def trend_range(series: Sequence[Series], unit: str, *, theme: str | None = None
     return figure
 
 
-def show(figure: go.Figure, *, key: str, alt: str, height: int = 260, view: str = "") -> None:
+def show(figure: Drawing, *, key: str, alt: str, height: int = 260, view: str = "",
+         link: str = "") -> None:
     """One chart of the page; `alt` says in words what it shows. New data change it in place and
-    keep a person's zoom; another `view` (what is seen, over which range) ends the zoom."""
-    plot.show(figure, key=key, alt=alt, height=height, view=view)
+    keep a person's zoom; another `view` (what is seen, over which range) ends the zoom. Charts
+    of time with the same `link` and `view` share zoom and hover."""
+    plot.show(figure, key=key, alt=alt, height=height, view=view, link=link)
 
 
 def blank(theme: str | None, series: Series | None, span: Span | None, zone: str | None,
-          colour: dict[str, str]) -> go.Figure:
+          colour: dict[str, str]) -> Drawing:
     """A figure without data: axes of time over `span`, the gaps of `series` shaded."""
-    figure = go.Figure(layout={"template": template(theme)})
+    figure = Drawing(template=template(theme))
     figure.update_xaxes(type="date", tickformatstops=_TICKS, hoverformat="%a %-d %b %H:%M:%S",
                         showspikes=True, spikecolor=colour["text4"], spikethickness=1,
                         spikedash="solid", spikemode="across")
@@ -154,7 +160,7 @@ def blank(theme: str | None, series: Series | None, span: Span | None, zone: str
     return figure
 
 
-def shade_gaps(figure: go.Figure, series: Series, span: Span | None, zone: str | None,
+def shade_gaps(figure: Drawing, series: Series, span: Span | None, zone: str | None,
                colour: dict[str, str]) -> None:
     """Gaps wide enough to be seen are shaded; wide enough to be read, they say how long."""
     times = known(series).time_s
@@ -170,11 +176,11 @@ def shade_gaps(figure: go.Figure, series: Series, span: Span | None, zone: str |
         if end - start >= _SPOKEN_GAP * width:
             figure.add_annotation(
                 x=(left + right) / 2, xref="x", y=0.78, yref="paper", yanchor="middle",
-                text=f"no data<br>{formats.age(end - start)}", showarrow=False,
+                text=f"no data<br>{formats.age(end - start)}",
                 font={"size": 12, "color": colour["text3"]})
 
 
-def add_band(figure: go.Figure, series: Series, hue: str, alpha: float, zone: str | None,
+def add_band(figure: Drawing, series: Series, hue: str, alpha: float, zone: str | None,
              scale: float = 1.0, *, stepped: bool = False) -> None:
     """The range min..max, one closed shape a run, so that no gap is bridged."""
     there = known(series)
@@ -198,7 +204,7 @@ def _as_steps(time_s: FloatArray, low: FloatArray, high: FloatArray, width_s: fl
     return np.repeat(edges, 2)[1:-1], np.repeat(low, 2), np.repeat(high, 2)
 
 
-def add_readings(figure: go.Figure, series: Series, shape: str, name: str, colour: str,
+def add_readings(figure: Drawing, series: Series, shape: str, name: str, colour: str,
                  zone: str | None, scale: float = 1.0) -> None:
     """The mean as a line; hovering tells it with its lowest and highest."""
     there, factor = known(series), np.float32(scale)
@@ -214,16 +220,15 @@ def add_readings(figure: go.Figure, series: Series, shape: str, name: str, colou
                        hovertemplate=f"{_plain(name)} {shape}{extra}<extra></extra>")
 
 
-def _add_soc(figure: go.Figure, soc: Series, colour: str, zone: str | None) -> None:
+def _add_soc(figure: Drawing, soc: Series, colour: str, zone: str | None) -> None:
     time_s, mean = broken(soc, known(soc).mean)
     figure.add_scatter(x=local_ms(time_s, zone), y=mean, yaxis="y2", name="State of charge",
                        line={"width": 1.6, "dash": "dash", "color": colour},
                        hovertemplate="State of charge %{y:.1f} %<extra></extra>")
-    figure.update_layout(yaxis2={
-        **figure.layout.template.layout.yaxis.to_plotly_json(), "overlaying": "y",
-        "side": "right", "showgrid": False, "showspikes": False, "range": [0, 100],
-        "tickmode": "array", "tickvals": [0, 50, 100], "ticktext": ["0", "50", "100 %"],
-        "fixedrange": True})
+    figure.update_yaxes(
+        "yaxis2", overlaying="y", side="right", showgrid=False, showspikes=False,
+        range=[0, 100], tickmode="array", tickvals=[0, 50, 100],
+        ticktext=["0", "50", "100 %"], fixedrange=True)
 
 
 def _power_scale(series: Series) -> tuple[float, str]:
@@ -256,7 +261,7 @@ def _tick_decimals(series: Sequence[Series]) -> int:
     return min(max(0, -math.floor(math.log10(step))), 4)
 
 
-def _add_limits(figure: go.Figure, series: Sequence[Series], limits: Sequence[Limit], unit: str,
+def _add_limits(figure: Drawing, series: Sequence[Series], limits: Sequence[Limit], unit: str,
                 decimals: int, colour: dict[str, str]) -> None:
     """A limit near the data is a line; a far one is told at the edge, for a line there would
     press the data flat."""
@@ -274,13 +279,12 @@ def _add_limits(figure: go.Figure, series: Sequence[Series], limits: Sequence[Li
                              line={"width": 1.5, "dash": "dot", "color": colour["alarm"]})
             figure.add_annotation(text=text, font=font, bgcolor=colour["surface"], x=1,
                                   xref="paper", xanchor="right", y=limit.value,
-                                  yanchor="bottom", showarrow=False)
+                                  yanchor="bottom")
         else:
             above = limit.value > high
             figure.add_annotation(text=("↑ " if above else "↓ ") + text, font=font, x=1,
                                   xref="paper", xanchor="right", y=1 if above else 0,
-                                  yref="paper", yanchor="top" if above else "bottom",
-                                  showarrow=False)
+                                  yref="paper", yanchor="top" if above else "bottom")
     air = max(0.12 * (ends[1] - ends[0]), 10.0 ** -decimals)
     figure.update_yaxes(range=[ends[0] - air, ends[1] + air])
 

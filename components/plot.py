@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
-import plotly.io as pio
 from orrery_spheres import plot
 
 from components import blocks
+from components.drawing import Drawing
 
 
-def show(figure: go.Figure, *, key: str, alt: str, height: int, view: str = "") -> None:
+def show(figure: Drawing, *, key: str, alt: str, height: int, view: str = "") -> None:
     """One element for each `key`, whatever the data; dragging zooms in time until `view`
     changes."""
     if not plot.is_built():
@@ -18,5 +17,4 @@ def show(figure: go.Figure, *, key: str, alt: str, height: int, view: str = "") 
                                      "`make setup` builds it; then start the app again.",
                                      height_px=height))
         return
-    text = pio.to_json(figure, validate=False, engine="json")
-    plot.plot(text, key=key, alt=alt, height=height, view=view)
+    plot.plot(figure.to_json(), key=key, alt=alt, height=height, view=view, link=link)

@@ -15,59 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import TopologyError, UnknownIdError
+from core.pump import Pump
+from core.quantities import QUANTITY, SPLIT
 
 Floats = NDArray[np.float64]
-Role = Literal["battery_monitor", "inverter", "tariff"]
+Role = Literal["battery_monitor", "inverter", "tariff", "heat_pump"]
 SocMethod = Literal["", "counted", "estimated"]
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """What a channel measures; `name` carries the unit (law 2). `plausible`: bounds outside of
-    which a reading is refused at the source's boundary, not limits of safe operation."""
-
-    name: str
-    label: str
-    unit: str
-    decimals: int
-    plausible: tuple[float, float]
-
-
-QUANTITIES: tuple[Quantity, ...] = (
-    Quantity("solar_power_kw", "Solar", "kW", 2, (0.0, 1e5)),
-    Quantity("load_power_kw", "Load", "kW", 2, (0.0, 1e5)),
-    Quantity("grid_power_kw", "Grid", "kW", 2, (-1e5, 1e5)),
-    Quantity("battery_power_kw", "Battery", "kW", 2, (-1e5, 1e5)),
-    Quantity("soc_pct", "State of charge", "%", 1, (0.0, 100.0)),
-    Quantity("voltage_v", "Voltage", "V", 2, (0.0, 2000.0)),
-    Quantity("current_a", "Current", "A", 1, (-1e5, 1e5)),
-    Quantity("temperature_c", "Temperature", "°C", 1, (-60.0, 150.0)),
-    Quantity("soh_pct", "State of health", "%", 0, (0.0, 110.0)),
-    Quantity("lowest_cell_v", "Lowest cell", "V", 3, (0.0, 10.0)),
-    Quantity("highest_cell_v", "Highest cell", "V", 3, (0.0, 10.0)),
-    Quantity("consumed_ah", "Drawn since full", "Ah", 1, (0.0, 1e6)),
-    Quantity("time_to_go_s", "Time to go", "s", 0, (0.0, 1e8)),
-    Quantity("deepest_discharge_ah", "Deepest discharge", "Ah", 0, (0.0, 1e6)),
-    Quantity("last_discharge_ah", "Last discharge", "Ah", 0, (0.0, 1e6)),
-    Quantity("average_discharge_ah", "Average discharge", "Ah", 0, (0.0, 1e6)),
-    Quantity("total_drawn_ah", "Drawn in all", "Ah", 0, (0.0, 1e9)),
-    Quantity("charge_cycles", "Charge cycles", "", 0, (0.0, 1e6)),
-    Quantity("since_full_s", "Since full", "s", 0, (0.0, 1e10)),
-    Quantity("import_price_per_kwh", "Price of import", "/kWh", 3, (-100.0, 100.0)),
-    Quantity("export_price_per_kwh", "Price of export", "/kWh", 3, (-100.0, 100.0)),
-    Quantity("battery_discharge_kw", "Battery, out", "kW", 2, (0.0, 1e5)),
-    Quantity("battery_charge_kw", "Battery, in", "kW", 2, (0.0, 1e5)),
-    Quantity("grid_import_kw", "Grid, in", "kW", 2, (0.0, 1e5)),
-    Quantity("grid_export_kw", "Grid, out", "kW", 2, (0.0, 1e5)),
-)
-QUANTITY: dict[str, Quantity] = {quantity.name: quantity for quantity in QUANTITIES}
-
-SPLIT: dict[str, tuple[str, str]] = {
-    "battery_power_kw": ("battery_discharge_kw", "battery_charge_kw"),
-    "grid_power_kw": ("grid_import_kw", "grid_export_kw"),
-}
-"""Signed quantity -> its positive and its negative part. History keeps the parts as channels of
-their own: the mean of an hour that charged and discharged says nothing about either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +29,8 @@ class Device:
 
     id: of letters, digits and "_"; house: the id of its house. quantities: names of
     QUANTITIES without the parts of SPLIT. native_sign: which direction of the battery the
-    device itself counts as positive (law 1). soc_method: how its SOC comes about.
+    device itself counts as positive (law 1). soc_method: how its SOC comes about. pump: of a
+    heat pump alone, what is known of it beside its readings.
     """
 
     id: str
@@ -86,6 +40,7 @@ class Device:
     quantities: tuple[str, ...]
     native_sign: Literal["charge", "discharge"]
     soc_method: SocMethod = ""
+    pump: Pump | None = None
 
 
 def channel_id(device_id: str, quantity: str) -> str:
@@ -121,7 +76,7 @@ class DeviceTable:
         for name in device.quantities:
             if name not in QUANTITY:
                 raise TopologyError("orrery.toml", f"devices.{device.id}", name,
-                                    "a quantity of core/devices.py")
+                                    "a quantity of core/quantities.py")
             whole = self._number(device.id, name)
             reported.append(whole)
             if name in SPLIT:

@@ -102,6 +102,52 @@ class PastTellingSource(DeviceSource, Protocol):
         ...
 
 
+class RememberingSource(DeviceSource, Protocol):
+    """A source with a history of its own, a time-series server: it is asked for the past of its
+    channels instead of Orrery's history."""
+
+    def recall(self, channel_ids: Sequence[str], start: datetime, end: datetime,
+               max_points: int = 1000) -> list[Series]:
+        """As `ChannelHistory.series`, for its own channels alone, on the caller's thread and
+        bounded in time. Raises SourceError in words that say what to do (law 10)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One line of what a source and its device said to each other, secrets left out. at: UTC;
+    way: "in" = heard, "out" = sent, "error" = what failed."""
+
+    at: datetime
+    way: Literal["in", "out", "error"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """messages: the newest ones, oldest first. heard, sent, failed: counts since the start."""
+
+    messages: tuple[Message, ...]
+    heard: int
+    sent: int
+    failed: int
+
+
+class TalkingSource(Source, Protocol):
+    """A source whose conversation with its device can be looked at and tried."""
+
+    def talk(self) -> Talk: ...
+
+    def ping(self) -> float:
+        """Round trip of the smallest question that its device answers [s], on the caller's
+        thread and bounded in time; raises SourceError in words that say what to do."""
+        ...
+
+    def ask_now(self) -> None:
+        """Ask the device for everything now, without waiting for the answer."""
+        ...
+
+
 class BackfillingSource(Source, Protocol):
     """A source that can tell its own past: only simulators can."""
 

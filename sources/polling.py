@@ -17,11 +17,12 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from core.clock import Clock, SystemClock
-from core.devices import QUANTITY, Device, in_order
+from core.devices import Device, in_order
 from core.errors import ConfigurationError, GiveUpError, NotYetError, SourceError
 from core.frames import Reading
 from core.houses import House
 from core.ports import PollHealth, SourceInfo
+from core.quantities import QUANTITY
 from core.topology import NodeSpec, Topology
 from sources.http import FILE, LIMITS, HttpError, Limits, Server, Session
 

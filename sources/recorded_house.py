@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from core.devices import QUANTITY, Device
+from core.devices import Device
 from core.houses import House
+from core.quantities import QUANTITY
 from sources.track import ChannelTrack
 from sources.venus_recording import VenusBattery, VenusChannels, read_channels
 from sources.venus_topics import BATTERY, PHASES, Leaves, as_told, kilowatts, quantities

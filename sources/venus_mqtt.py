@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clock import Clock, SystemClock
-from core.devices import QUANTITY, Device
+from core.devices import Device
 from core.errors import ConfigurationError, GiveUpError, NotYetError, SourceError
 from core.frames import Reading
 from core.houses import House, HouseId
 from core.ports import SourceInfo
+from core.quantities import QUANTITY
 from core.secrets import secret
 from core.topology import (
     DEFAULT_LEVELS,

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from core.devices import QUANTITY
+from core.quantities import QUANTITY
 from core.topology import FloatArray
 from core.vocabulary import METRIC_NAMES
 from sources.venus_topics import (

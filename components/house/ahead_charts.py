@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
-import plotly.graph_objects as go
 
 from components import formats
 from components.charts import add_readings, blank, template
+from components.drawing import Drawing
 from components.house.charts import Frame
 from components.series_math import local_ms
 from components.tokens import rgba, tokens
@@ -22,7 +22,7 @@ BARS_NAMED = 7
 
 
 def soc_forecast(past: Series, forecast: Forecast, reserve_pct: float, now_s: float,
-                 frame: Frame) -> go.Figure:
+                 frame: Frame) -> Drawing:
     """The last hours as a line, the next 24 dotted within the band of their past errors."""
     colour = tokens(frame.theme)
     figure = blank(frame.theme, None, frame.span, frame.zone, colour)
@@ -41,14 +41,14 @@ def soc_forecast(past: Series, forecast: Forecast, reserve_pct: float, now_s: fl
                      line={"width": 1, "color": colour["text4"]})
     figure.add_hline(y=reserve_pct, line={"width": 1, "dash": "dot", "color": colour["text4"]})
     figure.add_annotation(text=f"reserve {formats.number(reserve_pct)} %", x=1, xref="paper",
-                          xanchor="right", y=reserve_pct, yanchor="bottom", showarrow=False,
+                          xanchor="right", y=reserve_pct, yanchor="bottom",
                           font={"size": 11, "color": colour["text3"]})
     figure.update_yaxes(ticksuffix=" %", range=[0, 103], tickvals=[0, 50, 100],
                         ticktext=["0 %", "50 %", "100 %"])
     return figure
 
 
-def profile_band(profile: Profile, frame: Frame) -> go.Figure:
+def profile_band(profile: Profile, frame: Frame) -> Drawing:
     """This window's power over the band of the other days, in bins of half an hour."""
     colour = tokens(frame.theme)
     figure = blank(frame.theme, None, frame.span, frame.zone, colour)
@@ -69,11 +69,10 @@ def profile_band(profile: Profile, frame: Frame) -> go.Figure:
     return figure
 
 
-def energy_bars(totals: Totals, calendar: str, frame: Frame) -> go.Figure:
+def energy_bars(totals: Totals, calendar: str, frame: Frame) -> Drawing:
     """What came in above zero, what went out below it; the load as a line of its own."""
     colour = tokens(frame.theme)
-    figure = go.Figure(layout={"template": template(frame.theme), "barmode": "relative",
-                               "bargap": 0.35})
+    figure = Drawing(template=template(frame.theme), barmode="relative", bargap=0.35)
     x = [_bucket(float(start_s), calendar, frame.zone) for start_s in totals.edges_s[:-1]]
     for name, values, hue, alpha in (
             ("Solar", totals.solar_kwh, "solar", 0.85),

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import plotly.graph_objects as go
 
 from components import formats
 from components.charts import add_band, add_readings, add_split, blank
+from components.drawing import Drawing
 from components.series_math import Span, has_data, known
 from components.tokens import rgba, tokens
 from core.ports import Series
@@ -41,7 +41,7 @@ def scaled(series: Series, factor: float) -> Series:
 
 
 def with_band(series: Series, unit: str, decimals: int, normal: tuple[float, float] | None,
-              words: str, frame: Frame) -> go.Figure:
+              words: str, frame: Frame) -> Drawing:
     """A line over its range, and the band in which it is normal."""
     colour = tokens(frame.theme)
     figure = blank(frame.theme, series, frame.span, frame.zone, colour)
@@ -56,14 +56,14 @@ def with_band(series: Series, unit: str, decimals: int, normal: tuple[float, flo
     return figure
 
 
-def _add_normal(figure: go.Figure, normal: tuple[float, float], words: str, unit: str,
+def _add_normal(figure: Drawing, normal: tuple[float, float], words: str, unit: str,
                 colour: dict[str, str]) -> None:
     low, high = normal
     figure.add_hrect(y0=low, y1=high, fillcolor=rgba(colour["text3"], BAND_ALPHA), layer="below",
                      line={"width": 1, "dash": "dot", "color": colour["text4"]})
     figure.add_annotation(
         text=f"{words} {formats.number(low, 0)} to {formats.number(high, 0)} {unit}",
-        x=0, xref="paper", xanchor="left", y=high, yanchor="bottom", showarrow=False,
+        x=0, xref="paper", xanchor="left", y=high, yanchor="bottom",
         font={"size": 11, "color": colour["text3"]})
 
 
@@ -74,7 +74,7 @@ def _around(series: Series, normal: tuple[float, float] | None) -> list[float]:
     return [low - air, high + 2 * air]
 
 
-def split(series: Series, unit: str, decimals: int, factor: float, frame: Frame) -> go.Figure:
+def split(series: Series, unit: str, decimals: int, factor: float, frame: Frame) -> Drawing:
     """Charging and discharging as two areas; `factor` -1 turns charging up."""
     colour = tokens(frame.theme)
     figure = blank(frame.theme, series, frame.span, frame.zone, colour)
@@ -88,7 +88,7 @@ def split(series: Series, unit: str, decimals: int, factor: float, frame: Frame)
 
 
 def lines(told: Mapping[str, Series], hues: Sequence[str], unit: str, frame: Frame,
-          ends: tuple[float, float] | None = None) -> go.Figure:
+          ends: tuple[float, float] | None = None) -> Drawing:
     """Several sources over one axis; each with its name at the end."""
     colour = tokens(frame.theme)
     figure = blank(frame.theme, None, frame.span, frame.zone, colour)

@@ -12,7 +12,7 @@ from core.houses import House
 HOUSE_PARAMETER = "house"
 REFRESH_S: dict[str, float | None] = {"10 s": 10.0, "30 s": 30.0, "60 s": 60.0, "Off": None}
 DEFAULT_REFRESH = "30 s"
-HEAD_S, SLOW_S = 2.0, 60.0
+HEAD_S, SLOW_S = 10.0, 120.0
 DEVICE, DISCHARGE, CHARGE = "Device's own", "Discharging +", "Charging +"
 
 

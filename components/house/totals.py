@@ -17,12 +17,12 @@ from components.formats import Text
 from components.house import ahead_charts, charts, past
 from components.house.now import battery_device
 from core import totals as sums
-from core.devices import QUANTITY
 from core.energy import Calendar
 from core.errors import OrreryError
 from core.household import Household
 from core.houses import House
 from core.ports import Series
+from core.quantities import QUANTITY
 from core.tariff import PriceSeries, Tariff
 from core.totals import Totals
 

@@ -7,26 +7,27 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from components import blocks, formats, trends
 from components import charts as plots
 from components.api_client import Client
 from components.blocks import Html, LegendItem
+from components.drawing import Drawing
 from components.formats import Text
 from components.house import charts, choice
 from components.house.now import battery_device
 from components.series_math import alt, has_data
-from core.devices import QUANTITY, channel_id
+from core.devices import channel_id
 from core.direction import DEAD_BAND_W
 from core.errors import OrreryError
 from core.houses import House
 from core.ports import Series
+from core.quantities import QUANTITY
 from core.safe_band import NORMAL_TEMPERATURE_C, normal_voltage_v
 from core.window_stats import WindowStats, share_below, window_stats
 
-Drawn = dict[str, Callable[[Series], go.Figure]]
+Drawn = dict[str, Callable[[Series], Drawing]]
 
 RANGES_H: dict[str, float] = {"6 h": 6, "12 h": 12, "24 h": 24, "48 h": 48, "72 h": 72,
                               "7 d": 168, "30 d": 720}

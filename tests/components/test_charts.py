@@ -6,12 +6,14 @@ import json
 from datetime import UTC, datetime
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components import charts, series_math
 from components.charts import Limit
+from components.drawing import Drawing
 from components.tokens import tokens
 from core.ports import Series
 
@@ -36,16 +38,21 @@ FULL = make(np.sin(np.linspace(0, 9, 400)) * 50, spread=2.0)
 BROKEN = make(np.sin(np.linspace(0, 9, 400)) * 50, spread=2.0, missing=slice(100, 250))
 
 
+def checked(drawing: Drawing) -> go.Figure:
+    """Every key and value of it is one that Plotly knows."""
+    return go.Figure(data=drawing.data, layout=drawing.layout)
+
+
 def test_a_gap_splits_the_band_and_is_told() -> None:
-    assert _bands(charts.trend_range([FULL], "kW")) == 1
-    figure = charts.trend_range([BROKEN], "kW", theme="dark")
+    assert _bands(checked(charts.trend_range([FULL], "kW"))) == 1
+    figure = checked(charts.trend_range([BROKEN], "kW", theme="dark"))
     assert _bands(figure) == 2
     assert [note.text for note in figure.layout.annotations] == ["no data<br>2 h 30"]
     assert len(figure.layout.shapes) == 1
 
 
 def test_no_line_crosses_a_gap() -> None:
-    line = charts.trend_range([BROKEN], "kW").data[-1]
+    line = checked(charts.trend_range([BROKEN], "kW")).data[-1]
     hole = np.flatnonzero(np.isnan(line.y))
     assert hole.size == 1
     assert line.x[hole[0] - 1] < line.x[hole[0]] < line.x[hole[0] + 1]
@@ -90,7 +97,8 @@ def test_a_one_sample_spike_survives() -> None:
     high[123] = 900.0
     flat = np.full(400, 5.0, np.float32)
     spiky = Series("a", "power_kw", FULL.time_s, flat, high, flat, 60.0)
-    for figure in (charts.trend_range([spiky], "kW"), charts.trend_power_soc(spiky)):
+    for figure in (checked(charts.trend_range([spiky], "kW")),
+                   checked(charts.trend_power_soc(spiky))):
         assert max(float(np.nanmax(trace.y)) for trace in figure.data) == 900.0
         low, top = figure.layout.yaxis.range or (0, 1000)
         assert low <= 5 < 900 <= top
@@ -99,13 +107,13 @@ def test_a_one_sample_spike_survives() -> None:
 @pytest.mark.parametrize(("peak", "unit", "highest"), [
     (0.5, "W", 500.0), (50.0, "kW", 50.0), (1240.0, "MW", 1.24)])
 def test_the_axis_has_a_unit_that_fits(peak: float, unit: str, highest: float) -> None:
-    figure = charts.trend_power_soc(make([0.0, peak, -peak / 2]))
+    figure = checked(charts.trend_power_soc(make([0.0, peak, -peak / 2])))
     assert figure.layout.yaxis.ticksuffix == f" {unit}"
     assert float(np.nanmax(figure.data[0].y)) == pytest.approx(highest)
 
 
 def test_discharging_is_up_and_charging_is_down() -> None:
-    up, down = charts.trend_power_soc(make([10.0, -20.0, 0.0]), theme="dark").data[:2]
+    up, down = checked(charts.trend_power_soc(make([10.0, -20.0, 0.0]), theme="dark")).data[:2]
     assert (up.name, down.name) == ("Discharging", "Charging")
     assert up.y.tolist() == [10, 0, 0, 0]
     assert down.y.tolist() == [0, -20, 0, 0]
@@ -114,7 +122,7 @@ def test_discharging_is_up_and_charging_is_down() -> None:
 
 
 def test_state_of_charge_is_on_the_right_from_0_to_100() -> None:
-    figure = charts.trend_power_soc(FULL, make(np.linspace(90, 40, 400), "soc_pct"))
+    figure = checked(charts.trend_power_soc(FULL, make(np.linspace(90, 40, 400), "soc_pct")))
     assert figure.data[-1].yaxis == "y2"
     assert figure.data[-1].line.dash == "dash"
     assert tuple(figure.layout.yaxis2.range) == (0, 100)
@@ -122,8 +130,8 @@ def test_state_of_charge_is_on_the_right_from_0_to_100() -> None:
 
 def test_a_near_limit_is_a_line_and_a_far_one_a_word() -> None:
     volts = make(3.33 + 0.02 * np.sin(np.linspace(0, 9, 400)), "voltage_v")
-    figure = charts.trend_range([volts], "V", decimals=3,
-                                limits=[Limit(3.395), Limit(2.5, "trip limit")])
+    figure = checked(charts.trend_range([volts], "V", decimals=3,
+                                limits=[Limit(3.395), Limit(2.5, "trip limit")]))
     assert [note.text for note in figure.layout.annotations] == [
         "limit 3.395 V", "↓ trip limit 2.500 V"]
     assert len(figure.layout.shapes) == 1
@@ -147,7 +155,7 @@ def test_numbers_travel_as_binary() -> None:
 
 
 def test_names_are_text_in_a_chart() -> None:
-    line = charts.trend_range([FULL], "kW", names=["<b>%{x}</b>"]).data[-1]
+    line = checked(charts.trend_range([FULL], "kW", names=["<b>%{x}</b>"])).data[-1]
     assert "<b>" not in line.hovertemplate
     assert "%{x}" not in line.hovertemplate
 
@@ -175,7 +183,7 @@ def test_alt_says_what_the_chart_shows() -> None:
     assert charts.alt(EMPTY, "Power") == "Power: no data."
 
 
-def _bands(figure: charts.go.Figure) -> int:
+def _bands(figure: go.Figure) -> int:
     return sum(trace.fill == "toself" for trace in figure.data)
 
 

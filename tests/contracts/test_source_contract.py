@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from core.clock import ManualClock
-from core.devices import QUANTITY, SPLIT, Device, DeviceTable
+from core.devices import Device, DeviceTable
 from core.errors import UnknownIdError
 from core.frames import Reading
+from core.quantities import QUANTITY, SPLIT
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 from tests.sources.venus_player import UnpluggedVenus

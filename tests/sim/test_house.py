@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from core.credibility import Trace, collapse_s, verdict
-from core.devices import QUANTITY, DeviceTable
+from core.devices import DeviceTable
 from core.energy import energy
 from core.errors import ConfigurationError, SourceError, UnknownIdError
 from core.parsing import as_model
+from core.quantities import QUANTITY
 from core.topology import DEFAULT_LEVELS
 from sim.house import Options, create
 from sim.house_faults import collapsed_pct
