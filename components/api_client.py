@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,6 +17,7 @@ from core.household import Household
 from core.houses import House
 from core.ports import ScriptedSource, Series, StoreHealth, Tier
 from core.runtime import Runtime, restart_runtime, shared_runtime
+from core.told import DeviceNow
 from core.topology import Topology
 
 
@@ -49,19 +50,35 @@ class Client(Protocol):
                end: datetime, max_points: int = 1000) -> list[Series]: ...
 
     @property
-    def houses(self) -> tuple[House, ...]: ...
+    def houses(self) -> tuple[House, ...]:
+        """Those of the Energy Monitor."""
+        ...
+
+    def house(self, house_id: str) -> House:
+        """Any house, also one with a heat pump alone; raises UnknownIdError."""
+        ...
 
     def household(self, house_id: str) -> Household:
         """The house as it stands; raises UnknownIdError."""
         ...
 
+    @property
+    def heat_pumps(self) -> list[Device]: ...
+
+    def device_now(self, device: Device) -> DeviceNow: ...
+
     def status_of(self, device: Device) -> SourceStatus:
         """Of the source that a device belongs to."""
         ...
 
+    def problems_of(self, device: Device) -> Mapping[str, str]:
+        """Quantity -> why its reading was refused, in words."""
+        ...
+
     def channel_series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
                        max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
-        """[] without history; raises UnknownIdError."""
+        """[] without history; raises UnknownIdError, and SourceError where a server with a
+        history of its own does not answer."""
         ...
 
     def history(self) -> StoreHealth | None:
@@ -133,23 +150,36 @@ class LocalClient:
 
     @property
     def houses(self) -> tuple[House, ...]:
-        return self._runtime.houses
+        return self._runtime.energy_houses
 
-    def household(self, house_id: str) -> Household:
+    def house(self, house_id: str) -> House:
         for house in self._runtime.houses:
             if house.id == house_id:
-                return Household(house, self._engine.devices, self.snapshot().devices)
+                return house
         raise UnknownIdError(f"no house is called {house_id[:80]!r}")
+
+    def household(self, house_id: str) -> Household:
+        return Household(self.house(house_id), self._engine.devices, self.snapshot().devices)
+
+    @property
+    def heat_pumps(self) -> list[Device]:
+        return [device for device in self._engine.devices.devices.values()
+                if device.pump is not None]
+
+    def device_now(self, device: Device) -> DeviceNow:
+        return DeviceNow(device, self._engine.devices, self.snapshot().devices)
 
     def status_of(self, device: Device) -> SourceStatus:
         statuses = zip(self._engine.sources, self.snapshot().sources, strict=True)
         return next(status for source, status in statuses if device in devices_of(source))
 
+    def problems_of(self, device: Device) -> Mapping[str, str]:
+        source = self._engine.source_of(device.id)
+        return source.problems() if hasattr(source, "problems") else {}
+
     def channel_series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
                        max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
-        if self._engine.channels is None:
-            return []
-        return self._engine.channels.series(channel_ids, start, end, max_points, tier)
+        return self._engine.recall(channel_ids, start, end, max_points, tier)
 
     def history(self) -> StoreHealth | None:
         store = self._engine.store

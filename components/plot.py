@@ -8,9 +8,10 @@ from components import blocks
 from components.drawing import Drawing
 
 
-def show(figure: Drawing, *, key: str, alt: str, height: int, view: str = "") -> None:
+def show(figure: Drawing, *, key: str, alt: str, height: int, view: str = "",
+         link: str = "") -> None:
     """One element for each `key`, whatever the data; dragging zooms in time until `view`
-    changes."""
+    changes. Charts of dates with the same `link` and `view` share zoom and hover."""
     if not plot.is_built():
         blocks.show(blocks.state_box("show_chart", "Charts cannot be drawn here",
                                      "Their part of the viewer's bundle is missing.",

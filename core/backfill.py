@@ -27,8 +27,8 @@ STEP_S = 10.0
 DAY_S = 86400.0
 FAR_DAYS, FAR_STEP_S = 400, 300.0
 """Of the devices' past: hours alone, for the totals of months and years."""
-NEAR_DAYS, NEAR_STEP_S = 35, 60.0
-"""Minutes, for "was this normal?" over four weeks."""
+NEAR_DAYS, NEAR_STEP_S = 90, 60.0
+"""Minutes, for what is told of heat pumps over three months."""
 HEAD_START_S = 6.0
 """The first page is drawn before the past takes a core of its own."""
 

@@ -13,7 +13,7 @@ from core.alarms import AlarmBook, AlarmState, NoAlarms
 from core.assembly import Assembler, place
 from core.clock import Clock, SystemClock
 from core.devices import Board, Device, DeviceFrame, DeviceTable
-from core.errors import NotYetError, OrreryError
+from core.errors import NotYetError, OrreryError, UnknownIdError
 from core.frames import Frame, Reading
 from core.houses import House
 from core.ports import (
@@ -21,9 +21,12 @@ from core.ports import (
     DeviceSource,
     PollHealth,
     PollingSource,
+    RememberingSource,
+    Series,
     Source,
     SourceInfo,
     Store,
+    Tier,
 )
 from core.topology import Level
 
@@ -105,6 +108,30 @@ class Engine:
         self.store = store
         self.channels = channels
         self.history_error = error
+
+    def source_of(self, device_id: str) -> Source:
+        """Raises UnknownIdError."""
+        for source in self.sources:
+            if any(device.id == device_id for device in devices_of(source)):
+                return source
+        raise UnknownIdError(f"no device is called {device_id[:80]!r}")
+
+    def recall(self, channel_ids: Sequence[str], start: datetime, end: datetime,
+               max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
+        """The past of channels in their order: from the source where it remembers, else from
+        history; [] where there is neither. Raises UnknownIdError and SourceError."""
+        owners = {name: self.source_of(name.partition(".")[0]) for name in channel_ids}
+        found: dict[str, Series] = {}
+        for source in dict.fromkeys(owners.values()):
+            own = [name for name in channel_ids if owners[name] is source]
+            if hasattr(source, "recall"):
+                told = cast(RememberingSource, source).recall(own, start, end, max_points)
+            elif self.channels is not None:
+                told = self.channels.series(own, start, end, max_points, tier)
+            else:
+                return []
+            found.update(zip(own, told, strict=True))
+        return [found[name] for name in channel_ids]
 
     def start(self) -> None:
         self._thread.start()

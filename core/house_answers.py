@@ -38,8 +38,9 @@ from core.house_shapes import (
     VictronHealth,
     VictronHealthData,
 )
-from core.household import INVERTER_FIRST, Household, Told
+from core.household import INVERTER_FIRST, Household
 from core.ports import ChannelHistory, Series
+from core.told import Told
 from core.vocabulary import DIRECTIONS
 
 # A frame older than so many periods, and than this many seconds, means a stalled engine.

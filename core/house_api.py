@@ -65,7 +65,7 @@ class HouseApi:
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._houses = runtime.houses
+        self._houses = runtime.energy_houses
         self._engine = runtime.engine
 
     def battery_current(self, house: str | None = None) -> Answer:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from core.devices import Device, DeviceFrame, DeviceTable, Role, channel_id
+from core.devices import Device, DeviceFrame, DeviceTable, Role
 from core.houses import House
+from core.told import DeviceNow, Told
 
 BATTERY_FIRST: tuple[Role, ...] = ("battery_monitor", "inverter", "tariff")
 INVERTER_FIRST: tuple[Role, ...] = ("inverter", "battery_monitor", "tariff")
@@ -16,33 +16,15 @@ OF_THE_INVERTER = ("solar_power_kw", "load_power_kw", "grid_power_kw", "grid_imp
                    "grid_export_kw")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One quantity of the house, from `device`. value: NaN = missing; age_s: NaN = never."""
-
-    device: Device
-    quantity: str
-    value: float
-    age_s: float
-    stale: bool
-
-    @property
-    def channel(self) -> str:
-        return channel_id(self.device.id, self.quantity)
-
-    @property
-    def usable(self) -> float:
-        """The value, NaN where stale: what may be computed with (law 4)."""
-        return math.nan if self.stale else self.value
-
-
 class Household:
-    """A house at one instant. devices: its own, in the order of the sources."""
+    """The electricity of a house at one instant. devices: its own without the heat pumps, in
+    the order of the sources."""
 
     def __init__(self, house: House, table: DeviceTable, frame: DeviceFrame) -> None:
         self.house = house
         self.devices: Sequence[Device] = [
-            device for device in table.devices.values() if device.house == house.id]
+            device for device in table.devices.values()
+            if device.house == house.id and device.role != "heat_pump"]
         self._table = table
         self._frame = frame
 
@@ -52,11 +34,7 @@ class Household:
 
     def told_by(self, device: Device, quantity: str) -> Told | None:
         """None where the device has no such quantity."""
-        if not self._table.has(device.id, quantity):
-            return None
-        channel = self._table.index(device.id, quantity)
-        return Told(device, quantity, float(self._frame.values[channel]),
-                    float(self._frame.age_s[channel]), bool(self._frame.stale[channel]))
+        return DeviceNow(device, self._table, self._frame).told(quantity)
 
     def told(self, quantity: str) -> Told | None:
         """From the device that is to be asked first: one that is heard before one that is
@@ -81,7 +59,13 @@ class Household:
     @property
     def age_s(self) -> float:
         """Of the freshest channel; NaN = nothing was ever heard [s]."""
-        ages = [float(self._frame.age_s[self._table.index(device.id, name)])
-                for device in self.devices for name in device.quantities]
-        known = [age for age in ages if math.isfinite(age)]
-        return min(known, default=math.nan)
+        ages = [DeviceNow(device, self._table, self._frame).age_s for device in self.devices]
+        return min((age for age in ages if math.isfinite(age)), default=math.nan)
+
+
+def with_electricity(houses: Iterable[House], table: DeviceTable) -> tuple[House, ...]:
+    """Those that the Energy Monitor shows: not one that has a heat pump and nothing else."""
+    roles: dict[str, set[Role]] = {}
+    for device in table.devices.values():
+        roles.setdefault(device.house, set()).add(device.role)
+    return tuple(house for house in houses if roles.get(house.id) != {"heat_pump"})

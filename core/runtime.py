@@ -12,6 +12,7 @@ from core.backfill import Backfill, devices_need_it, tree_needs_it
 from core.config import Config, load_config
 from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, RetryLaterError
+from core.household import with_electricity
 from core.houses import House, houses_in
 from core.ports import ChannelHistory, Store
 from core.registry import make_channel_history, make_sources, make_store
@@ -29,6 +30,11 @@ class Runtime:
     engine: Engine
     houses: tuple[House, ...]
     backfill: Backfill | None
+
+    @property
+    def energy_houses(self) -> tuple[House, ...]:
+        """Those of the Energy Monitor."""
+        return with_electricity(self.houses, self.engine.devices)
 
     def stop(self) -> None:
         if self.backfill is not None:

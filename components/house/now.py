@@ -15,8 +15,9 @@ from components.blocks import Content, Html
 from components.formats import Text
 from components.house import choice, flow, past, words
 from core.devices import Device
-from core.household import Household, Told
+from core.household import Household
 from core.houses import House
+from core.told import Told
 
 MISSING_DEVICE = ("No device of this house is configured.",
                   "Add a source with this house's id under \u201cConnect a source\u201d.")
