@@ -1,6 +1,8 @@
 """`orrery.toml`: what the site is made of. Without the file, the demo's own configuration.
 
-Environment: ORRERY_CONFIG names another file, ORRERY_HISTORY_DIRECTORY another directory.
+Heat pumps may stand in a file of their own beside it, `heat_pumps.yaml`; with that file alone
+the site is made of them. Environment: ORRERY_CONFIG names another file,
+ORRERY_HISTORY_DIRECTORY another directory.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import msgspec
 
 from core.errors import ConfigurationError
 from core.houses import HouseConfig
-from core.parsing import as_model, read_toml
+from core.parsing import as_model, read_toml, read_yaml
 from core.topology import DEFAULT_LEVELS, Level
 
 DEMO_CONFIG = Path(__file__).parent / "profiles" / "demo.toml"
 DEFAULT_FILE = "orrery.toml"
+PUMPS_FILE = "heat_pumps.yaml"
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 LevelName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]{0,23}$")]
@@ -69,6 +72,12 @@ class SignInConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Literal["none", "oidc"] = "none"
 
 
+class PumpsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """heat_pumps.yaml: sources as in orrery.toml, by another name."""
+
+    pumps: list[SourceConfig]
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -101,15 +110,29 @@ def config_path() -> Path:
 def load_config(path: Path | None = None) -> Config:
     """Read and check the configuration; raises ConfigurationError."""
     path = path or config_path()
-    data = read_toml(path)
+    pumps = _pumps_beside(path)
+    alone = bool(pumps) and path == DEMO_CONFIG
+    data: dict[str, Any] = ({"title": "Heat pumps", "sources": []} if alone
+                            else read_toml(path))
     if "file" in data:
         raise ConfigurationError(str(path), "file", data["file"], "no such key; remove it")
     directory = os.environ.get("ORRERY_HISTORY_DIRECTORY")
     if directory and isinstance(data.setdefault("history", {}), dict):
         data["history"]["directory"] = directory
+    if pumps and isinstance(data.get("sources"), list):
+        data["sources"] += pumps
     config = as_model({**data, "file": str(path)}, Config, str(path))
     _check_names(config)
     return config
+
+
+def _pumps_beside(path: Path) -> list[dict[str, Any]]:
+    """The pumps of heat_pumps.yaml in the folder of `path`, of the demo's in the current one."""
+    file = Path(PUMPS_FILE) if path == DEMO_CONFIG else path.with_name(PUMPS_FILE)
+    if not file.exists():
+        return []
+    told = as_model(read_yaml(file), PumpsFile, str(file))
+    return [msgspec.to_builtins(pump) for pump in told.pumps]
 
 
 def _check_names(config: Config) -> None:

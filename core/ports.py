@@ -5,7 +5,7 @@ Contract suites in `tests/contracts` hold every implementation to the words here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -144,7 +144,16 @@ class TalkingSource(Source, Protocol):
         ...
 
     def ask_now(self) -> None:
-        """Ask the device for everything now, without waiting for the answer."""
+        """Ask the device for everything now, without waiting for the answer; raises SourceError
+        when it was asked a moment ago, or wants to be left alone."""
+        ...
+
+
+class ProblemTelling(Source, Protocol):
+    """A source that says which of its newest readings it had to refuse."""
+
+    def problems(self) -> Mapping[str, str]:
+        """Quantity -> why its newest reading is not used, in words; {} when all is well."""
         ...
 
 

@@ -16,7 +16,11 @@ from core.topology import Level, Topology
 
 SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
+    "heat-pump": "sim.heat_pump",
     "house": "sim.house",
+    "husdata-http": "sources.husdata_http",
+    "husdata-mqtt": "sources.husdata_mqtt",
+    "influx": "sources.influx",
     "recorded": "sources.replay",
     "remote": "sources.remote",
     "solark": "sources.solark",

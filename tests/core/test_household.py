@@ -186,3 +186,28 @@ def test_a_secret_comes_from_the_environment_or_the_file(
     assert secret("VRM_DEEP") is None
     monkeypatch.setenv("VRM_TOKEN", "from the environment")
     assert secret("VRM_TOKEN") == "from the environment"
+
+
+PUMP = """
+pumps:
+  - kind: heat-pump
+    name: cellar
+    options: {profile: thermia_c60, house: villa}
+"""
+
+
+def test_heat_pumps_stand_in_a_file_of_their_own(tmp_path: Path) -> None:
+    path = configured(tmp_path, "")
+    (tmp_path / "heat_pumps.yaml").write_text(PUMP, encoding="utf-8")
+    assert [source.name for source in load_config(path).sources][-1] == "cellar"
+    (tmp_path / "heat_pumps.yaml").write_text(PUMP.replace("kind", "sort"), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"heat_pumps\.yaml.*sort"):
+        load_config(path)
+
+
+def test_heat_pumps_alone_make_a_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("heat_pumps.yaml").write_text(PUMP, encoding="utf-8")
+    config = load_config(DEMO_CONFIG)
+    assert [source.name for source in config.sources] == ["cellar"]
+    assert config.title == "Heat pumps"
