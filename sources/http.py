@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,10 +31,10 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, SourceError
 from core.secrets import secret
+from sources.talk import HIDDEN, Conversation, cut
 
 FILE = "orrery.toml"
 NOT_SHOWN = "(not shown)"
-HIDDEN = "***"
 LONGEST_PAUSE_S = 3600.0  # a Retry-After beyond this is not followed
 SIGN_IN_PAUSE_S = 300.0  # an account is locked by too many wrong sign-ins
 FEWER_PAUSE_S = 60.0
@@ -246,19 +247,23 @@ class _Reply:
 class Session:
     """Asks one server; used by one thread, closed by any.
 
-    before: called before every request; may raise to keep it from being sent.
+    before: called before every request; may raise to keep it from being sent. talk: where what
+    is asked and answered is kept; failures are left to the caller.
     """
 
     def __init__(self, server: Server, limits: Limits = LIMITS, clock: Clock | None = None,
-                 before: Callable[[], None] = lambda: None) -> None:
+                 before: Callable[[], None] = lambda: None,
+                 talk: Conversation | None = None) -> None:
         self.server = server
         self._limits = limits
         self._clock = clock or SystemClock()
         self._before = before
+        self.talk = talk or Conversation(self._clock)
         self._lock = threading.Lock()
         self._line: _Line | None = None
         self._closed = False
         self._hidden = {server.secret.value} - {""}
+        self.talk.hide(server.secret.value)
 
     def get(self, path: str, model: type[T], *, params: Mapping[str, str] | None = None,
             headers: Mapping[str, str] | None = None) -> T:
@@ -280,15 +285,28 @@ class Session:
             raise HttpError(f"{self.server.host} redirects the sign-in; correct base_url")
         return self._decoded(reply.body, model)
 
+    def round_trip(self, path: str) -> float:
+        """Time until GET base_url + path is answered, with whatever status [s]; raises
+        HttpError when it is not."""
+        began_s = time.perf_counter()
+        try:
+            self._exchange("GET", self.server.base_url + path, {}, {}, None)
+        except HttpError as error:
+            if not error.status:
+                raise
+            self.talk.heard(f"{error.status} after {_ms(began_s)}")
+        return time.perf_counter() - began_s
+
     def keep_secret(self, value: str) -> None:
-        """From now on `shown` hides this, too."""
+        """From now on `shown` and the conversation hide this, too."""
         self._hidden |= {value} - {""}
+        self.talk.hide(value)
 
     def shown(self, text: str) -> str:
         """What a server said, fit for a message: short, printable, without secrets."""
         for value in self._hidden:
             text = text.replace(value, HIDDEN)
-        return "".join(letter if letter.isprintable() else " " for letter in text)[:160]
+        return cut(text[:160])
 
     def close(self) -> None:
         """Cut the request under way, and send no other."""
@@ -305,9 +323,14 @@ class Session:
         try:
             self._before()
             watchdog.start()
+            self.talk.sent(f"{method} {self.shown(_asked(url, params))}")
+            began_s = time.perf_counter()
             with _Requests() as http, self._sent(
                     http, line, method, url, params, headers, body) as response:
-                return self._reply(response, line)
+                reply = self._reply(response, line)
+                self.talk.heard(f"{response.status_code}, {len(reply.body):,} bytes, "
+                                f"{_ms(began_s)}")
+                return reply
         except (requests.RequestException, faults.HTTPError, OSError, ValueError) as error:
             raise self._why(error, line) from None
         finally:
@@ -454,6 +477,16 @@ _WHY: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((requests.exceptions.InvalidURL, faults.LocationValueError), "this is no address; correct "
                                                                   "base_url"),
 )
+
+
+def _asked(url: str, params: Mapping[str, str]) -> str:
+    """The path that is asked for, with the names of what is asked and not its values."""
+    return (urlsplit(url).path or "/") + "".join(
+        f"{'&' if number else '?'}{name}=…" for number, name in enumerate(params))
+
+
+def _ms(began_s: float) -> str:
+    return f"{1000.0 * (time.perf_counter() - began_s):.0f} ms"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

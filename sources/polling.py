@@ -6,6 +6,7 @@ never more often than the hourly budget allows.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections import Counter, deque
@@ -21,13 +22,15 @@ from core.devices import Device, in_order
 from core.errors import ConfigurationError, GiveUpError, NotYetError, SourceError
 from core.frames import Reading
 from core.houses import House
-from core.ports import PollHealth, SourceInfo
+from core.ports import PollHealth, SourceInfo, Talk
 from core.quantities import QUANTITY
 from core.topology import NodeSpec, Topology
-from sources.http import FILE, LIMITS, HttpError, Limits, Server, Session
+from sources.http import FILE, LIMITS, PROBE_LIMITS, HttpError, Limits, Server, Session
+from sources.talk import Conversation
 
 HOUR = timedelta(hours=1)
 FIRST_PAUSE_S = 5.0
+HASTE_S = 1.0  # an impatient person asks no more often
 MOST_DOUBLINGS = 16
 CLOSE_WAIT_S = 2.0  # a name that is being looked up cannot be interrupted; the thread is a daemon
 STALE_PERIODS = 2.5
@@ -102,20 +105,28 @@ class _State(Generic[T]):
 
 
 class Poller(Generic[T]):
-    """Calls `fetch` on a daemon thread and keeps what came last. jitter: tells 0..1."""
+    """Calls `fetch` on a daemon thread and keeps what came last. jitter: tells 0..1. ping_path:
+    what a ping asks for, below base_url."""
 
     def __init__(self, fetch: Callable[[Session], T], server: Server, pace: Pace, *,
                  clock: Clock | None = None, limits: Limits = LIMITS,
-                 jitter: Callable[[], float] = random.random) -> None:
+                 jitter: Callable[[], float] = random.random,
+                 session_type: type[Session] = Session, ping_path: str = "/") -> None:
         self._fetch = fetch
+        self._server = server
         self._host = server.host
         self._pace = pace
         self._clock = clock or SystemClock()
         self._jitter = jitter
         self._budget = Budget(server.host, pace.per_hour, self._clock)
-        self._session = Session(server, limits, self._clock, self._budget.take)
+        self._ping_path = ping_path
+        self.talk = Conversation(self._clock)
+        self._session = session_type(server, limits, self._clock, self._budget.take, self.talk)
         self._state: _State[T] = _State()
+        self._step_at: datetime | None = None
+        self._quiet_until: datetime | None = None
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"poll {server.host}", daemon=True)
 
     def start(self) -> None:
@@ -126,9 +137,33 @@ class Poller(Generic[T]):
     def close(self) -> None:
         """End the thread, also in the middle of a wait or a request."""
         self._stop.set()
+        self._wake.set()
         self._session.close()
         if self._thread.is_alive():
             self._thread.join(CLOSE_WAIT_S)
+
+    def ask_now(self) -> None:
+        """Ask before the period is over, without waiting. Raises SourceError while the server
+        wants to be left alone, and within HASTE_S of the last question."""
+        now, asked_at, until = self._clock.now(), self._step_at, self._quiet_until
+        if until is not None and now < until:
+            raise SourceError(f"{self._host}: {self._state.error or 'it wants a pause'}; it is "
+                              f"left alone until {until:%H:%M:%S} UTC")
+        if asked_at is not None and abs((now - asked_at).total_seconds()) < HASTE_S:
+            raise SourceError(f"{self._host} was asked a moment ago; its answer is on its way")
+        self._wake.set()
+
+    def ping(self) -> float:
+        """Round trip of a small question of its own, within the hourly budget [s]; blocks for
+        a few seconds at most. Raises SourceError when nothing is answered."""
+        session = Session(self._server, PROBE_LIMITS, self._clock, self._budget.take, self.talk)
+        try:
+            return session.round_trip(self._ping_path)
+        except SourceError as error:
+            self.talk.error(str(error))
+            raise
+        finally:
+            session.close()
 
     def newest(self, now: datetime) -> T:
         """The answer that came last. Raises SourceError when the last question brought none,
@@ -149,7 +184,7 @@ class Poller(Generic[T]):
     def step(self) -> float:
         """Ask once; the seconds until it is time to ask again. Called by the thread, and by
         tests directly."""
-        began = self._clock.now()
+        began = self._step_at = self._clock.now()
         try:
             answer = self._fetch(self._session)
         except NotYetError as error:
@@ -161,12 +196,15 @@ class Poller(Generic[T]):
                                 "defect of Orrery, please report it", 0.0)
         else:
             self._state = _State(answer)
+        self._quiet_until = None
         spent_s = (self._clock.now() - began).total_seconds()
         return min(max(self._pace.period_s - spent_s, 0.0), self._pace.period_s)
 
     def _failed(self, why: str, after_s: float) -> float:
         failures = self._state.failures + 1
         self._state = replace(self._state, error=why, waits="", failures=failures)
+        self._quiet_until = self._clock.now() + timedelta(seconds=after_s) if after_s else None
+        self.talk.error(why)
         doubled_s = FIRST_PAUSE_S * 2.0 ** min(failures - 1, MOST_DOUBLINGS)
         pause_s = min(doubled_s, self._pace.period_s) * (0.5 + 0.5 * self._jitter())
         return max(pause_s, after_s)
@@ -179,7 +217,8 @@ class Poller(Generic[T]):
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._clock.wait(self.step(), self._stop)
+            self._clock.wait(self.step(), self._wake)
+            self._wake.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +241,8 @@ class Reader(Protocol):
 
 
 class PolledSource:
-    """DeviceSource and PollingSource of kind "live", without systems. silent_s: an answer whose
-    values are older than this is none [s]."""
+    """DeviceSource, PollingSource and TalkingSource of kind "live", without systems. silent_s: an
+    answer whose values are older than this is none [s]."""
 
     def __init__(self, info: SourceInfo, devices: Sequence[Device], reader: Reader,
                  poller: Poller[Told], silent_s: float) -> None:
@@ -257,6 +296,15 @@ class PolledSource:
     def poll_health(self) -> PollHealth:
         return self.poller.poll_health()
 
+    def talk(self) -> Talk:
+        return self.poller.talk.talk()
+
+    def ping(self) -> float:
+        return self.poller.ping()
+
+    def ask_now(self) -> None:
+        self.poller.ask_now()
+
     def close(self) -> None:
         self.poller.close()
 
@@ -307,16 +355,17 @@ def probe_once(reader: Reader, server: Server, devices: Sequence[Device], limits
     finally:
         session.close()
     age_s = (clock.now() - told.measured_at).total_seconds()
-    parts = [f"{device.label}: {_said(device, told)}" for device in devices]
+    parts = [f"{device.label}: {said(device, told.values.get(device.id, {}))}"
+             for device in devices]
     return f"{server.host}. {'; '.join(parts)}; {age_text(age_s)} old."
 
 
-def _said(device: Device, told: Told) -> str:
-    """The first values that a device tells, as a person reads them."""
-    values = told.values.get(device.id, {})
-    said = [f"{QUANTITY[name].label.lower()} {values[name]:.{QUANTITY[name].decimals}f} "
-            f"{QUANTITY[name].unit}".strip() for name in device.quantities if name in values]
-    return ", ".join(said[:SAID]) or "nothing"
+def said(device: Device, values: Mapping[str, float]) -> str:
+    """The first of the values by quantity that a device tells, as a person reads them."""
+    told = [f"{QUANTITY[name].label.lower()} {values[name]:.{QUANTITY[name].decimals}f} "
+            f"{QUANTITY[name].unit}".strip() for name in device.quantities
+            if math.isfinite(values.get(name, math.nan))]
+    return ", ".join(told[:SAID]) or "nothing"
 
 
 def age_text(age_s: float) -> str:

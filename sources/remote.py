@@ -111,7 +111,7 @@ def create(name: str, options: Options, levels: tuple[Level, ...], *,
     server, reader = _server(name, options), RemoteReader(options, clock)
     stale_s = _stale_s(options)
     info = SourceInfo(name, options.label, "live", options.period_s, stale_s, "discharge")
-    poller = Poller(reader, server, pace, clock=clock, limits=limits)
+    poller = Poller(reader, server, pace, clock=clock, limits=limits, ping_path="/health")
     return PolledSource(info, devices(options), reader, poller, max(stale_s, SILENT_S))
 
 

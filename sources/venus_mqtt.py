@@ -9,11 +9,9 @@ devices keep the configured order, the system last. Victron counts charging as p
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Protocol
 
 import msgspec
@@ -25,9 +23,8 @@ from core.devices import Device
 from core.errors import ConfigurationError, GiveUpError, NotYetError, SourceError
 from core.frames import Reading
 from core.houses import House, HouseId
-from core.ports import SourceInfo
+from core.ports import SourceInfo, Talk
 from core.quantities import QUANTITY
-from core.secrets import secret
 from core.topology import (
     DEFAULT_LEVELS,
     FloatArray,
@@ -37,20 +34,24 @@ from core.topology import (
     Topology,
 )
 from core.vocabulary import CHEMISTRIES, METRIC_NAMES
-from sources.venus_link import KEEPALIVE_S, Broker, VenusLink
+from sources.mqtt_link import (
+    FILE,
+    PORT,
+    TLS_PORT,
+    check_ca_file,
+    check_host,
+    password_of,
+)
+from sources.mqtt_link import NOT_SHOWN as NOT_SHOWN
+from sources.venus_link import KEEPALIVE_S, VenusBroker, VenusLink
 from sources.venus_state import News, VenusState
 from sources.venus_topics import BATTERY, SYSTEM, quantities
 
 PERIOD_S = 1.0
 PROBE_S = 8.0  # a settings form waits so long
-FILE = "orrery.toml"
-NOT_SHOWN = "(not shown)"
 NO_CELLS = "Read by MQTT, which tells the battery as a whole; there is nothing further down."
 NEEDED_LEVELS = ["system", "cluster"]
-PORT, TLS_PORT = 1883, 8883
 VRM_BROKERS = 128
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
-                   r"(\.[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*\.?|[0-9A-Fa-f:]{2,45}")
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
@@ -102,6 +103,9 @@ class Link(Protocol):
     def start(self) -> None: ...
     def tend(self) -> None: ...
     def check(self) -> None: ...
+    def talk(self) -> Talk: ...
+    def ping(self) -> float: ...
+    def ask_now(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -114,13 +118,14 @@ def create(name: str, options: Options, levels: tuple[Level, ...]) -> VenusSourc
     return VenusSource(name, options, state, link)
 
 
-def broker_of(name: str, options: Options) -> Broker:
+def broker_of(name: str, options: Options) -> VenusBroker:
     """Where to connect and how to sign in; raises ConfigurationError for a missing password."""
     host, port = _address(options)
-    password = _password(name, options)
-    return Broker(host, port, options.portal_id, options.tls or options.vrm_broker,
-                  options.ca_file, options.username,
-                  f"Token {password}" if options.vrm_broker else password)
+    password = password_of(name, options.username, options.password_secret, options.password)
+    return VenusBroker(host=host, port=port, portal_id=options.portal_id,
+                       tls=options.tls or options.vrm_broker, ca_file=options.ca_file,
+                       username=options.username,
+                       password=f"Token {password}" if options.vrm_broker else password)
 
 
 def _address(options: Options) -> tuple[str, int]:
@@ -157,8 +162,8 @@ def probe(options: Options, clock: Clock | None = None) -> str:
 
 
 class VenusSource:
-    """DeviceSource of kind "live". state: what was heard, what was dropped, who is not declared.
-    """
+    """DeviceSource and TalkingSource of kind "live". state: what was heard, what was dropped,
+    who is not declared."""
 
     def __init__(self, name: str, options: Options, state: VenusState, link: Link) -> None:
         self._info = SourceInfo(name, options.label, "live", PERIOD_S, options.stale_after_s,
@@ -243,6 +248,16 @@ class VenusSource:
         return Reading(measured_at, dict(zip(METRIC_NAMES, matrix, strict=True)), heard,
                        channels=channels, channels_heard=news.channels_heard)
 
+    def talk(self) -> Talk:
+        return self._link.talk()
+
+    def ping(self) -> float:
+        """Round trip to the broker [s]; raises SourceError."""
+        return self._link.ping()
+
+    def ask_now(self) -> None:
+        self._link.ask_now()
+
     def close(self) -> None:
         """Disconnect; ends the thread of the connection."""
         self._link.close()
@@ -297,13 +312,9 @@ def _aware(now: datetime) -> None:
 def _check(name: str, options: Options, levels: tuple[Level, ...]) -> None:
     if options.vrm_broker:
         _check_vrm(name, options)
-    elif not _HOST.fullmatch(options.host):
-        raise ConfigurationError(FILE, f"{name}.host", options.host[:80],
-                                 "a host name or an address, without a port or mqtt://")
-    with_tls = options.tls or options.vrm_broker
-    if options.ca_file and not (with_tls and Path(options.ca_file).is_file()):
-        raise ConfigurationError(FILE, f"{name}.ca_file", options.ca_file,
-                                 "a readable file, together with tls = true")
+    else:
+        check_host(name, options.host)
+    check_ca_file(name, options.ca_file, options.tls or options.vrm_broker)
     found = [level.name for level in levels if level.name in NEEDED_LEVELS]
     if found != NEEDED_LEVELS:
         raise ConfigurationError(FILE, "levels", [level.name for level in levels],
@@ -339,20 +350,6 @@ def _check_batteries(name: str, batteries: Sequence[Battery]) -> None:
         if battery.chemistry is not None and battery.chemistry not in CHEMISTRIES:
             raise ConfigurationError(FILE, f"{at}.chemistry", battery.chemistry,
                                      "one of " + ", ".join(CHEMISTRIES))
-
-
-def _password(name: str, options: Options) -> str | None:
-    """Out of the environment or the secrets file; what a person wrote is in no message."""
-    if options.password is not None:
-        raise ConfigurationError(FILE, f"{name}.password", NOT_SHOWN, "no password in a file; put "
-                                 "it in an environment variable and name that: password_secret")
-    if options.password_secret is None:
-        return None
-    found = secret(options.password_secret)
-    if not found or options.username is None:
-        raise ConfigurationError(FILE, f"{name}.password_secret", NOT_SHOWN, "the name of an "
-                                 "environment variable that holds the password, with username")
-    return found
 
 
 def _system_spec(options: Options) -> NodeSpec:

@@ -21,8 +21,15 @@ from core.frames import Reading
 from core.quantities import QUANTITY, SPLIT
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
+from tests.influx.unplugged import UnpluggedInflux
+from tests.sources.husdata_player import UnpluggedHusdata
 from tests.sources.venus_player import UnpluggedVenus
-from tests.sources.web import unplugged_remote, unplugged_solark, unplugged_vrm
+from tests.sources.web import (
+    unplugged_husdata,
+    unplugged_remote,
+    unplugged_solark,
+    unplugged_vrm,
+)
 
 START = datetime(2025, 11, 21, 12, 0, tzinfo=UTC)
 KINDS = ("simulated", "recorded", "live")
@@ -46,15 +53,21 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "replay": made_by("sources.replay"),
     "fleet": made_by("sim.fleet"),
     "house": made_by("sim.house"),
+    "heat-pump": made_by("sim.heat_pump", profile="thermia_c60"),
     "venus": UnpluggedVenus,
     "vrm": unplugged_vrm,
     "solark": unplugged_solark,
     "remote": unplugged_remote,
+    "husdata-mqtt": UnpluggedHusdata,
+    "husdata-http": unplugged_husdata,
+    "influx": UnpluggedInflux,
 }
 # sentences of ScriptedSource, BackfillingSource, PastTellingSource are checked for these
-SCRIPTED = ("fleet", "house")
+SCRIPTED = ("fleet", "house", "heat-pump")
 BACKFILLING = ("fleet",)
-PAST_TELLING = ("house",)
+PAST_TELLING = ("house", "heat-pump")
+TALKING = ("vrm", "solark", "remote", "husdata-mqtt", "husdata-http")
+TELLING_PROBLEMS = ("husdata-mqtt", "husdata-http")
 
 
 def each_of(names: Iterable[str]) -> pytest.MarkDecorator:
@@ -420,3 +433,23 @@ def test_scripts_start_and_stop_by_their_names(run: Running) -> None:
         assert not run.source.running_scripts()
     with pytest.raises(UnknownIdError):
         run.source.start_script("no such script", run.clock.now())
+
+
+@each_of(TALKING)
+def test_a_conversation_is_counted_and_does_not_change(run: Running) -> None:
+    run.poll(1.0)
+    talk = run.source.talk()
+    assert len(talk.messages) <= talk.heard + talk.sent + talk.failed
+    assert all(one.at.utcoffset() == timedelta(0) for one in talk.messages)
+    assert all(one.text.isprintable() and one.text for one in talk.messages)
+    before = talk.messages
+    run.poll(1.0)
+    assert talk.messages == before
+
+
+@each_of(TELLING_PROBLEMS)
+def test_problems_are_of_quantities_that_a_device_has(run: Running) -> None:
+    assert run.source.problems() == {}
+    run.poll(1.0)
+    assert set(run.source.problems()) <= set(quantities_of(run.source))
+    assert all(words.strip() for words in run.source.problems().values())

@@ -76,7 +76,7 @@ class Mosquitto:
         """The broker drops root's rights before it reads."""
         for file in files:
             file.chmod(0o644)
-        for folder in (self._folder, *self._folder.parents[:2]):
+        for folder in (self._folder, *self._folder.parents[:3]):
             folder.chmod(0o755)
 
     def start(self) -> None:

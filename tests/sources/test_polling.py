@@ -253,6 +253,87 @@ def test_a_server_that_comes_back_is_found_again(web: Web) -> None:
     asking.close()
 
 
+def test_ask_now_ends_the_wait_and_no_more(web: Web) -> None:
+    web.at("/thing", data({"value": 1}), data({"value": 2}), data({"value": 3}))
+    asking = Poller(thing, server_at(web), Pace(3600.0))
+    asking.start()
+    until(lambda: value_of(asking) == 1.0, "answered")
+    with pytest.raises(SourceError, match="asked a moment ago"):
+        asking.ask_now()
+    until(lambda: asks(asking), "a second later it may be asked again")
+    until(lambda: value_of(asking) == 2.0, "asked again")
+    assert len(web.asked) == 2
+    assert_closes_at_once(asking, web)
+
+
+def asks(asking: Poller[Thing]) -> bool:
+    try:
+        asking.ask_now()
+    except SourceError:
+        return False
+    return True
+
+
+def test_an_impatient_person_does_not_lock_an_account(web: Web, clock: ManualClock) -> None:
+    web.at("/thing", status(401))
+    asking = poller(web, clock)
+    asking.step()
+    clock.advance(200.0)
+    with pytest.raises(SourceError, match=r"\(401\).*left alone until 12:05:00 UTC"):
+        asking.ask_now()
+    clock.advance(101.0)
+    asking.ask_now()
+
+
+# --- the conversation ---------------------------------------------------------------------------
+
+
+def said(asking: Poller[Thing]) -> list[tuple[str, str]]:
+    return [(one.way, one.text) for one in asking.talk.talk().messages]
+
+
+def test_what_is_asked_and_answered_is_kept_without_secrets(
+    web: Web, clock: ManualClock
+) -> None:
+    def asks_with_secrets(session: Session) -> Thing:
+        session.keep_secret("token-of-today")
+        session.get("/thing", Thing, params={"key": "HUNTER2-HUNTER2", "day": "today"},
+                    headers={"Authorization": "token-of-today"})
+        return session.post("/sign/token-of-today", Thing, {"password": "HUNTER2-HUNTER2"})
+
+    web.at("/thing", data({"value": 1}))
+    web.at("/sign/token-of-today", status(500))
+    server = Server(web.url, Secret("token_secret", "NAME", "HUNTER2-HUNTER2"), "site_id")
+    asking = Poller(asks_with_secrets, server, Pace(PERIOD_S), clock=clock)
+    asking.step()
+    (way, text), (answer_way, answer), (post_way, post), (error_way, error) = said(asking)
+    assert (way, text) == ("out", "GET /thing?key=…&day=…")
+    assert answer_way == "in"
+    assert answer.startswith("200, 12 bytes, ")
+    assert (post_way, post) == ("out", "POST /sign/***")
+    assert error_way == "error"
+    assert "fault of its own (500)" in error
+    talk = asking.talk.talk()
+    assert (talk.sent, talk.heard, talk.failed) == (2, 1, 1)
+    assert all(one.at == NOW for one in talk.messages)
+
+
+def test_a_ping_counts_with_the_budget_and_its_failure_is_told(
+    web: Web, clock: ManualClock
+) -> None:
+    web.at("/", status(404), hang())
+    asking = poller(web, clock, per_hour=2)
+    assert 0.0 < asking.ping() < 1.0
+    assert said(asking)[0] == ("out", "GET /")
+    assert said(asking)[1][1].startswith("404 after ")
+    assert asking.poll_health().requests == 1
+    asking.step()
+    with pytest.raises(SourceError, match="requests_per_hour"):
+        asking.ping()
+    assert said(asking)[-1][0] == "error"
+    assert len(web.asked) == 2
+
+
 def value_of(asking: Poller[Thing]) -> float:
     try:
         return asking.newest(datetime.now(UTC)).value

@@ -165,6 +165,20 @@ def test_keepalives_ask_for_everything_once_and_keep_a_resting_battery_fresh(
     assert not house.stale(), "nothing changed, and it was asked again"
 
 
+def test_the_conversation_with_a_gx_can_be_looked_at_and_tried(
+    broker: Mosquitto, make_venus: MakeVenus, make_house: MakeHouse
+) -> None:
+    venus = make_venus(broker.port, {7: small()})
+    house = make_house(broker.port, instances=[7])
+    house.live()
+    assert 0.0 < house.source.ping() < 2.0
+    house.source.ask_now()
+    until(lambda: venus.keepalives() == [b"", b""], "asked for everything twice")
+    said = [(one.way, one.text) for one in house.source.talk().messages]
+    assert ("out", f"R/{PORTAL}/keepalive ") in said
+    assert ("in", f'N/{PORTAL}/battery/7/Soc {payload(50.0).decode()}') in said
+
+
 def test_without_full_publish_completed_values_come_all_the_same(
     broker: Mosquitto, make_venus: MakeVenus, make_house: MakeHouse
 ) -> None:

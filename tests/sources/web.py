@@ -8,9 +8,10 @@ import math
 import os
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +22,18 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from core.clock import Clock, ManualClock
+from core.devices import Device
 from core.frames import Reading
+from core.ports import SourceInfo
 from core.topology import DEFAULT_LEVELS, Topology
 from sources.http import Limits, Secret, Server, Session
-from sources.polling import Pace, PolledSource, Poller, Reader
+from sources.husdata_http import HusdataHttp, HusdataReader
+from sources.polling import Pace, PolledSource, Poller, Reader, Told
 from sources.remote import RemoteReader
 from sources.solark import SolArkReader
 from sources.vrm import VrmReader
+from tests.sources.husdata_player import IVT
+from tests.sources.husdata_player import answer as husdata_answer
 from tests.sources.mosquitto import LOOPBACK
 
 QUICK = Limits(timeout_s=1.0, deadline_s=2.0)
@@ -267,7 +273,8 @@ class UnpluggedPoll:
     made for that time. answer: (path, seconds since 1970) -> what the server tells."""
 
     def __init__(self, module: str, answer: Callable[[str, float], object],
-                 make_reader: Callable[[Any, Clock], Reader], **told: object) -> None:
+                 make_reader: Callable[[Any, Clock], Reader],
+                 make_source: Callable[..., PolledSource] | None = None, **told: object) -> None:
         loaded = importlib.import_module(module)
         self._clock = ManualClock(datetime(2025, 11, 21, 12, 0, tzinfo=UTC))
         options = loaded.Options(**told)
@@ -278,7 +285,8 @@ class UnpluggedPoll:
         reader = make_reader(options, self._clock)
         self._poller = Poller(lambda _: reader(canned), server, Pace(made.info.period_s),
                               clock=self._clock)
-        self._source = PolledSource(made.info, made.devices, reader, self._poller, math.inf)
+        make_source = make_source or partial(PolledSource, silent_s=math.inf)
+        self._source = make_source(made.info, made.devices, reader, self._poller)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
@@ -310,6 +318,16 @@ def unplugged_solark() -> UnpluggedPoll:
     return UnpluggedPoll("sources.solark", answer,
                          lambda options, clock: SolArkReader("contract", options, clock),
                          plant_id=1, username="x", password_secret="UNPLUGGED")
+
+
+def unplugged_husdata() -> UnpluggedPoll:
+    def make_source(info: SourceInfo, devices: Sequence[Device], reader: Any,
+                    poller: Poller[Told]) -> PolledSource:
+        return HusdataHttp(info, devices[0], reader, poller)
+
+    return UnpluggedPoll("sources.husdata_http", lambda path, now_s: husdata_answer(),
+                         lambda options, clock: HusdataReader("contract", options, clock),
+                         make_source, profile=IVT, base_url="http://127.0.0.1:1")
 
 
 def unplugged_remote() -> UnpluggedPoll:
