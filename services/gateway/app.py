@@ -11,7 +11,9 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from core.house_answers import stalled_after_s
 from core.runtime import Runtime
-from services.gateway.rest import rest_routes
+from services.gateway.heat_pump_api import SOCKET_PATH, HeatPumpApi
+from services.gateway.heat_pump_socket import HeatPumpSocket
+from services.gateway.rest import api_key, rest_routes
 from services.gateway.socket import Gateway
 from services.gateway.viewer import viewer_routes
 
@@ -24,10 +26,14 @@ def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
     """
     mimetypes.add_type("text/javascript", ".js")
     gateway = gateway or Gateway(runtime.engine, runtime.config.gateway.update_interval_s)
+    pumps = HeatPumpApi(runtime)
+    clock = runtime.engine.clock
+    of_pumps = HeatPumpSocket(pumps, lambda: clock.now().timestamp(), api_key(runtime.config))
     return [
         WebSocketRoute(socket_path, gateway.endpoint),
+        WebSocketRoute(SOCKET_PATH, of_pumps.endpoint),
         Route("/healthz", _Health(gateway).show),
-        *rest_routes(runtime),
+        *rest_routes(runtime, pumps),
         *viewer_routes(viewer_path, socket_path),
     ]
 

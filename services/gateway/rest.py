@@ -24,6 +24,8 @@ from core.errors import ConfigurationError, OrreryError, RequestError, UnknownId
 from core.house_api import HouseApi
 from core.runtime import Runtime
 from core.secrets import secret
+from services.gateway.heat_pump_api import HeatPumpApi
+from services.gateway.heat_pumps import BAD_PUMP, heat_pump_router
 from services.gateway.rest_houses import (
     RANGES,
     Json,
@@ -41,7 +43,7 @@ DEFECT = "This is a defect of Orrery; its log says more."
 NO_HISTORY = "The history cannot be read now; Orrery's log says why. Try again later."
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
-DESCRIPTION = f"""What the devices of a house report.
+DESCRIPTION = f"""What the devices of a house report, its heat pumps among them (`/api/...`).
 
 `/victron/...` is in Victron's own sign: current and power are positive when **charging**.
 `/energy/...`: batteries are positive when **discharging**, the grid when **importing**.
@@ -62,18 +64,18 @@ BAD: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "The history cannot be read now"}}
 
 
-def rest_routes(runtime: Runtime) -> list[BaseRoute]:
+def rest_routes(runtime: Runtime, pumps: HeatPumpApi | None = None) -> list[BaseRoute]:
     """The documented routes, without a prefix, each into the one app of the API.
 
     Raises ConfigurationError where the key that orrery.toml names is not there.
     """
-    api = rest_app(runtime)
+    api = rest_app(runtime, pumps or HeatPumpApi(runtime))
     guarded = _WithHeaders(api)
     paths = ["/openapi.json", *api.openapi()["paths"]]
     return [Route(path, guarded, name=path) for path in paths]
 
 
-def rest_app(runtime: Runtime) -> FastAPI:
+def rest_app(runtime: Runtime, pumps: HeatPumpApi) -> FastAPI:
     """The API with its OpenAPI at `/openapi.json`; raises ConfigurationError."""
     app = FastAPI(
         title=f"{runtime.config.title}: houses", version="1", description=DESCRIPTION,
@@ -85,6 +87,7 @@ def rest_app(runtime: Runtime) -> FastAPI:
     guards = [*_key_guard(api_key(runtime.config)), Depends(_known_parameters)]
     for router in (victron_router(answers), energy_router(answers)):
         app.include_router(router, dependencies=guards, responses=BAD)
+    app.include_router(heat_pump_router(pumps), dependencies=guards, responses=BAD_PUMP)
     return app
 
 

@@ -313,7 +313,7 @@ def test_a_slow_history_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_openapi_describes_all_of_it(api: Api) -> None:
     described = api.told("/openapi.json")
     assert described["openapi"].startswith("3.1")
-    assert set(described["paths"]) == {*PATHS, "/health"}
+    assert set(described["paths"]) == {*PATHS, "/health", "/api/config", "/api/initial-data"}
     shapes = described["components"]["schemas"]
     for name, shape in shapes.items():
         Draft202012Validator.check_schema(shape)
