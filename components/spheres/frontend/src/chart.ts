@@ -1,30 +1,55 @@
-import Plotly, { type Drawn, type Part } from "plotly.js-basic-dist-min";
+import Plotly, { type Axis, type Drawn, type Hovered, type Part } from "plotly.js-basic-dist-min";
+import { Bond, type Bound } from "./bond";
 import type { Kept } from "./keeper";
+import { Marks } from "./marks";
 
-/** What Python tells of one chart. view: another one ends a person's zoom. */
+/** What Python tells of one chart. view: another one ends a person's zoom. link: charts with
+ * the same one (and the same view) share zoom and hover, if their x axes say that they are of
+ * dates. */
 export interface Told {
   key: string;
   alt: string;
   height: number;
   view: string;
+  link: string;
   figure: { data: Part[]; layout: Part };
 }
 
 const CONFIG = { displayModeBar: false, responsive: false, doubleClick: false };
 const AXIS = /^[xy]axis\d*$/;
+const ZOOMED = /^(xaxis\d*)\.range\[0\]$/;
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** Dragging zooms only where it does not scroll the page. */
 function finePointer(): boolean {
   return window.matchMedia("(pointer: fine)").matches;
 }
 
+function axesOf({ layout }: Told["figure"]): string[] {
+  return [...new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((name) => AXIS.test(name))])];
+}
+
+/** The x axes that a zoom moves together: those of dates, else the first one alone. */
+function zoomable(figure: Told["figure"]): string[] {
+  const dated = axesOf(figure).filter(
+    (name) => name.startsWith("x") && (figure.layout[name] as Part | undefined)?.type === "date");
+  return dated.length ? dated : ["xaxis"];
+}
+
+function bondName({ view, link, figure }: Told): string {
+  const dated = (figure.layout[zoomable(figure)[0]] as Part | undefined)?.type === "date";
+  return link && dated ? JSON.stringify([link, view]) : "";
+}
+
 /** One Plotly figure, drawn once and then changed in place. */
-export class Chart implements Kept {
+export class Chart implements Kept, Bound {
   private readonly element = document.createElement("div");
   private readonly watch = new ResizeObserver(() => this.fit());
   private readonly quit = new AbortController();
   private told: Told | null = null;
-  private zoom: [unknown, unknown] | null = null;
+  private bond = Bond.of("");
+  private marks: Marks | null = null;
+  private hovered = NOBODY;
   private width = 0;
   private held = false;
   private waiting = false;
@@ -36,6 +61,7 @@ export class Chart implements Kept {
     this.element.addEventListener("pointerdown", (press) => {
       this.held = press.button === 0;
     }, listen);
+    this.element.addEventListener("pointerleave", () => this.left(), listen);
     for (const end of ["pointerup", "pointercancel", "contextmenu", "blur"]) {
       window.addEventListener(end, () => this.release(), listen);
     }
@@ -50,17 +76,51 @@ export class Chart implements Kept {
   dispose(): void {
     this.watch.disconnect();
     this.quit.abort();
+    this.bond.leave(this);
+    this.marks?.dispose();
     Plotly.purge(this.element);
     this.element.remove();
   }
 
   update(told: Told): void {
-    if (told.view !== this.told?.view) this.zoom = null;
+    this.belong(told);
     this.told = told;
     this.element.setAttribute("aria-label", told.alt);
     this.element.style.height = `${told.height}px`;
+    this.renew();
+  }
+
+  /** Another view ends what belongs to this one; a chart that is alone has a bond of its own. */
+  private belong(told: Told): void {
+    const name = bondName(told);
+    if (this.told && told.view === this.told.view && name === bondName(this.told)) return;
+    this.bond.leave(this);
+    this.bond = Bond.of(name);
+    this.bond.join(this);
+  }
+
+  private renew(): void {
     this.waiting = this.held;
     if (!this.held) this.draw();
+  }
+
+  /** Another range alone takes half the time of a whole picture. */
+  zoomed(): void {
+    const { zoom } = this.bond;
+    if (!zoom || !this.told || this.held || this.width === 0) {
+      this.renew();
+      return;
+    }
+    const change: Part = {};
+    for (const name of zoomable(this.told.figure)) {
+      Object.assign(change, { [`${name}.range`]: [...zoom], [`${name}.autorange`]: false });
+    }
+    void Plotly.relayout(this.element, change).then(() => this.mark());
+  }
+
+  pointed(): void {
+    this.hovered = NOBODY;
+    this.mark();
   }
 
   /** New data wait while a person drags: Plotly measures the drag on what it began on. */
@@ -79,19 +139,47 @@ export class Chart implements Kept {
     const first = this.width === 0;
     this.width = width;
     this.waiting = false;
-    void Plotly.react(this.element, this.told.figure.data, this.layout(this.told), CONFIG);
+    void Plotly.react(this.element, this.told.figure.data, this.layout(this.told), CONFIG)
+      .then(() => this.mark());
     if (first) this.listen(this.element as unknown as Drawn);
   }
 
+  private mark(): void {
+    if (!this.quit.signal.aborted) this.marks?.show(this.bond.moment, this.hovered);
+  }
+
   private listen(drawn: Drawn): void {
-    drawn.on("plotly_relayout", (change) => {
-      const [from, to] = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
-      if (from !== undefined && to !== undefined) this.zoom = [from, to];
-    });
-    drawn.on("plotly_doubleclick", () => {
-      this.zoom = null;
-      this.draw();
-    });
+    this.marks = new Marks(drawn);
+    drawn.on("plotly_relayout", (change) => this.dragged(drawn, change));
+    drawn.on("plotly_doubleclick", () => this.bond.show(null, this));
+    drawn.on("plotly_hover", (event) => this.entered(event));
+    drawn.on("plotly_unhover", () => this.left());
+  }
+
+  private dragged(drawn: Drawn, change: Part): void {
+    for (const [key, from] of Object.entries(change)) {
+      const name = ZOOMED.exec(key)?.[1];
+      const to = change[`${name}.range[1]`];
+      if (!name || to === undefined) continue;
+      const axis = drawn._fullLayout[name] as Axis;
+      this.bond.show([axis.r2l(from), axis.r2l(to)], this);
+      return;
+    }
+  }
+
+  /** Plotly tells of the subplot under the pointer; the others of this chart get marks too. */
+  private entered({ points }: Hovered): void {
+    const [first] = points;
+    if (first?.xaxis?.type !== "date" || !this.told?.link) return;
+    this.hovered = new Set(points.map((point) => point.yaxis?._id ?? ""));
+    this.bond.point(first.xaxis.d2l(first.x), this);
+    this.mark();
+  }
+
+  private left(): void {
+    this.bond.point(null, this);
+    this.hovered = NOBODY;
+    this.mark();
   }
 
   private fit(): void {
@@ -102,7 +190,7 @@ export class Chart implements Kept {
       return;
     }
     this.width = width;
-    void Plotly.relayout(this.element, { width });
+    void Plotly.relayout(this.element, { width }).then(() => this.mark());
   }
 
   /** The figure's layout with size and gestures; new objects, because Plotly writes into them. */
@@ -112,19 +200,21 @@ export class Chart implements Kept {
       ...figure.layout, width: this.width, height, autosize: false,
       uirevision: `${key} ${view}`, dragmode: fine ? "zoom" : false,
     };
-    const names = Object.keys(figure.layout).filter((name) => AXIS.test(name));
-    for (const name of new Set(["xaxis", "yaxis", ...names])) {
+    for (const name of axesOf(figure)) {
       const fixedrange = name.startsWith("y") || !fine;
       layout[name] = { ...(figure.layout[name] as Part | undefined), fixedrange };
     }
-    Object.assign(layout.xaxis as Part, this.time(figure.layout.xaxis as Part | undefined));
+    for (const name of zoomable(figure)) {
+      Object.assign(layout[name] as Part, this.time(figure.layout[name] as Part | undefined));
+    }
     return layout;
   }
 
   /** Which time is seen. Plotly's own memory of a zoom gives way to every new range, and a live
    * chart has one at each refresh: so it is off for this axis, and the zoom is remembered here. */
   private time(axis: Part | undefined): Part {
-    if (this.zoom) return { uirevision: false, range: [...this.zoom], autorange: false };
+    const { zoom } = this.bond;
+    if (zoom) return { uirevision: false, range: [...zoom], autorange: false };
     const range = axis?.range as unknown[] | undefined;
     return { uirevision: false, ...(range && { range: [...range] }) };
   }
