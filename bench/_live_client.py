@@ -32,7 +32,10 @@ class Refresh:
 
 @dataclass
 class LiveClient:
-    """One session on one page. `async with LiveClient(url, "space_balls") as client: ...`"""
+    """One session on one page. `async with LiveClient(url, "space_balls") as client: ...`
+
+    first_size: bytes of all messages until the first run ended [B].
+    """
 
     url: str
     page: str
@@ -40,6 +43,7 @@ class LiveClient:
     refreshes: list[Refresh] = field(default_factory=list)
     intervals: dict[str, float] = field(default_factory=dict)
     full_runs: int = 0
+    first_size: int = 0
     failed_runs: int = 0
     first_run: asyncio.Event = field(default_factory=asyncio.Event)
     _asked: dict[str, float] = field(default_factory=dict)
@@ -153,6 +157,7 @@ class LiveClient:
                 self.refreshes.append(Refresh(fragment, now, latency, size // len(answered)))
         elif status == ForwardMsg.FINISHED_SUCCESSFULLY:
             self.full_runs += 1
+            self.first_size = self.first_size or size
             self.first_run.set()
         elif status == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
             self.failed_runs += 1

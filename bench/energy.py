@@ -16,8 +16,9 @@ from playwright.sync_api import sync_playwright
 
 from bench import _venus_rate
 from bench._live_client import LiveClient
+from bench._page import refresh_cost_ms
 from bench.report import FigureError, figure_line
-from bench.session import cpu_seconds, wait_until_idle
+from bench.session import wait_until_idle
 from bench.start import resident_mb
 from components.house import charts
 from core.clock import ManualClock
@@ -28,7 +29,7 @@ from scripts.chromium import FLAGS, find_chromium
 from store.channels import EmbeddedChannelHistory
 
 PAGE = "energy_monitor"
-REFRESH_S, ALONE_S, SHORT_S = 30.0, 30.0, 3.0
+REFRESH_S = 30.0
 LAST_CHART = ".st-key-panel_house_soc .js-plotly-plot .main-svg"
 HOURS, CHANNELS = 72, 6
 BUDGET_BYTES = 512 * 1024 * 1024
@@ -56,30 +57,11 @@ async def _page(app: AppProcess, short: bool) -> list[dict[str, object]]:
         await asyncio.wait_for(client.first_run.wait(), 90)
         if not short:
             await asyncio.to_thread(wait_until_idle, app.pid)
-        alone = await _cpu(app.pid, SHORT_S if short else ALONE_S) / (SHORT_S if short else ALONE_S)
-        spent_ms = {True: 0.0, False: 0.0}
-        for fragment, every_s in list(client.intervals.items()):
-            each_ms = await _cpu_of(app.pid, client, fragment, alone, 3 if short else 40)
-            spent_ms[every_s >= REFRESH_S] += each_ms * REFRESH_S / every_s
+        page, clocks = await refresh_cost_ms(app.pid, client, REFRESH_S, short)
         case = "one page, 30 s refresh"
-        found = [line(case, "CPU per refresh", spent_ms[True], "ms", 40),
-                 line(case, "CPU of its clocks in 30 s", spent_ms[False], "ms")]
+        found = [line(case, "CPU per refresh", page, "ms", 40),
+                 line(case, "CPU of its clocks in 30 s", clocks, "ms")]
         return found + await _memory(app.pid, client, 30 if short else REFRESHES)
-
-
-async def _cpu(pid: int, seconds: float) -> float:
-    began = cpu_seconds(pid)
-    await asyncio.sleep(seconds)
-    return cpu_seconds(pid) - began
-
-
-async def _cpu_of(pid: int, client: LiveClient, fragment: str, alone: float, count: int) -> float:
-    """CPU of one run of a fragment [ms], less `alone`, what the app needs without [s/s]."""
-    began, cpu = time.monotonic(), cpu_seconds(pid)
-    for _ in range(count):
-        await client.refresh(fragment)
-    spent_s = cpu_seconds(pid) - cpu - alone * (time.monotonic() - began)
-    return 1000 * spent_s / count
 
 
 async def _memory(pid: int, client: LiveClient, count: int) -> list[dict[str, object]]:

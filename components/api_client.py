@@ -5,17 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from components.energy_api import EnergyApi as EnergyApi
 from components.energy_api import energy_api as energy_api
 from core.config import Config
-from core.devices import Device
+from core.devices import Device, channel_id
 from core.engine import Snapshot, SourceStatus, devices_of
 from core.errors import UnknownIdError
 from core.household import Household
 from core.houses import House
-from core.ports import ScriptedSource, Series, StoreHealth, Tier
+from core.ports import (
+    ScriptedSource,
+    Series,
+    Source,
+    StoreHealth,
+    Talk,
+    TalkingSource,
+    Tier,
+)
 from core.runtime import Runtime, restart_runtime, shared_runtime
 from core.told import DeviceNow
 from core.topology import Topology
@@ -28,6 +39,16 @@ class BackfillState:
     running: bool
     progress: float
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault script of a simulator; source, label: the simulator's."""
+
+    source: str
+    label: str
+    name: str
+    running: bool
 
 
 class Client(Protocol):
@@ -75,6 +96,25 @@ class Client(Protocol):
         """Quantity -> why its reading was refused, in words."""
         ...
 
+    def talk_with(self, source: str) -> Talk | None:
+        """What a source of that name and its device said to each other; None for one that has
+        nobody to talk with. Raises UnknownIdError."""
+        ...
+
+    def ping(self, source: str) -> float:
+        """Round trip to the device of a source that talks [s]; raises SourceError."""
+        ...
+
+    def ask_now(self, source: str) -> None:
+        """Have a source that talks ask its device for everything."""
+        ...
+
+    def coverage(self, source: str, start: datetime, end: datetime, parts: int,
+                 ) -> NDArray[np.float64]:
+        """Share of each of `parts` equal parts in which history knows a source, float64[parts],
+        0..1; empty without history. Raises SourceError and UnknownIdError."""
+        ...
+
     def channel_series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
                        max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
         """[] without history; raises UnknownIdError, and SourceError where a server with a
@@ -91,11 +131,13 @@ class Client(Protocol):
         """How many systems are "live", "recorded" and "simulated"."""
         ...
 
-    def fault_scripts(self) -> list[str]: ...
+    def faults(self) -> list[Fault]:
+        """All fault scripts of all simulators."""
+        ...
 
-    def running_faults(self) -> list[str]: ...
-
-    def start_fault(self, name: str) -> None: ...
+    def start_fault(self, fault: Fault) -> None:
+        """Raises UnknownIdError and ConfigurationError as `ScriptedSource.start_script`."""
+        ...
 
     def stop_faults(self) -> None: ...
 
@@ -152,6 +194,11 @@ class LocalClient:
     def houses(self) -> tuple[House, ...]:
         return self._runtime.energy_houses
 
+    @property
+    def all_houses(self) -> tuple[House, ...]:
+        """Those with a heat pump alone too."""
+        return self._runtime.houses
+
     def house(self, house_id: str) -> House:
         for house in self._runtime.houses:
             if house.id == house_id:
@@ -177,6 +224,32 @@ class LocalClient:
         source = self._engine.source_of(device.id)
         return source.problems() if hasattr(source, "problems") else {}
 
+    def _source(self, name: str) -> Source:
+        for source in self._engine.sources:
+            if source.info.name == name:
+                return source
+        raise UnknownIdError(f"no source is called {name[:80]!r}")
+
+    def talk_with(self, source: str) -> Talk | None:
+        found = self._source(source)
+        return cast(TalkingSource, found).talk() if hasattr(found, "talk") else None
+
+    def ping(self, source: str) -> float:
+        return cast(TalkingSource, self._source(source)).ping()
+
+    def ask_now(self, source: str) -> None:
+        cast(TalkingSource, self._source(source)).ask_now()
+
+    def coverage(self, source: str, start: datetime, end: datetime, parts: int,
+                 ) -> NDArray[np.float64]:
+        found = self._source(source)
+        channels = [channel_id(device.id, name) for device in devices_of(found)[:1]
+                    for name in device.quantities[:1]]
+        told = (self.channel_series(channels, start, end, 4 * parts) if channels else
+                self.series([root.id for root in found.roots[:1]], ["power_kw"], start, end,
+                            4 * parts))
+        return shares(told[0], start.timestamp(), end.timestamp(), parts) if told else np.empty(0)
+
     def channel_series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
                        max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
         return self._engine.recall(channel_ids, start, end, max_points, tier)
@@ -199,16 +272,15 @@ class LocalClient:
                 found[kind] = found.get(kind, 0) + len(source.roots)
         return found
 
-    def fault_scripts(self) -> list[str]:
-        return [name for source in self._scripted() for name in source.scripts()]
+    def faults(self) -> list[Fault]:
+        return [Fault(source.info.name, source.info.label, name,
+                      name in source.running_scripts())
+                for source in self._scripted() for name in source.scripts()]
 
-    def running_faults(self) -> list[str]:
-        return [name for source in self._scripted() for name in source.running_scripts()]
-
-    def start_fault(self, name: str) -> None:
+    def start_fault(self, fault: Fault) -> None:
         for source in self._scripted():
-            if name in source.scripts():
-                source.start_script(name, self.now())
+            if source.info.name == fault.source:
+                source.start_script(fault.name, self.now())
 
     def stop_faults(self) -> None:
         for source in self._scripted():
@@ -217,6 +289,13 @@ class LocalClient:
     def _scripted(self) -> list[ScriptedSource]:
         return [source for source in self._engine.sources
                 if hasattr(source, "start_script")]  # type: ignore[misc]
+
+
+def shares(one: Series, start_s: float, end_s: float, parts: int) -> NDArray[np.float64]:
+    """Share of each of `parts` equal parts of a span [s] that a series knows, float64[parts]."""
+    known = one.time_s[np.isfinite(one.mean)]
+    counted, _ = np.histogram(known, bins=parts, range=(start_s, end_s))
+    return np.minimum(counted * one.resolution_s * parts / (end_s - start_s), 1.0)
 
 
 def local_client() -> LocalClient:

@@ -124,8 +124,12 @@ def heading(text: str, aside: Content = "") -> Html:
 
 def card(label: str, reading: Text, *, hue: str = "", age_s: float | None = None,
          direction: Direction | None = None, icon: str = "", note: str = "",
-         history: ArrayLike | None = None, stale: bool = False, alarm: bool = False) -> Html:
+         history: ArrayLike | None = None, stale: bool = False, alarm: bool = False,
+         below: str = "", help: str = "") -> Html:
     """One number with its age [s], word and history (oldest first, NaN = gap).
+
+    below: a second, quieter line, which may wrap; help: what the number means, shown under the
+    pointer.
 
     hue: a colour token; it fills the swatch and the last point, never the number. direction
     gives arrow and word; otherwise `icon` (a Material symbol) and `note` stand there.
@@ -135,11 +139,13 @@ def card(label: str, reading: Text, *, hue: str = "", age_s: float | None = None
     aged = "" if age_s is None else f'<span class="ag">{formats.age(age_s)}</span>'
     colour = f' style="--c:var(--o-{escape(hue)})"' if hue != "" else ""
     line = "" if history is None else sparkline(history, hue if hue != "" else "text2")
+    quiet = f'<div class="bl">{escape(below)}</div>' if below else ""
+    meant = f' title="{escape(help)}"' if help else ""
     return Html(
-        f'<div class="{classes}"{colour}>'
+        f'<div class="{classes}"{colour}{meant}>'
         f'<div class="lb">{swatch}<span>{escape(label)}</span>{aged}</div>'
         f'<div class="v">{html(reading, "o-u")}</div>'
-        f"{_card_state(direction, icon, note)}{line}</div>")
+        f"{_card_state(direction, icon, note)}{quiet}{line}</div>")
 
 
 def _card_state(direction: Direction | None, icon: str, note: str) -> str:

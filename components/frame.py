@@ -18,6 +18,8 @@ PAGES = (
     ("pages/overview.py", "Overview", ":material/dashboard:"),
     (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:"),
     ("pages/energy_monitor.py", "Energy Monitor", ":material/bolt:"),
+    ("pages/heat_pump.py", "Heat pump", ":material/heat_pump:"),
+    ("pages/connections.py", "Connections", ":material/hub:"),
 )
 
 

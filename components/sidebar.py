@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import streamlit as st
 
 from components import blocks, describe, formats, session
-from components.api_client import Client, LocalClient
+from components.api_client import Client, Fault, LocalClient
 from components.blocks import Html
 from core.errors import OrreryError
 
@@ -18,7 +20,7 @@ def show(client: LocalClient) -> None:
     """Everything below the navigation."""
     _breadcrumb(client)
     st.fragment(_sources, run_every=SIDEBAR_PERIOD_S, key="sidebar_sources")(client)
-    if client.fault_scripts():
+    if client.faults():
         _faults(client)
 
 
@@ -79,21 +81,27 @@ def _history(client: Client) -> list[Html]:
 
 
 def _faults(client: Client) -> None:
-    running = client.running_faults()
+    faults = client.faults()
+    running = [fault for fault in faults if fault.running]
     with st.popover("Simulated faults" + (f" · {len(running)}" if running else ""),
                     icon=":material/science:", width="stretch"):
         st.caption("For trying the alarms: these act on the simulated systems alone.")
-        for name in client.fault_scripts():
-            words = name.replace("_", " ").capitalize()
-            st.button(words, key=f"fault_{name}", on_click=_start_fault, args=(client, name),
-                      disabled=name in running, width="stretch")
+        for label, own in groupby(faults, lambda fault: fault.label):
+            blocks.show(blocks.heading(label))
+            for fault in own:
+                st.button(_fault_words(fault), key=f"fault_{fault.source}_{fault.name}",
+                          on_click=_start_fault, args=(client, fault), disabled=fault.running,
+                          width="stretch")
         st.button("Stop all", key="fault_stop", on_click=client.stop_faults,
                   disabled=not running, width="stretch", icon=":material/stop_circle:")
 
 
+def _fault_words(fault: Fault) -> str:
+    return fault.name.removeprefix("heat_pump_").replace("_", " ").capitalize()
 
-def _start_fault(client: Client, name: str) -> None:
+
+def _start_fault(client: Client, fault: Fault) -> None:
     try:
-        client.start_fault(name)
+        client.start_fault(fault)
     except OrreryError as error:
         st.toast(str(error), icon=":material/error:")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from components import frame, live, summary
+from components.pump import overview as pumps
 
 client = frame.enter()
 
@@ -15,6 +16,7 @@ def state() -> None:
         with st.container(key="overview_systems", gap="xsmall"):
             summary.systems(client)
             summary.houses(client)
+            pumps.show(client)
         with st.container(key="overview_side", gap="xsmall"):
             summary.alarms(client)
 

@@ -12,6 +12,7 @@ import streamlit as st
 from components import blocks
 from components.api_client import LocalClient
 from core.errors import OrreryError
+from core.heatpump.profile import profile_ids
 from core.secrets import secret
 from core.settings import PERMISSION, NewSource, may_change, probe, save, written
 
@@ -24,8 +25,9 @@ NEXT = "Test the connection first; what was tested can be saved."
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One line of the form. form: "text", "whole", "secret" or "flag". A secret is the NAME of
-    an environment variable; in `.streamlit/secrets.toml` a top-level key has the same effect."""
+    """One line of the form. form: "text", "whole", "number", "choice" of `choices`, "secret" or
+    "flag". A secret is the NAME of an environment variable; in `.streamlit/secrets.toml` a
+    top-level key has the same effect."""
 
     key: str
     label: str
@@ -33,7 +35,18 @@ class Field:
     needed: bool = True
     default: Any = None
     help: str = ""
+    choices: tuple[str, ...] = ()
 
+
+OF_PUMPS = (
+    Field("profile", "Kind of heat pump", "choice", choices=profile_ids(),
+          help="What its registers mean; a YAML file of your own goes into orrery.toml by hand"),
+    Field("label", "Its name", default="Heat pump"),
+    Field("auxiliary_kw", "Auxiliary heater, kW", "number", needed=False,
+          help="What it is rated for"),
+    Field("assumed_flow_lpm", "Assumed flow, l/min", "number", needed=False,
+          help="Of the water while the compressor runs, where nothing measures it"))
+PUMP_KINDS = ("husdata-mqtt", "husdata-http", "influx")
 
 KINDS: dict[str, tuple[str, tuple[Field, ...]]] = {
     "venus": ("Victron GX by MQTT", (
@@ -57,6 +70,28 @@ KINDS: dict[str, tuple[str, tuple[Field, ...]]] = {
         Field("password_secret", "Variable with the password", "secret"),
         Field("time_zone", "Plant's time zone", default="UTC",
               help="An IANA name such as America/Chicago"))),
+    "husdata-mqtt": ("Heat pump: Husdata H60 or H66 by MQTT", (
+        *OF_PUMPS,
+        Field("host", "Address of the MQTT broker"),
+        Field("port", "Port", "whole", default=1883),
+        Field("tls", "TLS", "flag", needed=False, default=False),
+        Field("prefix", "Gateway's MAC address", needed=False,
+              help="As its topics begin; learnt where only one gateway publishes"),
+        Field("username", "User", needed=False),
+        Field("password_secret", "Variable with the password", "secret", needed=False))),
+    "husdata-http": ("Heat pump: Husdata H60 or H66 by HTTP", (
+        *OF_PUMPS,
+        Field("base_url", "Address of the gateway", help="http://192.168.1.30"))),
+    "influx": ("Heat pump: InfluxDB", (
+        *OF_PUMPS,
+        Field("base_url", "Address of the server", help="http://192.168.1.20:8086"),
+        Field("language", "Language", "choice", choices=("influxql", "flux"),
+              help="InfluxQL: 1.x, 3, and 2.x with a DBRP mapping; Flux: 2.x"),
+        Field("bucket", "Bucket or database", default="heatpump"),
+        Field("org", "Organisation", needed=False, help="For Flux"),
+        Field("pump", "Value of the tag pump", needed=False,
+              help="Where several pumps share the bucket"),
+        Field("token_secret", "Variable with the token", "secret", needed=False))),
     "remote": ("Another Orrery", (
         Field("base_url", "Address", help="http://192.168.1.20:9999"),
         Field("api_key_secret", "Variable with its API key", "secret", needed=False))),
@@ -78,7 +113,7 @@ def _dialog(client: LocalClient) -> None:
         values = {one.key: _input(kind, one) for one in KINDS[kind][1]}
     with right:
         name = st.text_input("Name in orrery.toml", kind, key=f"connect_{kind}_name")
-        house_id, house = _house(client)
+        house_id, house = _house(client, with_battery=kind not in PUMP_KINDS)
     mistakes = _mistakes(kind, values, name, house_id)
     new = NewSource(kind, name, _options(kind, values, house_id), house)
     with st.container(key="connect_says"):
@@ -91,6 +126,11 @@ def _input(kind: str, one: Field) -> Any:
     label = one.label if one.needed else f"{one.label} (optional)"
     if one.form == "flag":
         return st.toggle(one.label, value=bool(one.default), key=key)
+    if one.form == "choice":
+        return st.selectbox(label, one.choices, key=key, help=one.help or None)
+    if one.form == "number":
+        return st.number_input(label, min_value=0.0, value=one.default, key=key,
+                               help=one.help or None)
     if one.form == "whole":
         return st.number_input(label, min_value=0, step=1, value=one.default, key=key,
                                help=one.help or None)
@@ -107,9 +147,9 @@ def _about(name: str) -> str:
     return f"{name} is known" if secret(name) else f"{name} is not known to this app"
 
 
-def _house(client: LocalClient) -> tuple[str, dict[str, Any]]:
+def _house(client: LocalClient, *, with_battery: bool) -> tuple[str, dict[str, Any]]:
     """The id of the house, and its entry when it is new."""
-    known = {house.id: house.label for house in client.houses}
+    known = {house.id: house.label for house in client.all_houses}
     chosen = st.selectbox("House", [*known, NEW_HOUSE], index=len(known), key="connect_house",
                           format_func=lambda one: known.get(one, one))
     if chosen != NEW_HOUSE:
@@ -117,6 +157,8 @@ def _house(client: LocalClient) -> tuple[str, dict[str, Any]]:
     label = st.text_input("Its name", "Home", key="connect_label", max_chars=60)
     house_id = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
     house: dict[str, Any] = {"id": house_id, "label": label}
+    if not with_battery:
+        return house_id, house
     for key, words in (("capacity_kwh", "Battery's real capacity, kWh"),
                        ("nominal_v", "Battery's nominal voltage, V")):
         value = st.number_input(words, min_value=0.0, value=None, key=f"connect_{key}")

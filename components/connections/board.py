@@ -1,0 +1,80 @@
+"""All sources: state, age, a day of coverage, what is wrong and what to do."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from html import escape
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from components import blocks, describe, formats
+from components.api_client import Client
+from components.blocks import Content, Html
+from core.engine import SourceStatus
+from core.errors import OrreryError
+
+PARTS, DAY = 96, timedelta(days=1)
+KNOWN = 0.5
+KIND_ICONS = {"live": "sensors", "recorded": "movie", "simulated": "science"}
+
+
+def head(client: Client) -> None:
+    """The answer as a title: "3 of 4 sources live; Sol-Ark silent for 14 min"."""
+    now, statuses = client.now(), client.snapshot().sources
+    rows = {status.info.label: describe.source_row(status, now) for status in statuses}
+    live = sum(not row.stale for row in rows.values())
+    words: list[Content] = [f"{live} of {len(rows)} sources live"]
+    silent = [row for row in rows.values() if row.stale]
+    if silent:
+        first = silent[0]
+        since = (f" silent for {formats.age(first.age_s)}" if math.isfinite(first.age_s)
+                 else " never heard")
+        words.append(f"; {first.label}{since}")
+    blocks.show(blocks.title(*words, sub=[formats.local_time(now, st.context.timezone)]))
+
+
+def rows(client: Client) -> None:
+    """One row a source."""
+    now = client.now()
+    told = [_row(status, _coverage(client, status.info.name), now)
+            for status in client.snapshot().sources]
+    blocks.show(blocks.heading("Sources", "the last 24 hours of each"),
+                Html(f'<div class="o o-rows o-links">{"".join(told)}</div>'))
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def _coverage(_client: Client, name: str) -> NDArray[np.float64]:
+    """Share of each quarter of an hour; empty where history cannot tell."""
+    end = _client.now()
+    try:
+        return _client.coverage(name, end - DAY, end, PARTS)
+    except OrreryError:
+        return np.empty(0)
+
+
+def _row(status: SourceStatus, coverage: NDArray[np.float64], now: datetime) -> str:
+    info, row = status.info, describe.source_row(status, now)
+    state = "live" if not row.stale else "waiting" if status.state == "waiting" else "silent"
+    trouble = f'<div class="why">{escape(status.error)}</div>' if status.error else ""
+    age = formats.age(row.age_s) if math.isfinite(row.age_s) else "never heard"
+    return (f'<div class="o-row o-link{" old" if row.stale else ""}">'
+            f'<span class="nm">{blocks.symbol(KIND_ICONS[info.kind])} {escape(info.label)}</span>'
+            f'<span>{state}</span><span class="num">{age}</span>{_strip(coverage)}'
+            f'<span class="mut">{escape(info.name)}, {info.kind}, every '
+            f"{formats.age(info.period_s)}</span>{trouble}</div>")
+
+
+def _strip(coverage: NDArray[np.float64]) -> str:
+    """The day as a line of quarters of an hour; what is not known stays empty."""
+    if not coverage.size:
+        return '<span class="mut">no history of it</span>'
+    runs, label = [], f"heard {100 * float(coverage.mean()):.0f} % of the last 24 hours"
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], coverage >= KNOWN, [0]))))
+    for start, end in edges.reshape(-1, 2):
+        runs.append(f'<i style="left:{100 * start / coverage.size:.2f}%;'
+                    f'width:{100 * (end - start) / coverage.size:.2f}%"></i>')
+    return (f'<span class="cov" role="img" aria-label="{label}" title="{label}">'
+            f'{"".join(runs)}</span>')

@@ -1,0 +1,182 @@
+"""Where the energy comes from and goes, and what came of it: Sankey, COP, runtimes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import streamlit as st
+
+from components import blocks, charts, formats
+from components.api_client import Client
+from components.blocks import Html, LegendItem
+from components.pump import charts as plots
+from components.pump import past, words
+from components.pump.lines import runs
+from components.pump.shown import frame_of, link, view_of
+from components.sankey import Stream, sankey
+from core.devices import Device
+from core.heatpump import switches
+from core.heatpump.account import BASES, Basis
+from core.heatpump.cop import Part, cop_over, cop_series
+from core.heatpump.energies import Energies
+from core.heatpump.log import Floats, PumpLog
+from core.heatpump.report import Report, Window
+from core.heatpump.runtimes import Runtimes
+
+HEIGHT_PX = 300
+BUCKETS: tuple[tuple[float, float], ...] = (
+    (6 * 3600.0, 900.0), (26 * 3600.0, 3600.0), (8 * 86400.0, 3 * 3600.0))
+DAY_S = 86400.0
+PARTS: dict[str, tuple[Part, str]] = {
+    "To the house": ("space", "heat"), "Hot water": ("water", "water")}
+
+
+def show(client: Client, device: Device, shown: Window) -> None:
+    report = past.told(client, device, shown)
+    with st.container(key="pump_halves"):
+        _sankey(report)
+        _cop(report)
+
+
+def _sankey(report: Report) -> None:
+    found = report.energies
+    with st.container(key="panel_pump_sankey", gap=None):
+        if found is None or found.reason or not found.inputs > 0:
+            why = (words.no_cop(report.account.possible, report.pump) if report.basis is None
+                   else "The pump did not run in this time.")
+            blocks.show(blocks.heading("Energy"), words.missing_box("No balance", why))
+            return
+        blocks.show(blocks.heading("Energy", _free(report, found)))
+        into, out = _streams(found, report.pump.medium == "air")
+        charts.show(sankey(into, out, "Heat pump", st.context.theme.type), key="pump_sankey",
+                    height=HEIGHT_PX, alt=_balance(into, out), view="sankey")
+
+
+def _free(report: Report, found: Energies) -> str:
+    known = "" if found.coverage > 0.995 else f", {100 * found.coverage:.0f} % of the time known"
+    return (f"{100 * found.free_share:.0f} % free energy, {words.basis_line(report.basis)}{known}"
+            + (", the meters disagree" if found.meters_disagree else ""))
+
+
+def _streams(found: Energies, air: bool) -> tuple[list[Stream], list[Stream]]:
+    """In and out; where the meters disagree the difference stands on the side that lacks it."""
+    into = [Stream("Outdoor air" if air else "Ground", found.source_heat, "charge"),
+            Stream("Electricity", found.electricity, "grid"),
+            Stream("Auxiliary", _or_zero(found.auxiliary), "discharge")]
+    out = [Stream("House", found.space_heat, "heat"),
+           Stream("Hot water", found.water_heat, "water"),
+           Stream("Not told apart", found.unsorted_heat, "text3"),
+           Stream("Standby and losses", max(found.losses, 0.0), "idle")]
+    if found.losses < 0:
+        into.append(Stream("Not explained", -found.losses, "idle"))
+    return into, [one for one in out if one.kwh > 0]
+
+
+def _or_zero(kwh: float) -> float:
+    return kwh if math.isfinite(kwh) else 0.0
+
+
+def _balance(into: list[Stream], out: list[Stream]) -> str:
+    told = [", ".join(f"{one.name} {formats.energy(one.kwh)}" for one in side if one.kwh > 0)
+            for side in (into, out)]
+    return f"Energy in: {told[0]}. Energy out: {told[1]}."
+
+
+def _cop(report: Report) -> None:
+    with st.container(key="panel_pump_cop", gap=None):
+        possible = [basis for basis in BASES if not report.account.possible[basis]]
+        legend = blocks.legend([LegendItem("All", "text3", "area"), *(
+            LegendItem(name, hue, "point") for name, (_, hue) in PARTS.items())])
+        blocks.show(blocks.heading("COP over time", legend))
+        if not possible or report.basis is None:
+            blocks.show(words.missing_box("No COP", words.no_cop(report.account.possible,
+                                                                 report.pump)))
+            return
+        with st.container(key="pump_cop_tools", horizontal=True, vertical_alignment="center"):
+            basis = _chosen_basis(possible, report.basis)
+            auxiliary = st.toggle("With auxiliary heat", value=True, key="pump_cop_auxiliary")
+        bucket_s = _bucket_s(report.window.seconds)
+        whole = cop_series(report.account, basis, "all", auxiliary, bucket_s)
+        mean = cop_over(report.account, basis, "all", auxiliary)
+        if not np.isfinite(whole.cop).any():
+            blocks.show(words.missing_box("No COP in this time", words.reason(
+                mean.reason or "not_running", report.pump)))
+            return
+        parts = {name: (one.time_s, one.cop, hue) for name, (part, hue) in PARTS.items()
+                 if np.isfinite((one := cop_series(report.account, basis, part, auxiliary,
+                                                   bucket_s)).cop).any()}
+        charts.show(plots.cop((whole.time_s, whole.cop), parts, whole.bucket_s, mean.value,
+                              frame_of(report)), key="pump_cop",
+                    height=HEIGHT_PX - 60, view=view_of(report), link=link(report),
+                    alt=f"COP by {words.BASIS_WORDS[basis]}, mean {formats.number(mean.value, 2)}")
+
+
+def _chosen_basis(possible: list[Basis], best: Basis) -> Basis:
+    kept = st.session_state.get("pump_basis")
+    chosen = st.selectbox(
+        "How the COP is known", possible, key="pump_basis_choice", label_visibility="collapsed",
+        index=possible.index(kept if kept in possible else best),
+        format_func=lambda basis: f"Tier {words.TIERS[basis]}: {words.BASIS_WORDS[basis]}")
+    st.session_state["pump_basis"] = chosen
+    return chosen
+
+
+def _bucket_s(seconds: float) -> float:
+    return next((bucket for most, bucket in BUCKETS if seconds <= most), DAY_S)
+
+
+def runtime(client: Client, device: Device, shown: Window) -> None:
+    """What ran when, and how the time was shared."""
+    report = past.told(client, device, shown)
+    with st.container(key="panel_pump_runtime", gap=None):
+        ran = report.runtimes
+        blocks.show(blocks.heading("What ran when", _known(ran)))
+        if not ran.known_h > 0:
+            blocks.show(words.missing_box("Nothing known", "Nobody heard whether the compressor "
+                                          "ran in this time."))
+            return
+        blocks.show(_strips(report), _shares(ran))
+
+
+def _known(ran: Runtimes) -> str:
+    gone = "" if ran.unknown_h < 0.05 else f", {formats.number(ran.unknown_h, 1)} h not known"
+    return f"of {formats.number(ran.known_h, 1)} h{gone}"
+
+
+def _strips(report: Report) -> Html:
+    log = report.log
+    rows = [("Compressor", "text", switches.compressor(log)),
+            ("Hot water", "water", switches.water(log)),
+            ("Auxiliary heat", "discharge", switches.auxiliary(log, report.pump)),
+            ("Defrost", "charge", switches.defrost(log))]
+    told = [_strip(log, name, hue, share) for name, hue, share in rows
+            if np.isfinite(share).any()]
+    return Html(f'<div class="o o-strips">{"".join(told)}</div>')
+
+
+def _strip(log: PumpLog, name: str, hue: str, share: Floats) -> str:
+    begin_s, length_s = float(log.time_s[0]), log.end_s - float(log.time_s[0])
+    width = max(length_s / 1200, 1.0)
+    parts = "".join(
+        f'<i style="left:{100 * (start - begin_s) / length_s:.2f}%;'
+        f'width:{100 * max(end - start, width) / length_s:.2f}%"></i>'
+        for start, end in runs(log, share))
+    return (f'<span>{name}</span><div class="bar" style="--c:var(--o-{hue})">{parts}</div>'
+            f"<b>{100 * float(np.nanmean(share)):.0f} %</b>")
+
+
+def _shares(ran: Runtimes) -> Html:
+    """The whole of the known time, by share."""
+    parts = [("Heating", ran.compressor_space + ran.compressor_unsorted, "heat"),
+             ("Hot water", ran.compressor_water, "water"),
+             ("Compressor and auxiliary", ran.overlap, "grid"),
+             ("Auxiliary alone", ran.auxiliary, "discharge"),
+             ("Defrost", ran.defrost, "charge"), ("Idle", ran.idle, "idle")]
+    told = "".join(
+        f'<div style="--c:var(--o-{hue});flex-grow:{max(share, 0.001):.4f}" '
+        f'title="{name} {100 * share:.1f} %"><span>{name}</span>'
+        f"<b>{blocks.html(formats.quantity(100 * share, '%', 0 if share > 0.1 else 1))}</b></div>"
+        for name, share, hue in parts if share > 0)
+    label = ", ".join(f"{name} {100 * share:.1f} %" for name, share, _ in parts)
+    return Html(f'<div class="o o-share" role="img" aria-label="{label}">{told}</div>')

@@ -1,0 +1,19 @@
+"""Connections: which sources are heard, what they say, how fast they answer."""
+
+import streamlit as st
+
+from components import blocks, frame, parts
+from components.connections import board, console
+from components.house import connect
+
+client = frame.enter()
+parts.live(board.head, "connections_head", 5.0, client)
+connect.tool(client)
+parts.live(board.rows, "connections_rows", 10.0, client)
+
+blocks.show(blocks.heading("Talk with a source"))
+with st.container(key="panel_console"):
+    status = console.chosen(client)
+    console.tools(client, status)
+    parts.live(console.counters, "connections_counts", 2.0, client, status.info.name)
+    console.messages(client, status.info.name)

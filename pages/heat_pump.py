@@ -1,0 +1,34 @@
+"""Heat pump: whether it runs, how well, whether the water is warm, and why not."""
+
+import streamlit as st
+
+from components import frame, parts
+from components.house import connect
+from components.pump import beyond, cards, choice, energy, now, record, trends
+
+client = frame.enter()
+device = choice.pump(client)
+if device is None:
+    now.nothing()
+    connect.tool(client)
+    st.stop()
+
+parts.live(now.head, "pump_head", choice.HEAD_S, client, device)
+with st.container(key="pump_tools", horizontal=True, vertical_alignment="bottom"):
+    shown = choice.chosen_window(client)
+    refresh_s = choice.refresh_s(shown)
+    if st.button("Refresh", icon=":material/refresh:", key="pump_now"):
+        st.toast("Drawn anew.", icon=":material/refresh:")
+    record.data_tool(client, device, shown)
+    connect.tool(client)
+
+parts.live(cards.show, "pump_cards", refresh_s, client, device, shown)
+cards.formulas(device)
+parts.live(now.picture, "pump_picture", choice.HEAD_S, client, device)
+parts.live(energy.show, "pump_energy", refresh_s, client, device, shown)
+parts.live(energy.runtime, "pump_runtime", refresh_s, client, device, shown)
+parts.live(trends.show, "pump_temps", refresh_s, client, device, shown)
+parts.live(trends.pairs, "pump_trends", refresh_s, client, device, shown)
+parts.live(beyond.show, "pump_beyond", choice.slow_s(refresh_s), client, device, shown)
+parts.live(record.show, "pump_record", refresh_s, client, device, shown)
+record.about(device)
