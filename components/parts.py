@@ -18,19 +18,22 @@ P = ParamSpec("P")
 
 def live(part: Callable[P, None], key: str, every_s: float | None, *arguments: P.args,
          **options: P.kwargs) -> None:
-    """Draw `part` now and every `every_s` seconds; what fails in it hurts no other part."""
-    st.fragment(_guarded, run_every=every_s, key=key)(part, *arguments, **options)
+    """Draw `part` now and every `every_s` seconds; what fails in it hurts no other part. `key`
+    is "page_name"; the name tells a person which part it is."""
+    name = key.partition("_")[2].replace("_", " ").capitalize()
+    st.fragment(_guarded, run_every=every_s, key=key)(name, part, *arguments, **options)
 
 
-def _guarded(part: Callable[P, None], *arguments: P.args, **options: P.kwargs) -> None:
+def _guarded(name: str, part: Callable[P, None], *arguments: P.args,
+             **options: P.kwargs) -> None:
     try:
         part(*arguments, **options)
     except OrreryError as error:
-        blocks.show(blocks.state_box("error", "This part cannot be shown", str(error),
+        blocks.show(blocks.state_box("error", f"{name} cannot be shown", str(error),
                                      error=True))
     except Exception:  # noqa: BLE001 - one part's defect must not take the page with it
         log.exception("a part of the page failed: %s", part.__name__)
         blocks.show(blocks.state_box(
-            "bug_report", "This part of the page has a defect",
+            "bug_report", f"{name}: this part of the page has a defect",
             "What happened is in the app's log; the other parts go on.",
             "Reload the page; if it stays, report it with the lines of the log.", error=True))

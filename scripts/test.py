@@ -52,9 +52,9 @@ TOOLS = (
     Tool("InfluxDB 1.x", find_influxd, "influxdb",
          "Debian, Ubuntu: sudo apt-get install influxdb\n  macOS: brew install influxdb@1"),
 )
-# Most of the time a test waits for a browser or a broker. A file stays in one process, and the
-# order of the collection holds: browser tests last.
-PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# Most of the time a test waits for a browser or a broker. The groups are those of
+# tests/conftest.py, and the order of the collection holds: browser tests last.
+PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 FLUX_CHECKER = ROOT / "tests" / "influx" / "flux_check"
 
 

@@ -52,8 +52,16 @@ def pytest_make_collect_report(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last; otherwise the order of the files."""
-    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+    """Browser tests last, otherwise the order of the files; of each file one process runs the
+    tests with a browser and one those without."""
+    items.sort(key=_needs_browser)
+    for item in items:
+        kind = " in a browser" if _needs_browser(item) else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{kind}"))
+
+
+def _needs_browser(item: pytest.Item) -> bool:
+    return "browser" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def _since(moment: datetime, now: datetime) -> str:
 
 
 def _counts(talk: Talk) -> list[Html]:
-    last = talk.messages[-1].at if talk.messages else None
+    last = next((one.at for one in reversed(talk.messages) if one.way == "in"), None)
     note = "" if last is None else f"last at {formats.local_time(last, st.context.timezone)}"
     return [blocks.card("Messages heard", Text(formats.number(talk.heard), ""), note=note),
             blocks.card("Questions sent", Text(formats.number(talk.sent), "")),

@@ -13,7 +13,7 @@ from components.house import words as house_words
 from components.pump import past, schematic, words
 from core.devices import Device
 from core.errors import OrreryError
-from core.heatpump.standing import state
+from core.heatpump.standing import active_alarms, state
 from core.told import DeviceNow
 
 
@@ -25,7 +25,7 @@ def head(client: Client, device: Device) -> None:
     marks: list[Content] = [
         house_words.strip(device.label, client.status_of(device), now.age_s, client.now(), zone),
         blocks.pill("", found.capitalize()) if found != "unknown" else "",
-        blocks.pill(3, alarm) if alarm else "No alarms",
+        blocks.pill(3, alarm) if alarm else _calm(now),
         _outdoor(now), formats.local_time(client.now(), zone)]
     blocks.show(blocks.title(*words.title(now, _cop(client, device)),
                              sub=[mark for mark in marks if mark]))
@@ -38,6 +38,11 @@ def _cop(client: Client, device: Device) -> float:
         return past.day(client, device).figures.cop
     except OrreryError:
         return math.nan
+
+
+def _calm(now: DeviceNow) -> str:
+    """What stands in place of an alarm."""
+    return "No alarms" if active_alarms(now).known else "alarms not known"
 
 
 def _outdoor(now: DeviceNow) -> Content:

@@ -77,13 +77,13 @@ def about(device: Device) -> None:
         return
     with st.expander(f"About this pump: {pump.brand} {pump.model}", icon=":material/info:"):
         told = ", ".join(QUANTITY[name].label for name in device.quantities)
-        lines = [f"**Read by** {pump.interface}, profile `{pump.profile}`.",
-                 f"**It tells** {told}.",
-                 *(f"**It does not tell** {QUANTITY[name].label.lower()}: {why}"
+        lines = [("Read by", f"{pump.interface}, profile {pump.profile}."),
+                 ("It tells", f"{told}."),
+                 *((f"It does not tell {QUANTITY[name].label.lower()}", f"{why}.")
                    for name, why in pump.absent.items()
                    if name in QUANTITY and name not in device.quantities),
-                 f"**Alarm table**: {pump.alarms.cited}."]
-        st.markdown("\n\n".join(blocks.markdown(line) if not line.startswith("**") else line
-                                for line in lines))
+                 ("Alarm table", f"{pump.alarms.cited}.")]
+        st.markdown("\n\n".join(f"**{name}:** {blocks.markdown(text)}" for name, text in lines))
         if pump.doubts:
-            st.markdown("**Not verified**\n" + "\n".join(f"- {doubt}" for doubt in pump.doubts))
+            st.markdown("**Not verified:**\n" + "\n".join(
+                f"- {blocks.markdown(doubt)}" for doubt in pump.doubts))

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from scripts.app_process import AppProcess
+from scripts.pictures import page_names
 from tests.browser.driver import (
     ONE_CELL_AWAY,
     WAIT_MS,
@@ -50,7 +51,7 @@ def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
         app: AppProcess, page: Page) -> None:
     open_scene(page, app.url, f"/space_balls?path={MODULE}")
     wait_path(page, MODULE)
-    expect(page.locator("[data-testid=stSidebarNav] a")).to_have_count(3)
+    expect(page.locator("[data-testid=stSidebarNav] a")).to_have_count(len(page_names()))
     expect_crumbs(page, MODULE_CRUMBS)
     assert page.evaluate("getComputedStyle(document.documentElement)"
                          ".getPropertyValue('--o-charge')") != ""
