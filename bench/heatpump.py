@@ -91,12 +91,15 @@ async def _page(app: AppProcess, short: bool) -> list[dict[str, object]]:
 
 
 async def _month(app: AppProcess) -> list[dict[str, object]]:
-    """The first run of a page of 30 days: processor time and bytes."""
-    cpu = cpu_seconds(app.pid)
+    """The first run of a page of 30 days: time, processor time of all threads (DuckDB's beside
+    Python's) and bytes."""
+    began, cpu = time.monotonic(), cpu_seconds(app.pid)
     async with LiveClient(app.url, PAGE, MONTH) as client:
         await asyncio.wait_for(client.first_run.wait(), 90)
-        spent_ms, size = 1000 * (cpu_seconds(app.pid) - cpu), client.first_size
-    return [line("page of 30 d, first run", "CPU", spent_ms, "ms", 400),
+        took_ms, spent_ms = 1000 * (time.monotonic() - began), 1000 * (cpu_seconds(app.pid) - cpu)
+        size = client.first_size
+    return [line("page of 30 d, first run", "time", took_ms, "ms", 400),
+            line("page of 30 d, first run", "CPU of all threads", spent_ms, "ms"),
             line("page of 30 d, first run", "to the browser", size / 1000, "kB", 300)]
 
 

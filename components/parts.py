@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ParamSpec
 
 import streamlit as st
@@ -22,6 +22,20 @@ def live(part: Callable[P, None], key: str, every_s: float | None, *arguments: P
     is "page_name"; the name tells a person which part it is."""
     name = key.partition("_")[2].replace("_", " ").capitalize()
     st.fragment(_guarded, run_every=every_s, key=key)(name, part, *arguments, **options)
+
+
+def live_all(these: Mapping[str, Callable[P, None]], key: str, every_s: float | None,
+             *arguments: P.args, **options: P.kwargs) -> None:
+    """As `live` for several parts by name, one below the other, drawn anew together: each
+    fragment of its own costs the server 5 ms more. One that fails still hurts no other."""
+    st.fragment(_each, run_every=every_s, key=key)(these, *arguments, **options)
+
+
+def _each(these: Mapping[str, Callable[P, None]], *arguments: P.args,
+          **options: P.kwargs) -> None:
+    for name, part in these.items():
+        with st.container():
+            _guarded(name, part, *arguments, **options)
 
 
 def _guarded(name: str, part: Callable[P, None], *arguments: P.args,

@@ -11,7 +11,7 @@ from components.api_client import Client, Fault, LocalClient
 from components.blocks import Html
 from core.errors import OrreryError
 
-SIDEBAR_PERIOD_S = 5.0
+SIDEBAR_PERIOD_S = 10.0
 BYTES_PER_MB = 1e6
 MOST_NAMED = 3
 

@@ -22,13 +22,11 @@ with st.container(key="pump_tools", horizontal=True, vertical_alignment="bottom"
     record.data_tool(client, device, shown)
     connect.tool(client)
 
-parts.live(cards.show, "pump_numbers", refresh_s, client, device, shown)
+parts.live_all(
+    {"Numbers": cards.show, "Picture": now.picture, "Findings": beyond.findings_of,
+     "Energy": energy.show, "Runtimes": energy.runtime, "Temperatures": trends.show,
+     "Performance, power and valve": trends.pairs, "Events": record.show},
+    "pump_charts", refresh_s, client, device, shown)
+parts.live(beyond.show, "pump_comparison", choice.slow_s(refresh_s), client, device, shown)
 cards.formulas(device)
-parts.live(now.picture, "pump_picture", choice.HEAD_S, client, device)
-parts.live(energy.show, "pump_energy", refresh_s, client, device, shown)
-parts.live(energy.runtime, "pump_runtimes", refresh_s, client, device, shown)
-parts.live(trends.show, "pump_seven_temperatures", refresh_s, client, device, shown)
-parts.live(trends.pairs, "pump_performance_power_and_valve", refresh_s, client, device, shown)
-parts.live(beyond.show, "pump_findings", choice.slow_s(refresh_s), client, device, shown)
-parts.live(record.show, "pump_events", refresh_s, client, device, shown)
 record.about(device)

@@ -31,9 +31,16 @@ SEVERITY = {"alert": ("error", True), "warning": ("warning", True), "hint": ("li
 MOST_DOTS = 600
 
 
-def show(client: Client, device: Device, shown: Window) -> None:
+def findings_of(client: Client, device: Device, shown: Window) -> None:
+    """What is conspicuous, and where the pump stands among real ones."""
     report = past.told(client, device, shown)
-    _findings(report)
+    with st.container(key="panel_pump_findings", gap=None):
+        _findings(report)
+
+
+def show(client: Client, device: Device, shown: Window) -> None:
+    """COP over temperatures, degree minutes, and what is counted by the day."""
+    report = past.told(client, device, shown)
     with st.container(key="pump_thirds"):
         _against(report, "flow", "Flow temperature")
         _against(report, "source", "Outdoor temperature")

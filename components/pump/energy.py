@@ -28,6 +28,8 @@ HEIGHT_PX = 300
 BUCKETS: tuple[tuple[float, float], ...] = (
     (6 * 3600.0, 900.0), (26 * 3600.0, 3600.0), (8 * 86400.0, 3 * 3600.0))
 DAY_S = 86400.0
+LEAST_SHARE = 1e-4
+"""Less of the balance is rounding."""
 PARTS: dict[str, tuple[Part, str]] = {
     "To the house": ("space", "heat"), "Hot water": ("water", "water")}
 
@@ -70,7 +72,7 @@ def _streams(found: Energies, air: bool) -> tuple[list[Stream], list[Stream]]:
            Stream("Standby and losses", max(found.losses, 0.0), "idle")]
     if found.losses < 0:
         into.append(Stream("Not explained", -found.losses, "idle"))
-    return into, [one for one in out if one.kwh > 0]
+    return into, [one for one in out if one.kwh > LEAST_SHARE * found.inputs]
 
 
 def _or_zero(kwh: float) -> float:

@@ -13,6 +13,7 @@ from components.house import words as house_words
 from components.pump import past, schematic, words
 from core.devices import Device
 from core.errors import OrreryError
+from core.heatpump.report import Window
 from core.heatpump.standing import active_alarms, state
 from core.told import DeviceNow
 
@@ -72,8 +73,8 @@ def nothing() -> None:
                                  "a source of kind \u201cheat-pump\u201d, a simulated one."))
 
 
-def picture(client: Client, device: Device) -> None:
-    """The live schematic."""
+def picture(client: Client, device: Device, shown: Window) -> None:
+    """The live schematic, whatever time is shown."""
     with st.container(key="panel_schematic", gap=None):
         now = client.device_now(device)
         blocks.show(blocks.heading("Now", device.pump.model if device.pump else ""),
