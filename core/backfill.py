@@ -19,7 +19,14 @@ from core.devices import Floats, spread
 from core.engine import Engine
 from core.errors import OrreryError
 from core.frames import Frame
-from core.ports import BackfillingSource, ChannelHistory, Past, PastTellingSource, Store
+from core.ports import (
+    BackfillingSource,
+    ChannelHistory,
+    Past,
+    PastTellingSource,
+    Source,
+    Store,
+)
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +114,18 @@ class Backfill:
         table = self._engine.devices
         values = np.full((time_s.size, table.size), np.nan)
         for index, source in enumerate(self._engine.sources):
-            if hasattr(source, "tell_past"):
+            if self._tells(source, time_s):
                 reported = cast(PastTellingSource, source).tell_past(time_s)
                 own = spread(table, index, reported)
                 np.copyto(values, own, where=np.isfinite(own))
         return values.astype(np.float32)
+
+    def _tells(self, source: Source, time_s: Floats) -> bool:
+        """Whether a source can tell all of `time_s` [s]."""
+        if not hasattr(source, "tell_past"):
+            return False
+        past_s = cast(PastTellingSource, source).past_days * DAY_S
+        return bool(time_s[0] >= self._end.timestamp() - past_s)
 
 
 def past_grid(end_s: float) -> Iterator[tuple[Floats, bool]]:

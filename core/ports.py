@@ -93,7 +93,10 @@ class PollingSource(Source, Protocol):
 
 
 class PastTellingSource(DeviceSource, Protocol):
-    """A source of devices that can tell their past: only simulators can."""
+    """A source of devices that can tell their past: only simulators can. past_days: how far
+    back it is asked."""
+
+    past_days: int
 
     def tell_past(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """What its channels were at `time_s` float64[k], seconds since 1970, as float64[k, c];

@@ -28,7 +28,7 @@ from sim.heat_pump_channels import Meters, channels, has, why_absent
 from sim.heat_pump_faults import ALL_SOUND, OF_BRINE, PumpFaults, State
 from sim.heat_pump_live import Live
 from sim.heat_pump_machines import Machine, machines
-from sim.heat_pump_past import Seam, ToldPast
+from sim.heat_pump_past import NEAR_DAYS, Seam, ToldPast
 from sim.heat_pump_plan import Plan
 from sim.heat_pump_weather import ATTRIBUTION, Climate
 from sim.heat_pump_year import slow_year
@@ -188,6 +188,8 @@ class SimulatedHeatPump:
         values = self._channels(np.array([live.at_s]), live.row[None], live.counted[None],
                                 state)
         return Reading(now, {}, channels=values[0])
+
+    past_days = NEAR_DAYS
 
     def tell_past(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the registers would have told at `time_s` float64[k], rising, float64[k, c].

@@ -142,6 +142,8 @@ class SimulatedHouse:
         values, heard = self._live.told(faults)
         return Reading(now, {}, channels=values, channels_heard=heard)
 
+    past_days = 402
+
     def tell_past(self, time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the devices would have told at `time_s` float64[k], rising, float64[k, c].
 
