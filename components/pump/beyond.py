@@ -57,8 +57,8 @@ def _findings(report: Report) -> None:
     boxes = [blocks.state_box(SEVERITY[one.severity][0], *words.finding(one),
                               error=SEVERITY[one.severity][1]) for one in found]
     blocks.show(_population(report), *(boxes or [blocks.note(
-        "Nothing conspicuous: starts, brine, auxiliary heat, hot water and sensors are as they "
-        "should be.")]))
+        "No finding: starts, brine, auxiliary heat, hot water and sensors stay within the limits "
+        "that call for a look.")]))
 
 
 def _population(report: Report) -> Html:

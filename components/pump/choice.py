@@ -80,7 +80,7 @@ def _custom(client: Client) -> Window:
     zone = formats.zone(st.context.timezone)
     today = client.now().astimezone(zone).date()
     chosen = st.date_input(
-        "From and to", (today - timedelta(days=2), today), key="pump_days",
+        "From and to", (today - timedelta(days=2), today), key="pump_from_to",
         min_value=today - timedelta(days=LONGEST_DAYS), max_value=today,
         label_visibility="collapsed")
     first, last = _ends(chosen, today)
