@@ -151,4 +151,5 @@ def ingest(folder: Path, broker: str, *more: str) -> Process:
     """The ingest with a store in `folder`/store and its report in `folder`/report.json."""
     return Process([sys.executable, "-m", "services.ingest", "--broker", broker,
                     "--store", f"sqlite:{folder / 'store' / 'fleet.sqlite'}",
-                    "--report", str(folder / "report.json"), *more], folder / "ingest.log")
+                    "--report", str(folder / "report.json"), "--report-every", "0.2", *more],
+                   folder / "ingest.log")

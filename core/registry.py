@@ -11,7 +11,7 @@ from typing import cast
 from core.config import Config, HistoryConfig, SourceConfig
 from core.errors import ConfigurationError
 from core.parsing import as_model
-from core.ports import ChannelHistory, Source, Store
+from core.ports import ChannelHistory, FleetStore, Source, Store
 from core.topology import Level, Topology
 
 SOURCES: dict[str, str] = {
@@ -32,6 +32,9 @@ STORES: dict[str, str] = {
 }
 CHANNEL_HISTORIES: dict[str, str] = {
     "embedded": "store.channels",
+}
+FLEET_STORES: dict[str, str] = {
+    "sqlite": "store.fleet",
 }
 NO_STORE = "none"
 
@@ -83,3 +86,13 @@ def _module_of(history: HistoryConfig, kinds: Mapping[str, str], file: str) -> M
         raise ConfigurationError(file, "history.kind", history.kind,
                                  "one of " + ", ".join([*kinds, NO_STORE]))
     return import_module(kinds[history.kind])
+
+
+def make_fleet_store(url: str) -> FleetStore:
+    """The store of the fleet's telemetry at e.g. `sqlite:data/fleet.sqlite`; raises
+    ConfigurationError."""
+    kind, _, place = url.partition(":")
+    if kind not in FLEET_STORES or not place:
+        raise ConfigurationError("the command line", "--store", url,
+                                 "KIND:PLACE with KIND one of " + ", ".join(FLEET_STORES))
+    return cast(FleetStore, import_module(FLEET_STORES[kind]).open_store(place))

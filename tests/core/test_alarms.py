@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from core.alarms.book import AlarmBook, findings
+from core.alarms.journal import AlarmJournal
 from core.clock import ManualClock
 from core.engine import Engine
 from core.frames import CONTACTOR_OPEN
@@ -110,3 +112,19 @@ def test_limits_lie_inside_the_outermost_bounds_and_grow_worse() -> None:
         assert (np.diff(safe_operating_area().table(name)) < 0).all()
     assert safe_operating_area().table("voltage_max_v").max() <= np.float32(4.2)
     assert safe_operating_area().table("voltage_min_v").min() >= 2.5
+
+
+def test_a_restart_holds_what_was_held_within_a_deadband() -> None:
+    before, after = Bench(), Bench()
+    before.found(voltage_v=3.61)
+    journal = AlarmJournal(before.engine.topology, before.clock)
+    for _ in range(3):
+        state = before.engine.tick().alarms
+        journal.tick(findings(state, before.engine.topology))
+        before.clock.advance(1)
+    book = AlarmBook(after.engine.topology)
+    book.restore(journal.instances())
+    after.source.set(CELL, {"voltage_v": 3.59})
+    (alarm,) = book.evaluate(after.engine.tick().frame).active
+    assert (alarm.condition, alarm.tier) == ("voltage_high", 2)
+    assert alarm.since == before.engine.snapshot.alarms.active[0].since

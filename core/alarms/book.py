@@ -7,13 +7,16 @@ highest element concerned.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.alarms.records import Finding, Instance
+from core.alarms.rules import alarm_rules
+from core.alarms.states import ALARMED, State
 from core.frames import CONTACTOR_OPEN, Frame
 from core.limits import TIERS, SafeOperatingArea, safe_operating_area
 from core.topology import FloatArray, IndexArray, Topology
@@ -46,14 +49,9 @@ class AlarmState:
     count: NDArray[np.int32]
 
 
-CONDITIONS: dict[str, str] = {
-    "voltage_high": "voltage too high",
-    "voltage_low": "voltage too low",
-    "temperature_high": "too hot",
-    "temperature_low": "too cold",
-    "silent": "silent",
-    "contactor_open": "contactor open",
-}
+CONDITIONS: dict[str, str] = {name: rule.words
+                              for name, rule in alarm_rules().conditions.items()}
+CELL_CONDITIONS = ("voltage_high", "voltage_low", "temperature_high", "temperature_low")
 
 
 class AlarmBook:
@@ -66,15 +64,25 @@ class AlarmBook:
         self._cells: IndexArray = np.flatnonzero(known)
         self._chemistry = topology.chemistry[self._cells]
         self._tiers = {name: np.zeros(self._cells.size, dtype=np.int8)
-                       for name in list(CONDITIONS)[:4]}
+                       for name in CELL_CONDITIONS}
         self._since: dict[tuple[int, str], datetime] = {}
+
+    def restore(self, instances: Iterable[Instance]) -> None:
+        """Go on where another book stopped: what it held within a deadband is held again."""
+        for one in instances:
+            node = self._topology.index_of_id.get(one.element, -1)
+            row = int(np.searchsorted(self._cells, node))
+            if one.on and one.event_at is not None and one.condition in self._tiers \
+                    and row < self._cells.size and self._cells[row] == node:
+                self._tiers[one.condition][row] = one.tier
+                self._since[node, one.condition] = one.event_at
 
     def evaluate(self, frame: Frame) -> AlarmState:
         """The alarms after `frame`; a stale or missing value leaves its alarm as it was."""
         found = [*self._limit_alarms(frame), *self._silent(frame), *self._contactors(frame)]
         self._since = {(alarm.node, alarm.condition): alarm.since for alarm in found}
-        found.sort(key=lambda alarm: (-alarm.tier, -alarm.since.timestamp(), alarm.node))
-        return self._rolled_up(tuple(found))
+        found.sort(key=_worst_first)
+        return rolled_up(tuple(found), self._topology)
 
     def _limit_alarms(self, frame: Frame) -> Iterator[Alarm]:
         cells = self._cells
@@ -134,16 +142,35 @@ class AlarmBook:
     def _began(self, node: int, condition: str, frame: Frame) -> datetime:
         return self._since.get((node, condition), frame.time)
 
-    def _rolled_up(self, active: tuple[Alarm, ...]) -> AlarmState:
-        worst = np.zeros(self._topology.size, dtype=np.int8)
-        count = np.zeros(self._topology.size, dtype=np.int32)
-        nodes = np.array([alarm.node for alarm in active], dtype=np.int64)
-        tiers = np.array([alarm.tier for alarm in active], dtype=np.int8)
-        while nodes.size:
-            np.maximum.at(worst, nodes, tiers)
-            np.add.at(count, nodes, 1)
-            tiers, nodes = tiers[nodes > 0], self._topology.parent[nodes[nodes > 0]]
-        return AlarmState(active, worst, count)
+
+def rolled_up(active: tuple[Alarm, ...], topology: Topology) -> AlarmState:
+    """With the worst tier and the count of every element (law 7)."""
+    worst = np.zeros(topology.size, dtype=np.int8)
+    count = np.zeros(topology.size, dtype=np.int32)
+    nodes = np.array([alarm.node for alarm in active], dtype=np.int64)
+    tiers = np.array([alarm.tier for alarm in active], dtype=np.int8)
+    while nodes.size:
+        np.maximum.at(worst, nodes, tiers)
+        np.add.at(count, nodes, 1)
+        tiers, nodes = tiers[nodes > 0], topology.parent[nodes[nodes > 0]]
+    return AlarmState(active, worst, count)
+
+
+def journal_state(instances: Iterable[Instance], topology: Topology) -> AlarmState:
+    """What a journal has open, as a book tells it: neither what is hidden nor what is gone,
+    but latched alarms until they are reset. Elements outside the tree are left out."""
+    found = [Alarm(topology.index_of_id[one.element], one.condition, one.severity, one.metric,
+                   one.value, one.limit, one.began)
+             for one in instances
+             if one.state in ALARMED and one.state is not State.RETURNED
+             and one.element in topology.index_of_id]
+    return rolled_up(tuple(sorted(found, key=_worst_first)), topology)
+
+
+def findings(state: AlarmState, topology: Topology) -> list[Finding]:
+    """What `AlarmJournal.tick` takes, of a book's result."""
+    return [Finding(topology.ids[one.node], one.condition, one.tier, one.metric, one.value,
+                    one.limit) for one in state.active]
 
 
 class NoAlarms:
@@ -161,3 +188,7 @@ class NoAlarms:
 def _is_cell(topology: Topology) -> NDArray[np.bool_]:
     cells: NDArray[np.bool_] = topology.level == len(topology.levels) - 1
     return cells
+
+
+def _worst_first(alarm: Alarm) -> tuple[int, float, int]:
+    return -alarm.tier, -alarm.since.timestamp(), alarm.node

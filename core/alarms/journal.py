@@ -1,0 +1,231 @@
+"""All alarms of a site: what is open, what people did about it, and how fast they come.
+
+The engine ticks it, pages act on it; both may happen on threads of their own. What an action
+returned from is kept (`core.ports.AlarmStore`); an action that could not be kept did not
+happen. A tick goes on where the store fails, says so, and hands over later what is due (law 9).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.alarms import actions
+from core.alarms.actions import Done
+from core.alarms.advance import Held, Step, advanced
+from core.alarms.groups import Causes, Group, announced, grouped
+from core.alarms.moves import moved
+from core.alarms.rates import RateBook, Rates
+from core.alarms.records import (
+    Batch,
+    Finding,
+    Hiding,
+    Instance,
+    Key,
+    Remembered,
+    Transition,
+    joined,
+)
+from core.alarms.rules import Rules, alarm_rules
+from core.alarms.states import ASKING, Event
+from core.clock import Clock
+from core.errors import OrreryError
+from core.topology import Topology
+
+Keep = Callable[[Batch], None]
+MOST_UNKEPT = 100_000
+"""Lines of history that wait for a store that fails; beyond them the oldest are given up."""
+
+
+def nothing_held(key: Key) -> bool:
+    """Everything is known at every tick."""
+    return False
+
+
+def keep_nowhere(batch: Batch) -> None:
+    """Of a journal without a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a tick did. announced: what calls a person, first-out first; at most one alarm of a
+    group, and every trip."""
+
+    transitions: tuple[Transition, ...]
+    announced: tuple[Key, ...]
+
+
+class AlarmJournal:
+    """error: why nothing is kept now, "" when all is well. lost: lines of history given up."""
+
+    def __init__(self, topology: Topology, clock: Clock, *, keep: Keep = keep_nowhere,
+                 remembered: Remembered | None = None, rules: Rules | None = None) -> None:
+        known = remembered or Remembered()
+        self._topology, self._clock, self._keep = topology, clock, keep
+        self._rules = rules or alarm_rules()
+        self._causes = Causes(topology, self._rules)
+        self._open = {one.key: one for one in known.instances}
+        self._last = max([known.last_occurrence, *(one.occurrence for one in known.instances)])
+        self._rates = RateBook(known.recent)
+        self._unkept = Batch()
+        self._lock = threading.RLock()
+        self.error = ""
+        self.lost = 0
+
+    # -- the engine's part
+
+    def tick(self, findings: Iterable[Finding], held: Held = nothing_held) -> Changes:
+        """One look at all conditions that are there now.
+
+        held: of a known alarm without a finding, whether its element says nothing now; such an
+        alarm stays as it is (law 4).
+        """
+        with self._lock:
+            step = advanced(self._open, findings, self._clock.now(), self._rules, self._causes,
+                            self._last, held)
+            self._commit(step)
+            self._keep_or_queue(step.batch())
+            raised = [line for line in step.transitions if line.raises]
+            calls = announced(raised, self.groups()) if raised else []
+            return Changes(tuple(step.transitions), tuple(calls))
+
+    def _commit(self, step: Step) -> None:
+        for key, one in step.moving.items():
+            if one is None:
+                self._open.pop(key, None)
+            else:
+                self._open[key] = one
+        self._last = step.last_occurrence
+        self._rates.add(step.transitions)
+
+    def _keep_or_queue(self, batch: Batch) -> None:
+        waiting = joined(self._unkept, batch)
+        if not waiting:
+            return
+        try:
+            self._keep(waiting)
+        except OrreryError as error:
+            self.error = str(error)
+            self._unkept = self._bounded(waiting)
+        else:
+            self._unkept, self.error = Batch(), ""
+
+    def _bounded(self, waiting: Batch) -> Batch:
+        extra = max(0, len(waiting.transitions) - MOST_UNKEPT)
+        self.lost += extra
+        return Batch(waiting.changed, waiting.closed, waiting.transitions[extra:], waiting.audit)
+
+    # -- what is known
+
+    def instances(self) -> tuple[Instance, ...]:
+        """Everything that is not normal, and what is about to come."""
+        with self._lock:
+            return tuple(self._open.values())
+
+    def get(self, key: Key) -> Instance | None:
+        """None: normal."""
+        return self._open.get(key)
+
+    def rates(self) -> Rates:
+        with self._lock:
+            return self._rates.rates(self._open.values(), self._clock.now())
+
+    def groups(self) -> list[Group]:
+        """The alarms of the list, consequences folded under their causes; all of them grouped
+        during a flood."""
+        with self._lock:
+            flood = self._rates.flood(self._clock.now())
+            return grouped(self._open.values(), self._topology, flood)
+
+    # -- a person's part; each raises RequestError in words, UnknownIdError, RetryLaterError
+
+    def acknowledge(self, key: Key, who: str) -> Instance:
+        """Seen. Of one whose condition is gone: finished, or waiting for its reset."""
+        return self._act(key, who, Event.ACKNOWLEDGE)
+
+    def acknowledge_all(self, keys: Sequence[Key], who: str) -> list[Key]:
+        """Together or not at all; those that ask for nothing are left out. Returns the rest."""
+        with self._lock:
+            asking = [key for key in dict.fromkeys(keys)
+                      if (one := self._open.get(key)) and one.state in ASKING]
+            done = [self._prepared(key, who, Event.ACKNOWLEDGE, None) for key in asking]
+            self._finish(done)
+            return asking
+
+    def reset(self, key: Key, who: str) -> Instance:
+        """A latched alarm, acknowledged, whose condition is gone, is normal again."""
+        return self._act(key, who, Event.RESET)
+
+    def shelve(self, key: Key, who: str, why: str, until: datetime, *,
+               once: bool = False) -> Instance:
+        """Out of sight until `until`, or until it goes away (once). Also lengthens a shelf."""
+        with self._lock:
+            hiding = actions.shelf(self._clock.now(), who, why, until, once,
+                                   self._rules.longest_shelf_s)
+            return self._act(key, who, Event.SHELVE, hiding)
+
+    def unshelve(self, key: Key, who: str) -> Instance:
+        return self._act(key, who, Event.UNSHELVE)
+
+    def suppress(self, key: Key, who: str, why: str) -> Instance:
+        """Known and wanted so, until somebody ends it."""
+        hiding = actions.hiding(self._clock.now(), who, why)
+        return self._act(key, who, Event.SUPPRESS, hiding)
+
+    def unsuppress(self, key: Key, who: str) -> Instance:
+        """Also of a suppression by design: it is shown until it is normal again."""
+        return self._act(key, who, Event.UNSUPPRESS)
+
+    def out_of_service(self, key: Key, who: str, why: str) -> Instance:
+        """For maintenance, until somebody returns it to service."""
+        hiding = actions.hiding(self._clock.now(), who, why)
+        return self._act(key, who, Event.OUT_OF_SERVICE, hiding)
+
+    def return_to_service(self, key: Key, who: str) -> Instance:
+        return self._act(key, who, Event.RETURN)
+
+    def comment(self, key: Key, who: str, text: str) -> Instance:
+        """On an open alarm; the audit keeps it for good."""
+        with self._lock:
+            done = actions.commented(self._known(key), self._clock.now(), who, text)
+            return self._finish([done])[0]
+
+    def _act(self, key: Key, who: str, event: Event, hiding: Hiding | None = None) -> Instance:
+        with self._lock:
+            return self._finish([self._prepared(key, who, event, hiding)])[0]
+
+    def _prepared(self, key: Key, who: str, event: Event, hiding: Hiding | None) -> Done:
+        name = actions.checked_name(who)
+        before = self._known(key)
+        rule = self._rules.of(key.condition)
+        found = moved(before, event, self._clock.now(), latched=rule.latched, by=name,
+                      hiding=hiding)
+        if found is None:
+            raise actions.refusal(before, event, self._rules.words(key.condition))
+        return actions.done(before, *found)
+
+    def _known(self, key: Key) -> Instance:
+        """The instance, a normal one where nothing is open; raises UnknownIdError (law 11)."""
+        one = self._open.get(key)
+        if one is None:
+            self._topology.index(key.element)
+            actions.checked_condition(key.condition, self._rules)
+            one = Instance(*key)
+        return one
+
+    def _finish(self, done: Sequence[Done]) -> list[Instance]:
+        """Keep first, then know it."""
+        batch = actions.batch_of(done)
+        if not batch:
+            return []
+        self._keep(joined(self._unkept, batch))
+        self._unkept, self.error = Batch(), ""
+        for one in done:
+            if one.after.is_open:
+                self._open[one.after.key] = one.after
+            else:
+                self._open.pop(one.after.key, None)
+        self._rates.add(batch.transitions)
+        return [one.after for one in done]

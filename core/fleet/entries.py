@@ -1,0 +1,128 @@
+"""What a store of the fleet keeps, and the rule by which a number is settled once.
+
+The rule is here and not in a store, so that every store of the contract counts alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.fleet.rejections import Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class FleetEntry:
+    """One message to keep. body: msgpack as its device made it, None where it is refused for good
+    and only settled, with `reason`. time_us: the device's clock, received_us: the centre's
+    [us since 1970]."""
+
+    site: str
+    device: str
+    stream: str
+    base: int
+    seq: int
+    floor: int
+    time_us: int
+    received_us: int
+    body: bytes | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a device is settled. high: everything up to it is stored, refused for good or given
+    up. last: the highest number that came; behind a gap it is above high. heard_us: when the
+    newest one was received [us since 1970]."""
+
+    site: str
+    device: str
+    stream: str
+    high: int
+    last: int
+    heard_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one batch: stored, duplicate and late (stored after a later one of its
+    device) are counts; refused: the messages whose stream or number cannot be."""
+
+    stored: int
+    duplicate: int
+    late: int
+    refused: Sequence[tuple[FleetEntry, Rejection]]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The numbers of one device. ahead: settled numbers above `high`; retired: streams that were
+    replaced."""
+
+    stream: str
+    high: int
+    last: int
+    heard_us: int = 0
+    ahead: set[int] = field(default_factory=set)
+    retired: set[str] = field(default_factory=set)
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, entry: FleetEntry) -> Ledger:
+        """Of a device that nothing is known of: what it gave up before is nobody's gap."""
+        return cls(entry.stream, entry.floor - 1, entry.floor - 1)
+
+    def copy(self) -> Ledger:
+        return Ledger(self.stream, self.high, self.last, self.heard_us, set(self.ahead),
+                      set(self.retired), list(self.gaps))
+
+    def knows(self, seq: int) -> bool:
+        return seq <= self.high or seq in self.ahead
+
+    def refuses(self, entry: FleetEntry) -> Rejection | None:
+        """Why this stream cannot be numbered on; None where it can."""
+        if entry.stream == self.stream:
+            return None
+        if entry.stream in self.retired:
+            return Rejection.TWO_DEVICES
+        return None if entry.base >= self.last else Rejection.SEQUENCE_BACKWARDS
+
+    def settle(self, entry: FleetEntry) -> bool:
+        """Count one new number; True when it is late. `gaps` grows by what was given up."""
+        if entry.stream != self.stream:
+            self.retired.add(self.stream)
+            self.stream = entry.stream
+            self._give_up(entry.base + 1)
+        late = entry.seq < self.last
+        self._give_up(entry.floor)
+        if entry.seq > self.high:
+            self.ahead.add(entry.seq)
+        self.last = max(self.last, entry.seq)
+        self.heard_us = max(self.heard_us, entry.received_us)
+        self._climb()
+        return late
+
+    def lower_bound(self, entry: FleetEntry) -> None:
+        """What a duplicate tells too: numbers below its floor never come."""
+        self._give_up(entry.floor)
+        self.heard_us = max(self.heard_us, entry.received_us)
+        self._climb()
+
+    def _give_up(self, floor: int) -> None:
+        """Everything below `floor` that is not here never comes."""
+        if floor - 1 <= self.high:
+            return
+        here = sorted(number for number in self.ahead if number < floor)
+        before = self.high
+        for number in [*here, floor]:
+            if number > before + 1:
+                self.gaps.append((before + 1, number - 1))
+            before = number
+        self.high = floor - 1
+        self.ahead.difference_update(here)
+        self.last = max(self.last, self.high)
+
+    def _climb(self) -> None:
+        while self.high + 1 in self.ahead:
+            self.high += 1
+            self.ahead.remove(self.high)

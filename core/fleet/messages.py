@@ -1,0 +1,236 @@
+"""The messages of the fleet, schema version 1: strict models, msgpack or JSON (law 11).
+
+Telemetry is columnar: an envelope that the outbox numbers, and a body that never changes once it
+is made. Columns over cells are little-endian float32 as bytes (base64 in JSON) or, in JSON, lists
+with null for missing. Times are seconds since 1970, UTC. Signs: law 1, + is discharging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from core.fleet.rejections import RejectedError, Rejection
+from core.topology import FloatArray
+
+VERSION = 1
+MOST_BYTES = 256 * 1024
+MOST_CELLS = 4096
+MOST_SMALL_BYTES = 64 * 1024
+MOST_SEQUENCE = 2 ** 53
+
+Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}\Z")]
+StreamId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
+CommandId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Sequence = Annotated[int, Meta(ge=1, le=MOST_SEQUENCE)]
+Mark = Annotated[int, Meta(ge=0, le=MOST_SEQUENCE)]
+Words = Annotated[str, Meta(max_length=200)]
+Column = bytes | list[float | None]
+SafetyState = Literal["normal", "derate", "zero", "opening", "latched", "unguarded"]
+
+CELL_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "voltage_v": (-1.0, 10.0),
+    "temperature_c": (-60.0, 200.0),
+    "soc_pct": (-20.0, 120.0),
+}
+"""Columns over cells and what no cell can exceed."""
+PACK_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "power_kw": (-1e5, 1e5),
+    "voltage_v": (0.0, 1e4),
+    "current_a": (-1e5, 1e5),
+    "temperature_c": (-60.0, 200.0),
+    "soc_pct": (0.0, 100.0),
+    "soh_pct": (0.0, 110.0),
+    "allocation_kw": (-1e5, 1e5),
+    "charge_limit_a": (0.0, 1e5),
+    "discharge_limit_a": (0.0, 1e5),
+    "decision_us": (0.0, 1e9),
+}
+
+
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """No further fields, no other types."""
+
+
+class Body(_Strict, frozen=True):
+    """One second of a pack. None = missing (law 4). samples: how many made it. decision_us: the
+    longest safety decision of that second [us]. limit_reason: why the limits are what they are."""
+
+    time_s: float
+    samples: Annotated[int, Meta(ge=0, le=100_000)]
+    safety: SafetyState
+    cells: dict[str, Column]
+    power_kw: float | None = None
+    voltage_v: float | None = None
+    current_a: float | None = None
+    temperature_c: float | None = None
+    soc_pct: float | None = None
+    soh_pct: float | None = None
+    allocation_kw: float | None = None
+    charge_limit_a: float | None = None
+    discharge_limit_a: float | None = None
+    decision_us: float | None = None
+    limit_reason: Words = ""
+
+
+class Envelope(_Strict, frozen=True):
+    """seq: the outbox's number, rising by one. stream: one life of an outbox file; base: the
+    number after which that life began. floor: the lowest number that may still come. sent_s: the
+    device's clock when it sent."""
+
+    v: int
+    site: Id
+    device: Id
+    stream: StreamId
+    base: Mark
+    seq: Sequence
+    floor: Sequence
+    sent_s: float
+    body: msgspec.Raw
+
+
+class Ack(_Strict, frozen=True):
+    """The ingest's own word: everything up to and with `high` is settled in stream `stream`.
+    refused: a stream that is not taken: it must number anew from `high` + 1, or, where not
+    `renumber`, it belongs to a second device with this id. why: for a person."""
+
+    v: int
+    stream: StreamId
+    high: Mark
+    refused: StreamId | None = None
+    renumber: bool = True
+    why: Words = ""
+
+
+class Reply(_Strict, frozen=True):
+    """A device's word on a command."""
+
+    id: CommandId
+    state: Literal["received", "executed", "refused", "expired"]
+    reason: Words = ""
+
+
+class Status(_Strict, frozen=True):
+    """state: "offline" is the last will. pending: rows in the outbox; dropped: rows that it gave
+    up since it was made. cells: how many the pack has."""
+
+    v: int
+    site: Id
+    device: Id
+    state: Literal["online", "offline", "conflict"]
+    time_s: float | None = None
+    firmware: Words = ""
+    chemistry: Words = ""
+    cells: Annotated[int, Meta(ge=0, le=MOST_CELLS)] = 0
+    capacity_kwh: float | None = None
+    pending: Mark = 0
+    dropped: Mark = 0
+    replies: Annotated[tuple[Reply, ...], Meta(max_length=64)] = ()
+
+
+class Command(_Strict, frozen=True):
+    """issuer: who asked. It may be acted on until issued_s + ttl_s. power_kw, hold_s: of
+    "override", which bounds the magnitude of the power for so long."""
+
+    v: int
+    id: CommandId
+    issuer: Annotated[str, Meta(min_length=1, max_length=80)]
+    issued_s: float
+    ttl_s: Annotated[float, Meta(gt=0, le=3600)]
+    action: Literal["ping", "override", "release", "controlled_shutdown", "emergency_stop", "reset"]
+    power_kw: float | None = None
+    hold_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+
+
+class Allocation(_Strict, frozen=True):
+    """Power of each device [kW], valid until issued_s + valid_s."""
+
+    v: int
+    site: Id
+    issued_s: float
+    valid_s: Annotated[float, Meta(gt=0, le=86_400)]
+    power_kw: dict[Id, float]
+
+
+class _Versioned(msgspec.Struct):
+    v: int
+
+
+T = TypeVar("T")
+Small = TypeVar("Small", Ack, Status, Command, Allocation)
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODERS: dict[tuple[type[Any], bool], Any] = {}
+_BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+
+
+def packed(message: msgspec.Struct) -> bytes:
+    """msgpack."""
+    return _ENCODER.encode(message)
+
+
+def said(message: msgspec.Struct) -> bytes:
+    """JSON, for what a person may want to read on the wire."""
+    return msgspec.json.encode(message)
+
+
+def decode(payload: bytes | msgspec.Raw, model: type[T], json: bool) -> T:
+    """Strictly; raises RejectedError (NOT_DECODABLE or WRONG_FORM)."""
+    decoder = _DECODERS.get((model, json))
+    if decoder is None:
+        kind: Any = msgspec.json.Decoder if json else msgspec.msgpack.Decoder
+        decoder = _DECODERS[model, json] = kind(model)
+    try:
+        found: T = decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise RejectedError(Rejection.WRONG_FORM, str(error)[:150]) from error
+    except _BROKEN as error:
+        raise RejectedError(Rejection.NOT_DECODABLE, str(error)[:150]) from error
+    return found
+
+
+def is_json(payload: bytes) -> bool:
+    """No msgpack map begins with this byte."""
+    return payload[:1] == b"{"
+
+
+def decode_versioned(payload: bytes, model: type[T]) -> T:
+    """`decode`, and FUTURE_VERSION for a version that this program does not know."""
+    json = is_json(payload)
+    try:
+        found = decode(payload, model, json)
+    except RejectedError as error:
+        if error.reason is Rejection.WRONG_FORM:
+            check_version(decode(payload, _Versioned, json).v)
+        raise
+    check_version(getattr(found, "v", 0))
+    return found
+
+
+def check_version(version: int) -> None:
+    if version != VERSION:
+        raise RejectedError(Rejection.FUTURE_VERSION, f"version {version}, known: {VERSION}")
+
+
+def read_small(payload: bytes, model: type[Small]) -> Small:
+    """A message other than telemetry; raises RejectedError. Numbers must be finite."""
+    if len(payload) > MOST_SMALL_BYTES:
+        raise RejectedError(Rejection.TOO_LARGE, f"{len(payload)} bytes of {MOST_SMALL_BYTES}")
+    found = decode_versioned(payload, model)
+    numbers = [getattr(found, name) for name in found.__struct_fields__]
+    if isinstance(found, Allocation):
+        numbers += list(found.power_kw.values())
+    for number in numbers:
+        if isinstance(number, float) and not np.isfinite(number):
+            raise RejectedError(Rejection.NOT_FINITE)
+        if isinstance(number, float) and abs(number) > 1e12:
+            raise RejectedError(Rejection.ABSURD, f"{number:g}")
+    return found
+
+
+def column(values: FloatArray) -> bytes:
+    """A column over cells as it is sent; NaN = missing."""
+    return np.ascontiguousarray(values, dtype="<f4").tobytes()

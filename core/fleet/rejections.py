@@ -1,0 +1,60 @@
+"""Why a message is not used: each reason has a name, words and a count of its own (law 10)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core.errors import RequestError
+
+
+class Rejection(StrEnum):
+    """Reasons; the value is the name in counters and metrics."""
+
+    UNKNOWN_TOPIC = "unknown_topic"
+    OTHER_SITE = "other_site"
+    UNKNOWN_DEVICE = "unknown_device"
+    RETAINED = "retained"
+    TOO_LARGE = "too_large"
+    NOT_DECODABLE = "not_decodable"
+    FUTURE_VERSION = "future_version"
+    WRONG_FORM = "wrong_form"
+    WRONG_SENDER = "wrong_sender"
+    NOT_FINITE = "not_finite"
+    ABSURD = "absurd"
+    CLOCK_OFF = "clock_off"
+    SEQUENCE_BACKWARDS = "sequence_backwards"
+    TWO_DEVICES = "two_devices"
+    REPLAYED = "replayed"
+    EXPIRED = "expired"
+
+
+WORDS: dict[Rejection, str] = {
+    Rejection.UNKNOWN_TOPIC: "no topic of the fleet; correct the publisher",
+    Rejection.OTHER_SITE: "a site that this centre does not serve; correct the device's --site",
+    Rejection.UNKNOWN_DEVICE: "a device that is not on the list; add it, or end it",
+    Rejection.RETAINED: "a retained message is of unknown age; publish without retain",
+    Rejection.TOO_LARGE: "larger than the schema allows; send fewer cells a message",
+    Rejection.NOT_DECODABLE: "neither whole msgpack nor JSON; see what damages it on its way",
+    Rejection.FUTURE_VERSION: "a schema that this version does not know; update the centre",
+    Rejection.WRONG_FORM: "a field is missing, unknown or of another type; correct the device",
+    Rejection.WRONG_SENDER: "names another site or device than its topic; correct the device",
+    Rejection.NOT_FINITE: "NaN or infinite where a number must be; correct the device",
+    Rejection.ABSURD: "a value that no pack can have; see its sensor",
+    Rejection.CLOCK_OFF: "the device's clock is off; set its time service right",
+    Rejection.SEQUENCE_BACKWARDS: "numbers that are used already; the device numbers anew",
+    Rejection.TWO_DEVICES: "two devices with one id; end one or give it an id of its own",
+    Rejection.REPLAYED: "a command or allocation that came before; nothing is done again",
+    Rejection.EXPIRED: "its time to act is over; issue it again where it is still wanted",
+}
+
+FINAL = frozenset({Rejection.WRONG_FORM, Rejection.NOT_FINITE, Rejection.ABSURD})
+"""Sending the same again cannot help: the message is settled, so that its device forgets it."""
+
+
+class RejectedError(RequestError):
+    """A message that is not used. detail: what exactly, after the reason's own words."""
+
+    def __init__(self, reason: Rejection, detail: str = "") -> None:
+        super().__init__(f"{WORDS[reason]} ({detail})" if detail else WORDS[reason])
+        self.reason = reason
+        self.detail = detail

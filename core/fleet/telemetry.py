@@ -1,0 +1,148 @@
+"""Telemetry out of bytes that anybody may have sent: all of it is checked, or it is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import RequestError
+from core.fleet.messages import (
+    CELL_BOUNDS,
+    MOST_BYTES,
+    MOST_CELLS,
+    PACK_BOUNDS,
+    Body,
+    Column,
+    Envelope,
+    decode,
+    decode_versioned,
+    is_json,
+    packed,
+)
+from core.fleet.rejections import FINAL, RejectedError, Rejection
+from core.fleet.topics import Address, check_device
+from core.topology import FloatArray
+
+CLOCK_TOLERANCE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """One message that may be stored. raw: the body as it came, msgpack; time_us: when the
+    second ended, by the device's clock [us since 1970]. cells: float32[cells] by name."""
+
+    envelope: Envelope
+    body: Body
+    raw: bytes
+    cells: Mapping[str, FloatArray]
+
+    @property
+    def time_us(self) -> int:
+        return round(self.body.time_s * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One message that is not used. settles: its envelope, where to send it again cannot help."""
+
+    reason: Rejection
+    words: str
+    settles: Envelope | None = None
+    envelope: Envelope | None = None
+
+
+def read_telemetry(payload: bytes, address: Address, now_s: float,
+                   queued_s: float = 0.0) -> Telemetry | Refused:
+    """Never raises. now_s: the centre's clock; queued_s: how long the broker kept it [s]."""
+    envelope: Envelope | None = None
+    try:
+        if len(payload) > MOST_BYTES:
+            raise RejectedError(Rejection.TOO_LARGE, f"{len(payload)} bytes of {MOST_BYTES}")
+        envelope = decode_versioned(payload, Envelope)
+        _check_sender(envelope, address)
+        _check_clock(envelope, now_s, queued_s)
+    except RejectedError as error:
+        return Refused(error.reason, str(error), None, envelope)
+    try:
+        return _whole(envelope, is_json(payload))
+    except RejectedError as error:
+        final = error.reason in FINAL or error.reason is Rejection.NOT_DECODABLE
+        return Refused(error.reason, str(error), envelope if final else None, envelope)
+
+
+def _check_sender(envelope: Envelope, address: Address) -> None:
+    try:
+        check_device(envelope.device)
+    except RequestError as error:
+        raise RejectedError(Rejection.WRONG_SENDER, str(error)) from error
+    if (envelope.site, envelope.device) != (address.site, address.device):
+        raise RejectedError(Rejection.WRONG_SENDER, f"{envelope.site}/{envelope.device}")
+    if not envelope.base < envelope.seq or envelope.floor > envelope.seq:
+        raise RejectedError(Rejection.SEQUENCE_BACKWARDS, f"number {envelope.seq}, base "
+                            f"{envelope.base}, floor {envelope.floor}")
+
+
+def _check_clock(envelope: Envelope, now_s: float, queued_s: float) -> None:
+    if not math.isfinite(envelope.sent_s):
+        raise RejectedError(Rejection.NOT_FINITE, "sent_s")
+    off_s = envelope.sent_s + queued_s - now_s
+    if abs(off_s) > CLOCK_TOLERANCE_S:
+        raise RejectedError(Rejection.CLOCK_OFF, f"by {off_s:+.0f} s")
+
+
+def _whole(envelope: Envelope, json: bool) -> Telemetry:
+    body = decode(envelope.body, Body, json)
+    if not math.isfinite(body.time_s):
+        raise RejectedError(Rejection.NOT_FINITE, "time_s")
+    if not 0 < body.time_s <= envelope.sent_s + CLOCK_TOLERANCE_S:
+        raise RejectedError(Rejection.ABSURD, "time_s is after it was sent")
+    _check_pack(body)
+    cells = {name: _column(name, values) for name, values in body.cells.items()}
+    if len({values.size for values in cells.values()}) > 1:
+        raise RejectedError(Rejection.WRONG_FORM, "columns of different lengths")
+    return Telemetry(envelope, body, packed(body) if json else bytes(envelope.body), cells)
+
+
+def _check_pack(body: Body) -> None:
+    for name, (least, most) in PACK_BOUNDS.items():
+        value = getattr(body, name)
+        if value is None:
+            continue
+        if not math.isfinite(value):
+            raise RejectedError(Rejection.NOT_FINITE, name)
+        if not least <= value <= most:
+            raise RejectedError(Rejection.ABSURD, f"{name} = {value:g}")
+
+
+def _column(name: str, values: Column) -> FloatArray:
+    """NaN is a missing cell; infinite is none."""
+    if name not in CELL_BOUNDS:
+        raise RejectedError(Rejection.WRONG_FORM, f"no column {name[:40]!r}")
+    found = _array(name, values)
+    if not found.size:
+        return found
+    least, most = CELL_BOUNDS[name]
+    lowest, highest = float(np.fmin.reduce(found)), float(np.fmax.reduce(found))
+    if math.isinf(lowest) or math.isinf(highest):
+        raise RejectedError(Rejection.NOT_FINITE, name)
+    if lowest < least or highest > most:
+        raise RejectedError(Rejection.ABSURD, f"{name} from {lowest:g} to {highest:g}")
+    return found
+
+
+def _array(name: str, values: Column) -> FloatArray:
+    if isinstance(values, list):
+        wide = np.array([math.nan if value is None else value for value in values], np.float64)
+        if wide.size and np.fmax.reduce(np.abs(wide)) > float(np.finfo(np.float32).max):
+            raise RejectedError(Rejection.NOT_FINITE, name)
+        found = wide.astype(np.float32)
+    else:
+        if len(values) % 4:
+            raise RejectedError(Rejection.WRONG_FORM, f"{name}: {len(values)} bytes")
+        found = np.frombuffer(values, dtype="<f4")
+    if found.size > MOST_CELLS:
+        raise RejectedError(Rejection.TOO_LARGE, f"{found.size} cells of {MOST_CELLS}")
+    return found

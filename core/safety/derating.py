@@ -1,0 +1,194 @@
+"""How much current a pack allows each way, and why: the least of all partial limits (law 8).
+
+Every partial limit is kept with its name and the cell that sets it. A limit is cut at once and
+comes back slowly, by so many A/s; a voltage limit that has begun to fall may only fall
+further until its cell is out of the limiting zone (as OpenEMS does), because the voltage
+recovers as soon as the current goes. What is missing allows 0 A (law 4). Between the
+information limit and the warning limit a part is allowed, by the profile's shape.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.errors import GiveUpError
+from core.limits import SafeOperatingArea, safe_operating_area
+from core.safety.area import AreaState, Sample
+from core.safety.debounce import BoolArray
+from core.safety.layout import NO_LEAF, Layout
+from core.safety.profile import Polyline, SafetyProfile, safety_profile
+from core.topology import FloatArray, IndexArray
+
+CHARGE, DISCHARGE = 0, 1
+WAYS = ("charge", "discharge")
+BMS, VOLTAGE, HEAT, COLD, SOC, RATE, CURRENT, OPERATOR, STATE, RAMP = range(10)
+LIMITS: tuple[str, ...] = ("bms", "voltage", "temperature_max", "temperature_min", "soc",
+                           "c_rate", "current", "operator", "safety_state", "ramp")
+UNIT = {VOLTAGE: "V", HEAT: "°C", COLD: "°C", SOC: "%", RATE: "% SOH",
+        CURRENT: "A"}
+
+
+@dataclass(frozen=True, slots=True)
+class Derated:
+    """allowed_a: float32[way, packs], A >= 0. partial_a: float32[limit, way, packs] in the
+    order of LIMITS. leaf: int64[limit, way, packs], the cell or -1. value: what the limit was
+    read from, in UNIT. binding: int64[way, packs], the limit that holds."""
+
+    allowed_a: FloatArray
+    partial_a: FloatArray
+    leaf: IndexArray
+    value: FloatArray
+    binding: IndexArray
+    reference_current_a: FloatArray
+
+    def reason(self, way: int, pack: int) -> Reason:
+        """Which limit holds one way of one pack."""
+        limit = int(self.binding[way, pack])
+        amps = float(self.allowed_a[way, pack])
+        return Reason(LIMITS[limit], WAYS[way], amps,
+                      amps / float(self.reference_current_a[pack]),
+                      int(self.leaf[limit, way, pack]), float(self.value[limit, way, pack]),
+                      UNIT.get(limit, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """amps allowed, as a multiple of the reference current too; leaf -1: no cell."""
+
+    limit: str
+    way: str
+    amps: float
+    c_rate: float
+    leaf: int
+    value: float
+    unit: str
+
+    def words(self, leaf_name: str = "") -> str:
+        """ "charge limited to 0.6 C by cell 12 at 44 °C" """
+        name = leaf_name or f"cell {self.leaf}"
+        by = self.limit.replace("_", " ") if self.leaf == NO_LEAF else name
+        value = "a missing value" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}"
+        at = f" at {value}" if self.unit else ""
+        return f"{self.way} limited to {self.c_rate:.2g} C by {by}{at}"
+
+
+class Derating:
+    """Judges samples one after the other. Begins at 0 A: a start ramps up as well."""
+
+    def __init__(self, layout: Layout, profile: SafetyProfile | None = None,
+                 area: SafeOperatingArea | None = None) -> None:
+        """Raises GiveUpError for a ramp that the profile does not have."""
+        self.layout = layout
+        self._profile = profile or safety_profile()
+        self._lines = _Lines(layout, self._profile, area or safe_operating_area())
+        ramps = self._profile.derating.ramp_a_per_s
+        unknown = {pack.ramp for pack in layout.packs} - set(ramps)
+        if unknown:
+            raise GiveUpError(f"no such ramp: {sorted(unknown)}; there are {sorted(ramps)}")
+        self._ramp = np.array([ramps[pack.ramp] for pack in layout.packs], dtype=np.float32)
+        self._allowed = np.zeros((2, layout.size), dtype=np.float32)
+        self._ratchet = np.ones((2, layout.size), dtype=np.float32)
+
+    def step(self, sample: Sample, state: AreaState, operator_a: FloatArray,
+             stopped: BoolArray, dt_s: float) -> Derated:
+        """What is allowed `dt_s` after the last sample.
+
+        operator_a: float32[way, packs], inf where the operator set none, NaN counts as 0 A.
+        stopped: bool[packs], packs whose safety state allows nothing."""
+        partial, leaf, value = self._partial(sample, state)
+        partial[OPERATOR] = operator_a
+        partial[STATE] = np.where(stopped, 0, np.inf)
+        partial = np.maximum(np.nan_to_num(partial, nan=0.0, posinf=np.inf, neginf=0.0), 0)
+        partial[RAMP] = self._allowed + self._ramp * np.float32(dt_s if dt_s > 0 else 0.0)
+        binding = partial.argmin(axis=0)
+        self._allowed = partial.min(axis=0)
+        return Derated(self._allowed.copy(), partial, leaf, value, binding,
+                       self.layout.reference_current_a)
+
+    def _partial(self, sample: Sample,
+                 state: AreaState) -> tuple[FloatArray, IndexArray, FloatArray]:
+        packs = self.layout.size
+        partial = np.full((len(LIMITS), 2, packs), np.inf, dtype=np.float32)
+        leaf = np.full((len(LIMITS), 2, packs), NO_LEAF, dtype=np.int64)
+        value = np.full((len(LIMITS), 2, packs), np.nan, dtype=np.float32)
+        volts, heat = state.voltage, state.temperature
+        value[VOLTAGE], leaf[VOLTAGE] = (volts.high, volts.low), (volts.high_leaf, volts.low_leaf)
+        value[HEAT], leaf[HEAT] = heat.high, heat.high_leaf
+        value[COLD], leaf[COLD] = heat.low, heat.low_leaf
+        value[SOC], value[RATE], value[CURRENT] = (
+            sample.soc_pct, sample.soh_pct, sample.current_a)
+        fraction = self._lines.fractions(value)
+        fraction[VOLTAGE - 1] = self._ratcheted(fraction[VOLTAGE - 1])
+        partial[VOLTAGE:SOC + 1] = fraction * self.layout.reference_current_a
+        partial[RATE] = self._rated(sample.soh_pct)
+        partial[CURRENT] = np.where(np.isfinite(sample.current_a), np.inf, 0)
+        bms = np.stack([sample.bms_charge_a, sample.bms_discharge_a])
+        partial[BMS] = np.where(np.isfinite(bms), bms, 0)
+        return partial, leaf, value
+
+    def _rated(self, soh_pct: FloatArray) -> FloatArray:
+        """A per pack: the reference current, less for an aged pack, nothing for a worn one."""
+        part = np.clip(soh_pct / 100, 0, 1)
+        part = np.where(soh_pct < self._profile.soh_min_pct, 0, part)
+        rated: FloatArray = (part * self.layout.reference_current_a).astype(np.float32)
+        return rated
+
+    def _ratcheted(self, fraction: FloatArray) -> FloatArray:
+        """The voltage's part, which only falls until it is whole again. A missing value
+        allows nothing and leaves what was held."""
+        held = np.where(fraction >= 1, 1, np.fmin(self._ratchet, fraction))
+        self._ratchet = held.astype(np.float32)
+        return np.where(np.isnan(fraction), np.float32(np.nan), self._ratchet)
+
+    def state(self) -> dict[str, Any]:
+        """What a restart needs."""
+        return {"allowed_a": self._allowed.astype("<f4").tobytes(),
+                "ratchet": self._ratchet.astype("<f4").tobytes()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on where `state` was taken; raises GiveUpError if it is of another layout."""
+        shape = (2, self.layout.size)
+        try:
+            allowed, ratchet = (np.frombuffer(state[key], dtype="<f4").reshape(shape)
+                                for key in ("allowed_a", "ratchet"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise GiveUpError(f"the saved derating is not of shape {shape}: {error}") from error
+        self._allowed = np.maximum(np.nan_to_num(allowed, nan=0.0, posinf=0.0), 0)
+        self._ratchet = np.clip(np.nan_to_num(ratchet, nan=0.0), 0, 1)
+
+
+class _Lines:
+    """Parts of the current allowed, 1 at the information limit and 0 at the warning limit."""
+
+    def __init__(self, layout: Layout, profile: SafetyProfile, area: SafeOperatingArea) -> None:
+        shapes = profile.derating
+        self._shapes = (shapes.voltage_shape, shapes.temperature_shape,
+                        shapes.temperature_shape, shapes.soc_shape)
+        tables = [[area.table(name) for name in names] for names in (
+            ("voltage_max_v", "voltage_min_v"),
+            ("charge_temperature_max_c", "discharge_temperature_max_c"),
+            ("charge_temperature_min_c", "discharge_temperature_min_c"))]
+        cells = np.array(tables)[:, :, layout.chemistry, :2]
+        soc = np.array([profile.soc_max_pct, profile.soc_min_pct], dtype=np.float32)[:, None, :2]
+        every = np.concatenate([cells, np.broadcast_to(soc, (1, 2, layout.size, 2))])
+        self._start: FloatArray = every[..., 0].astype(np.float32)
+        self._span: FloatArray = (every[..., 1] - every[..., 0]).astype(np.float32)
+
+    def fractions(self, value: FloatArray) -> FloatArray:
+        """float32[4, way, packs] for VOLTAGE, HEAT, COLD and SOC of value[limit, way, packs];
+        NaN where the value is not finite."""
+        way = (value[VOLTAGE:SOC + 1] - self._start) / self._span
+        way[~np.isfinite(way)] = np.nan
+        parts: FloatArray = np.stack([_along(shape, row) for shape, row
+                                      in zip(self._shapes, way, strict=True)])
+        return parts
+
+
+def _along(shape: Polyline, way: FloatArray) -> FloatArray:
+    ways, parts = zip(*shape, strict=True)
+    part: FloatArray = np.interp(way, ways, parts).astype(np.float32)
+    return part

@@ -1,0 +1,256 @@
+"""From a sample to a decision: is a pack tripped, what may flow, and why (law 8).
+
+`decide` is what an edge device calls for every sample, in a process of its own: the moment
+the sample arrived and the moment its trip flags were known are kept with the decision and counted
+in a histogram. How long a limit must be passed (detection) and how long a contactor takes
+(actuation) are other times and are not in it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from core.errors import GiveUpError
+from core.limits import SafeOperatingArea
+from core.safety.area import Area, AreaState, Cause, Sample, cause_of, missing_sample
+from core.safety.bands import NONE
+from core.safety.debounce import BoolArray
+from core.safety.derating import Derated, Derating
+from core.safety.ladder import Command
+from core.safety.latency import Histogram
+from core.safety.layout import Layout, Pack
+from core.safety.machine import Inputs, Machine, State, Transition
+from core.safety.profile import SafetyProfile, safety_profile
+from core.topology import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What the hardware of one pack says. Feedback True: closed, None: not known."""
+
+    plus_closed: bool | None = True
+    minus_closed: bool | None = True
+    fuse_intact: bool | None = True
+    short_circuit: bool = False
+    interlock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """What people ask of one pack with this sample: who asks for a stop or a reset ("": no
+    one), and the currents that an operator allows (inf: no limit set)."""
+
+    stop: str = ""
+    reset: str = ""
+    charge_a: float = math.inf
+    discharge_a: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """trip: bool[packs], a shutdown is under way or done. Times of `arrived_s` and `decided_s`
+    are of the monitor's timer. causes: the worst of each pack, None where all is well."""
+
+    trip: BoolArray
+    states: tuple[State, ...]
+    transitions: tuple[tuple[int, Transition], ...]
+    causes: tuple[Cause | None, ...]
+    derated: Derated
+    area: AreaState
+    arrived_s: float
+    decided_s: float
+
+    @property
+    def command(self) -> Command:
+        """What the edge layer allows, for `ladder.combine`."""
+        charge, discharge = self.derated.allowed_a
+        return Command.of(charge, discharge, 0.0, self.trip)
+
+
+@dataclass(slots=True)
+class _Past:
+    """When the last sample came and was judged; None before the first."""
+
+    judged_s: float | None = None
+    heard_s: float | None = None
+    after_restart_s: float = 0.0
+
+
+class SafetyMonitor:
+    """All packs of one device. `timer`: monotonic seconds, the clock of `arrived_s`."""
+
+    def __init__(self, packs: Sequence[Pack], profile: SafetyProfile | None = None,
+                 area: SafeOperatingArea | None = None,
+                 timer: Callable[[], float] = time.perf_counter) -> None:
+        """Raises ConfigurationError for packs that cannot be kept safe."""
+        self.profile = profile or safety_profile()
+        self.layout = Layout(packs)
+        self.latency = Histogram()
+        self.machines = tuple(self._machine(pack) for pack in self.layout.packs)
+        self._area = Area(self.layout, self.profile, area)
+        self._derating = Derating(self.layout, self.profile, area)
+        self._hard = _HardLimits(self.layout, self._area)
+        self.timer = timer
+        self._past = _Past()
+        self._nobody = (Requests(),) * self.layout.size
+
+    def _machine(self, pack: Pack) -> Machine:
+        options = self.profile.machine
+        own = pack.break_current_a
+        return Machine(options, own if own is not None
+                       else options.break_c_rate * pack.reference_current_a)
+
+    def decide(self, sample: Sample, at: datetime, arrived_s: float,
+               hardware: Sequence[Hardware],
+               requests: Sequence[Requests] | None = None) -> Decision:
+        """Judge one sample of the instant `at` (UTC), which arrived at `arrived_s`. hardware,
+        requests: one a pack, with every sample anew. Raises GiveUpError for a sample of
+        another layout and for a time that is none."""
+        _check(sample, self.layout)
+        decision = self._judge(sample, at, arrived_s, hardware, requests or self._nobody)
+        self._past.heard_s = arrived_s
+        self.latency.add(decision.decided_s - arrived_s)
+        return decision
+
+    def watch(self, at: datetime, now_s: float, hardware: Sequence[Hardware],
+              requests: Sequence[Requests] | None = None) -> Decision | None:
+        """To be called when no sample came: once the last one is stale, all of it counts as
+        missing (law 4). None while it is fresh."""
+        heard = self._past.heard_s
+        if heard is None:
+            self._past.heard_s = now_s
+            return None
+        if now_s - heard < self.profile.machine.stale_after_s:
+            return None
+        return self._judge(missing_sample(self.layout), at, now_s, hardware,
+                           requests or self._nobody, stale=True)
+
+    def _judge(self, sample: Sample, at: datetime, now_s: float, hardware: Sequence[Hardware],
+               requests: Sequence[Requests], stale: bool = False) -> Decision:
+        if not len(hardware) == len(requests) == self.layout.size:
+            raise GiveUpError(f"hardware and requests must be of {self.layout.size} packs")
+        dt_s, overrun = self._passed(now_s)
+        with np.errstate(invalid="ignore", over="ignore"):
+            area = self._area.evaluate(sample, dt_s)
+            causes = self._causes(area, stale, overrun)
+            given = self._inputs(sample, area, causes, hardware, requests, at, dt_s)
+            moved = tuple((pack, transition) for pack, machine in enumerate(self.machines)
+                          for transition in machine.step(given[pack]))
+            trip = np.array([machine.tripped for machine in self.machines], dtype=np.bool_)
+            decided_s = self.timer()
+            derated = self._derating.step(sample, area, _operators(requests), trip, dt_s)
+        return Decision(trip, tuple(machine.state for machine in self.machines), moved, causes,
+                        derated, area, now_s, decided_s)
+
+    def _inputs(self, sample: Sample, area: AreaState, causes: tuple[Cause | None, ...],
+                hardware: Sequence[Hardware], requests: Sequence[Requests], at: datetime,
+                dt_s: float) -> list[Inputs]:
+        """What the state machine of each pack judges."""
+        hard = self._hard.found(sample, area)
+        given = []
+        for pack, (each, asked, cause) in enumerate(zip(hardware, requests, causes, strict=True)):
+            immediate = (Cause("short_circuit") if each.short_circuit
+                         else Cause("interlock") if each.interlock else hard[pack])
+            given.append(Inputs(at, dt_s, float(sample.current_a[pack]),
+                                cause.tier if cause else NONE, int(area.protection_tier[pack]),
+                                cause, immediate, each.plus_closed, each.minus_closed,
+                                each.fuse_intact, asked.stop, asked.reset))
+        return given
+
+    def _causes(self, area: AreaState, stale: bool,
+                overrun: bool) -> tuple[Cause | None, ...]:
+        """The worst of each pack; a device that was too late trips all of its packs."""
+        if overrun:
+            return (Cause("overrun"),) * self.layout.size
+        if stale:
+            return tuple(Cause("stale", int(tier)) for tier in area.worst_tier)
+        if not area.worst_tier.any():
+            return (None,) * self.layout.size
+        return tuple(cause_of(area, pack) for pack in range(self.layout.size))
+
+    def _passed(self, now_s: float) -> tuple[float, bool]:
+        """Seconds since the last judgement, and whether the device itself was too late."""
+        if not math.isfinite(now_s):
+            raise GiveUpError(f"{now_s} is no time: arrived_s must be of the monitor's timer")
+        past = self._past
+        restart_s, past.after_restart_s = past.after_restart_s, 0.0
+        former, past.judged_s = past.judged_s, now_s
+        if former is None:
+            return restart_s, False
+        dt_s = max(now_s - former, 0.0)
+        return dt_s, dt_s > self.profile.machine.overrun_s
+
+    def state(self) -> dict[str, Any]:
+        """What a restart needs, as plain values and bytes."""
+        return {"packs": [pack.name for pack in self.layout.packs],
+                "area": self._area.state(), "derating": self._derating.state(),
+                "machines": [machine.to_dict() for machine in self.machines]}
+
+    def restore(self, state: dict[str, Any], gap_s: float = 0.0) -> None:
+        """Goes on where `state` was taken, `gap_s` before the next sample (at most as much as
+        makes a sample stale counts). Raises GiveUpError if it is of other packs or damaged:
+        then nothing can be trusted, and a person must look before the packs are used."""
+        names = [pack.name for pack in self.layout.packs]
+        if state.get("packs") != names or len(state.get("machines", ())) != len(names):
+            raise GiveUpError(f"the saved safety state is not of the packs {names}")
+        self._area.restore(state.get("area", {}))
+        self._derating.restore(state.get("derating", {}))
+        for machine, saved in zip(self.machines, state["machines"], strict=True):
+            machine.restore(saved)
+        counted = min(gap_s if gap_s > 0 else 0.0, self.profile.machine.stale_after_s)
+        self._past = _Past(after_restart_s=counted)
+
+
+class _HardLimits:
+    """Beyond `hardware_factor` times a trip limit of voltage or current, nothing is waited for."""
+
+    def __init__(self, layout: Layout, area: Area) -> None:
+        factor = area.profile.hardware_factor
+        self._short = area.profile.short_circuit_c_rate
+        self._rate = area.profile.current_c_rate[2] * factor
+        self._reference = layout.reference_current_a
+        high, low = area.voltage_trips()
+        self._high, self._low = high * np.float32(factor), low / np.float32(factor)
+
+    def found(self, sample: Sample, area: AreaState) -> list[Cause | None]:
+        """One a pack; the short circuit first."""
+        causes: list[Cause | None] = [None] * self._reference.size
+        if area.inside:
+            return causes
+        rate = np.abs(sample.current_a / self._reference)
+        high = area.voltage.high >= self._high
+        low = area.voltage.low <= self._low
+        for pack in np.flatnonzero((rate > self._rate) | high | low):
+            if rate[pack] > self._rate:
+                limit = self._short if rate[pack] > self._short else self._rate
+                name = "short_circuit" if limit == self._short else "hardware_limit"
+                causes[pack] = Cause(name, value=float(rate[pack]), limit=limit, unit="C")
+                continue
+            end, edge = ((area.voltage.high, self._high) if high[pack]
+                         else (area.voltage.low, self._low))
+            leaf = area.voltage.high_leaf if high[pack] else area.voltage.low_leaf
+            causes[pack] = Cause("hardware_limit", leaf=int(leaf[pack]), value=float(end[pack]),
+                                 limit=float(edge[pack]), unit="V")
+        return causes
+
+
+def _operators(requests: Sequence[Requests]) -> FloatArray:
+    """float32[way, packs]"""
+    return np.array([[each.charge_a for each in requests],
+                     [each.discharge_a for each in requests]], dtype=np.float32)
+
+
+def _check(sample: Sample, layout: Layout) -> None:
+    for name in sample.__slots__:
+        values = getattr(sample, name)
+        size = layout.cells if name in ("voltage_v", "temperature_c") else layout.size
+        if values.dtype != np.float32 or values.shape != (size,):
+            raise GiveUpError(f"a sample's {name} must be float32[{size}], not "
+                              f"{values.dtype}{list(values.shape)}")

@@ -1,0 +1,244 @@
+"""What an edge device has measured and nobody has taken yet: SQLite, WAL, synchronous=FULL.
+
+A row is numbered and on the disk before it is sent, and goes when the ingest itself says so. One
+file may serve several devices of one process: what is put together is one commit. A second
+process finds the file taken.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import ConfigurationError, RetryLaterError
+from core.fleet.messages import Ack
+
+MOST_ROWS = 100_000
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS devices
+    (device TEXT PRIMARY KEY, stream TEXT NOT NULL, base INTEGER NOT NULL, last INTEGER NOT NULL,
+     high INTEGER NOT NULL, dropped INTEGER NOT NULL, made INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS waiting
+    (device TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
+     PRIMARY KEY (device, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS commands
+    (id TEXT PRIMARY KEY, device TEXT NOT NULL, kept_until_s REAL NOT NULL, state TEXT NOT NULL,
+     reason TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS standing
+    (device TEXT PRIMARY KEY, stopped TEXT NOT NULL, power_kw REAL, until_s REAL NOT NULL)
+    WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """stream, base: as in the Envelope. last: the highest number given; high: the highest that is
+    settled; dropped: rows given up because the outbox was full; made: rows ever put in."""
+
+    stream: str
+    base: int
+    last: int
+    high: int
+    dropped: int
+    made: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Orders that outlive a restart. stopped: the action that stopped the pack, "" for none.
+    power_kw: a person's bound on the magnitude of its power until `until_s`, None for none."""
+
+    stopped: str = ""
+    power_kw: float | None = None
+    until_s: float = 0.0
+
+
+class Outbox:
+    """Threads may share it. Raises ConfigurationError where another process has the file, and
+    RetryLaterError when the disk takes nothing."""
+
+    def __init__(self, path: Path, devices: Sequence[str], most_rows: int = MOST_ROWS) -> None:
+        self._lock = threading.Lock()
+        self._most = most_rows
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = self._open(path)
+        except sqlite3.Error as error:
+            raise ConfigurationError(
+                "the command line", "--outbox", str(path), "a file of this device alone; another "
+                f"process has it, or it is damaged or cannot be written ({error})") from error
+        with self._db as db:
+            db.execute("BEGIN IMMEDIATE")
+            for device in devices:
+                db.execute("INSERT OR IGNORE INTO devices VALUES (?, ?, 0, 0, 0, 0, 0)",
+                           (device, new_stream()))
+        self._lives = {row[0]: Life(*row[1:]) for row in self._db.execute("SELECT * FROM devices")}
+
+    @staticmethod
+    def _open(path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.executescript(SCHEMA)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def put(self, bodies: Mapping[str, bytes]) -> dict[str, int]:
+        """Number and keep one row a device, in one commit; the numbers."""
+        with self._lock:
+            lives = {device: self._next(self._lives[device]) for device in bodies}
+            rows = [(device, life.last, bodies[device]) for device, life in lives.items()]
+            with self._transaction() as db:
+                db.executemany("INSERT INTO waiting VALUES (?, ?, ?)", rows)
+                lives = {device: self._bounded(device, life) for device, life in lives.items()}
+                self._keep(lives)
+            self._lives.update(lives)
+            return {device: life.last for device, life in lives.items()}
+
+    @staticmethod
+    def _next(life: Life) -> Life:
+        return Life(life.stream, life.base, life.last + 1, life.high, life.dropped, life.made + 1)
+
+    def _bounded(self, device: str, life: Life) -> Life:
+        """Give up the oldest rows above the bound."""
+        if life.last - life.high <= self._most:
+            return life
+        high = life.last - self._most
+        gone = self._db.execute("DELETE FROM waiting WHERE device = ? AND seq <= ?",
+                                (device, high)).rowcount
+        return Life(life.stream, life.base, life.last, high, life.dropped + gone, life.made)
+
+    def take(self, device: str, ack: Ack) -> bool:
+        """Forget what the ingest has settled, or number anew where it asks for that; False where
+        the word is about another stream than this outbox's."""
+        with self._lock:
+            life = self._lives[device]
+            if ack.refused == life.stream:
+                return ack.renumber and self._renumber(device, life, ack.high)
+            if ack.stream != life.stream or ack.high > life.last:
+                return False
+            if ack.high > life.high:
+                settled = Life(life.stream, life.base, life.last, ack.high, life.dropped, life.made)
+                with self._transaction() as db:
+                    db.execute("DELETE FROM waiting WHERE device = ? AND seq <= ?",
+                               (device, ack.high))
+                    self._keep({device: settled})
+                self._lives[device] = settled
+            return True
+
+    def _renumber(self, device: str, life: Life, base: int) -> bool:
+        """The same bodies as a new stream from base + 1 on."""
+        stream = new_stream()
+        with self._transaction() as db:
+            bodies = db.execute("SELECT body FROM waiting WHERE device = ? ORDER BY seq",
+                                (device,)).fetchall()
+            db.execute("DELETE FROM waiting WHERE device = ?", (device,))
+            db.executemany("INSERT INTO waiting VALUES (?, ?, ?)",
+                           [(device, base + 1 + at, row[0]) for at, row in enumerate(bodies)])
+            anew = Life(stream, base, base + len(bodies), base, life.dropped, life.made)
+            self._keep({device: anew})
+        self._lives[device] = anew
+        return True
+
+    def give_up(self, device: str, seq: int) -> None:
+        """Drop one row that can never be sent, such as one too large for the broker."""
+        with self._lock:
+            life = self._lives[device]
+            with self._transaction() as db:
+                gone = db.execute("DELETE FROM waiting WHERE device = ? AND seq = ?",
+                                  (device, seq)).rowcount
+                less = Life(life.stream, life.base, life.last, life.high, life.dropped + gone,
+                            life.made)
+                self._keep({device: less})
+            self._lives[device] = less
+
+    def _keep(self, lives: Mapping[str, Life]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(device, life.stream, life.base, life.last, life.high, life.dropped, life.made)
+             for device, life in lives.items()])
+
+    def life(self, device: str) -> Life:
+        with self._lock:
+            return self._lives[device]
+
+    def waiting(self, device: str, after: int, most: int) -> list[tuple[int, bytes]]:
+        """(number, body) of at most `most` rows after `after`, rising."""
+        with self._lock:
+            return self._db.execute(
+                "SELECT seq, body FROM waiting WHERE device = ? AND seq > ? ORDER BY seq LIMIT ?",
+                (device, after, most)).fetchall()
+
+    def floor(self, device: str) -> int:
+        """The lowest number that may still be sent."""
+        with self._lock:
+            (lowest,) = self._db.execute("SELECT min(seq) FROM waiting WHERE device = ?",
+                                         (device,)).fetchone()
+            return int(lowest) if lowest is not None else self._lives[device].last + 1
+
+    # -- commands that came: none is acted on twice, also over a restart
+
+    def command(self, command_id: str) -> tuple[str, str] | None:
+        """(state, reason) of a command that came before."""
+        with self._lock:
+            found = self._db.execute("SELECT state, reason FROM commands WHERE id = ?",
+                                     (command_id,)).fetchone()
+            return None if found is None else (found[0], found[1])
+
+    def keep_command(self, command_id: str, device: str, until_s: float, state: str,
+                     reason: str, now_s: float) -> None:
+        """Before it is acted on, and after; what is older than its time is forgotten."""
+        with self._lock, self._transaction() as db:
+            db.execute("DELETE FROM commands WHERE kept_until_s < ?", (now_s,))
+            db.execute("INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?)",
+                       (command_id, device, until_s, state, reason))
+
+    def standing(self, device: str) -> Standing:
+        with self._lock:
+            found = self._db.execute("SELECT stopped, power_kw, until_s FROM standing "
+                                     "WHERE device = ?", (device,)).fetchone()
+            return Standing() if found is None else Standing(*found)
+
+    def keep_standing(self, device: str, standing: Standing) -> None:
+        with self._lock, self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
+                       (device, standing.stopped, standing.power_kw, standing.until_s))
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    """BEGIN IMMEDIATE ... COMMIT; anything that goes wrong leaves nothing behind."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._db.execute("BEGIN IMMEDIATE")
+        return self._db
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._db.execute("COMMIT")
+            return
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise RetryLaterError(f"the outbox takes nothing ({error}); see its disk") from error
+
+
+def new_stream() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,122 @@
+"""One pack at the edge: sample, judge, estimate, steer; and once a second a body to send."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from core.fleet.messages import Allocation, Body, SafetyState, column
+from services.edge.outbox import Standing
+from services.edge.plant import Plant, Sample
+from services.edge.ports import Estimate, Estimator, Safety, Verdict
+
+SILENT_S = 60.0
+"""So long without a word of the centre, and the pack goes to zero [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setpoint:
+    """power_kw: what the plant is asked for [kW]; reason: why it is not what was allocated."""
+
+    power_kw: float
+    reason: str
+
+
+class Centre:
+    """What the centre wants of a pack, and whether it still speaks."""
+
+    def __init__(self, silent_s: float = SILENT_S) -> None:
+        self._silent_s = silent_s
+        self._heard_s = -math.inf
+        self._power_kw = 0.0
+        self._issued_s = self._until_s = -math.inf
+
+    def heard(self, now_s: float) -> None:
+        """Any word of it."""
+        self._heard_s = max(self._heard_s, now_s)
+
+    def allocate(self, device: str, allocation: Allocation) -> bool:
+        """False for one that is not newer than the last, or not for this device."""
+        if allocation.issued_s <= self._issued_s or device not in allocation.power_kw:
+            return False
+        self._issued_s = allocation.issued_s
+        self._until_s = allocation.issued_s + allocation.valid_s
+        self._power_kw = allocation.power_kw[device]
+        return True
+
+    def wish(self, now_s: float) -> Setpoint:
+        """0 kW without a valid allocation, and when the centre is silent."""
+        if self._until_s == -math.inf:
+            return Setpoint(0.0, "no allocation yet")
+        if now_s - self._heard_s > self._silent_s:
+            return Setpoint(0.0, "the centre is silent")
+        if now_s > self._until_s:
+            return Setpoint(0.0, "the allocation has expired")
+        return Setpoint(self._power_kw, "")
+
+
+class Pack:
+    """Everything of one device that needs no network and no disk."""
+
+    def __init__(self, device: str, plant: Plant, estimator: Estimator, safety: Safety,
+                 centre: Centre | None = None) -> None:
+        self.device, self.plant = device, plant
+        self._estimator, self.safety = estimator, safety
+        self.centre = centre or Centre()
+        self.standing = Standing()
+        self._setpoint = Setpoint(0.0, "no allocation yet")
+        self._last: tuple[Sample, Verdict, Estimate] | None = None
+        self._samples = 0
+        self._slowest_us = 0.0
+
+    def sample(self, now_s: float, dt_s: float) -> None:
+        """One look: the decision comes first, then the rest."""
+        sample = self.plant.step(self._setpoint.power_kw, dt_s)
+        began = time.perf_counter_ns()
+        verdict = self.safety.judge(sample, now_s)
+        self._slowest_us = max(self._slowest_us, (time.perf_counter_ns() - began) / 1000.0)
+        self._setpoint = self._steered(sample, verdict, now_s)
+        self._last = (sample, verdict, self._estimator.update(sample, dt_s))
+        self._samples += 1
+
+    def _steered(self, sample: Sample, verdict: Verdict, now_s: float) -> Setpoint:
+        """The centre's wish inside a person's bound inside the safety's; NaN is zero."""
+        wish = self.centre.wish(now_s)
+        if self.standing.stopped:
+            return Setpoint(0.0, f"stopped: {self.standing.stopped}")
+        power_kw, reason = wish.power_kw, wish.reason
+        if self.standing.power_kw is not None and now_s < self.standing.until_s:
+            bound = self.standing.power_kw
+            if abs(power_kw) > bound:
+                power_kw, reason = math.copysign(bound, power_kw), "bounded by a person"
+        limit_a = verdict.discharge_limit_a if power_kw > 0 else verdict.charge_limit_a
+        if limit_a is not None:
+            most = limit_a * sample.voltage_v / 1000.0
+            if not abs(power_kw) <= most:
+                power_kw = math.copysign(most if math.isfinite(most) else 0.0, power_kw)
+                reason = verdict.reason
+        return Setpoint(power_kw, reason) if math.isfinite(power_kw) else Setpoint(0.0, "no number")
+
+    def body(self, now_s: float) -> Body:
+        """What the samples since the last body say."""
+        if self._last is None:
+            raise ValueError("a body needs a sample")
+        sample, verdict, estimate = self._last
+        samples, slowest_us = self._samples, self._slowest_us
+        self._samples, self._slowest_us = 0, 0.0
+        state: SafetyState = "zero" if self.standing.stopped else verdict.state
+        return Body(
+            time_s=now_s, samples=samples, safety=state, power_kw=_known(sample.power_kw),
+            voltage_v=_known(sample.voltage_v), current_a=_known(sample.current_a),
+            temperature_c=_known(float(sample.cell_temperature_c.mean())),
+            soc_pct=estimate.soc_pct, soh_pct=estimate.soh_pct,
+            allocation_kw=self._setpoint.power_kw, charge_limit_a=verdict.charge_limit_a,
+            discharge_limit_a=verdict.discharge_limit_a, decision_us=slowest_us,
+            limit_reason=(self._setpoint.reason or verdict.reason)[:200],
+            cells={"voltage_v": column(sample.cell_voltage_v),
+                   "temperature_c": column(sample.cell_temperature_c)})
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,217 @@
+"""An edge process: the packs of one machine, their outbox and their one connection.
+
+Sampling runs in the caller's thread. What the broker brings is queued by paho's thread and taken
+up between two samples, so that nothing of the network changes a pack in the middle of one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from paho.mqtt.client import MQTTMessage
+
+from core.clock import Clock
+from core.errors import RequestError, RetryLaterError
+from core.fleet.messages import (
+    VERSION,
+    Ack,
+    Allocation,
+    Command,
+    Reply,
+    Status,
+    packed,
+    read_small,
+    said,
+)
+from core.fleet.rejections import RejectedError
+from core.fleet.topics import Address, address_of, allocation_topic, device_topic
+from services.edge.orders import Orders
+from services.edge.outbox import Outbox
+from services.edge.pack import Pack
+from services.edge.sender import Sender
+from services.fleet_link import Broker, Link, Manner
+
+log = logging.getLogger(__name__)
+
+SESSION_S = 300
+STATUS_EVERY_S = 10.0
+MOST_HEARD = 10_000
+FIRMWARE = "orrery-edge 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """What stands on a pack. capacity_kwh: when new [kWh]."""
+
+    chemistry: str
+    cells: int
+    capacity_kwh: float
+
+
+class EdgeRuntime:
+    """rate_hz: samples a second, 10 to 100. every: samples of one body, as many as make a second
+    when None."""
+
+    def __init__(self, site: str, packs: Sequence[Pack], plates: Mapping[str, Plate],
+                 outbox: Outbox, broker: Broker, clock: Clock, rate_hz: int = 10,
+                 every: int | None = None) -> None:
+        self._site, self._clock, self._rate_hz = site, clock, rate_hz
+        self._every = every or rate_hz
+        self._packs = {pack.device: pack for pack in packs}
+        self._plates, self._outbox = plates, outbox
+        self._orders = {pack.device: Orders(pack, outbox) for pack in packs}
+        self._heard: deque[tuple[str, bytes]] = deque(maxlen=MOST_HEARD)
+        self._wake = threading.Event()
+        self._came_up = threading.Event()
+        self.rejected: dict[str, int] = {}
+        self._status_due_s = 0.0
+        self._link = self._linked(broker)
+        self.sender = Sender(outbox, self._link, site)
+
+    def _linked(self, broker: Broker) -> Link:
+        devices = list(self._packs)
+        topics = [(allocation_topic(self._site), 1)]
+        for device in devices:
+            topics += [(device_topic(self._site, device, "commands"), 2),
+                       (device_topic(self._site, device, "ack"), 0)]
+        gone = Status(v=VERSION, site=self._site, device=devices[0], state="offline")
+        will = (device_topic(self._site, devices[0], "status"), said(gone))
+        return Link(broker, f"edge-{self._site}-{devices[0]}", topics,
+                    Manner(session_s=SESSION_S, will=will, gives_way=True), self._on_message,
+                    on_up=self._came_up.set)
+
+    def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
+        if message.retain:
+            self._reject("retained")
+            return
+        self._heard.append((topic, bytes(message.payload)))
+        self._wake.set()
+
+    def _reject(self, reason: str) -> None:
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+    # -- the loop
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`; then a last status and a clean end."""
+        self._link.start()
+        try:
+            period_s = 1.0 / self._rate_hz
+            begun_s = self._now_s()
+            tick = 0
+            while not stop.is_set():
+                tick += 1
+                self._tick(tick, period_s)
+                due_s = begun_s + (tick + 1) * period_s
+                self._listen_until(due_s, stop)
+                if self._now_s() - due_s > 1.0:  # asleep or stalled: no burst of old ticks
+                    begun_s, tick = self._now_s(), 0
+        finally:
+            self._tell("offline")
+            self._link.close()
+
+    def _listen_until(self, due_s: float, stop: threading.Event) -> None:
+        """Commands are taken up at once, not at the next sample."""
+        while not stop.is_set():
+            self._take_up()
+            left_s = due_s - self._now_s()
+            if left_s <= 0:
+                return
+            self._wake.clear()
+            if not self._heard:
+                self._clock.wait(left_s, self._wake)
+
+    def _tick(self, tick: int, period_s: float) -> None:
+        now_s = self._now_s()
+        for pack in self._packs.values():
+            pack.sample(now_s, period_s)
+        if tick % self._every:
+            return
+        self._keep({device: packed(pack.body(now_s)) for device, pack in self._packs.items()})
+        self._send(now_s)
+        if now_s >= self._status_due_s:
+            self._status_due_s = now_s + STATUS_EVERY_S
+            self._tell("online")
+
+    def _send(self, now_s: float) -> None:
+        if self._came_up.is_set():
+            self._came_up.clear()
+            self.sender.begin_anew(now_s)
+            self._status_due_s = now_s
+        for device in self._packs:
+            self.sender.send(device, now_s)
+
+    def drain(self, stop: threading.Event) -> None:
+        """Sample nothing; send what is waiting, and come back when all of it is settled."""
+        self._link.start()
+        try:
+            while not stop.is_set() and self._pending():
+                self._send(self._now_s())
+                self._listen_until(self._now_s() + 0.1, stop)
+        finally:
+            self._link.close()
+
+    def _pending(self) -> bool:
+        return any(self._outbox.waiting(device, 0, 1) for device in self._packs)
+
+    def _keep(self, bodies: Mapping[str, bytes]) -> None:
+        """A disk that takes nothing costs these seconds of telemetry, and nothing else."""
+        try:
+            self._outbox.put(bodies)
+        except RetryLaterError as error:
+            self._reject("disk")
+            log.error("a second of telemetry is lost: %s", error)
+
+    def _take_up(self) -> None:
+        while self._heard:
+            topic, payload = self._heard.popleft()
+            try:
+                self._use(address_of(topic), payload)
+            except RequestError as error:
+                self._reject(error.reason if isinstance(error, RejectedError) else "unknown_topic")
+                log.warning("%s: %s", topic, error)
+            except RetryLaterError as error:
+                self._reject("disk")
+                log.warning("%s", error)
+
+    def _use(self, address: Address, payload: bytes) -> None:
+        now_s = self._now_s()
+        if address.kind == "allocation":
+            allocation = read_small(payload, Allocation)
+            for device, pack in self._packs.items():
+                if pack.centre.allocate(device, allocation):
+                    pack.centre.heard(now_s)
+            return
+        pack = self._packs[address.device]
+        if address.kind == "ack":
+            self.sender.acked(address.device, read_small(payload, Ack), now_s)
+            pack.centre.heard(now_s)
+            self.sender.send(address.device, now_s)
+            return
+        reply = self._orders[address.device].handle(read_small(payload, Command), now_s)
+        self._publish_status(address.device, "online", (reply,))
+
+    # -- telling
+
+    def _tell(self, state: str) -> None:
+        for device in self._packs:
+            conflict = device in self.sender.conflicts
+            self._publish_status(device, "conflict" if conflict else state)
+
+    def _publish_status(self, device: str, state: str, replies: tuple[Reply, ...] = ()) -> None:
+        """A reply goes by QoS 1, so that it is not lost; a state is told again anyway."""
+        life, plate = self._outbox.life(device), self._plates[device]
+        status = Status(v=VERSION, site=self._site, device=device,
+                        state=state, time_s=self._now_s(),  # type: ignore[arg-type]
+                        firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
+                        capacity_kwh=plate.capacity_kwh, pending=life.last - life.high,
+                        dropped=life.dropped, replies=replies)
+        self._link.publish(device_topic(self._site, device, "status"), said(status),
+                           1 if replies else 0)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()

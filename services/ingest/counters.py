@@ -1,0 +1,59 @@
+"""What the ingest counts, and the last message of each reason that it did not use."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from typing import Any
+
+from core.fleet.rejections import Rejection
+
+KEPT_LAGS = 10_000
+LONGEST = 200
+
+
+def escaped(payload: bytes) -> str:
+    """The beginning of a payload in letters that are safe in a log, a page and an export."""
+    text = payload[:LONGEST].decode("ascii", "backslashreplace")
+    return "".join(letter if letter.isprintable() and letter not in "<>&\"'" else
+                   f"\\x{ord(letter):02x}" for letter in text)
+
+
+class Counters:
+    """For any threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._last: dict[str, dict[str, str]] = {}
+        self._lags_s: deque[float] = deque(maxlen=KEPT_LAGS)
+
+    def add(self, **counts: int) -> None:
+        with self._lock:
+            self._counts.update(counts)
+
+    def rejected(self, reason: Rejection, words: str, topic: str, payload: bytes) -> None:
+        with self._lock:
+            self._rejected[reason.value] += 1
+            self._last[reason.value] = {"topic": escaped(topic.encode()), "words": words[:300],
+                                        "payload": escaped(payload)}
+
+    def lagged(self, lags_s: list[float]) -> None:
+        """From the device's sending to the commit [s]; clocks of two machines are in it."""
+        with self._lock:
+            self._lags_s.extend(lags_s)
+
+    def report(self) -> dict[str, Any]:
+        """Plain data for JSON. lag: of the newest KEPT_LAGS messages, None before the first."""
+        with self._lock:
+            lags = sorted(self._lags_s)
+            counts = {name: self._counts[name] for name in
+                      ("received", "stored", "duplicate", "late", "settled_unused", "commits",
+                       "acks", "status", "overflow", "forgotten")}
+            return {**counts, "rejected": dict(self._rejected), "last_rejected": dict(self._last),
+                    "lag_p50_s": _share(lags, 0.5), "lag_p95_s": _share(lags, 0.95)}
+
+
+def _share(ordered: list[float], share: float) -> float | None:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else None

@@ -1,0 +1,243 @@
+"""Telemetry of the fleet in SQLite: each (device, sequence) once, a batch is one transaction.
+
+WAL with synchronous=FULL: the edge forgets what this store has taken, so that a power cut must
+not undo it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.clock import Clock, SystemClock
+from core.errors import ConfigurationError, RetryLaterError
+from core.fleet.entries import FleetEntry, Ledger, Mark, Taken
+from core.fleet.rejections import Rejection
+from store.lock import DirectoryLock
+
+BUSY_S = 2.0
+KNOWN = "known"
+"""Why a number is settled without a body: the message has another number already."""
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS devices
+    (num INTEGER PRIMARY KEY, site TEXT NOT NULL, device TEXT NOT NULL, stream TEXT NOT NULL,
+     high INTEGER NOT NULL, last INTEGER NOT NULL, heard_us INTEGER NOT NULL,
+     UNIQUE (site, device));
+CREATE TABLE IF NOT EXISTS retired
+    (num INTEGER NOT NULL, stream TEXT NOT NULL, PRIMARY KEY (num, stream)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS gaps
+    (num INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+     PRIMARY KEY (num, first)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS telemetry
+    (num INTEGER NOT NULL, seq INTEGER NOT NULL, time_us INTEGER NOT NULL,
+     received_us INTEGER NOT NULL, reason TEXT NOT NULL, body BLOB);
+CREATE UNIQUE INDEX IF NOT EXISTS once ON telemetry (num, seq);
+CREATE INDEX IF NOT EXISTS moments ON telemetry (num, time_us);
+"""
+Key = tuple[str, str]
+Row = tuple[int, int, int, int, str, bytes | None]
+
+
+def open_store(place: str) -> SqliteFleetStore:
+    """At a path; raises ConfigurationError."""
+    return SqliteFleetStore(Path(place))
+
+
+class SqliteFleetStore:
+    """FleetStore in one file. Threads may share it; one process writes."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._held = DirectoryLock(path.parent, (clock or SystemClock()).now())
+            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None,
+                                       check_same_thread=False)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError("the command line", "--store", str(path),
+                                     f"a place that can be written ({error})") from error
+        self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(SCHEMA)
+        self._numbers: dict[Key, int] = {}
+        self._ledgers: dict[Key, Ledger] = {}
+        self._load()
+
+    def _load(self) -> None:
+        """What is settled, so that no duplicate needs a query."""
+        db = self._db
+        names: dict[int, Ledger] = {}
+        for num, site, device, stream, high, last, heard in db.execute("SELECT * FROM devices"):
+            self._numbers[site, device] = num
+            names[num] = self._ledgers[site, device] = Ledger(stream, high, last, heard)
+        for num, stream in db.execute("SELECT num, stream FROM retired"):
+            names[num].retired.add(stream)
+        for num, seq in db.execute("SELECT t.num, t.seq FROM devices d JOIN telemetry t "
+                                   "ON t.num = d.num AND t.seq > d.high"):
+            names[num].ahead.add(seq)
+        self._highest = max(names, default=0)
+
+    # -- writing
+
+    def take(self, entries: Sequence[FleetEntry]) -> Taken:
+        with self._lock:
+            batch = _Batch(self)
+            try:
+                for entry in entries:
+                    batch.add(entry)
+                batch.commit()
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise RetryLaterError(f"the fleet's store takes nothing ({error}); see its disk"
+                                      ) from error
+            self._ledgers.update(batch.ledgers)
+            self._numbers.update(batch.numbers)
+            kept = sum(row[5] is not None for row in batch.rows)
+            return Taken(kept, batch.duplicate, batch.late, tuple(batch.refused))
+
+    def forget(self, before_us: int, most: int = 5000) -> int:
+        with self._lock:
+            try:
+                gone = self._db.execute(
+                    "DELETE FROM telemetry WHERE rowid IN (SELECT t.rowid FROM telemetry t "
+                    "JOIN devices d ON d.num = t.num AND t.seq <= d.high "
+                    "WHERE t.received_us < ? ORDER BY t.rowid LIMIT ?)", (before_us, most)).rowcount
+                if gone:
+                    self._db.execute(f"PRAGMA incremental_vacuum({most})").fetchall()
+            except sqlite3.Error as error:
+                raise RetryLaterError(f"the fleet's store forgets nothing ({error})") from error
+            return gone
+
+    # -- reading
+
+    def mark(self, site: str, device: str) -> Mark | None:
+        with self._lock:
+            found = self._ledgers.get((site, device))
+            return None if found is None else _mark((site, device), found)
+
+    def marks(self) -> Sequence[Mark]:
+        with self._lock:
+            return [_mark(key, self._ledgers[key]) for key in sorted(self._ledgers)]
+
+    def bodies(self, site: str, device: str, first: int, last: int) -> Sequence[tuple[int, bytes]]:
+        rows = self._ask("SELECT seq, body FROM telemetry WHERE num = ? AND seq BETWEEN ? AND ? "
+                         "AND body IS NOT NULL ORDER BY seq", site, device, first, last)
+        return [(int(seq), bytes(body)) for seq, body in rows]
+
+    def gaps(self, site: str, device: str) -> Sequence[tuple[int, int]]:
+        rows = self._ask("SELECT first, last FROM gaps WHERE num = ? ORDER BY first", site, device)
+        return [(int(first), int(last)) for first, last in rows]
+
+    def _ask(self, query: str, site: str, device: str, *more: int) -> list[Any]:
+        with self._lock:
+            num = self._numbers.get((site, device), -1)
+            return self._db.execute(query, (num, *more)).fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+            self._held.release()
+
+    # -- for a batch
+
+    def ledger(self, key: Key) -> Ledger | None:
+        return self._ledgers.get(key)
+
+    def number(self, key: Key) -> int | None:
+        return self._numbers.get(key)
+
+    def new_number(self) -> int:
+        """Never given twice in this process; one that a failed batch took is left out."""
+        self._highest += 1
+        return self._highest
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        return self._db
+
+
+class _Batch:
+    """Counts on copies, so that a transaction that fails leaves nothing behind."""
+
+    def __init__(self, store: SqliteFleetStore) -> None:
+        self._store = store
+        self.ledgers: dict[Key, Ledger] = {}
+        self.numbers: dict[Key, int] = {}
+        self.rows: list[Row] = []
+        self.refused: list[tuple[FleetEntry, Rejection]] = []
+        self.duplicate = self.late = 0
+        self._times: dict[tuple[int, int], int] = {}
+
+    def add(self, entry: FleetEntry) -> None:
+        key = (entry.site, entry.device)
+        ledger = self._ledger(key, entry)
+        why = ledger.refuses(entry)
+        if why is None and entry.stream == ledger.stream and ledger.knows(entry.seq):
+            if self._same(key, entry):
+                ledger.lower_bound(entry)
+                self.duplicate += 1
+                return
+            why = Rejection.SEQUENCE_BACKWARDS
+        if why is not None:
+            self.refused.append((entry, why))
+            return
+        num = self.numbers[key]
+        if entry.base and entry.body is not None and self._told(num, entry):
+            self.duplicate += 1
+            entry = replace(entry, body=None, reason=KNOWN)
+        self.late += ledger.settle(entry)
+        self._times[num, entry.seq] = entry.time_us
+        self.rows.append((num, entry.seq, entry.time_us, entry.received_us, entry.reason,
+                          entry.body))
+
+    def _ledger(self, key: Key, entry: FleetEntry) -> Ledger:
+        if key not in self.ledgers:
+            known = self._store.ledger(key)
+            num = self._store.number(key)
+            self.ledgers[key] = Ledger.begin(entry) if known is None else known.copy()
+            self.numbers[key] = self._store.new_number() if num is None else num
+        return self.ledgers[key]
+
+    def _told(self, num: int, entry: FleetEntry) -> bool:
+        """Whether this moment of the device is stored under another number: an outbox that
+        numbered anew may send what came before."""
+        return self._store.db.execute(
+            "SELECT 1 FROM telemetry WHERE num = ? AND time_us = ? AND body = ?",
+            (num, entry.time_us, entry.body)).fetchone() is not None
+
+    def _same(self, key: Key, entry: FleetEntry) -> bool:
+        """Whether what is stored under this number is this message; a number that was given up
+        is nobody's."""
+        at = (self.numbers[key], entry.seq)
+        if at in self._times:
+            return self._times[at] == entry.time_us
+        row = self._store.db.execute("SELECT time_us FROM telemetry WHERE num = ? AND seq = ?",
+                                     at).fetchone()
+        return row is None or row[0] == entry.time_us
+
+    def commit(self) -> None:
+        db = self._store.db
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("INSERT INTO telemetry VALUES (?, ?, ?, ?, ?, ?)", self.rows)
+        found = [(self.numbers[key], *key, ledger.stream, ledger.high, ledger.last,
+                  ledger.heard_us) for key, ledger in self.ledgers.items()]
+        db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)", found)
+        db.executemany("INSERT OR IGNORE INTO retired VALUES (?, ?)",
+                       [(self.numbers[key], stream) for key, ledger in self.ledgers.items()
+                        for stream in ledger.retired])
+        db.executemany("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)",
+                       [(self.numbers[key], *gap) for key, ledger in self.ledgers.items()
+                        for gap in ledger.gaps])
+        db.execute("COMMIT")
+        for ledger in self.ledgers.values():
+            ledger.gaps.clear()
+
+
+def _mark(key: Key, ledger: Ledger) -> Mark:
+    return Mark(*key, ledger.stream, ledger.high, ledger.last, ledger.heard_us)

@@ -1,0 +1,135 @@
+"""What every `core.ports.AlarmStore` must do. A new one is a line in STORES."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core.alarms.journal import AlarmJournal
+from core.alarms.records import AlarmQuery, Batch, Finding, Instance, Key, Transition
+from core.alarms.states import Event, State
+from core.clock import ManualClock
+from core.csv_text import csv_text
+from core.errors import RetryLaterError
+from core.ports import AlarmStore
+from store.alarms import AlarmDatabase
+from tests.core.alarm_bench import CELL, HOT, NOON, OPERATOR, RACK, SITE, hot
+
+STORES: dict[str, Callable[[Path], AlarmStore]] = {"sqlite": AlarmDatabase}
+ALL = AlarmQuery(NOON - timedelta(days=1), NOON + timedelta(days=1))
+EVIL = "=cmd|'/c calc'!A0'); DROP TABLE audit; <script>alert(1)</script>"
+
+
+@pytest.fixture(params=list(STORES))
+def reopened(request: pytest.FixtureRequest,
+             tmp_path: Path) -> Iterator[Callable[[], AlarmStore]]:
+    """Opens the store, closing the one before."""
+    opened: list[AlarmStore] = []
+
+    def again() -> AlarmStore:
+        for one in opened:
+            one.close()
+        opened.append(STORES[request.param](tmp_path))
+        return opened[-1]
+
+    yield again
+    for one in opened:
+        one.close()
+
+
+def line(second: float, element: str = CELL, tier: int = 1,
+         after: State = State.UNACKNOWLEDGED) -> Transition:
+    return Transition(NOON + timedelta(seconds=second), element, "temperature_high", Event.ON,
+                      State.NORMAL, after, tier, "temperature_c", 47.5, math.nan, "design",
+                      int(second) + 1)
+
+
+def journal(store: AlarmStore, clock: ManualClock) -> AlarmJournal:
+    return AlarmJournal(SITE, clock, keep=store.append,
+                        remembered=store.load(clock.now() - timedelta(minutes=10)))
+
+
+def test_a_restart_goes_on_where_it_was(reopened: Callable[[], AlarmStore]) -> None:
+    clock = ManualClock(NOON)
+    book = journal(reopened(), clock)
+    pending, shelved = Key(RACK, "temperature_low"), Key(RACK, "contactor_open")
+    book.tick([hot(3), Finding(*shelved, 2)])
+    clock.advance(1.5)
+    book.tick([hot(3), Finding(*pending, 1), Finding(*shelved, 2)])
+    book.acknowledge(HOT, OPERATOR)
+    book.comment(HOT, OPERATOR, EVIL)
+    book.shelve(shelved, OPERATOR, EVIL, clock.now() + timedelta(hours=1), once=True)
+    again = journal(reopened(), clock)
+    assert {repr(one) for one in again.instances()} == {repr(one) for one in book.instances()}
+    clock.advance(6)
+    again.tick([hot(3), Finding(*pending, 1), Finding(*shelved, 2)])
+    one = again.get(pending)
+    assert one is not None
+    assert one.state is State.UNACKNOWLEDGED
+    assert one.event_at == NOON + timedelta(seconds=1.5)
+    assert len({other.occurrence for other in again.instances()}) == 3
+    assert again.rates().raised == 3
+
+
+def test_what_is_closed_is_gone(reopened: Callable[[], AlarmStore]) -> None:
+    store = reopened()
+    store.append(Batch(changed=(Instance(*HOT, State.UNACKNOWLEDGED, event_at=NOON),)))
+    store.append(Batch(closed=(HOT,)))
+    assert reopened().load(NOON).instances == ()
+
+
+def test_history_is_filtered_and_newest_first(reopened: Callable[[], AlarmStore]) -> None:
+    store = reopened()
+    lines = [line(0, "system_0"), line(1, RACK, tier=3), line(2, CELL, after=State.SHELVED),
+             line(3, "system_00_cluster_0"), line(4, "system_1", tier=2)]
+    store.append(Batch(transitions=tuple(lines)))
+
+    def seconds(**wanted: object) -> list[float]:
+        query = AlarmQuery(**{"start": ALL.start, "end": ALL.end, **wanted})  # type: ignore[arg-type]
+        return [(one.at - NOON).total_seconds() for one in store.history(query)]
+
+    assert seconds() == [4, 3, 2, 1, 0]
+    assert seconds(start=NOON + timedelta(seconds=1), end=NOON + timedelta(seconds=3)) == [3, 2, 1]
+    assert seconds(below="system_0") == [2, 1, 0]
+    assert seconds(below=RACK) == [2, 1]
+    assert seconds(least_tier=2) == [4, 1]
+    assert seconds(states=(State.SHELVED,)) == [2]
+    assert seconds(limit=2) == [4, 3]
+    assert seconds(below=EVIL) == []
+    assert repr(store.history(ALL)[-1]) == repr(lines[0])
+
+
+def test_the_audit_tells_what_was_done(reopened: Callable[[], AlarmStore]) -> None:
+    clock = ManualClock(NOON)
+    book = journal(reopened(), clock)
+    book.tick([hot(3)])
+    book.comment(HOT, EVIL, EVIL)
+    book.acknowledge(HOT, OPERATOR)
+    newest, oldest = reopened().audit(ALL)
+    assert (newest.who, newest.action, newest.before, newest.after) == (
+        OPERATOR, "acknowledge", "unacknowledged", "acknowledged")
+    assert (oldest.who, oldest.why, oldest.at) == (EVIL, EVIL, NOON)
+
+
+def test_an_export_is_safe_in_a_spreadsheet(reopened: Callable[[], AlarmStore]) -> None:
+    store = reopened()
+    store.append(Batch(transitions=(line(0, EVIL),)))
+    titles, row = csv_text(store.export(ALL)).splitlines()
+    assert titles.startswith("time,element,condition,event,state,severity")
+    assert row.split(",")[1].startswith("'=cmd")
+    assert row.endswith("47.5,,design,1")
+
+
+def test_a_batch_is_kept_whole_or_not_at_all(reopened: Callable[[], AlarmStore]) -> None:
+    store = reopened()
+    broken = Batch(changed=(Instance(*HOT, State.UNACKNOWLEDGED, event_at=NOON),),
+                   transitions=(line(0), line(1, element=None)))  # type: ignore[arg-type]
+    with pytest.raises(RetryLaterError, match="see that the disk"):
+        store.append(broken)
+    store.append(Batch(transitions=(line(2),)))
+    assert [one.occurrence for one in store.history(ALL)] == [3]
+    assert store.load(NOON).instances == ()

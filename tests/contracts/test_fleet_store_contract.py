@@ -1,0 +1,231 @@
+"""What every store of the fleet must hold: each (site, device, sequence) once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import ConfigurationError
+from core.fleet.rejections import Rejection
+from core.ports import FleetStore
+from core.registry import FLEET_STORES, make_fleet_store
+from scripts.app_process import ROOT
+from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, entry
+
+Open = Callable[[], FleetStore]
+
+
+@pytest.fixture(params=sorted(FLEET_STORES))
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Open the one store of this test; again = after its process ended."""
+    held: list[FleetStore] = []
+
+    def opened() -> FleetStore:
+        for store in held:
+            store.close()
+        held[:] = [make_fleet_store(f"{request.param}:{tmp_path / 'fleet' / 'fleet.db'}")]
+        return held[0]
+
+    yield opened
+    for store in held:
+        store.close()
+
+
+@pytest.fixture
+def store(reopen: Open) -> FleetStore:
+    return reopen()
+
+
+def high(store: FleetStore, device: str = "pack_1") -> int:
+    mark = store.mark("home", device)
+    assert mark is not None
+    return mark.high
+
+
+def numbers(store: FleetStore, device: str = "pack_1") -> list[int]:
+    return [seq for seq, _ in store.bodies("home", device, 0, 2 ** 53)]
+
+
+def test_a_batch_is_there_bit_for_bit(store: FleetStore) -> None:
+    taken = store.take([entry(1), entry(2), entry(1, "pack_2", text=b"\x00\xff")])
+    assert (taken.stored, taken.duplicate, taken.late, list(taken.refused)) == (3, 0, 0, [])
+    assert store.bodies("home", "pack_1", 1, 2) == [(1, b"body 1"), (2, b"body 2")]
+    assert store.bodies("home", "pack_2", 1, 1) == [(1, b"\x00\xff")]
+    assert [mark.device for mark in store.marks()] == ["pack_1", "pack_2"]
+
+
+def test_nothing_is_known_of_a_device_that_never_came(store: FleetStore) -> None:
+    assert store.mark("home", "pack_9") is None
+    assert store.bodies("home", "pack_9", 0, 10) == []
+    assert store.gaps("home", "pack_9") == []
+
+
+def test_twice_is_once_within_a_batch_and_across(store: FleetStore) -> None:
+    assert store.take([entry(1), entry(1), entry(2)]).duplicate == 1
+    taken = store.take([entry(2), entry(1)])
+    assert (taken.stored, taken.duplicate) == (0, 2)
+    assert numbers(store) == [1, 2]
+
+
+def test_the_mark_waits_at_a_gap_and_climbs_when_it_is_filled(store: FleetStore) -> None:
+    store.take([entry(1), entry(3), entry(5)])
+    assert high(store) == 1
+    taken = store.take([entry(2)])
+    assert (high(store), taken.late) == (3, 1)
+    store.take([entry(4)])
+    assert high(store) == 5
+
+
+def test_a_gap_is_remembered_over_a_restart(reopen: Open) -> None:
+    reopen().take([entry(1), entry(3)])
+    store = reopen()
+    assert high(store) == 1
+    assert store.take([entry(3)]).duplicate == 1
+    store.take([entry(2)])
+    assert high(store) == 3
+
+
+def test_what_the_device_gave_up_is_a_gap_and_not_waited_for(store: FleetStore) -> None:
+    store.take([entry(1), entry(3)])
+    store.take([entry(9, floor=7)])
+    assert store.gaps("home", "pack_1") == [(2, 2), (4, 6)]
+    assert high(store) == 6
+    store.take([entry(7, floor=7), entry(8, floor=7)])
+    assert high(store) == 9
+
+
+def test_a_new_store_begins_where_the_outbox_stands(store: FleetStore) -> None:
+    store.take([entry(5001, floor=5000), entry(5000, floor=5000)])
+    assert (high(store), store.gaps("home", "pack_1")) == (5001, [])
+
+
+def test_what_is_refused_for_good_is_settled_without_a_body(store: FleetStore) -> None:
+
+    store.take([entry(1), replace(entry(2), body=None, reason="absurd"), entry(3)])
+    assert (high(store), numbers(store)) == (3, [1, 3])
+
+
+def test_a_new_outbox_numbers_on_and_the_old_one_is_told(store: FleetStore) -> None:
+    store.take([entry(1), entry(2)])
+    begun = store.take([entry(1, stream=OTHER_STREAM, time_us=77)])
+    assert [reason for _, reason in begun.refused] == [Rejection.SEQUENCE_BACKWARDS]
+    anew = entry(3, stream=OTHER_STREAM, base=2, time_us=77)
+    assert store.take([anew]).stored == 1
+    old = store.take([entry(3), entry(4)])
+    assert [reason for _, reason in old.refused] == [Rejection.TWO_DEVICES] * 2
+    assert numbers(store) == [1, 2, 3]
+    assert store.take([anew]).duplicate == 1
+
+
+def test_streams_are_remembered_over_a_restart(reopen: Open) -> None:
+    store = reopen()
+    store.take([entry(1), entry(2, stream=OTHER_STREAM, base=1)])
+    store = reopen()
+    assert store.take([entry(3)]).refused[0][1] is Rejection.TWO_DEVICES
+    behind = entry(2, stream=THIRD_STREAM, base=1)
+    assert store.take([behind]).refused[0][1] is Rejection.SEQUENCE_BACKWARDS
+
+
+def test_one_number_with_another_message_is_no_duplicate(store: FleetStore) -> None:
+    store.take([entry(1), entry(2)])
+    taken = store.take([entry(2, time_us=99)])
+    assert [reason for _, reason in taken.refused] == [Rejection.SEQUENCE_BACKWARDS]
+    assert taken.duplicate == 0
+
+
+def test_what_an_outbox_sends_under_a_new_number_is_not_stored_again(store: FleetStore) -> None:
+    store.take([entry(1), entry(2), entry(3)])
+    anew = [entry(4, stream=OTHER_STREAM, base=3, time_us=3_000_000, text=b"body 3"),
+            entry(5, stream=OTHER_STREAM, base=3, time_us=9_000_000, text=b"new")]
+    taken = store.take(anew)
+    assert (taken.stored, taken.duplicate) == (1, 1)
+    assert (numbers(store), high(store)) == ([1, 2, 3, 5], 5)
+    assert store.take(anew).duplicate == 2
+
+
+def test_what_is_forgotten_stays_settled(reopen: Open) -> None:
+    store = reopen()
+    store.take([entry(seq) for seq in (1, 2, 3, 5)])
+    assert store.forget(10 ** 15 + 10, most=2) == 2
+    assert store.forget(10 ** 15 + 10) == 1
+    assert store.forget(10 ** 15 + 10) == 0, "what waits behind a gap stays"
+    store = reopen()
+    assert store.take([entry(1), entry(5)]).duplicate == 2
+    assert (numbers(store), high(store)) == ([5], 3)
+    store.take([entry(4)])
+    assert high(store) == 5
+
+
+def test_devices_do_not_touch_each_other(store: FleetStore) -> None:
+    store.take([entry(1), entry(1, "pack_2", stream=OTHER_STREAM)])
+    taken = store.take([entry(1, stream=THIRD_STREAM), entry(2, "pack_2", stream=OTHER_STREAM)])
+    assert (taken.stored, len(taken.refused)) == (1, 1)
+
+
+def test_a_second_writer_is_refused(reopen: Open, tmp_path: Path) -> None:
+    reopen()
+    kind = sorted(FLEET_STORES)[0]
+    with pytest.raises(ConfigurationError):
+        make_fleet_store(f"{kind}:{tmp_path / 'fleet' / 'fleet.db'}")
+
+
+@settings(max_examples=25, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 30), st.data())
+def test_any_order_with_any_repeats_ends_with_each_once(reopen: Open, count: int,
+                                                        data: st.DataObject) -> None:
+    store = reopen()
+    device = f"pack_{len(store.marks())}"
+    sent = data.draw(st.permutations(list(range(1, count + 1)) * 2))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=5)))
+    for first, last in zip([0, *cuts], [*cuts, len(sent)], strict=True):
+        store.take([entry(seq, device) for seq in sent[first:last]])
+        if data.draw(st.booleans()):
+            store = reopen()
+    assert numbers(store, device) == list(range(1, count + 1))
+    assert high(store, device) == count
+
+
+WRITER = """
+import sys
+from core.registry import make_fleet_store
+from tests.fleet.examples import entry
+store, seq = make_fleet_store(sys.argv[1]), 0
+while True:
+    store.take([entry(seq + 1), entry(seq + 2)])
+    seq += 2
+    print(seq, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kind", sorted(FLEET_STORES))
+def test_what_take_returned_from_survives_sigkill(kind: str, tmp_path: Path) -> None:
+    url = f"{kind}:{tmp_path / 'fleet' / 'fleet.db'}"
+    with subprocess.Popen([sys.executable, "-c", WRITER, url], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        told = [int(writer.stdout.readline()) for _ in range(20)]
+        os.kill(writer.pid, signal.SIGKILL)
+        told += [int(line) for line in writer.stdout.read().split()]
+    store = make_fleet_store(url)
+    found = numbers(store)
+    store.close()
+    assert found == list(range(1, len(found) + 1))
+    assert len(found) >= told[-1]
+    assert len(found) % 2 == 0, "half a batch"
+
+
+def test_an_unknown_kind_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="sqlite"):
+        make_fleet_store("papyrus:somewhere")
+
+

@@ -1,0 +1,204 @@
+"""One cause with its consequences folded under it; floods; rates."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from core.alarms.records import Finding, Key
+from core.alarms.rules import alarm_rules
+from core.alarms.states import State
+from core.errors import ConfigurationError
+from core.safety.bands import CONDITIONS as SAFETY_CONDITIONS
+from core.topology import DEFAULT_LEVELS, Topology
+from tests.core.alarm_bench import OPERATOR, RACK, Bench, hot
+from tests.core.sites import system
+
+WIDE = Topology(DEFAULT_LEVELS, [system(0, modules=4, cells=10), system(1, modules=4, cells=10)])
+COOLING = Key("system_0", "cooling_failed")
+
+
+def cells(number: int = 0) -> list[str]:
+    return [one for one in WIDE.ids if one.startswith(f"system_{number}_") and "cell" in one]
+
+
+def failing(count: int, tier: int = 1) -> list[Finding]:
+    """Cooling fails and `count` cells get too hot."""
+    return [*(hot(tier, element) for element in cells()[:count]),
+            Finding(*COOLING, tier=2)]
+
+
+def announced(bench: Bench, findings: list[Finding], seconds: int) -> list[Key]:
+    return [key for _ in range(seconds) for key in bench.tick(findings).announced]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_cooling_failure_with_forty_alarms_calls_once(order: int) -> None:
+    bench = Bench(topology=WIDE)
+    assert announced(bench, failing(39)[::order], 60) == [COOLING]
+    (group,) = bench.journal.groups()
+    assert (group.root.key, group.size, group.place) == (COOLING, 40, "system_0")
+    assert {one.state for one in group.members} == {State.SUPPRESSED}
+
+
+def test_a_cell_that_is_hot_before_its_cause_is_folded_too() -> None:
+    bench = Bench(topology=WIDE)
+    early = announced(bench, [hot(element=cells()[3])], 10)
+    later = announced(bench, failing(39), 60)
+    assert (early, later) == ([Key(cells()[3], "temperature_high")], [COOLING])
+    assert [group.root.key for group in bench.journal.groups()] == [COOLING]
+
+
+def test_a_trip_is_never_folded_away() -> None:
+    bench = Bench(topology=WIDE)
+    announced(bench, failing(39), 60)
+    tripped = Key(cells()[0], "temperature_high")
+    findings = [one for one in failing(39) if one.element != tripped.element]
+    assert bench.tick([*findings, hot(3, tripped.element)]).announced == (tripped,)
+    (group,) = [group for group in bench.journal.groups() if group.trips]
+    assert group.severity == 3
+    assert [one.key for one in group.trips] == [tripped]
+
+
+def test_what_outlives_its_cause_is_shown() -> None:
+    bench = Bench(topology=WIDE)
+    announced(bench, failing(2), 20)
+    bench.lasting(failing(2)[:2])
+    assert [bench.state(Key(one, "temperature_high")) for one in cells()[:2]] == [
+        State.UNACKNOWLEDGED, State.UNACKNOWLEDGED]
+
+
+def test_a_cause_that_is_shelved_hides_nothing() -> None:
+    bench = Bench(topology=WIDE)
+    announced(bench, failing(3), 20)
+    bench.shelve(COOLING, seconds=3600)
+    announced(bench, failing(3), 2)
+    assert {bench.state(Key(one, "temperature_high")) for one in cells()[:3]} == {
+        State.UNACKNOWLEDGED}
+
+
+def test_a_person_can_look_at_a_consequence() -> None:
+    bench = Bench(topology=WIDE)
+    key = Key(cells()[0], "temperature_high")
+    announced(bench, failing(3), 20)
+    bench.journal.unsuppress(key, OPERATOR)
+    announced(bench, failing(3), 5)
+    assert bench.state(key) is State.UNACKNOWLEDGED
+
+
+def test_a_cause_in_another_branch_explains_nothing() -> None:
+    bench = Bench(topology=WIDE)
+    found = announced(bench, [Finding(*COOLING, tier=2), hot(element=cells(1)[0])], 10)
+    assert set(found) == {COOLING, Key(cells(1)[0], "temperature_high")}
+
+
+def test_the_highest_cause_is_the_root() -> None:
+    bench = Bench(topology=WIDE)
+    silent = [Finding(one, "silent", 2) for one in (RACK, "system_0", cells()[0])]
+    announced(bench, silent, 5)
+    (group,) = bench.journal.groups()
+    assert group.root.element == "system_0"
+    assert {one.hiding.cause for one in group.members if one.hiding} == {("system_0", "silent")}
+
+
+def test_a_cause_explains_while_its_delay_still_runs() -> None:
+    bench = Bench(topology=WIDE)
+    early = announced(bench, [hot(element=cells()[0])], 5)
+    assert [*early, *announced(bench, failing(1), 10)] == [COOLING]
+
+
+def test_bursts_a_minute_apart_are_two_groups() -> None:
+    bench = Bench(topology=WIDE)
+    first = [hot(element=one) for one in cells()[:15]]
+    both = [*first, *(Finding(one, "voltage_low", 1) for one in cells()[:5])]
+    found = [*announced(bench, first, 62), *announced(bench, both, 5)]
+    assert [(group.root.condition, group.size) for group in bench.journal.groups()] == [
+        ("voltage_low", 5), ("temperature_high", 15)]
+    assert [key.condition for key in found] == ["temperature_high", "voltage_low"]
+
+
+def test_a_flood_without_a_known_cause_calls_once() -> None:
+    bench = Bench(topology=WIDE)
+    found = announced(bench, [hot(element=one) for one in [*cells(), *cells(1)]], 20)
+    assert len(found) == 1
+    (group,) = bench.journal.groups()
+    assert (group.size, group.place) == (80, "poc_main")
+    assert bench.journal.rates().flood
+
+
+def test_first_out_is_the_earliest_then_the_highest() -> None:
+    bench = Bench(topology=WIDE)
+    first = Finding(f"{RACK}_module_3", "voltage_spread", 1)
+    bench.tick([first])
+    rest = [Finding("system_0", "voltage_spread", 1), *(hot(element=one) for one in cells())]
+    announced(bench, [first, *rest], 30)
+    (group,) = bench.journal.groups()
+    assert group.root.element == first.element
+    assert group.members[0].element == "system_0"
+
+
+def test_calm_alarms_stay_apart() -> None:
+    bench = Bench(topology=WIDE)
+    announced(bench, [hot(element=one) for one in cells()[:10]], 20)
+    assert len(bench.journal.groups()) == 10
+    assert not bench.journal.rates().flood
+
+
+def test_rates_count_the_last_ten_minutes_by_tier() -> None:
+    bench = Bench(topology=WIDE)
+    findings = [hot(tier, element) for tier, element in zip((1, 1, 2, 3), cells(), strict=False)]
+    for _ in range(10):
+        bench.tick(findings)
+    assert (bench.journal.rates().raised, bench.journal.rates().by_tier) == (4, (2, 1, 1))
+    bench.restart()
+    assert bench.journal.rates().raised == 4
+    bench.tick(findings, after_s=600)
+    assert bench.journal.rates().raised == 0
+
+
+def test_chattering_and_standing_alarms_are_named() -> None:
+    bench = Bench(topology=WIDE)
+    key = Key(cells()[0], "voltage_low")
+    for _ in range(3):
+        for there in (True, False):
+            for _ in range(35):
+                bench.tick([Finding(*key, tier=1)] if there else [])
+    assert bench.journal.rates().chattering == (key,)
+    bench.lasting([hot(element=cells()[1])])
+    bench.tick([hot(element=cells()[1])], after_s=86_400)
+    assert bench.journal.rates().standing == (Key(cells()[1], "temperature_high"),)
+
+
+def test_ten_thousand_alarms_in_one_second_are_kept_and_grouped() -> None:
+    site = Topology(DEFAULT_LEVELS, [system(number, 10, 50) for number in range(20)])
+    elements = [one for one in site.ids if "cell" in one]
+    bench = Bench(topology=site)
+    findings = [hot(3, element) for element in elements]
+    began = time.process_time()
+    changes = bench.tick(findings)
+    took_s = time.process_time() - began
+    assert len(elements) == len(bench.store.open) == len(changes.transitions) == 10_000
+    assert len({line.occurrence for line in bench.store.lines}) == 10_000
+    assert [group.size for group in bench.journal.groups()] == [10_000]
+    assert took_s <= 1.0
+
+
+def test_the_profile_names_every_condition_of_the_safety() -> None:
+    assert set(SAFETY_CONDITIONS) <= set(alarm_rules().conditions)
+
+
+@pytest.mark.parametrize(("hides", "words"), [
+    ("b: {words: b, on_delay_s: 0, off_delay_s: 0, realarm_s: 0, hides: [a]}", "in a circle"),
+    ("b: {words: b, on_delay_s: 0, off_delay_s: 0, realarm_s: 0, hides: [c]}", "one of a, b"),
+    ("b: {words: b, on_delay_s: -1, off_delay_s: 0, realarm_s: 0}", "on_delay_s")])
+def test_a_profile_that_cannot_be_is_refused(tmp_path: Path, hides: str, words: str) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("longest_shelf_s: 60\n"
+                    "default: {words: d, on_delay_s: 0, off_delay_s: 0, realarm_s: 0}\n"
+                    "conditions:\n"
+                    "  a: {words: a, on_delay_s: 0, off_delay_s: 0, realarm_s: 0, hides: [b]}\n"
+                    f"  {hides}\n")
+    with pytest.raises(ConfigurationError, match=words):
+        alarm_rules(path)

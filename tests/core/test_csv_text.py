@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+
+from core.csv_text import csv_text
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_formula_stays_text(start: str) -> None:
+    (row,) = csv.reader(io.StringIO(csv_text([[f"{start}cmd|'/c calc'!A0"]]), newline=""))
+    assert row == [f"'{start}cmd|'/c calc'!A0"]
+
+
+def test_numbers_keep_their_sign_and_missing_is_empty() -> None:
+    assert csv_text([["a, \"b\"", -1.5, 0.0, math.nan, None]]) == '"a, ""b""",-1.5,0.0,,\r\n'

@@ -1,0 +1,65 @@
+"""A client of a real broker that says what it likes, and an ingest in this process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from paho.mqtt.client import MQTTMessage
+
+from bench._fleet import LOOPBACK, Mosquitto
+from core.clock import SystemClock
+from core.fleet.messages import Ack, read_small
+from core.ports import FleetStore
+from core.registry import make_fleet_store
+from services.fleet_link import Broker, Link, Manner
+from services.ingest.subscriber import Ingest
+from tests.sources.mosquitto import until
+
+
+def broker_of(mosquitto: Mosquitto) -> Broker:
+    return Broker(host=LOOPBACK, port=mosquitto.port)
+
+
+class Talker:
+    """Publishes anything; `heard` is what came on its topics."""
+
+    def __init__(self, broker: Broker, name: str, *topics: str, connects: bool = True) -> None:
+        self.heard: list[tuple[str, bytes]] = []
+        self.link = Link(broker, name, [(topic, 2) for topic in topics], Manner(session_s=0),
+                         self._on_message)
+        self.link.start()
+        if connects:
+            until(self.link.connected.is_set, f"{name} connects")
+
+    def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
+        self.heard.append((topic, bytes(message.payload)))
+
+    def say(self, topic: str, payload: bytes, qos: int = 1) -> None:
+        self.link.publish(topic, payload, qos)
+
+    def acks(self, device: str) -> list[Ack]:
+        return [read_small(payload, Ack) for topic, payload in list(self.heard)
+                if topic == f"pulsebms/home/{device}/ack"]
+
+    def close(self) -> None:
+        self.link.close()
+
+
+@contextmanager
+def ingesting(broker: Broker, folder: Path,
+              devices: list[str] | None = None) -> Iterator[tuple[Ingest, FleetStore]]:
+    """An ingest on a thread of its own."""
+    store = make_fleet_store(f"sqlite:{folder / 'store' / 'fleet.sqlite'}")
+    ingest, stop = Ingest("home", store, broker, SystemClock(), devices), threading.Event()
+    thread = threading.Thread(target=ingest.run, args=(stop,))
+    thread.start()
+    try:
+        until(ingest.link.connected.is_set, "the ingest connects")
+        yield ingest, store
+    finally:
+        stop.set()
+        thread.join(10)
+        store.close()

@@ -1,0 +1,122 @@
+"""An edge process whose disk is lost, put back, or holds what the broker does not take."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench._fleet import Mosquitto, Process, edge
+from core.clock import SystemClock
+from core.fleet.messages import packed
+from core.ports import FleetStore
+from services.edge.outbox import Outbox
+from services.edge.pack import Pack
+from services.edge.plant import SimulatedPack
+from services.edge.ports import CoulombCounter, Unguarded
+from services.edge.runtime import EdgeRuntime, Plate
+from services.ingest.subscriber import Ingest
+from tests.fleet.examples import body
+from tests.fleet.site import broker_of, ingesting
+from tests.sources.mosquitto import until
+
+Centre = tuple[Ingest, FleetStore]
+
+
+@pytest.fixture
+def centre(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Centre]:
+    with ingesting(broker_of(mosquitto), tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def device(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Process]:
+    found = edge(tmp_path, mosquitto.url, ["pack_1"], "--cells", "24", "--every", "1")
+    found.start()
+    yield found
+    found.kill()
+
+
+def last(store: FleetStore) -> int:
+    mark = store.mark("home", "pack_1")
+    return 0 if mark is None else mark.last
+
+
+def drained(device: Process) -> None:
+    device.kill()
+    device.start("--drain")
+    assert device.wait(30) == 0, device.said()
+
+
+def bodies(store: FleetStore) -> list[bytes]:
+    return [inside for _, inside in store.bodies("home", "pack_1", 1, 10 ** 6)]
+
+
+def test_a_new_disk_numbers_on_where_the_old_one_stopped(centre: Centre, device: Process,
+                                                         tmp_path: Path) -> None:
+    ingest, store = centre
+    until(lambda: last(store) > 5, "something is stored")
+    drained(device)
+    before = last(store)
+    for file in tmp_path.glob("pack_1.sqlite*"):
+        file.unlink()
+    device.start()
+    until(lambda: last(store) > before + 5, "it goes on")
+    drained(device)
+    assert len(set(bodies(store))) == len(bodies(store)) == last(store)
+    assert store.gaps("home", "pack_1") == []
+    assert "two_devices" not in ingest.counters.report()["rejected"]
+
+
+def test_a_disk_put_back_from_a_copy_stores_nothing_twice(centre: Centre, device: Process,
+                                                          tmp_path: Path) -> None:
+    _, store = centre
+    until(lambda: last(store) > 5, "something is stored")
+    device.kill()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in tmp_path.glob("pack_1.sqlite*"):
+        shutil.copy(file, copy)
+    device.start()
+    before = last(store)
+    until(lambda: last(store) > before + 10, "it goes on")
+    drained(device)
+    for file in tmp_path.glob("pack_1.sqlite*"):
+        file.unlink()
+    for file in copy.iterdir():
+        shutil.copy(file, tmp_path)
+    before = last(store)
+    device.start()
+    until(lambda: last(store) > before + 5, "it goes on from the copy")
+    drained(device)
+    assert len(set(bodies(store))) == len(bodies(store))
+    assert store.gaps("home", "pack_1") == []
+
+
+def test_what_the_broker_never_takes_is_given_up_and_told(mosquitto: Mosquitto, centre: Centre,
+                                                          tmp_path: Path) -> None:
+    ingest, store = centre
+    outbox = Outbox(tmp_path / "big.sqlite", ["pack_1"])
+    for number, size in enumerate((24, 300_000, 24)):
+        outbox.put({"pack_1": packed(body(time_s=time.time() - 10 + number,
+                                          cells={"voltage_v": bytes(size)}))})
+    plant = SimulatedPack("LFP", 24, 10.0, seed=1)
+    pack = Pack("pack_1", plant, CoulombCounter("LFP", plant), Unguarded())
+    runtime = EdgeRuntime("home", [pack], {"pack_1": Plate("LFP", 24, 10.0)}, outbox,
+                          broker_of(mosquitto), SystemClock())
+    stop = threading.Event()
+    thread = threading.Thread(target=runtime.run, args=(stop,))
+    thread.start()
+    try:
+        until(lambda: last(store) >= 4, "the next ones go on")
+        until(lambda: store.gaps("home", "pack_1") == [(2, 2)], "the gap is told")
+    finally:
+        stop.set()
+        thread.join(10)
+    assert outbox.life("pack_1").dropped == 1
+    assert ingest.counters.report()["rejected"] == {}
+    outbox.close()

@@ -1,0 +1,190 @@
+"""A pack at the edge: who steers it, and what it does when nobody does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.fleet.messages import Allocation, Command, packed
+from core.fleet.telemetry import Telemetry, read_telemetry
+from services.edge.orders import Orders
+from services.edge.outbox import Outbox, Standing
+from services.edge.pack import Centre, Pack
+from services.edge.plant import NOMINAL_V, Sample, SimulatedPack
+from services.edge.ports import CoulombCounter, Unguarded, Verdict
+from tests.fleet.examples import NOW_S, PACK, telemetry
+
+DEVICE = "pack_1"
+
+
+class Limited(Unguarded):
+    """A safety monitor that limits to some amperes."""
+
+    def __init__(self, limit_a: float) -> None:
+        super().__init__()
+        self._limit_a = limit_a
+
+    def judge(self, sample: Sample, now_s: float) -> Verdict:
+        return Verdict("derate", self._limit_a, self._limit_a, "limited by cell 2")
+
+
+def pack_with(limit_a: float | None = None) -> Pack:
+    plant = SimulatedPack("LFP", 96, 50.0, seed=3)
+    return Pack(DEVICE, plant, CoulombCounter("LFP", plant),
+                Unguarded() if limit_a is None else Limited(limit_a), Centre(60.0))
+
+
+def allocate(pack: Pack, power_kw: float, issued_s: float = NOW_S, valid_s: float = 600.0) -> bool:
+    pack.centre.heard(issued_s)
+    return pack.centre.allocate(DEVICE, Allocation(v=1, site="home", issued_s=issued_s,
+                                                   valid_s=valid_s, power_kw={DEVICE: power_kw}))
+
+
+def power_at(pack: Pack, now_s: float) -> float:
+    """After the decision of this sample has reached the plant [kW]."""
+    pack.sample(now_s, 0.1)
+    pack.sample(now_s, 0.1)
+    return pack.body(now_s).power_kw or 0.0
+
+
+def test_it_rests_until_somebody_allocates() -> None:
+    pack = pack_with()
+    assert power_at(pack, NOW_S) == 0.0
+    assert pack.body(NOW_S).limit_reason == "no allocation yet"
+
+
+@pytest.mark.parametrize("power_kw", [20.0, -20.0])
+def test_it_follows_the_allocation_in_both_directions(power_kw: float) -> None:
+    pack = pack_with()
+    allocate(pack, power_kw)
+    assert power_at(pack, NOW_S + 1) == pytest.approx(power_kw, rel=0.01)
+
+
+def test_a_silent_centre_means_zero() -> None:
+    pack = pack_with()
+    allocate(pack, 20.0)
+    assert power_at(pack, NOW_S + 61) == 0.0
+    assert pack.body(NOW_S).limit_reason == "the centre is silent"
+    pack.centre.heard(NOW_S + 62)
+    assert power_at(pack, NOW_S + 63) == pytest.approx(20.0, rel=0.01)
+
+
+def test_an_expired_allocation_means_zero() -> None:
+    pack = pack_with()
+    allocate(pack, 20.0, valid_s=10.0)
+    pack.centre.heard(NOW_S + 10)
+    assert power_at(pack, NOW_S + 11) == 0.0
+
+
+def test_an_allocation_that_came_before_is_not_taken_again() -> None:
+    pack = pack_with()
+    assert allocate(pack, 20.0)
+    assert not allocate(pack, 30.0)
+    assert not allocate(pack, 30.0, issued_s=NOW_S - 1)
+
+
+@given(st.floats(-200, 200), st.floats(0, 100), st.floats(0, 200) | st.just(math.nan))
+def test_no_layer_above_relaxes_one_below(wish_kw: float, bound_kw: float, limit_a: float) -> None:
+    pack = pack_with(limit_a)
+    allocate(pack, wish_kw)
+    pack.standing = Standing("", bound_kw, NOW_S + 100)
+    power_kw = power_at(pack, NOW_S + 1)
+    assert abs(power_kw) <= abs(wish_kw) * 1.001 + 1e-6
+    assert abs(power_kw) <= bound_kw * 1.001 + 1e-6
+    volts = pack.body(NOW_S).voltage_v or 0.0
+    most_kw = 0.0 if math.isnan(limit_a) else limit_a * volts / 1000
+    assert abs(power_kw) <= most_kw * 1.05 + 1e-6
+
+
+def test_what_it_sends_is_what_the_centre_takes() -> None:
+    pack = pack_with()
+    pack.sample(NOW_S, 0.1)
+    found = read_telemetry(telemetry(packed(pack.body(NOW_S))), PACK, NOW_S)
+    assert isinstance(found, Telemetry)
+    assert found.cells["voltage_v"].shape == (96,)
+    assert found.body.soh_pct is None, "a coulomb counter knows no health"
+
+
+@pytest.mark.parametrize("chemistry", sorted(NOMINAL_V))
+def test_an_hour_at_half_c_takes_half_the_charge(chemistry: str) -> None:
+    plant = SimulatedPack(chemistry, 24, 10.0, seed=1, soc_pct=80.0)
+    counter = CoulombCounter(chemistry, plant)
+    first = counter.update(plant.step(0.0, 1.0), 1.0).soc_pct
+    half_c_kw = 0.5 * plant.capacity_ah * NOMINAL_V[chemistry] * 24 / 1000
+    for _ in range(3600):
+        sample = plant.step(half_c_kw, 1.0)
+        last = counter.update(sample, 1.0).soc_pct
+    assert first is not None
+    assert last is not None
+    assert first - last == pytest.approx(50.0, abs=4.0)
+    assert sample.current_a > 0
+    assert np.all(sample.cell_temperature_c > 20.0)
+
+
+# -- commands
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    box = Outbox(tmp_path / "o.sqlite", [DEVICE])
+    yield box
+    box.close()
+
+
+def command(action: str, number: int = 1, **changed: float) -> Command:
+    return Command(v=1, id=f"{number:032x}", issuer="eve", action=action,  # type: ignore[arg-type]
+                   **{"issued_s": NOW_S, "ttl_s": 30.0, **changed})
+
+
+def test_a_command_is_done_once_and_a_replay_says_what_was_done(outbox: Outbox) -> None:
+    pack = pack_with()
+    orders = Orders(pack, outbox)
+    assert orders.handle(command("emergency_stop"), NOW_S + 1).state == "executed"
+    assert orders.handle(command("reset", 2), NOW_S + 2).state == "executed"
+    again = orders.handle(command("emergency_stop"), NOW_S + 3)
+    assert (again.state, "executed" in again.reason) == ("refused", True)
+    assert pack.standing.stopped == ""
+
+
+def test_an_expired_command_is_told_and_not_done(outbox: Outbox) -> None:
+    pack = pack_with()
+    reply = Orders(pack, outbox).handle(command("emergency_stop"), NOW_S + 31)
+    assert (reply.state, pack.standing.stopped) == ("expired", "")
+
+
+def test_a_command_from_the_future_is_refused(outbox: Outbox) -> None:
+    reply = Orders(pack_with(), outbox).handle(command("ping", issued_s=NOW_S + 3600), NOW_S)
+    assert reply.state == "refused"
+
+
+def test_a_stop_holds_over_a_restart_until_it_is_reset(outbox: Outbox) -> None:
+    Orders(pack_with(), outbox).handle(command("controlled_shutdown"), NOW_S)
+    pack = pack_with()
+    orders = Orders(pack, outbox)
+    allocate(pack, 20.0)
+    assert power_at(pack, NOW_S + 1) == 0.0
+    assert pack.body(NOW_S).safety == "zero"
+    orders.handle(command("reset", 2), NOW_S + 2)
+    assert power_at(pack, NOW_S + 3) == pytest.approx(20.0, rel=0.01)
+
+
+def test_an_override_bounds_and_ends(outbox: Outbox) -> None:
+    pack = pack_with()
+    orders = Orders(pack, outbox)
+    allocate(pack, -20.0)
+    done = orders.handle(command("override", power_kw=5.0, hold_s=30.0), NOW_S)
+    assert done.state == "executed"
+    assert power_at(pack, NOW_S + 1) == pytest.approx(-5.0, rel=0.01)
+    assert power_at(pack, NOW_S + 31) == pytest.approx(-20.0, rel=0.01)
+
+
+@pytest.mark.parametrize("changed", [{}, {"power_kw": -1.0, "hold_s": 5.0}, {"power_kw": 5.0}])
+def test_an_override_without_its_numbers_is_refused(outbox: Outbox,
+                                                    changed: dict[str, float]) -> None:
+    assert Orders(pack_with(), outbox).handle(command("override", **changed), NOW_S
+                                              ).state == "refused"

@@ -1,0 +1,161 @@
+"""The production configurations on a real Mosquitto: who comes in, and who may say what."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench._fleet import LOOPBACK, Mosquitto
+from core.fleet.messages import Command, said
+from services.fleet_link import Broker
+from tests.fleet.examples import NOW_S
+from tests.fleet.site import Talker
+from tests.sources.certificates import KEY, Authority, openssl
+from tests.sources.mosquitto import until
+
+Come = Callable[..., Talker]
+PASSWORD = "a good one for tests"
+USERS = ("ingest", "gateway", "coordinator", "pack_1", "pack_2")
+OWN = "pulsebms/home/pack_1/telemetry"
+COMMAND = said(Command(v=1, id="0" * 32, issuer="eve", issued_s=NOW_S, ttl_s=30.0, action="ping"))
+
+
+def client_certificate(folder: Path, authority: Authority, name: str) -> tuple[Path, Path]:
+    """Of a client with that common name, and its key."""
+    request, key, file = (folder / f"{name}{end}" for end in (".csr", ".key", ".pem"))
+    openssl("req", "-new", *KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
+    openssl("x509", "-req", "-in", request, "-CA", authority.file, "-CAkey",
+            authority.file.with_suffix(".key"), "-CAcreateserial", "-out", file, "-days", "2")
+    return file, key
+
+
+class House:
+    """A broker, its authority, and what its clients show."""
+
+    def __init__(self, folder: Path, configuration: str) -> None:
+        self._folder = folder / "certificates"
+        self._folder.mkdir()
+        self.authority = Authority(self._folder, "ca")
+        self.by_password = configuration == "production-password.conf"
+        certificate, key = self.authority.vouches_for()
+        files = {"ca.pem": self.authority.file, "broker.pem": certificate, "broker.key": key}
+        if self.by_password:
+            files["passwords"] = self._passwords()
+        self.mosquitto = Mosquitto(folder / "broker", configuration, files)
+
+    def _passwords(self) -> Path:
+        file = self._folder / "passwords"
+        file.touch(mode=0o600)
+        for user in USERS:
+            subprocess.run(["mosquitto_passwd", "-b", str(file), user, PASSWORD], check=True,
+                           capture_output=True)
+        return file
+
+    def broker(self, user: str, authority: Authority | None = None) -> Broker:
+        """As this user, with what the configuration asks for."""
+        common = {"host": LOOPBACK, "port": self.mosquitto.port, "tls": True}
+        if self.by_password:
+            return Broker(**common, ca_file=str(self.authority.file),  # type: ignore[arg-type]
+                          username=user, password=PASSWORD)
+        file, key = client_certificate(self._folder, authority or self.authority, user)
+        return Broker(**common, ca_file=str(self.authority.file),  # type: ignore[arg-type]
+                      cert_file=str(file), key_file=str(key))
+
+
+@pytest.fixture(params=["production.conf", "production-password.conf"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    found = House(tmp_path, request.param)
+    found.mosquitto.start()
+    yield found
+    found.mosquitto.kill()
+
+
+@pytest.fixture
+def come(house: House) -> Iterator[Come]:
+    """`come(user, topic, ...)`: a client with that user's rights."""
+    here: list[Talker] = []
+
+    def comes(user: str, *topics: str) -> Talker:
+        here.append(Talker(house.broker(user), user, *topics))
+        return here[-1]
+
+    yield comes
+    for talker in here:
+        talker.close()
+
+
+def topics_of(talker: Talker) -> list[str]:
+    return [topic for topic, _ in talker.heard]
+
+
+def test_a_device_writes_its_own_topics_alone(come: Come) -> None:
+    ingest, device = come("ingest", "pulsebms/#"), come("pack_1")
+    for topic in ("pulsebms/home/pack_2/telemetry", "pulsebms/home/pack_2/status",
+                  "pulsebms/home/pack_1/commands", "pulsebms/home/pack_1/ack",
+                  "pulsebms/home/coordinator/allocation", "other/topic"):
+        device.say(topic, b"stolen")
+    device.say("pulsebms/home/pack_1/status", b"mine")
+    device.say(OWN, b"mine")
+    until(lambda: OWN in topics_of(ingest), "its own comes through")
+    assert topics_of(ingest) == ["pulsebms/home/pack_1/status", OWN]
+
+
+def test_a_device_hears_its_own_commands_alone(come: Come) -> None:
+    mine, other, gateway = (come("pack_1", "pulsebms/#"), come("pack_2", "pulsebms/#"),
+                            come("gateway"))
+    gateway.say("pulsebms/home/pack_2/commands", COMMAND, qos=2)
+    gateway.say("pulsebms/home/pack_1/commands", COMMAND, qos=2)
+    until(lambda: bool(mine.heard and other.heard), "both hear theirs")
+    assert topics_of(mine) == ["pulsebms/home/pack_1/commands"]
+    assert topics_of(other) == ["pulsebms/home/pack_2/commands"]
+
+
+def test_each_service_has_its_own_rights(come: Come) -> None:
+    device = come("pack_1", "pulsebms/home/pack_1/commands", "pulsebms/home/pack_1/ack",
+                  "pulsebms/home/coordinator/allocation")
+    ingest, gateway, coordinator = come("ingest"), come("gateway"), come("coordinator")
+    for service in (ingest, gateway, coordinator):
+        service.say("pulsebms/home/pack_1/commands", service is gateway and b"right" or b"wrong")
+        service.say("pulsebms/home/coordinator/allocation",
+                    service is coordinator and b"right" or b"wrong")
+        service.say("pulsebms/home/pack_1/ack", service is ingest and b"right" or b"wrong")
+    until(lambda: len(device.heard) >= 3, "each right word comes")
+    assert [payload for _, payload in device.heard] == [b"right"] * 3
+
+
+def test_who_shows_nothing_or_the_wrong_thing_stays_outside(house: House, tmp_path: Path) -> None:
+    strange = tmp_path / "strange"
+    strange.mkdir()
+    other = Authority(strange, "other")
+    common = {"host": LOOPBACK, "port": house.mosquitto.port}
+    ca = str(house.authority.file)
+    brokers = [Broker(**common, tls=True, ca_file=ca), Broker(**common)]  # type: ignore[arg-type]
+    if house.by_password:
+        brokers.append(Broker(**common, tls=True, ca_file=ca,  # type: ignore[arg-type]
+                              username="pack_1", password="wrong"))
+    else:
+        file, key = client_certificate(strange, other, "pack_1")
+        brokers.append(Broker(**common, tls=True, ca_file=ca,  # type: ignore[arg-type]
+                              cert_file=str(file), key_file=str(key)))
+    talkers = [Talker(broker, "pack_1", connects=False) for broker in brokers]
+    log = house.mosquitto.log
+    until(lambda: sum(word in log.read_text() for word in ("error", "denied", "not authorised",
+                                                           "disconnected")) > 0, "it is told")
+    good = Talker(house.broker("pack_2"), "pack_2")
+    assert not any(talker.link.connected.is_set() for talker in talkers)
+    for talker in (*talkers, good):
+        talker.close()
+
+
+def test_a_client_that_takes_anothers_name_does_not_push_it_out(house: House, come: Come) -> None:
+    """The client id is the user's name, whatever the client says."""
+    device = come("pack_1", "pulsebms/home/pack_1/commands")
+    thief = Talker(house.broker("pack_2"), "pack_1")
+    gateway = come("gateway")
+    gateway.say("pulsebms/home/pack_1/commands", COMMAND, qos=2)
+    until(lambda: bool(device.heard), "the device still hears")
+    assert device.link.connection == 1
+    thief.close()

@@ -1,0 +1,124 @@
+"""Alarms survive SIGKILL with their delays, a damaged file is said, and growth has a bound."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from core.alarms.journal import AlarmJournal
+from core.alarms.records import AlarmQuery, Batch, Finding
+from core.alarms.states import Event, State
+from core.clock import ManualClock
+from core.errors import HistoryLockedError
+from core.topology import DEFAULT_LEVELS, Topology
+from store import alarms
+from store.alarms import NAME, AlarmDatabase
+from tests.architecture.test_style import ROOT
+from tests.contracts.test_alarm_store_contract import line
+from tests.core.alarm_bench import NOON, hot
+from tests.core.sites import system
+from tests.store.alarm_writer import PENDING, STEP_S, key, opened
+
+ALL = AlarmQuery(NOON, NOON + timedelta(days=1), limit=100_000)
+EXPECTED = (State.ACKNOWLEDGED, State.SHELVED, State.UNACKNOWLEDGED)
+
+
+def killed_after(directory: Path, first: int, acks: int) -> int:
+    """Kill the writer after so many steps that it said are kept; returns the last of them."""
+    command = [sys.executable, "-m", "tests.store.alarm_writer", str(directory), str(first)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        last = first - 1
+        for _ in range(acks):
+            said = process.stdout.readline()
+            assert said, "the writer ended by itself"
+            last = int(said)
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().split()
+    assert process.returncode == -signal.SIGKILL
+    return int(rest[-1]) if rest else last
+
+
+def test_what_an_action_returned_from_survives_kill_9(tmp_path: Path) -> None:
+    said: list[int] = []
+    unsaid: list[int] = []
+    for acks in (3, 40, 111):
+        first = (unsaid[-1] if unsaid else -1) + 1
+        last = killed_after(tmp_path, first, acks)
+        said += range(first, last + 1)
+        unsaid.append(last + 1)
+        journal, _, store = opened(tmp_path, last)
+        told = {step: one.state for step in said if (one := journal.get(key(step)))}
+        assert told == {step: EXPECTED[step % 3] for step in said}
+        pending = journal.get(PENDING)
+        assert pending is not None
+        assert pending.changing_at == NOON + timedelta(seconds=STEP_S)
+        assert_each_once(store, {key(step).element for step in said},
+                         {key(step).element for step in unsaid})
+        store.close()
+
+
+def assert_each_once(store: AlarmDatabase, said: set[str], unsaid: set[str]) -> None:
+    """Every raising once, with its number; of what was said nothing is missing."""
+    raised = [entry for entry in store.history(ALL) if entry.event is Event.ON]
+    elements = [entry.element for entry in raised]
+    assert said <= set(elements) <= said | unsaid
+    assert len(elements) == len(set(elements))
+    assert len({entry.occurrence for entry in raised}) == len(raised)
+    acted = [(entry.element, entry.action) for entry in store.audit(ALL)]
+    assert len(acted) == len(set(acted))
+    assert {key(step).element for step in range(1000) if step % 3 < 2} & said <= {
+        element for element, _ in acted}
+
+
+def test_a_damaged_file_is_set_aside_and_said(tmp_path: Path,
+                                              caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / NAME).write_bytes(b"no database at all " * 500)
+    store = AlarmDatabase(tmp_path, ManualClock(NOON))
+    store.append(Batch(transitions=(line(0),)))
+    assert len(store.history(ALL)) == 1
+    assert [path.exists() for path in store.set_aside] == [True]
+    assert "a new one begins" in caplog.text
+    store.close()
+
+
+def test_two_processes_cannot_have_the_same_alarms(tmp_path: Path) -> None:
+    store = AlarmDatabase(tmp_path)
+    with pytest.raises(HistoryLockedError):
+        AlarmDatabase(tmp_path)
+    store.close()
+    AlarmDatabase(tmp_path).close()
+
+
+def test_growth_has_a_bound(tmp_path: Path) -> None:
+    store = AlarmDatabase(tmp_path, most_transitions=1000)
+    sizes = []
+    for start in range(0, 40_000, 1000):
+        store.append(Batch(transitions=tuple(line(start + second) for second in range(1000))))
+        sizes.append(store.size())
+    found = store.history(ALL)
+    assert 1000 <= len(found) <= 1000 + alarms.PRUNED_EVERY
+    assert found[0].occurrence == 40_000
+    assert max(sizes[20:]) <= 1.2 * max(sizes[:20])
+    store.close()
+
+
+def test_ten_thousand_alarms_in_one_second(tmp_path: Path) -> None:
+    site = Topology(DEFAULT_LEVELS, [system(number, 10, 50) for number in range(20)])
+    findings: list[Finding] = [hot(3, one) for one in site.ids if "cell" in one]
+    clock = ManualClock(NOON)
+    store = AlarmDatabase(tmp_path, clock)
+    journal = AlarmJournal(site, clock, keep=store.append)
+    began = time.process_time()
+    journal.tick(findings)
+    took_s = time.process_time() - began
+    assert journal.error == ""
+    assert len(store.load(NOON).instances) == len(store.history(ALL)) == len(findings) == 10_000
+    assert took_s <= 1.0
+    store.close()
