@@ -37,10 +37,11 @@ def head(client: Client) -> None:
 
 
 def rows(client: Client) -> None:
-    """One row a source."""
+    """One row a source, those that are silent first."""
     now = client.now()
-    told = [_row(status, _coverage(client, status.info.name), now)
-            for status in client.snapshot().sources]
+    statuses = sorted(client.snapshot().sources,
+                      key=lambda status: not describe.source_row(status, now).stale)
+    told = [_row(status, _coverage(client, status.info.name), now) for status in statuses]
     blocks.show(blocks.heading("Sources", "the last 24 hours of each"),
                 Html(f'<div class="o o-rows o-links">{"".join(told)}</div>'))
 

@@ -11,7 +11,7 @@ import numpy as np
 from components import formats
 from components.charts import blank
 from components.drawing import Drawing
-from components.pump.lines import Floats, means, steps, thin
+from components.pump.lines import Floats, gone_from, means, steps, thin
 from components.series_math import Span, local_ms
 from components.tokens import rgba, tokens
 from core.heatpump.log import PumpLog
@@ -63,16 +63,18 @@ TEMPERATURES = (
 )
 
 
-def temperatures(log: PumpLog, lines: Sequence[Line], frame: Frame) -> Drawing:
-    """Each line with its name and last value at its end, pushed apart."""
+def temperatures(log: PumpLog, lines: Sequence[Line], late_s: float, frame: Frame) -> Drawing:
+    """Each line with its name and last value at its end, pushed apart; what is no longer heard
+    (`gone_from`) has no value there."""
     drawing = _of_time(frame)
-    ends: dict[str, float] = {}
+    ends: dict[str, tuple[float, float]] = {}
     seen: list[float] = []
     for line in lines:
         values = log.column(line.quantity)
         _line(drawing, frame, thin(log, values), line.label, "°C", 1, line.hue, line.dash)
         known = values[np.isfinite(values)]
-        ends[line.label] = float(known[-1])
+        last = float(known[-1])
+        ends[line.label] = last, last if np.isnan(gone_from(log, values, late_s)) else np.nan
         seen += [float(known.min()), float(known.max())]
     low, high = min(seen, default=0.0), max(seen, default=1.0)
     air = max(0.06 * (high - low), 0.5)
@@ -82,15 +84,16 @@ def temperatures(log: PumpLog, lines: Sequence[Line], frame: Frame) -> Drawing:
     return drawing
 
 
-def _end_labels(drawing: Drawing, ends: Mapping[str, float], bounds: tuple[float, float],
-                hues: Mapping[str, str], frame: Frame) -> None:
-    """Names at the right, in the order of their values, none over another."""
+def _end_labels(drawing: Drawing, ends: Mapping[str, tuple[float, float]],
+                bounds: tuple[float, float], hues: Mapping[str, str], frame: Frame) -> None:
+    """Names at the right, in the order of their ends, none over another. ends: name -> where
+    the line ends, and what to write there."""
     height = bounds[1] - bounds[0]
-    at = {name: (value - bounds[0]) / height for name, value in ends.items()}
+    at = {name: (end - bounds[0]) / height for name, (end, _) in ends.items()}
     placed = apart(sorted(at.values()), LABEL_ROOM)
     for (name, _), y in zip(sorted(at.items(), key=lambda item: item[1]), placed, strict=True):
         drawing.add_annotation(
-            text=f"{name} <b>{formats.number(ends[name], 1)}</b>", x=1.005, xref="paper",
+            text=f"{name} <b>{formats.number(ends[name][1], 1)}</b>", x=1.005, xref="paper",
             xanchor="left", y=y, yref="paper", yanchor="middle",
             font={"size": 12, "color": frame.colour["text2"]})
     drawing.layout["margin"] = {"l": 4, "r": 132, "t": 10, "b": 4}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from core.heatpump.log import PumpLog
 Floats = NDArray[np.float64]
 MOST_POINTS = 360
 ON = 0.5
+LATE_CELLS = 3
 
 
 def thin(log: PumpLog, values: Floats, most: int = MOST_POINTS) -> tuple[Floats, Floats]:
@@ -30,6 +33,16 @@ def thin(log: PumpLog, values: Floats, most: int = MOST_POINTS) -> tuple[Floats,
     at = np.stack((first, last), axis=1) + (np.arange(count) * width)[:, np.newaxis]
     chosen = np.unique(np.minimum(at.ravel(), values.size - 1))
     return middle[chosen], values[chosen]
+
+
+def gone_from(log: PumpLog, values: Floats, late_s: float) -> float:
+    """From when on nothing was heard to the log's end [s]; NaN for what was never heard, or is
+    but `late_s` and a few cells behind it."""
+    known = np.flatnonzero(np.isfinite(values))
+    if not known.size:
+        return math.nan
+    last_s = float(log.time_s[known[-1]]) + log.step_s
+    return last_s if log.end_s - last_s > LATE_CELLS * log.step_s + late_s else math.nan
 
 
 def means(log: PumpLog, values: Floats, most: int = MOST_POINTS) -> tuple[Floats, Floats]:

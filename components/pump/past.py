@@ -15,7 +15,7 @@ LEAST_DAYS = timedelta(days=14)
 
 @st.cache_resource(ttl=900, max_entries=6, show_spinner=False)
 def _told(_client: Client, _device: Device, device_id: str, _window: Window,
-          span: tuple[float, float]) -> Report:
+          span: tuple[float, float], past_told: float | None) -> Report:
     return report(_client.channel_series, _device, _client.house(_device.house), _window)
 
 
@@ -23,7 +23,14 @@ def told(client: Client, device: Device, shown: Window) -> Report:
     """Of a range that moves on with the time, or of the days that a person wrote. Raises
     OrreryError."""
     moved = shown if shown.key == CUSTOM else window(shown.key, client.now())
-    return _told(client, device, device.id, moved, moved.span)
+    return _told(client, device, device.id, moved, moved.span, _past_told(client))
+
+
+def _past_told(client: Client) -> float | None:
+    """While the simulated past is being written: how much, so that a report of less is not kept
+    for longer. None once it is there."""
+    work = client.backfill()
+    return None if work is None or not work.running else round(work.progress, 1)
 
 
 def days(client: Client, device: Device, shown: Window) -> Report:

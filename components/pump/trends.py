@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import numpy as np
 import streamlit as st
@@ -13,7 +15,7 @@ from components.blocks import LegendItem
 from components.drawing import Drawing
 from components.pump import charts as plots
 from components.pump import past, words
-from components.pump.lines import Floats
+from components.pump.lines import Floats, gone_from
 from components.pump.shown import frame_of, link, view_of
 from core.devices import Device
 from core.heatpump import switches
@@ -25,19 +27,31 @@ TALL_PX, HEIGHT_PX = 340, 260
 def show(client: Client, device: Device, shown: Window) -> None:
     """The temperatures alone: seven lines."""
     report = past.told(client, device, shown)
+    late_s = client.status_of(device).info.stale_after_s
     with st.container(key="panel_pump_temperatures", gap=None):
         lines = [line for line in plots.TEMPERATURES if report.log.tells(line.quantity)]
         gone = [line for line in plots.TEMPERATURES if line not in lines]
         blocks.show(blocks.heading("Temperatures", f"{len(lines)} of {len(plots.TEMPERATURES)}"))
         if lines:
             told = ", ".join(line.label for line in lines)
-            charts.show(plots.temperatures(report.log, lines, frame_of(report)),
+            charts.show(plots.temperatures(report.log, lines, late_s, frame_of(report)),
                         key="pump_temperatures", height=TALL_PX, alt=f"Temperatures: {told}",
                         view=view_of(report), link=link(report))
         else:
             blocks.show(words.missing_box("No temperatures", "None was heard in this time."))
-        if gone:
-            blocks.show(blocks.note("; ".join(_why(client, report, line) for line in gone)))
+        notes = [_gone(report, line, late_s) for line in lines]
+        notes += [_why(client, report, line) for line in gone]
+        if any(notes):
+            blocks.show(blocks.note("; ".join(note for note in notes if note)))
+
+
+def _gone(report: Report, line: plots.Line, late_s: float) -> str:
+    """Since when a line is no longer heard, "" where it is."""
+    since_s = gone_from(report.log, report.log.column(line.quantity), late_s)
+    if math.isnan(since_s):
+        return ""
+    at = formats.local_time(datetime.fromtimestamp(since_s, UTC), st.context.timezone)
+    return f"{line.label}: not heard since {at}"
 
 
 def _why(client: Client, report: Report, line: plots.Line) -> str:
