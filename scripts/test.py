@@ -53,7 +53,7 @@ TOOLS = (
          "Debian, Ubuntu: sudo apt-get install influxdb\n  macOS: brew install influxdb@1"),
 )
 # Most of the time a test waits for a browser or a broker. The groups are those of
-# tests/conftest.py, and the order of the collection holds: browser tests last.
+# tests/conftest.py, and the order of the collection holds: the browser's first.
 PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 FLUX_CHECKER = ROOT / "tests" / "influx" / "flux_check"
 

@@ -1,8 +1,7 @@
 """What every test may use, and the rules that hold for all of them.
 
 Network: loopback alone, in this process (`Loopback` below) and in servers that `app_server`
-starts. Skips fail in CI: a missing server must not hide a missing test. Tests that use the
-browser run last, so that Playwright's event loop never meets a test's own.
+starts. Skips fail in CI: a missing server must not hide a missing test.
 """
 
 from __future__ import annotations
@@ -52,12 +51,12 @@ def pytest_make_collect_report(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last, otherwise the order of the files; of each file one process runs the
-    tests with a browser and one those without."""
-    items.sort(key=_needs_browser)
+    """All tests with a browser first and in one process, for two browsers on two cores starve
+    each other; the others file by file in whichever process is free."""
+    items.sort(key=lambda item: not _needs_browser(item))
     for item in items:
-        kind = " in a browser" if _needs_browser(item) else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name}{kind}"))
+        group = "browser" if _needs_browser(item) else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def _needs_browser(item: pytest.Item) -> bool:
@@ -73,9 +72,10 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One headless browser for all tests; each test opens contexts of its own."""
+    """One headless browser a file, so that Playwright's event loop ends with it; each test opens
+    contexts of its own."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started

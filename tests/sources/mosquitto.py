@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -12,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench._fleet import KEEP_RIGHTS, LOOPBACK, listens
 from scripts.app_process import free_port
 from scripts.test import find_mosquitto
-
-LOOPBACK = "127.0.0.1"
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
@@ -25,14 +23,6 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
         pause.wait(0.02)
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
 
 
 class Mosquitto:
@@ -56,11 +46,11 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
 
     def _settings(self, users: dict[str, str]) -> str:
-        lines = [f"listener {self.port} {LOOPBACK}", "persistence false", "log_dest stderr",
+        lines = [KEEP_RIGHTS, f"listener {self.port} {LOOPBACK}", "persistence false",
+                 "log_dest stderr",
                  *(f"log_type {kind}" for kind in ("error", "warning", "notice", "subscribe"))]
         if self._certificate is not None:
             lines += [f"certfile {self._certificate[0]}", f"keyfile {self._certificate[1]}"]
-            self._make_readable(*self._certificate)
         if not users:
             return "\n".join([*lines, "allow_anonymous true", ""])
         file = self._folder / "passwords"
@@ -69,15 +59,7 @@ class Mosquitto:
         for name, password in users.items():
             subprocess.run([maker, "-b", str(file), name, password], check=True,
                            capture_output=True)
-        self._make_readable(file)
         return "\n".join([*lines, "allow_anonymous false", f"password_file {file}", ""])
-
-    def _make_readable(self, *files: Path) -> None:
-        """The broker drops root's rights before it reads."""
-        for file in files:
-            file.chmod(0o644)
-        for folder in (self._folder, *self._folder.parents[:3]):
-            folder.chmod(0o755)
 
     def start(self) -> None:
         log = self._folder / "mosquitto.log"

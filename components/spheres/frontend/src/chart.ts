@@ -2,6 +2,7 @@ import Plotly, { type Axis, type Drawn, type Hovered, type Part } from "plotly.j
 import { Bond, type Bound } from "./bond";
 import type { Kept } from "./keeper";
 import { Marks } from "./marks";
+import { placed, traces, written } from "./wall";
 
 /** What Python tells of one chart. view: another one ends a person's zoom. link: charts with
  * the same one (and the same view) share zoom and hover, if their x axes say that they are of
@@ -113,7 +114,8 @@ export class Chart implements Kept, Bound {
     }
     const change: Part = {};
     for (const name of zoomable(this.told.figure)) {
-      Object.assign(change, { [`${name}.range`]: [...zoom], [`${name}.autorange`]: false });
+      Object.assign(change, { [`${name}.range`]: this.seen(name, zoom),
+                              [`${name}.autorange`]: false });
     }
     void Plotly.relayout(this.element, change).then(() => this.mark());
   }
@@ -139,7 +141,8 @@ export class Chart implements Kept, Bound {
     const first = this.width === 0;
     this.width = width;
     this.waiting = false;
-    void Plotly.react(this.element, this.told.figure.data, this.layout(this.told), CONFIG)
+    const { data, layout } = this.told.figure;
+    void Plotly.react(this.element, traces(data, layout), this.layout(this.told), CONFIG)
       .then(() => this.mark());
     if (first) this.listen(this.element as unknown as Drawn);
   }
@@ -197,7 +200,7 @@ export class Chart implements Kept, Bound {
   private layout({ key, view, height, figure }: Told): Part {
     const fine = finePointer();
     const layout: Part = {
-      ...figure.layout, width: this.width, height, autosize: false,
+      ...figure.layout, ...placed(figure.layout), width: this.width, height, autosize: false,
       uirevision: `${key} ${view}`, dragmode: fine ? "zoom" : false,
     };
     for (const name of axesOf(figure)) {
@@ -205,17 +208,26 @@ export class Chart implements Kept, Bound {
       layout[name] = { ...(figure.layout[name] as Part | undefined), fixedrange };
     }
     for (const name of zoomable(figure)) {
-      Object.assign(layout[name] as Part, this.time(figure.layout[name] as Part | undefined));
+      Object.assign(layout[name] as Part, this.time(name));
     }
     return layout;
   }
 
   /** Which time is seen. Plotly's own memory of a zoom gives way to every new range, and a live
    * chart has one at each refresh: so it is off for this axis, and the zoom is remembered here. */
-  private time(axis: Part | undefined): Part {
+  private time(name: string): Part {
     const { zoom } = this.bond;
-    if (zoom) return { uirevision: false, range: [...zoom], autorange: false };
-    const range = axis?.range as unknown[] | undefined;
-    return { uirevision: false, ...(range && { range: [...range] }) };
+    if (zoom) return { uirevision: false, range: this.seen(name, zoom), autorange: false };
+    const range = this.axis(name)?.range as unknown[] | undefined;
+    return { uirevision: false, ...(range && { range: this.seen(name, range) }) };
+  }
+
+  /** A new range, because Plotly writes into it. */
+  private seen(name: string, range: unknown[]): unknown[] {
+    return this.axis(name)?.type === "date" ? range.map(written) : [...range];
+  }
+
+  private axis(name: string): Part | undefined {
+    return this.told?.figure.layout[name] as Part | undefined;
   }
 }
