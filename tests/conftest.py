@@ -50,9 +50,11 @@ def pytest_make_collect_report(
     return report
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests with a browser first and in one process, for two browsers on two cores starve
-    each other; the others file by file in whichever process is free."""
+    each other; the others file by file in whichever process is free. First of all hooks, because
+    xdist reads the groups in its own."""
     items.sort(key=lambda item: not _needs_browser(item))
     for item in items:
         group = "browser" if _needs_browser(item) else item.path.name
