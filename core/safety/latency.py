@@ -11,17 +11,21 @@ BOUNDS_S: tuple[float, ...] = (25e-6, 50e-6, 100e-6, 150e-6, 200e-6, 300e-6, 400
 
 @dataclass(slots=True)
 class Histogram:
-    """counts[i]: decisions of at most BOUNDS_S[i]; the last: longer than all bounds."""
+    """counts[i]: decisions of at most bounds_s[i]; the last: longer than all bounds."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    bounds_s: tuple[float, ...] = BOUNDS_S
+    counts: list[int] = field(init=False)
     total: int = 0
     sum_s: float = 0.0
     worst_s: float = 0.0
 
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds_s) + 1)
+
     def add(self, seconds: float) -> None:
         """One decision; a clock that ran backwards counts as 0."""
         seconds = max(seconds, 0.0)
-        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
+        self.counts[bisect_left(self.bounds_s, seconds)] += 1
         self.total += 1
         self.sum_s += seconds
         self.worst_s = max(self.worst_s, seconds)
@@ -29,7 +33,7 @@ class Histogram:
     def cumulative(self) -> list[tuple[float, int]]:
         """(bound in s, decisions within it), as Prometheus wants its buckets."""
         found, so_far = [], 0
-        for bound, count in zip((*BOUNDS_S, float("inf")), self.counts, strict=True):
+        for bound, count in zip((*self.bounds_s, float("inf")), self.counts, strict=True):
             so_far += count
             found.append((bound, so_far))
         return found

@@ -8,20 +8,23 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.clock import SystemClock
-from core.errors import OrreryError
+from core.errors import ConfigurationError, OrreryError
+from core.fleet.messages import MOST_CELLS
 from core.fleet.topics import check_device, check_id
+from services.edge.guard import Guards
 from services.edge.outbox import MOST_ROWS, Outbox
-from services.edge.pack import SILENT_S, Centre, Pack
+from services.edge.pack import SILENT_S, Centre, Pack, PackGroup
 from services.edge.plant import NOMINAL_V, SimulatedPack
-from services.edge.ports import CoulombCounter, Unguarded
+from services.edge.ports import CoulombCounter
 from services.edge.runtime import EdgeRuntime, Plate
 from services.fleet_link import broker_at
 
 CANNOT_START = 2
+MOST_KWH = 100_000.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     words = argparse.ArgumentParser(prog="python -m services.edge", description=__doc__)
     words.add_argument("--site", default="home")
     words.add_argument("--device", action="append", required=True,
-                       help="id of a pack; several make one process of several")
+                       metavar="ID[=CHEMISTRY,CELLS,KWH]",
+                       help="a pack; several make one process of several. What it does not say of "
+                       "itself is as --chemistry, --cells and --capacity-kwh say")
     words.add_argument("--broker", default="mqtt://127.0.0.1:1883")
     words.add_argument("--username", default="")
     words.add_argument("--password-variable", default="ORRERY_EDGE_PASSWORD",
@@ -52,14 +57,44 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
-def packs_of(asked: argparse.Namespace) -> list[Pack]:
-    """One simulated pack a device."""
-    packs = []
-    for at, device in enumerate(asked.device):
-        plant = SimulatedPack(asked.chemistry, asked.cells, asked.capacity_kwh, asked.seed + at)
-        packs.append(Pack(check_device(device), plant, CoulombCounter(asked.chemistry, plant),
-                          Unguarded(), Centre(asked.silent_s)))
-    return packs
+def plates_of(asked: argparse.Namespace) -> dict[str, Plate]:
+    """What stands on each pack, by device; raises OrreryError for what is no pack."""
+    plates = {}
+    for words in asked.device:
+        device, _, own = words.partition("=")
+        check_device(device)
+        if device in plates:
+            raise ConfigurationError("the command line", "--device", words, "each device once")
+        plates[device] = (_plate(words, *own.split(",")) if own else
+                          Plate(asked.chemistry, asked.cells, asked.capacity_kwh))
+    return plates
+
+
+def _plate(words: str, *parts: str) -> Plate:
+    try:
+        chemistry, cells, capacity_kwh = parts
+        plate = Plate(chemistry, int(cells), float(capacity_kwh))
+    except ValueError:
+        plate = None
+    if plate is None or plate.chemistry not in NOMINAL_V or not 0 < plate.cells <= MOST_CELLS \
+            or not 0.0 < plate.capacity_kwh <= MOST_KWH:
+        raise ConfigurationError(
+            "the command line", "--device", words, f"ID=CHEMISTRY,CELLS,KWH with one of "
+            f"{', '.join(NOMINAL_V)}, 1 to {MOST_CELLS} cells and up to {MOST_KWH:g} kWh")
+    return plate
+
+
+def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
+             seed: int) -> PackGroup:
+    """One simulated pack a device, guarded together."""
+    plants = [SimulatedPack(plate.chemistry, plate.cells, plate.capacity_kwh, seed + at,
+                            device=device)
+              for at, (device, plate) in enumerate(plates.items())]
+    guards = Guards([plant.rating for plant in plants], outbox)
+    packs = [Pack(guard.device, plant, CoulombCounter(guard.rating.chemistry, plant), guard,
+                  Centre(silent_s))
+             for plant, guard in zip(plants, guards.each, strict=True)]
+    return PackGroup(packs, guards)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,12 +109,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                            password=os.environ.get(asked.password_variable, ""),
                            ca_file=asked.ca_file, cert_file=asked.cert_file,
                            key_file=asked.key_file)
-        packs = packs_of(asked)
-        file = asked.outbox or Path("data/edge") / f"{asked.device[0]}.sqlite"
-        outbox = Outbox(file, asked.device, asked.most_rows)
-        plate = Plate(asked.chemistry, asked.cells, asked.capacity_kwh)
-        runtime = EdgeRuntime(check_id(asked.site), packs, dict.fromkeys(asked.device, plate),
-                              outbox, broker, SystemClock(), asked.rate_hz, asked.every)
+        plates = plates_of(asked)
+        devices = list(plates)
+        outbox = Outbox(asked.outbox or Path("data/edge") / f"{devices[0]}.sqlite", devices,
+                        asked.most_rows)
+        group = group_of(plates, outbox, asked.silent_s, asked.seed)
+        runtime = EdgeRuntime(check_id(asked.site), group, plates, outbox, broker, SystemClock(),
+                              asked.rate_hz, asked.every)
         (runtime.drain if asked.drain else runtime.run)(stop)
         outbox.close()
     except OrreryError as error:

@@ -22,7 +22,7 @@ class Orders:
         self._pack, self._outbox = pack, outbox
         pack.standing = outbox.standing(pack.device)
         if pack.standing.stopped:
-            pack.safety.order(pack.standing.stopped)
+            pack.safety.order(pack.standing.stopped, "an order before the restart")
 
     def handle(self, command: Command, now_s: float) -> Reply:
         """The device's word. One that came before gets the first answer again."""
@@ -54,7 +54,7 @@ class Orders:
         if command.action == "release":
             self._stand(Standing(standing.stopped))
             return ""
-        refusal = self._pack.safety.order(command.action)
+        refusal = self._pack.safety.order(command.action, command.issuer)
         if not refusal:
             stopped = "" if command.action == "reset" else command.action
             self._stand(Standing(stopped, standing.power_kw, standing.until_s))

@@ -31,6 +31,8 @@ CREATE TABLE IF NOT EXISTS commands
 CREATE TABLE IF NOT EXISTS standing
     (device TEXT PRIMARY KEY, stopped TEXT NOT NULL, power_kw REAL, until_s REAL NOT NULL)
     WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS safety
+    (device TEXT PRIMARY KEY, memory BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -211,6 +213,20 @@ class Outbox:
         with self._lock, self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
                        (device, standing.stopped, standing.power_kw, standing.until_s))
+
+    # -- what a safety monitor must not forget
+
+    def safety(self, device: str) -> bytes | None:
+        """What `keep_safety` kept last."""
+        with self._lock:
+            found = self._db.execute("SELECT memory FROM safety WHERE device = ?",
+                                     (device,)).fetchone()
+            return None if found is None else bytes(found[0])
+
+    def keep_safety(self, memories: Mapping[str, bytes]) -> None:
+        """By device, in one commit."""
+        with self._lock, self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO safety VALUES (?, ?)", memories.items())
 
     def close(self) -> None:
         with self._lock:

@@ -1,15 +1,19 @@
-"""One pack at the edge: sample, judge, estimate, steer; and once a second a body to send."""
+"""One pack at the edge: sample, judge, steer, estimate; and once a second a body to send."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.fleet.messages import Allocation, Body, SafetyState, column
+import numpy as np
+
+from core.fleet.messages import Allocation, Body, Column, column
+from core.safety.latency import Histogram
 from services.edge.outbox import Standing
 from services.edge.plant import Plant, Sample
-from services.edge.ports import Estimate, Estimator, Safety, Verdict
+from services.edge.ports import Estimate, Estimator, PackSafety, Safety, Verdict
 
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero [s]."""
@@ -57,12 +61,12 @@ class Centre:
 
 
 class Pack:
-    """Everything of one device that needs no network and no disk."""
+    """Everything of one device that needs no network."""
 
-    def __init__(self, device: str, plant: Plant, estimator: Estimator, safety: Safety,
+    def __init__(self, device: str, plant: Plant, estimator: Estimator, safety: PackSafety,
                  centre: Centre | None = None) -> None:
-        self.device, self.plant = device, plant
-        self._estimator, self.safety = estimator, safety
+        self.device, self.plant, self.safety = device, plant, safety
+        self._estimator = estimator
         self.centre = centre or Centre()
         self.standing = Standing()
         self._setpoint = Setpoint(0.0, "no allocation yet")
@@ -70,14 +74,18 @@ class Pack:
         self._samples = 0
         self._slowest_us = 0.0
 
-    def sample(self, now_s: float, dt_s: float) -> None:
-        """One look: the decision comes first, then the rest."""
-        sample = self.plant.step(self._setpoint.power_kw, dt_s)
-        began = time.perf_counter_ns()
-        verdict = self.safety.judge(sample, now_s)
-        self._slowest_us = max(self._slowest_us, (time.perf_counter_ns() - began) / 1000.0)
+    def look(self, dt_s: float) -> tuple[Sample, Estimate]:
+        """The pack now, and its estimate of before."""
+        sample = self.plant.step(self._setpoint.power_kw, dt_s, *self.safety.contactors)
+        # Of a pack whose charge nobody knows no current is allowed: the first look is estimated.
+        return sample, self._last[2] if self._last else self._estimator.update(sample, 0.0)
+
+    def act(self, sample: Sample, verdict: Verdict, took_us: float, now_s: float,
+            dt_s: float) -> None:
+        """What follows from a verdict that took so long [us]."""
         self._setpoint = self._steered(sample, verdict, now_s)
         self._last = (sample, verdict, self._estimator.update(sample, dt_s))
+        self._slowest_us = max(self._slowest_us, took_us)
         self._samples += 1
 
     def _steered(self, sample: Sample, verdict: Verdict, now_s: float) -> Setpoint:
@@ -91,11 +99,10 @@ class Pack:
             if abs(power_kw) > bound:
                 power_kw, reason = math.copysign(bound, power_kw), "bounded by a person"
         limit_a = verdict.discharge_limit_a if power_kw > 0 else verdict.charge_limit_a
-        if limit_a is not None:
-            most = limit_a * sample.voltage_v / 1000.0
-            if not abs(power_kw) <= most:
-                power_kw = math.copysign(most if math.isfinite(most) else 0.0, power_kw)
-                reason = verdict.reason
+        most = limit_a * sample.voltage_v / 1000.0
+        if not abs(power_kw) <= most:
+            power_kw = math.copysign(most if math.isfinite(most) else 0.0, power_kw)
+            reason = verdict.reason
         return Setpoint(power_kw, reason) if math.isfinite(power_kw) else Setpoint(0.0, "no number")
 
     def body(self, now_s: float) -> Body:
@@ -105,18 +112,47 @@ class Pack:
         sample, verdict, estimate = self._last
         samples, slowest_us = self._samples, self._slowest_us
         self._samples, self._slowest_us = 0, 0.0
-        state: SafetyState = "zero" if self.standing.stopped else verdict.state
+        cells: dict[str, Column] = {"voltage_v": column(sample.cell_voltage_v),
+                                    "temperature_c": column(sample.cell_temperature_c)}
+        if estimate.cell_soc_pct is not None:
+            cells["soc_pct"] = column(estimate.cell_soc_pct)
+        warm = sample.cell_temperature_c[np.isfinite(sample.cell_temperature_c)]
         return Body(
-            time_s=now_s, samples=samples, safety=state, power_kw=_known(sample.power_kw),
+            time_s=now_s, samples=samples, safety=verdict.state, power_kw=_known(sample.power_kw),
             voltage_v=_known(sample.voltage_v), current_a=_known(sample.current_a),
-            temperature_c=_known(float(sample.cell_temperature_c.mean())),
+            temperature_c=float(warm.mean()) if warm.size else None,
             soc_pct=estimate.soc_pct, soh_pct=estimate.soh_pct,
             allocation_kw=self._setpoint.power_kw, charge_limit_a=verdict.charge_limit_a,
             discharge_limit_a=verdict.discharge_limit_a, decision_us=slowest_us,
-            limit_reason=(self._setpoint.reason or verdict.reason)[:200],
-            cells={"voltage_v": column(sample.cell_voltage_v),
-                   "temperature_c": column(sample.cell_temperature_c)})
+            limit_reason=_joined(verdict.reason, self._setpoint.reason)[:200], cells=cells)
+
+
+def _joined(*reasons: str) -> str:
+    return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+class PackGroup:
+    """The packs of one process, sampled together. latency: of their safety decisions, each for
+    all of them."""
+
+    def __init__(self, packs: Sequence[Pack], safety: Safety) -> None:
+        self.packs = {pack.device: pack for pack in packs}
+        self.latency = Histogram()
+        self._safety = safety
+
+    def sample(self, now_s: float, dt_s: float) -> None:
+        """One look at all: the decision comes first, then what follows from it, then the disk."""
+        packs = self.packs.values()
+        looks = [pack.look(dt_s) for pack in packs]
+        began_ns = time.perf_counter_ns()
+        verdicts = self._safety.judge([sample for sample, _ in looks],
+                                      [estimate for _, estimate in looks], now_s)
+        took_us = (time.perf_counter_ns() - began_ns) / 1000.0
+        for pack, (sample, _), verdict in zip(packs, looks, verdicts, strict=True):
+            pack.act(sample, verdict, took_us, now_s, dt_s)
+        self._safety.settle(now_s)
+        self.latency.add(took_us / 1e6)

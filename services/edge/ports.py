@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from core.fleet.messages import SafetyState
-from services.edge.plant import CURVES_V, GRID_PCT, Plant, Sample
+from core.topology import FloatArray
+from services.edge.plant import CURVES_V, DROP_1C_V, GRID_PCT, Plant, Sample
 
 REST_C_RATE = 0.005
 """Below this share of the capacity an hour the pack rests, and its voltage tells its charge."""
@@ -18,10 +21,12 @@ PULL_PER_S = 1.0 / 600.0
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """soc_pct, soh_pct: [%], None where it is not known (law 4)."""
+    """soc_pct, soh_pct: [%], None where it is not known (law 4). cell_soc_pct: float32[cells]
+    with NaN where it is not known, or None."""
 
-    soc_pct: float | None
-    soh_pct: float | None
+    soc_pct: float | None = None
+    soh_pct: float | None = None
+    cell_soc_pct: FloatArray | None = None
 
 
 class Estimator(Protocol):
@@ -31,60 +36,66 @@ class Estimator(Protocol):
 
 
 class CoulombCounter:
-    """Counts ampere-hours, and believes the open-circuit voltage where the pack rests. It knows
-    nothing of the pack's health and says so."""
+    """Counts ampere-hours of each cell, and believes its open-circuit voltage where it rests. It
+    knows nothing of health and says so. While the current is lost it says nothing of the charge;
+    the pack is at 0 A then, and the count goes on where it was."""
 
     def __init__(self, chemistry: str, plant: Plant) -> None:
         self._curve = np.array(CURVES_V[chemistry])
         self._capacity_ah = plant.capacity_ah
-        self._soc_pct: float | None = None
+        self._pct: FloatArray = np.full(plant.cells, np.nan)
 
     def update(self, sample: Sample, dt_s: float) -> Estimate:
-        told = float(np.interp(sample.cell_voltage_v.mean(), self._curve, GRID_PCT))
-        if self._soc_pct is None:
-            self._soc_pct = told
-        self._soc_pct -= 100.0 * sample.current_a * dt_s / 3600.0 / self._capacity_ah
+        if not math.isfinite(sample.current_a):
+            return Estimate()
+        rest_v = sample.cell_voltage_v + sample.current_a * DROP_1C_V / self._capacity_ah
+        told = np.interp(rest_v, self._curve, GRID_PCT)
+        self._pct = np.where(np.isnan(self._pct), told, self._pct)
+        self._pct -= 100.0 * sample.current_a * dt_s / 3600.0 / self._capacity_ah
         if abs(sample.current_a) < REST_C_RATE * self._capacity_ah:
-            self._soc_pct += (told - self._soc_pct) * min(1.0, PULL_PER_S * dt_s)
-        self._soc_pct = min(100.0, max(0.0, self._soc_pct))
-        return Estimate(self._soc_pct, None)
+            pull = np.nan_to_num(told - self._pct, nan=0.0) * min(1.0, PULL_PER_S * dt_s)
+            self._pct += pull
+        self._pct = np.clip(self._pct, 0.0, 100.0)
+        known = np.isfinite(self._pct)
+        mean = float(self._pct[known].mean()) if known.any() else None
+        return Estimate(mean, None, self._pct.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the pack may do now. charge_limit_a, discharge_limit_a: magnitudes [A], None where
-    nobody limits. reason: why, for a person."""
+    """What the pack may do now. charge_limit_a, discharge_limit_a: magnitudes [A]. reason: why,
+    for a person, "" where nothing limits."""
 
     state: SafetyState
-    charge_limit_a: float | None
-    discharge_limit_a: float | None
-    reason: str
+    charge_limit_a: float
+    discharge_limit_a: float
+    reason: str = ""
+
+
+class PackSafety(Protocol):
+    """What one pack asks of its safety monitor. No layer above it relaxes what it says."""
+
+    @property
+    def contactors(self) -> tuple[bool, bool]:
+        """Whether plus and minus are to be closed."""
+        ...
+
+    def order(self, action: str, by: str) -> str:
+        """"controlled_shutdown", "emergency_stop" or "reset" by a person; "" when it is taken,
+        else why it is refused."""
+        ...
 
 
 class Safety(Protocol):
-    """The safety monitor of one pack. No layer above it relaxes what it says."""
+    """The safety monitor of the packs of one process; everything in their order."""
 
-    def judge(self, sample: Sample, now_s: float) -> Verdict:
-        """Called with every sample, before anything else is done with it."""
+    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate],
+              now_s: float) -> Sequence[Verdict]:
+        """Called with every sample, before anything else is done with it. estimates: of the
+        samples before."""
         ...
 
-    def order(self, action: str) -> str:
-        """"controlled_shutdown", "emergency_stop" or "reset"; "" when it is taken, else why
-        it is refused."""
+    def settle(self, now_s: float) -> None:
+        """Called after each sample, when all that had to follow from it was done: keep what must
+        outlive this process."""
         ...
-
-
-class Unguarded:
-    """Safety of a pack that has no monitor: it says so, and keeps to stops alone."""
-
-    def __init__(self) -> None:
-        self._stopped = ""
-
-    def judge(self, sample: Sample, now_s: float) -> Verdict:
-        if self._stopped:
-            return Verdict("zero", 0.0, 0.0, f"stopped: {self._stopped}")
-        return Verdict("unguarded", None, None, "no safety monitor is connected")
-
-    def order(self, action: str) -> str:
-        self._stopped = "" if action == "reset" else action
-        return ""

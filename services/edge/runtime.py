@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paho.mqtt.client import MQTTMessage
@@ -31,7 +31,7 @@ from core.fleet.rejections import RejectedError
 from core.fleet.topics import Address, address_of, allocation_topic, device_topic
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
-from services.edge.pack import Pack
+from services.edge.pack import PackGroup
 from services.edge.sender import Sender
 from services.fleet_link import Broker, Link, Manner
 
@@ -56,14 +56,14 @@ class EdgeRuntime:
     """rate_hz: samples a second, 10 to 100. every: samples of one body, as many as make a second
     when None."""
 
-    def __init__(self, site: str, packs: Sequence[Pack], plates: Mapping[str, Plate],
+    def __init__(self, site: str, group: PackGroup, plates: Mapping[str, Plate],
                  outbox: Outbox, broker: Broker, clock: Clock, rate_hz: int = 10,
                  every: int | None = None) -> None:
         self._site, self._clock, self._rate_hz = site, clock, rate_hz
         self._every = every or rate_hz
-        self._packs = {pack.device: pack for pack in packs}
+        self._group, self._packs = group, group.packs
         self._plates, self._outbox = plates, outbox
-        self._orders = {pack.device: Orders(pack, outbox) for pack in packs}
+        self._orders = {device: Orders(pack, outbox) for device, pack in self._packs.items()}
         self._heard: deque[tuple[str, bytes]] = deque(maxlen=MOST_HEARD)
         self._wake = threading.Event()
         self._came_up = threading.Event()
@@ -127,8 +127,7 @@ class EdgeRuntime:
 
     def _tick(self, tick: int, period_s: float) -> None:
         now_s = self._now_s()
-        for pack in self._packs.values():
-            pack.sample(now_s, period_s)
+        self._group.sample(now_s, period_s)
         if tick % self._every:
             return
         self._keep({device: packed(pack.body(now_s)) for device, pack in self._packs.items()})

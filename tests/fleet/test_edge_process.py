@@ -13,11 +13,12 @@ import pytest
 from bench._fleet import Mosquitto, Process, edge
 from core.clock import SystemClock
 from core.fleet.messages import packed
-from core.ports import FleetStore
+from core.fleet.ports import FleetStore
+from services.edge.guard import Guards
 from services.edge.outbox import Outbox
-from services.edge.pack import Pack
+from services.edge.pack import Pack, PackGroup
 from services.edge.plant import SimulatedPack
-from services.edge.ports import CoulombCounter, Unguarded
+from services.edge.ports import CoulombCounter
 from services.edge.runtime import EdgeRuntime, Plate
 from services.ingest.subscriber import Ingest
 from tests.fleet.examples import body
@@ -104,10 +105,11 @@ def test_what_the_broker_never_takes_is_given_up_and_told(mosquitto: Mosquitto, 
     for number, size in enumerate((24, 300_000, 24)):
         outbox.put({"pack_1": packed(body(time_s=time.time() - 10 + number,
                                           cells={"voltage_v": bytes(size)}))})
-    plant = SimulatedPack("LFP", 24, 10.0, seed=1)
-    pack = Pack("pack_1", plant, CoulombCounter("LFP", plant), Unguarded())
-    runtime = EdgeRuntime("home", [pack], {"pack_1": Plate("LFP", 24, 10.0)}, outbox,
-                          broker_of(mosquitto), SystemClock())
+    plant = SimulatedPack("LFP", 24, 10.0, seed=1, device="pack_1")
+    guards = Guards([plant.rating], outbox)
+    pack = Pack("pack_1", plant, CoulombCounter("LFP", plant), guards.each[0])
+    runtime = EdgeRuntime("home", PackGroup([pack], guards), {"pack_1": Plate("LFP", 24, 10.0)},
+                          outbox, broker_of(mosquitto), SystemClock())
     stop = threading.Event()
     thread = threading.Thread(target=runtime.run, args=(stop,))
     thread.start()

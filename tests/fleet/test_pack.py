@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,29 +15,38 @@ from core.fleet.messages import Allocation, Command, packed
 from core.fleet.telemetry import Telemetry, read_telemetry
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox, Standing
-from services.edge.pack import Centre, Pack
+from services.edge.pack import Centre, Pack, PackGroup
 from services.edge.plant import NOMINAL_V, Sample, SimulatedPack
-from services.edge.ports import CoulombCounter, Unguarded, Verdict
+from services.edge.ports import CoulombCounter, Estimate, Verdict
 from tests.fleet.examples import NOW_S, PACK, telemetry
 
 DEVICE = "pack_1"
+NO_LIMIT_A = 1e4
 
 
-class Limited(Unguarded):
-    """A safety monitor that limits to some amperes."""
+class Limited:
+    """Safety that limits to some amperes and takes every order."""
+
+    contactors = (True, True)
 
     def __init__(self, limit_a: float) -> None:
-        super().__init__()
         self._limit_a = limit_a
 
-    def judge(self, sample: Sample, now_s: float) -> Verdict:
-        return Verdict("derate", self._limit_a, self._limit_a, "limited by cell 2")
+    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate],
+              now_s: float) -> list[Verdict]:
+        reason = "" if self._limit_a == NO_LIMIT_A else "limited by cell 2"
+        return [Verdict("derate", self._limit_a, self._limit_a, reason) for _ in samples]
+
+    def order(self, action: str, by: str) -> str:
+        return ""
+
+    def settle(self, now_s: float) -> None:
+        pass
 
 
-def pack_with(limit_a: float | None = None) -> Pack:
+def pack_with(limit_a: float = NO_LIMIT_A) -> Pack:
     plant = SimulatedPack("LFP", 96, 50.0, seed=3)
-    return Pack(DEVICE, plant, CoulombCounter("LFP", plant),
-                Unguarded() if limit_a is None else Limited(limit_a), Centre(60.0))
+    return Pack(DEVICE, plant, CoulombCounter("LFP", plant), Limited(limit_a), Centre(60.0))
 
 
 def allocate(pack: Pack, power_kw: float, issued_s: float = NOW_S, valid_s: float = 600.0) -> bool:
@@ -48,8 +57,9 @@ def allocate(pack: Pack, power_kw: float, issued_s: float = NOW_S, valid_s: floa
 
 def power_at(pack: Pack, now_s: float) -> float:
     """After the decision of this sample has reached the plant [kW]."""
-    pack.sample(now_s, 0.1)
-    pack.sample(now_s, 0.1)
+    group = PackGroup([pack], pack.safety)
+    group.sample(now_s, 1.0)
+    group.sample(now_s, 1.0)
     return pack.body(now_s).power_kw or 0.0
 
 
@@ -104,7 +114,7 @@ def test_no_layer_above_relaxes_one_below(wish_kw: float, bound_kw: float, limit
 
 def test_what_it_sends_is_what_the_centre_takes() -> None:
     pack = pack_with()
-    pack.sample(NOW_S, 0.1)
+    PackGroup([pack], pack.safety).sample(NOW_S, 0.1)
     found = read_telemetry(telemetry(packed(pack.body(NOW_S))), PACK, NOW_S)
     assert isinstance(found, Telemetry)
     assert found.cells["voltage_v"].shape == (96,)
@@ -160,17 +170,6 @@ def test_an_expired_command_is_told_and_not_done(outbox: Outbox) -> None:
 def test_a_command_from_the_future_is_refused(outbox: Outbox) -> None:
     reply = Orders(pack_with(), outbox).handle(command("ping", issued_s=NOW_S + 3600), NOW_S)
     assert reply.state == "refused"
-
-
-def test_a_stop_holds_over_a_restart_until_it_is_reset(outbox: Outbox) -> None:
-    Orders(pack_with(), outbox).handle(command("controlled_shutdown"), NOW_S)
-    pack = pack_with()
-    orders = Orders(pack, outbox)
-    allocate(pack, 20.0)
-    assert power_at(pack, NOW_S + 1) == 0.0
-    assert pack.body(NOW_S).safety == "zero"
-    orders.handle(command("reset", 2), NOW_S + 2)
-    assert power_at(pack, NOW_S + 3) == pytest.approx(20.0, rel=0.01)
 
 
 def test_an_override_bounds_and_ends(outbox: Outbox) -> None:

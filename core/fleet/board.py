@@ -1,0 +1,183 @@
+"""What is known of a fleet's packs now: columns over their part of the tree, and the rest beside.
+
+Every message writes its own rows, so that a poll is one copy of arrays whatever the number of
+packs. For any threads.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.alarms.records import TRIP, WARNING, Finding
+from core.clock import from_epoch
+from core.fleet.catalogue import PackPlate
+from core.fleet.messages import Body, SafetyState, Status
+from core.fleet.ports import LinkState, PackState
+from core.fleet.tree import element_of
+from core.frames import Reading
+from core.safety.latency import BOUNDS_S, Histogram
+from core.topology import FloatArray, Topology
+from core.vocabulary import BY_NAME, METRIC_NAMES
+
+TRIPPED: frozenset[SafetyState] = frozenset({"zero", "opening", "latched"})
+_Said = tuple[datetime | None, SafetyState | None, float | None, float | None, float | None, str,
+              float | None, float | None]
+_UNHEARD: _Said = (None, None, None, None, None, "", None, None)
+_VOLTAGE, _CURRENT, _POWER = (METRIC_NAMES.index(name)
+                              for name in ("voltage_v", "current_a", "power_kw"))
+_LOW, _HIGH = (np.array([BY_NAME[name].plausible[side] for name in METRIC_NAMES],
+                        dtype=np.float32)[:, None] for side in (0, 1))
+
+
+@dataclass(slots=True)
+class PackRecord:
+    """One pack beside its columns. link and what follows it as in PackState. differs: its device
+    says another chemistry or number of cells than the plate, so that its limits are wrong."""
+
+    plate: PackPlate
+    element: str
+    body: Body | None = None
+    link: LinkState = "unknown"
+    firmware: str = ""
+    pending: int = 0
+    dropped: int = 0
+    missing: int = 0
+    duplicate: int = 0
+    late: int = 0
+    differs: bool = False
+
+    def state(self, site: str) -> PackState:
+        plate, body = self.plate, self.body
+        said: _Said = _UNHEARD if body is None else (
+            from_epoch(body.time_s), body.safety, body.soh_pct, body.charge_limit_a,
+            body.discharge_limit_a, body.limit_reason, body.allocation_kw, body.decision_us)
+        return PackState(
+            site, plate.device, self.element, plate.label, plate.chemistry, plate.cells,
+            plate.capacity_kwh, self.firmware, self.link, *said, self.pending, self.dropped,
+            self.missing, self.duplicate, self.late)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a pack lies in the topology."""
+
+    node: int
+    cells: slice
+
+
+@dataclass(slots=True)
+class _Columns:
+    """values: float32[metrics, m]; measured_s: float64[m]; heard: bool[m], since the last poll."""
+
+    values: FloatArray
+    measured_s: NDArray[np.float64]
+    heard: NDArray[np.bool_]
+    places: dict[str, _Place] = field(default_factory=dict)
+
+
+class FleetBoard:
+    """Of one site. `place` comes before the first `take`."""
+
+    def __init__(self, site: str, plates: Sequence[PackPlate]) -> None:
+        self._site = site
+        self._lock = threading.RLock()
+        self.records = {plate.device: PackRecord(plate, element_of(site, plate.device))
+                        for plate in plates}
+        self._columns = _empty(0)
+        self._decisions = Histogram()
+        self._told: list[PackState] | None = None
+
+    def place(self, topology: Topology) -> None:
+        """Find the packs in the source's own topology; nothing is known yet."""
+        with self._lock:
+            self._columns = columns = _empty(topology.size)
+            for device, record in self.records.items():
+                node = topology.index(record.element)
+                columns.places[device] = _Place(node, topology.children(node))
+
+    def take(self, device: str, body: Body, cells: Mapping[str, FloatArray]) -> None:
+        """The newest second of a pack. cells: float32[cells] by name, of the plate's length."""
+        with self._lock:
+            columns, place = self._columns, self._columns.places[device]
+            values = columns.values
+            for row, name in enumerate(METRIC_NAMES):
+                said = getattr(body, name)
+                values[row, place.node] = math.nan if said is None else said
+                values[row, place.cells] = cells.get(name, math.nan)
+            values[_CURRENT, place.cells] = values[_CURRENT, place.node]
+            values[_POWER, place.cells] = (values[_VOLTAGE, place.cells]
+                                           * values[_CURRENT, place.node] / np.float32(1000.0))
+            for rows in (place.node, place.cells):
+                columns.measured_s[rows] = body.time_s
+                columns.heard[rows] = True
+            self.records[device].body = body
+            if body.decision_us is not None:
+                self._decisions.add(1e-6 * body.decision_us)
+
+    def tell(self, device: str, status: Status) -> None:
+        """A device's own word, or its last will, which tells its state alone."""
+        with self._lock:
+            record = self.records[device]
+            if record.link != status.state:
+                record.link, self._told = status.state, None
+            if status.time_s is not None:
+                plate = record.plate
+                record.firmware = status.firmware
+                record.differs = (status.chemistry, status.cells) != (plate.chemistry, plate.cells)
+                record.pending, record.dropped = status.pending, status.dropped
+
+    def reading(self, now: datetime) -> Reading:
+        """Everything known, and what of it was heard since the last time. A device whose clock
+        runs ahead measured now. What no battery can have is missing."""
+        with self._lock:
+            columns = self._columns
+            values = columns.values.copy()
+            heard, columns.heard = columns.heard, np.zeros_like(columns.heard)
+            measured_s = np.minimum(columns.measured_s, now.timestamp())
+            self._told = None
+        with np.errstate(invalid="ignore"):
+            values[~((values >= _LOW) & (values <= _HIGH))] = np.nan
+        newest_s = float(np.max(measured_s, initial=-np.inf, where=np.isfinite(measured_s)))
+        at = now if math.isinf(newest_s) else from_epoch(newest_s)
+        return Reading(at, dict(zip(METRIC_NAMES, values, strict=True)), heard,
+                       measured_s=measured_s)
+
+    def packs(self) -> list[PackState]:
+        """In the order of the tree, made once a reading, or change of a link, for all who ask."""
+        with self._lock:
+            if self._told is None:
+                self._told = [record.state(self._site) for record in self.records.values()]
+            return list(self._told)
+
+    def findings(self) -> list[Finding]:
+        """Tripped, silent by its last will, two with one id, another pack than configured."""
+        found = []
+        with self._lock:
+            for record in self.records.values():
+                if record.body is not None and record.body.safety in TRIPPED:
+                    found.append(Finding(record.element, "safety_tripped", TRIP))
+                if record.link == "offline":
+                    found.append(Finding(record.element, "silent", WARNING))
+                elif record.link == "conflict":
+                    found.append(Finding(record.element, "two_devices", WARNING))
+                if record.differs:
+                    found.append(Finding(record.element, "another_pack", WARNING))
+        return found
+
+    def decisions(self) -> dict[float, int]:
+        """Longest safety decisions of a second, counted by upper edge [us]."""
+        with self._lock:
+            edges = [round(1e6 * bound, 3) for bound in BOUNDS_S]
+            return dict(zip([*edges, math.inf], self._decisions.counts, strict=True))
+
+
+def _empty(size: int) -> _Columns:
+    return _Columns(np.full((len(METRIC_NAMES), size), np.nan, dtype=np.float32),
+                    np.full(size, np.nan), np.zeros(size, dtype=bool))

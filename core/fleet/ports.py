@@ -1,0 +1,164 @@
+"""What a source of a coordinated fleet can tell beside its readings and be asked to do, and where
+its messages are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from core.alarms.records import Finding
+from core.fleet.entries import FleetEntry, Mark, Taken
+from core.fleet.messages import Command, SafetyState
+from core.ports import Source
+
+LinkState = Literal["online", "offline", "conflict", "unknown"]
+CommandState = Literal["sent", "received", "executed", "refused", "expired"]
+SETTLED: frozenset[CommandState] = frozenset({"executed", "refused", "expired"})
+
+
+@dataclass(frozen=True, slots=True)
+class PackState:
+    """One pack beside its readings; None, "" and NaN where it did not say.
+
+    element: its id in the tree. heard_at: when its newest telemetry was measured (UTC). link:
+    what its device last said of itself, or its last will. charge_limit_a, discharge_limit_a:
+    magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
+    pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
+    come; duplicate, late: messages. decision_us: longest safety decision of its newest second
+    [us].
+    """
+
+    site: str
+    device: str
+    element: str
+    label: str
+    chemistry: str = ""
+    cells: int = 0
+    capacity_kwh: float | None = None
+    firmware: str = ""
+    link: LinkState = "unknown"
+    heard_at: datetime | None = None
+    safety: SafetyState | None = None
+    soh_pct: float | None = None
+    charge_limit_a: float | None = None
+    discharge_limit_a: float | None = None
+    limit_reason: str = ""
+    allocation_kw: float | None = None
+    decision_us: float | None = None
+    pending: int = 0
+    dropped: int = 0
+    missing: int = 0
+    duplicate: int = 0
+    late: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message that was not used. text: its payload, cut, as a person may read it; it comes
+    from anybody, so it is escaped where it is shown."""
+
+    at: datetime
+    topic: str
+    reason: str
+    words: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCounts:
+    """What came of a fleet since its source started. rate: messages a second over the last ten
+    [1/s]. lag_s: age of the newest messages when they arrived, median [s]. rejected: by reason.
+    decisions: safety decisions by upper edge [us], the last edge is inf."""
+
+    source: str
+    site: str
+    broker: str
+    connected: bool
+    received: int = 0
+    duplicate: int = 0
+    late: int = 0
+    missing: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    last_refusal: Refusal | None = None
+    rate: float = 0.0
+    lag_s: float | None = None
+    decisions: Mapping[float, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLife:
+    """What is known of one command. state "expired": the device said so, or said nothing until
+    its time was over. changed_at: when it came into that state (UTC)."""
+
+    command: Command
+    device: str
+    state: CommandState
+    reason: str = ""
+    changed_at: datetime | None = None
+
+    @property
+    def settled(self) -> bool:
+        return self.state in SETTLED
+
+
+class FleetSource(Source, Protocol):
+    """A source of packs that their devices guard and the centre commands."""
+
+    def packs(self) -> Sequence[PackState]:
+        """All packs, in the order of the tree."""
+        ...
+
+    def findings(self) -> Sequence[Finding]:
+        """Conditions that the devices themselves report, for the alarm list."""
+        ...
+
+    def counts(self) -> FleetCounts: ...
+
+    def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
+                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+        """Send a command; its life begins as "sent". Raises RequestError for what the schema
+        does not know, UnknownIdError for an unknown device, SourceError where it cannot be
+        sent."""
+        ...
+
+    def commands(self) -> Sequence[CommandLife]:
+        """The newest first, each as it is now."""
+        ...
+
+    def reconnect(self) -> None:
+        """Leave the broker and come back, on a person's word; nothing where there is none."""
+        ...
+
+
+class FleetStore(Protocol):
+    """Each (site, device, sequence) once. What `take` returned from survives SIGKILL. One process
+    writes; a second one is refused with ConfigurationError."""
+
+    def take(self, entries: Sequence[FleetEntry]) -> Taken:
+        """Keep a batch in one transaction; raises RetryLaterError, and then nothing is kept."""
+        ...
+
+    def mark(self, site: str, device: str) -> Mark | None:
+        """How far a device is settled; None for one that nothing came from."""
+        ...
+
+    def marks(self) -> Sequence[Mark]:
+        """Of all devices, by site and device."""
+        ...
+
+    def bodies(self, site: str, device: str, first: int, last: int) -> Sequence[tuple[int, bytes]]:
+        """(sequence, body) from `first` to `last`, both included, rising."""
+        ...
+
+    def gaps(self, site: str, device: str) -> Sequence[tuple[int, int]]:
+        """(first, last) of numbers that their device gave up: they never come."""
+        ...
+
+    def forget(self, before_us: int, most: int = 5000) -> int:
+        """Drop at most `most` settled bodies that were received before `before_us`; how many.
+        Their numbers stay settled, and `marks` and `gaps` as they are."""
+        ...
+
+    def close(self) -> None: ...

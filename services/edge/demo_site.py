@@ -1,0 +1,220 @@
+"""The packs of a demo, alive: plants, guards and orders as an edge process has them, no broker.
+
+It lives in the engine's process and at the engine's pace, so that it claims nothing of how fast it
+decides: samples follow each other by lived time, and a process that slept has missed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from core.alarms.records import TRIP, WARNING, Finding
+from core.fleet.board import FleetBoard
+from core.fleet.catalogue import PackPlate
+from core.fleet.messages import VERSION, Allocation, Command, Reply, Status
+from core.fleet.ports import CommandLife
+from core.fleet.tree import CELL
+from core.safety.area import Cause
+from core.safety.profile import SafetyProfile, safety_profile
+from services.edge.demo_day import Day
+from services.edge.demo_faults import FAULTS, SILENT, pack_of
+from services.edge.demo_inbox import Inbox
+from services.edge.guard import Guard, Guards
+from services.edge.orders import Orders
+from services.edge.outbox import Outbox
+from services.edge.pack import Centre, Pack, PackGroup
+from services.edge.plant import SimulatedPack
+from services.edge.ports import CoulombCounter
+
+LONGEST_STEP_S = 30.0
+"""A longer pause was slept, not lived [s]."""
+ALLOCATE_EVERY_S = 5.0
+VALID_S = 60.0
+TELL_EVERY_S = 10.0
+FIRMWARE = "demo 1"
+IN_MEMORY = Path(":memory:")
+METRIC = {"V": "voltage_v", "°C": "temperature_c", "%": "soc_pct", "A": "current_a",
+          "K": "temperature_spread_k"}
+"""Of a finding, by the unit that the safety tells it in."""
+
+
+@dataclass(slots=True)
+class _Device:
+    """One pack. findings: what it last said of itself."""
+
+    plate: PackPlate
+    element: str
+    day: Day
+    plant: SimulatedPack
+    guard: Guard
+    pack: Pack
+    orders: Orders
+    soc_pct: float | None = None
+    silent: bool = False
+    open: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Site:
+    """Begins at `now_s` (seconds since 1970) with the charge that the day has come to."""
+
+    def __init__(self, site: str, plates: Sequence[PackPlate], board: FleetBoard, now_s: float,
+                 seed: int) -> None:
+        self._site, self._board = site, board
+        self._outbox = Outbox(IN_MEMORY, [plate.device for plate in plates])
+        self._at_s, self._lived_s = now_s, 0.0
+        self._allocated_s = self._told_s = -np.inf
+        self.inbox = Inbox()
+        self.received, self.per_s = 0, 0.0
+        self._running: dict[str, _Device] = {}
+        days = [Day.of(number, plate) for number, plate in enumerate(plates)]
+        plants = [SimulatedPack(plate.chemistry, plate.cells, plate.capacity_kwh, seed + number,
+                                day.soc_pct(now_s), plate.device)
+                  for number, (plate, day) in enumerate(zip(plates, days, strict=True))]
+        guards = Guards([plant.rating for plant in plants], self._outbox, _unhurried(),
+                        lambda: self._lived_s)
+        self._devices = {
+            plate.device: self._device(plate, day, plant, guard)
+            for plate, day, plant, guard in zip(plates, days, plants, guards.each, strict=True)}
+        self._group = PackGroup([device.pack for device in self._devices.values()], guards)
+        self._live(now_s, 1.0)
+
+    def _device(self, plate: PackPlate, day: Day, plant: SimulatedPack, guard: Guard) -> _Device:
+        pack = Pack(plate.device, plant, CoulombCounter(plate.chemistry, plant), guard)
+        element = self._board.records[plate.device].element
+        return _Device(plate, element, day, plant, guard, pack, Orders(pack, self._outbox))
+
+    def live_until(self, now_s: float) -> None:
+        """A clock that stands still or steps back moves nothing."""
+        passed_s = now_s - self._at_s
+        if passed_s < 0:
+            self._clock_stepped_back()
+        self._at_s = now_s
+        self.inbox.deliver(now_s, self._answer)
+        if passed_s > 0:
+            self._live(now_s, min(passed_s, LONGEST_STEP_S))
+
+    def send(self, device: str, action: str, issuer: str, ttl_s: float, power_kw: float | None,
+             hold_s: float | None) -> CommandLife:
+        """Raises RequestError for what the schema does not know."""
+        return self.inbox.send(device, action, issuer, self._at_s, ttl_s, power_kw, hold_s)
+
+    def open_elements(self) -> list[str]:
+        """Packs of which a contactor was last heard to be open."""
+        return [device.element for device in self._devices.values() if device.open]
+
+    def findings(self) -> list[Finding]:
+        """What the devices themselves say beside their state; a silent one's last word."""
+        return [found for device in self._devices.values() for found in device.findings]
+
+    def close(self) -> None:
+        self._outbox.close()
+
+    # -- faults
+
+    def start_fault(self, name: str) -> None:
+        device = list(self._devices.values())[pack_of(name, len(self._devices))]
+        FAULTS[name](device.plant)
+        device.silent = device.silent or name == SILENT
+        self._running[name] = device
+        self._told_s = -np.inf
+
+    def repair(self) -> None:
+        for device in self._running.values():
+            device.plant.repair()
+            device.silent = False
+        self._running = {}
+        self._told_s = -np.inf
+
+    def faults(self) -> list[str]:
+        return list(self._running)
+
+    # -- inside
+
+    def _clock_stepped_back(self) -> None:
+        """What was allocated lies ahead now: the centre begins anew, as after a restart."""
+        for device in self._devices.values():
+            device.pack.centre = Centre()
+        self._allocated_s = self._told_s = -np.inf
+
+    def _live(self, now_s: float, dt_s: float) -> None:
+        self._lived_s += dt_s
+        if now_s - self._allocated_s >= ALLOCATE_EVERY_S:
+            self._allocate(now_s)
+        self._group.sample(now_s, dt_s)
+        heard = [device for device in self._devices.values() if not device.silent]
+        for device in heard:
+            self._hear(device, now_s)
+        self.received += len(heard)
+        self.per_s = len(heard) / dt_s
+        if now_s - self._told_s >= TELL_EVERY_S:
+            self._told_s = now_s
+            self._tell(now_s)
+
+    def _allocate(self, now_s: float) -> None:
+        """One message for all, as a coordinator would send it."""
+        self._allocated_s = now_s
+        message = Allocation(
+            v=VERSION, site=self._site, issued_s=now_s, valid_s=VALID_S,
+            power_kw={name: device.day.power_kw(now_s, device.soc_pct)
+                      for name, device in self._devices.items()})
+        for name, device in self._devices.items():
+            if not device.silent and device.pack.centre.allocate(name, message):
+                device.pack.centre.heard(now_s)
+
+    def _hear(self, device: _Device, now_s: float) -> None:
+        body = device.pack.body(now_s)
+        device.soc_pct = body.soc_pct
+        cells = {name: np.frombuffer(said, dtype="<f4") for name, said in body.cells.items()
+                 if isinstance(said, bytes)}
+        self._board.take(device.plate.device, body, cells)
+        hardware = device.guard.hardware
+        device.open = False in (hardware.plus_closed, hardware.minus_closed)
+        device.findings = _found(device)
+
+    def _answer(self, name: str, command: Command) -> Reply | None:
+        device = self._devices[name]
+        return None if device.silent else device.orders.handle(command, self._at_s)
+
+    def _tell(self, now_s: float) -> None:
+        for name, device in self._devices.items():
+            if device.silent:
+                self._board.tell(name, Status(v=VERSION, site=self._site, device=name,
+                                              state="offline"))
+                continue
+            plate = device.plate
+            self._board.tell(name, Status(
+                v=VERSION, site=self._site, device=name, state="online", time_s=now_s,
+                firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
+                capacity_kwh=plate.capacity_kwh))
+
+
+def _unhurried() -> SafetyProfile:
+    """One sample a second and no process of its own: neither late nor stale until it slept."""
+    profile = safety_profile()
+    machine = msgspec.structs.replace(profile.machine, stale_after_s=LONGEST_STEP_S,
+                                      overrun_s=2.0 * LONGEST_STEP_S)
+    return msgspec.structs.replace(profile, machine=machine)
+
+
+def _found(device: _Device) -> list[Finding]:
+    element, guard = device.element, device.guard
+    found = [_finding(element, cause) for cause in guard.conditions()]
+    if guard.memory.welded_plus or guard.memory.welded_minus:
+        found.append(Finding(element, "contactor_welded", TRIP))
+    if guard.short_circuited:
+        found.append(Finding(element, "short_circuit", TRIP))
+    if device.plant.cooling_failed:
+        found.append(Finding(element, "cooling_failed", WARNING))
+    return found
+
+
+def _finding(element: str, cause: Cause) -> Finding:
+    where = element if cause.leaf < 0 else f"{element}_{CELL}_{cause.leaf}"
+    return Finding(where, cause.condition, cause.tier, METRIC[cause.unit], cause.value,
+                   cause.limit)

@@ -1,0 +1,315 @@
+"""Safety of the packs of one process: `core.safety` behind the edge device's ports, all packs in
+one judgement, with a memory of each pack that outlives the process.
+
+A guard that finds its memory damaged trusts nothing: it opens and waits for a person's reset.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+
+from core.clock import from_epoch
+from core.errors import GiveUpError, RetryLaterError
+from core.safety import area
+from core.safety.area import Cause
+from core.safety.bands import CELL_CONDITIONS, LIMITED_CELL, NEGATED, PACK_CONDITIONS, UNITS
+from core.safety.derating import CHARGE, DISCHARGE
+from core.safety.layout import Pack as Rating
+from core.safety.machine import Inputs, Memory, State
+from core.safety.monitor import Decision, Hardware, Requests, SafetyMonitor
+from core.safety.profile import SafetyProfile
+from core.topology import FloatArray
+from services.edge.plant import Sample
+from services.edge.ports import Estimate, Verdict
+
+log = logging.getLogger(__name__)
+
+EMERGENCY = "emergency_stop"
+NEW_PACK_SOH_PCT = 100.0
+KEEP_AGAIN_S = 1.0
+"""After a disk took nothing [s]."""
+SETTLED_S = 10.0
+"""So long after a restart the delays of all limits have run anew, and a reset can be judged [s]."""
+ISOLATED = "open"
+"""What the state machine says of a pack whose contactors opened as they should."""
+_CELL = re.compile(r"\bcell (\d+)")
+
+
+class Keeper(Protocol):
+    """Where memories by device survive SIGKILL; raises RetryLaterError when it takes nothing."""
+
+    def safety(self, device: str) -> bytes | None: ...
+
+    def keep_safety(self, memories: Mapping[str, bytes]) -> None: ...
+
+
+class Kept(msgspec.Struct, forbid_unknown_fields=True):
+    """why: what began the shutdown, in words; machine: of `Machine.to_dict`."""
+
+    why: str
+    machine: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was judged last."""
+
+    samples: Sequence[Sample]
+    estimates: Sequence[Estimate]
+    now_s: float
+
+
+class Guards:
+    """Safety of all packs of a process. soh_pct: the health that limits assume where nobody
+    estimates it. timer: monotonic seconds, by which samples follow each other."""
+
+    def __init__(self, ratings: Sequence[Rating], keeper: Keeper,
+                 profile: SafetyProfile | None = None,
+                 timer: Callable[[], float] = time.perf_counter,
+                 soh_pct: float = NEW_PACK_SOH_PCT) -> None:
+        self.monitor = SafetyMonitor(ratings, profile, timer=timer)
+        self._keeper, self._soh_pct, self.timer = keeper, soh_pct, timer
+        self._allowed_by_bms = self.monitor.layout.reference_current_a
+        self._look: _Look | None = None
+        self._keep_at_s = -math.inf
+        self.decision: Decision | None = None
+        self.each = tuple(Guard(self, at, keeper.safety(rating.name))
+                          for at, rating in enumerate(ratings))
+
+    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate],
+              now_s: float) -> list[Verdict]:
+        """As `services.edge.ports.Safety`."""
+        self._look = _Look(samples, estimates, now_s)
+        decision = self._decide(self._look, None, "")
+        charge_a, discharge_a = decision.derated.allowed_a.tolist()
+        return [Verdict(decision.states[at].value, charge_a[at], discharge_a[at],
+                        guard.reason(decision)) for at, guard in enumerate(self.each)]
+
+    def settle(self, now_s: float) -> None:
+        """Keep what changed, all in one commit."""
+        changed = {guard.device: guard.kept() for guard in self.each if guard.changed}
+        if not changed or now_s < self._keep_at_s:
+            return
+        try:
+            self._keeper.keep_safety(changed)
+        except RetryLaterError as error:
+            self._keep_at_s = now_s + KEEP_AGAIN_S
+            log.error("a restart would forget the safety of %s: %s", ", ".join(changed), error)
+            return
+        for guard in self.each:
+            guard.changed = False
+
+    def hardware_of(self, at: int) -> Hardware:
+        """Nothing is known before the first sample."""
+        return self._look.samples[at].hardware if self._look else Hardware(None, None, None)
+
+    def reset(self, guard: Guard, by: str) -> str:
+        """The newest samples decide; "" or what forbids it."""
+        look = self._look
+        if look is None:
+            return "no sample has been judged yet; ask again in a second"
+        self._decide(look, guard, by)
+        if not guard.tripped:
+            self.settle(look.now_s)
+            return ""
+        return "; ".join(guard.blockers(look.samples[guard.at], look.now_s))[:200]
+
+    def _decide(self, look: _Look, reset: Guard | None, by: str) -> Decision:
+        requests = [Requests(stop=guard.stop, reset=by if guard is reset else "")
+                    for guard in self.each]
+        hardware = [guard.seen(sample.hardware)
+                    for guard, sample in zip(self.each, look.samples, strict=True)]
+        former = [guard.tripped for guard in self.each]
+        decision = self.monitor.decide(self._columns(look), from_epoch(look.now_s), self.timer(),
+                                       hardware, requests)
+        self.decision = decision
+        for at, transition in decision.transitions:
+            self.each[at].moved(former[at], transition.reason)
+            former[at] = self.each[at].tripped
+        return decision
+
+    def _columns(self, look: _Look) -> area.Sample:
+        samples, estimates = look.samples, look.estimates
+        soh = [self._soh_pct if one.soh_pct is None else one.soh_pct for one in estimates]
+        return area.Sample(
+            np.concatenate([one.cell_voltage_v for one in samples]),
+            np.concatenate([one.cell_temperature_c for one in samples]),
+            _column([one.current_a for one in samples]),
+            _column([one.soc_pct for one in estimates]), _column(soh),
+            _column([one.voltage_v for one in samples]),
+            self._allowed_by_bms, self._allowed_by_bms)
+
+
+class Guard:
+    """What one pack and those who command it see of the guards."""
+
+    def __init__(self, guards: Guards, at: int, kept: bytes | None) -> None:
+        self._guards, self.at = guards, at
+        layout = guards.monitor.layout
+        self.rating = layout.packs[at]
+        self.device = self.rating.name
+        self._machine = guards.monitor.machines[at]
+        self._first_cell = int(layout.offsets[at])
+        self._ordered = ("", "")
+        self._settled_s = -math.inf
+        self.why, self.changed = "", False
+        if kept is not None:
+            self._remember(kept)
+
+    # -- the port
+
+    @property
+    def contactors(self) -> tuple[bool, bool]:
+        """Whether plus and minus are to be closed."""
+        memory = self._machine.memory
+        return memory.plus_closed, memory.minus_closed
+
+    def order(self, action: str, by: str) -> str:
+        """As `services.edge.ports.PackSafety`."""
+        if action == "reset":
+            return self._reset(by)
+        if self._ordered[0] != EMERGENCY:
+            self._ordered = action, by
+        return ""
+
+    # -- what others may know
+
+    @property
+    def memory(self) -> Memory:
+        return self._machine.memory
+
+    @property
+    def hardware(self) -> Hardware:
+        """What fuse and contactors last said."""
+        return self._guards.hardware_of(self.at)
+
+    @property
+    def tripped(self) -> bool:
+        return self._machine.tripped
+
+    @property
+    def short_circuited(self) -> bool:
+        """Whether a short circuit began the shutdown that still holds."""
+        return self.why.startswith("short_circuit")
+
+    def conditions(self) -> list[Cause]:
+        """What limits or alarms beside the cells' own limits, which the centre sees itself:
+        conditions of the pack, its currents in A, and cells without a reading, counted from 0."""
+        decision = self._guards.decision
+        if decision is None:
+            return []
+        state, first = decision.area, self._first_cell
+        found = [_of_pack(state, row, self.at, self.rating.reference_current_a)
+                 for row in np.flatnonzero(state.pack_tier[:, self.at]).tolist()]
+        gone = state.cell_tier[LIMITED_CELL:, first:first + self.rating.cells]
+        for row, cell in zip(*np.nonzero(gone), strict=True):
+            name = CELL_CONDITIONS[LIMITED_CELL + int(row)]
+            found.append(Cause(name, int(gone[row, cell]), int(cell), unit=UNITS[name]))
+        return found
+
+    # -- of the guards
+
+    @property
+    def stop(self) -> str:
+        """Who asks for a stop, in words."""
+        action, by = self._ordered
+        return f"{action.replace('_', ' ')} by {by}" if action else ""
+
+    def seen(self, hardware: Hardware) -> Hardware:
+        """An emergency stop is an interlock that a person opened."""
+        return replace(hardware, interlock=True) if self._ordered[0] == EMERGENCY else hardware
+
+    def moved(self, was_tripped: bool, reason: str) -> None:
+        """The state machine went on."""
+        self.changed = True
+        if not self.tripped:
+            self.why = ""
+        elif not was_tripped:
+            self.why = self.stop or self._read(reason)
+
+    def kept(self) -> bytes:
+        return msgspec.msgpack.encode(Kept(self.why, self._machine.to_dict()))
+
+    def reason(self, decision: Decision) -> str:
+        """Why the pack may not do all that it is rated for; "" when it may."""
+        if self._machine.tripped:
+            return self._shut()
+        allowed_a, cause = decision.derated.allowed_a[:, self.at], decision.causes[self.at]
+        way = CHARGE if allowed_a[CHARGE] < allowed_a[DISCHARGE] else DISCHARGE
+        if allowed_a[way] < decision.derated.reference_current_a[self.at]:
+            return self._read(decision.derated.reason(way, self.at).words())
+        return self._read(cause.words()) if cause else ""
+
+    def _shut(self) -> str:
+        """ "latched: voltage_high, cell 12: 3.66 V, limit 3.65 V" """
+        memory = self._machine.memory
+        words = f"{memory.state.value}: {self.why or memory.reason}"
+        welded = memory.state is State.LATCHED and memory.reason != ISOLATED
+        return f"{words}; {memory.reason}" if welded else words
+
+    def blockers(self, sample: Sample, now_s: float) -> list[str]:
+        """What forbids a reset, in words."""
+        decision, hardware = self._guards.decision, sample.hardware
+        if decision is None:
+            return []
+        cause = decision.causes[self.at]
+        found = self._machine.blockers(Inputs(
+            from_epoch(now_s), 0.0, sample.current_a, cause.tier if cause else 0,
+            int(decision.area.protection_tier[self.at]), cause, None, hardware.plus_closed,
+            hardware.minus_closed, hardware.fuse_intact))
+        words = [self._read(each) for each in found]
+        if hardware.interlock:
+            words.append("the interlock is open")
+        return words or ["a limit of the hardware is passed"]
+
+    def _reset(self, by: str) -> str:
+        state = self._machine.state
+        if state is not State.LATCHED:
+            return f"the pack is {state.value}; only a latched one is reset"
+        left_s = self._settled_s - self._guards.timer()
+        if left_s > 0:
+            return f"the device has just started; ask again in {math.ceil(left_s)} s"
+        ordered, self._ordered = self._ordered, ("", "")
+        refusal = self._guards.reset(self, by or "a person")
+        if refusal:
+            self._ordered = ordered
+        return refusal
+
+    def _read(self, words: str) -> str:
+        """For a person, who counts the cells of a pack from 1."""
+        return _CELL.sub(lambda found: f"cell {int(found[1]) - self._first_cell + 1}", words)
+
+    def _remember(self, kept: bytes) -> None:
+        try:
+            found = msgspec.msgpack.decode(kept, type=Kept)
+            self._machine.restore(found.machine)
+        except (GiveUpError, msgspec.MsgspecError) as error:
+            log.error("%s: its safety memory is not to be trusted (%s); it opens and waits for a "
+                      "reset", self.device, error)
+            self._ordered = ("controlled_shutdown", "a safety memory that cannot be read")
+        else:
+            self.why = found.why
+        self._settled_s = self._guards.timer() + SETTLED_S
+
+
+def _column(values: Sequence[float | None]) -> FloatArray:
+    return np.array([math.nan if value is None else value for value in values], dtype=np.float32)
+
+
+def _of_pack(state: area.AreaState, row: int, pack: int, reference_a: float) -> Cause:
+    name, tier = PACK_CONDITIONS[row], int(state.pack_tier[row, pack])
+    if row >= len(state.pack_values):
+        return Cause(name, tier, unit=UNITS[name])
+    scale, unit = (reference_a, "A") if UNITS[name] == "C" else (1.0, UNITS[name])
+    scale *= -1.0 if name in NEGATED else 1.0
+    return Cause(name, tier, value=scale * float(state.pack_values[row, pack]),
+                 limit=scale * float(state.pack_bands.limit[row, tier - 1, pack]), unit=unit)

@@ -1,0 +1,415 @@
+"""Packs behind their guard: what trips them, what a person may do, what a restart keeps."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import OrreryError, RetryLaterError
+from core.fleet.messages import Allocation, Command, Reply
+from core.fleet.rejections import WORDS, Rejection
+from scripts.app_process import ROOT
+from services.edge.__main__ import parser, plates_of
+from services.edge.guard import SETTLED_S, Guards
+from services.edge.orders import Orders
+from services.edge.outbox import Outbox
+from services.edge.pack import Pack, PackGroup
+from services.edge.plant import SimulatedPack
+from services.edge.ports import CoulombCounter, Estimate
+from tests.fleet.examples import NOW_S
+
+STEP_S = 0.1
+
+
+class Bench:
+    """Packs of one process at 10 Hz under a clock of their own; `restart` is a new process."""
+
+    def __init__(self, outbox: Outbox, *chemistries: str) -> None:
+        self.outbox, self.now_s, self.number = outbox, NOW_S, 0
+        self.plants = [SimulatedPack(chemistry, 24, 10.0, seed=at, device=f"pack_{at + 1}")
+                       for at, chemistry in enumerate(chemistries)]
+        self.restart()
+
+    def restart(self) -> None:
+        self.guards = Guards([plant.rating for plant in self.plants], self.outbox,
+                             timer=lambda: self.now_s)
+        self.packs = [Pack(guard.device, plant, CoulombCounter(guard.rating.chemistry, plant),
+                           guard) for guard, plant in zip(self.guards.each, self.plants,
+                                                          strict=True)]
+        self.orders = [Orders(pack, self.outbox) for pack in self.packs]
+        self.group = PackGroup(self.packs, self.guards)
+
+    def live(self, seconds: float, power_kw: float = 4.0) -> None:
+        self.now_s = round(self.now_s + STEP_S, 3)
+        wishes = {pack.device: power_kw for pack in self.packs}
+        message = Allocation(v=1, site="home", issued_s=self.now_s, valid_s=3600.0,
+                             power_kw=wishes)
+        for pack in self.packs:
+            pack.centre.allocate(pack.device, message)
+        for _ in range(round(seconds / STEP_S)):
+            for pack in self.packs:
+                pack.centre.heard(self.now_s)
+            self.group.sample(self.now_s, STEP_S)
+            self.now_s = round(self.now_s + STEP_S, 3)
+
+    def command(self, action: str, at: int = 0, **more: float) -> Reply:
+        self.number += 1
+        return self.orders[at].handle(self.asked(action, self.number, **more), self.now_s)
+
+    def asked(self, action: str, number: int, **more: float) -> Command:
+        return Command(v=1, id=f"{number:032x}", issuer="eve", issued_s=self.now_s, ttl_s=30.0,
+                       action=action, **more)  # type: ignore[arg-type]
+
+    def power_kw(self, at: int = 0) -> float:
+        return self.packs[at].body(self.now_s).power_kw or 0.0
+
+    def current_a(self, at: int = 0) -> float:
+        return self.packs[at].body(self.now_s).current_a or 0.0
+
+    def state(self, at: int = 0) -> str:
+        return self.packs[at].body(self.now_s).safety
+
+    def reason(self, at: int = 0) -> str:
+        return self.packs[at].body(self.now_s).limit_reason
+
+    def limits_a(self, at: int = 0) -> tuple[float | None, float | None]:
+        body = self.packs[at].body(self.now_s)
+        return body.charge_limit_a, body.discharge_limit_a
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    box = Outbox(tmp_path / "o.sqlite", ["pack_1", "pack_2"])
+    yield box
+    box.close()
+
+
+@pytest.fixture
+def bench(outbox: Outbox) -> Bench:
+    return Bench(outbox, "LFP")
+
+
+def overheat(bench: Bench) -> None:
+    bench.plants[0].heating_k_per_s[5] = 2.0
+    bench.live(30.0)
+    assert bench.state() == "latched"
+
+
+def test_a_well_pack_follows_its_allocation_once_its_limits_have_ramped_up(bench: Bench) -> None:
+    bench.live(1.0)
+    assert "by ramp" in bench.reason()
+    bench.live(25.0)
+    assert (bench.state(), bench.reason()) == ("normal", "")
+    assert bench.power_kw() == pytest.approx(4.0, rel=0.01)
+
+
+def test_a_warm_cell_limits_and_says_so(bench: Bench) -> None:
+    bench.plants[0].heating_k_per_s[5], bench.plants[0].hottest_c = 2.0, 42.5
+    bench.live(30.0, power_kw=-6.0)
+    assert bench.state() == "derate"
+    assert bench.reason() == "charge limited to 0.5 C by cell 6 at 42.5 °C"
+    assert bench.limits_a()[0] == pytest.approx(50.0, rel=0.02)
+    assert abs(bench.power_kw()) < 4.2
+
+
+def test_an_overheating_cell_trips_and_a_reset_waits_until_it_is_clear(bench: Bench) -> None:
+    overheat(bench)
+    assert bench.power_kw() == 0.0
+    assert bench.limits_a() == (0.0, 0.0)
+    assert bench.reason().startswith("latched: temperature_high, cell 6: ")
+    assert bench.guards.each[0].contactors == (False, False)
+    refused = bench.command("reset")
+    assert refused.state == "refused"
+    assert "temperature_high, cell 6" in refused.reason
+    bench.plants[0].repair()
+    bench.live(15.0)
+    assert bench.state() == "latched", "it does not come back by itself"
+    assert bench.command("reset").state == "executed"
+    bench.live(30.0)
+    assert bench.state() == "normal"
+    assert bench.power_kw() == pytest.approx(4.0, rel=0.01)
+
+
+def test_an_emergency_stop_opens_at_once_until_it_is_reset(bench: Bench) -> None:
+    bench.live(25.0)
+    assert bench.command("emergency_stop").state == "executed"
+    bench.live(0.5)
+    assert bench.state() == "latched"
+    assert bench.reason().startswith("latched: emergency stop by eve")
+    assert bench.power_kw() == 0.0
+    assert bench.command("controlled_shutdown").state == "executed"
+    bench.live(1.0)
+    assert bench.command("reset").state == "executed"
+    bench.live(25.0)
+    assert bench.power_kw() == pytest.approx(4.0, rel=0.01)
+
+
+def test_a_controlled_shutdown_opens_without_current(bench: Bench) -> None:
+    bench.live(25.0)
+    bench.command("controlled_shutdown")
+    bench.live(2.0)
+    memory = bench.guards.each[0].memory
+    assert bench.state() == "latched"
+    assert not memory.forced
+    assert bench.command("override", power_kw=50.0, hold_s=60.0).state == "executed"
+    bench.live(1.0)
+    assert bench.power_kw() == 0.0, "no bound of a person relaxes a stop"
+
+
+def test_only_a_latched_pack_is_reset(bench: Bench) -> None:
+    assert bench.command("reset").reason == "the pack is normal; only a latched one is reset"
+
+
+def test_an_override_is_never_more_than_safety_allows(bench: Bench) -> None:
+    bench.plants[0].heating_k_per_s[5], bench.plants[0].hottest_c = 2.0, 42.5
+    bench.live(30.0, power_kw=-7.0)
+    bench.command("override", power_kw=6.0, hold_s=3600.0)
+    bench.live(2.0, power_kw=-7.0)
+    assert abs(bench.power_kw()) < 4.2
+    bench.command("override", power_kw=1.0, hold_s=3600.0)
+    bench.live(2.0, power_kw=-7.0)
+    assert bench.power_kw() == pytest.approx(-1.0, rel=0.02)
+
+
+@pytest.mark.parametrize("sensor", ["lost_voltage", "lost_temperature"])
+def test_a_lost_sensor_means_zero_at_once_and_a_trip_soon(bench: Bench, sensor: str) -> None:
+    bench.live(25.0)
+    getattr(bench.plants[0], sensor)[7] = True
+    bench.live(STEP_S)
+    assert bench.limits_a() == (0.0, 0.0)
+    bench.live(0.3)
+    assert abs(bench.power_kw()) < 2.0, "the inverter is on its way down"
+    bench.live(2.0)
+    assert bench.state() == "latched"
+    assert "_missing, cell 8" in bench.reason()
+
+
+def test_an_unknown_current_means_zero_and_an_unknown_charge(bench: Bench) -> None:
+    bench.live(25.0)
+    sample, before = bench.packs[0].look(STEP_S)
+    lost = replace(sample, current_a=math.nan)
+    estimator = CoulombCounter("LFP", bench.plants[0])
+    assert estimator.update(lost, STEP_S) == Estimate(), "not known is not 0 %"
+    verdict, = bench.guards.judge([lost], [before], bench.now_s)
+    assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
+    assert estimator.update(sample, STEP_S).soc_pct == pytest.approx(60.0, abs=3.0)
+
+
+def test_an_unknown_charge_means_zero(bench: Bench) -> None:
+    bench.live(25.0)
+    sample, _ = bench.packs[0].look(STEP_S)
+    verdict, = bench.guards.judge([sample], [Estimate()], bench.now_s)
+    assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
+    assert "by soc at a missing value" in verdict.reason
+
+
+def test_conditions_are_told_with_their_units(bench: Bench) -> None:
+    bench.live(40.0, power_kw=9.0)
+    found, = bench.guards.each[0].conditions()
+    assert (found.condition, found.leaf, found.unit) == ("current_discharge", -1, "A")
+    assert found.limit in (pytest.approx(90.0), pytest.approx(100.0))
+    assert found.limit < found.value < 105.0
+    bench.plants[0].lost_voltage[7] = True
+    bench.live(STEP_S)
+    missing = [cause for cause in bench.guards.each[0].conditions() if cause.leaf == 7]
+    assert [cause.condition for cause in missing] == ["voltage_missing"]
+
+
+def test_a_low_charge_is_told_with_its_own_sign(outbox: Outbox) -> None:
+    bench = Bench(outbox, "LFP")
+    bench.plants = [SimulatedPack("LFP", 24, 10.0, seed=1, soc_pct=8.0, device="pack_1")]
+    bench.restart()
+    bench.live(40.0, power_kw=0.0)
+    found = {cause.condition: cause for cause in bench.guards.each[0].conditions()}["soc_low"]
+    assert (found.tier, found.limit, found.unit) == (1, 10.0, "%")
+    assert found.value == pytest.approx(8.0, abs=1.5)
+
+
+def test_a_short_circuit_melts_the_fuse_and_stays_until_it_is_exchanged(bench: Bench) -> None:
+    bench.live(25.0)
+    bench.plants[0].switch.short = True
+    bench.live(0.6)
+    assert bench.state() == "latched"
+    assert bench.guards.each[0].short_circuited
+    assert "fuse" in bench.command("reset").reason
+    bench.plants[0].repair()
+    bench.live(1.0)
+    assert bench.command("reset").state == "executed"
+
+
+def test_a_welded_contactor_is_found_when_it_opens(bench: Bench) -> None:
+    bench.live(5.0)
+    bench.plants[0].switch.plus.welded = True
+    bench.command("controlled_shutdown")
+    bench.live(3.0)
+    memory = bench.guards.each[0].memory
+    assert (bench.state(), memory.welded_plus, memory.welded_minus) == ("latched", True, False)
+    assert "plus contactor welded" in bench.reason()
+    assert "plus contactor is not known to be open" in bench.command("reset").reason
+
+
+def test_a_latch_holds_over_a_restart(bench: Bench) -> None:
+    overheat(bench)
+    why = bench.guards.each[0].why
+    bench.restart()
+    bench.live(STEP_S)
+    assert (bench.state(), bench.guards.each[0].why) == ("latched", why)
+    assert bench.guards.each[0].contactors == (False, False)
+    bench.plants[0].repair()
+    bench.live(1.0)
+    assert "just started" in bench.command("reset").reason
+    bench.live(SETTLED_S)
+    assert bench.command("reset").state == "executed"
+    bench.restart()
+    assert not bench.guards.each[0].tripped
+
+
+def test_a_latch_survives_sigkill(tmp_path: Path) -> None:
+    program = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from services.edge.outbox import Outbox
+from tests.fleet.test_guard import Bench, overheat
+bench = Bench(Outbox(Path({str(tmp_path / "o.sqlite")!r}), ["pack_1"]), "LFP")
+overheat(bench)
+print("latched", flush=True)
+time.sleep(600)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=ROOT)
+    assert child.stdout is not None
+    with child.stdout as said:
+        assert said.readline() == b"latched\n"
+        child.kill()
+        child.wait(10)
+    outbox = Outbox(tmp_path / "o.sqlite", ["pack_1"])
+    assert Bench(outbox, "LFP").guards.each[0].memory.state == "latched"
+    outbox.close()
+
+
+@pytest.mark.parametrize("memory", [
+    b"", b"\xc1", b"\x80", b"\x82\xa3why\xa0\xa7machine\x81\xa1x\x01"])
+def test_a_damaged_memory_opens_and_waits_for_a_person(outbox: Outbox, memory: bytes) -> None:
+    outbox.keep_safety({"pack_1": memory})
+    bench = Bench(outbox, "LFP")
+    bench.live(12.0)
+    assert bench.state() == "latched"
+    assert "memory that cannot be read" in bench.reason()
+    assert bench.command("reset").state == "executed"
+
+
+class FullDisk:
+    """Takes nothing until it is told to."""
+
+    def __init__(self) -> None:
+        self.full, self.kept = True, dict[str, bytes]()
+
+    def safety(self, device: str) -> bytes | None:
+        return None
+
+    def keep_safety(self, memories: Mapping[str, bytes]) -> None:
+        if self.full:
+            raise RetryLaterError("no room")
+        self.kept.update(memories)
+
+
+def test_a_full_disk_hinders_no_trip_and_is_tried_again(bench: Bench) -> None:
+    disk = FullDisk()
+    bench.guards = Guards([bench.plants[0].rating], disk, timer=lambda: bench.now_s)
+    bench.packs = [Pack("pack_1", bench.plants[0], CoulombCounter("LFP", bench.plants[0]),
+                        bench.guards.each[0])]
+    bench.group = PackGroup(bench.packs, bench.guards)
+    overheat(bench)
+    assert not disk.kept
+    disk.full = False
+    bench.live(2.0)
+    assert b"latched" in disk.kept["pack_1"]
+
+
+def test_one_pack_trips_alone_and_counts_its_own_cells(outbox: Outbox) -> None:
+    bench = Bench(outbox, "LFP", "NMC")
+    bench.live(25.0)
+    bench.plants[1].heating_k_per_s[0] = 2.0
+    bench.live(30.0)
+    assert (bench.state(0), bench.state(1)) == ("normal", "latched")
+    assert "temperature_high, cell 1: " in bench.reason(1)
+    assert bench.power_kw(0) == pytest.approx(4.0, rel=0.01)
+    assert bench.command("reset", 0).state == "refused"
+
+
+WISHES = st.sampled_from(["ping", "override", "release", "controlled_shutdown", "emergency_stop",
+                          "reset", "hot", "cool"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(WISHES, st.floats(-60.0, 60.0)), min_size=3, max_size=10))
+def test_nothing_that_people_or_the_centre_ask_for_relaxes_the_guard(
+        asked: list[tuple[str, float]]) -> None:
+    bench = Bench(Outbox(Path(":memory:"), ["pack_1"]), "LFP")
+    bench.live(1.0)
+    for wish, power_kw in asked:
+        was, reply = bench.guards.each[0].memory.state, None
+        if wish in ("hot", "cool"):
+            bench.plants[0].heating_k_per_s[3] = 5.0 * (wish == "hot")
+        else:
+            more = {"power_kw": abs(power_kw), "hold_s": 60.0} if wish == "override" else {}
+            reply = bench.command(wish, **more)
+        for _ in range(12):
+            before_a = bench.limits_a()
+            bench.live(STEP_S, power_kw)
+            tripped = bench.guards.each[0].tripped
+            if was == "latched" and not (wish == "reset" and reply and reply.state == "executed"):
+                assert tripped
+            if bench.guards.each[0].memory.state == "latched":
+                assert bench.power_kw() == 0.0
+            slewing_a = 2.0 * 100.0 * STEP_S
+            assert abs(bench.current_a()) <= max(*before_a, *bench.limits_a()) * 1.05 + slewing_a
+    bench.outbox.close()
+
+
+def test_a_device_that_was_too_late_trips(bench: Bench) -> None:
+    bench.live(5.0)
+    bench.now_s += 5.0
+    bench.live(1.0)
+    assert bench.state() == "latched"
+    assert bench.reason().startswith("latched: overrun")
+
+
+def test_a_replayed_command_is_refused(bench: Bench) -> None:
+    bench.live(1.0)
+    asked = bench.asked("emergency_stop", 7)
+    assert bench.orders[0].handle(asked, bench.now_s).state == "executed"
+    again = bench.orders[0].handle(asked, bench.now_s)
+    assert again.state == "refused"
+    assert again.reason.startswith(WORDS[Rejection.REPLAYED])
+
+
+def test_each_decision_is_in_the_histogram(bench: Bench) -> None:
+    bench.live(3.0)
+    assert bench.group.latency.total == 30
+    assert 0.0 < (bench.packs[0].body(bench.now_s).decision_us or 0.0) <= 1e6
+
+
+def test_one_process_has_packs_of_different_make() -> None:
+    asked = parser().parse_args(["--device", "pack_1=NMC,192,80", "--device", "pack_2",
+                                 "--cells", "24"])
+    plates = plates_of(asked)
+    assert [(each.chemistry, each.cells, each.capacity_kwh) for each in plates.values()] == [
+        ("NMC", 192, 80.0), ("LFP", 24, 100.0)]
+
+
+@pytest.mark.parametrize("words", ["pack_1=NMC", "pack_1=XYZ,1,1", "pack_1=LFP,0,10",
+                                   "pack_1=LFP,ten,10", "pack_1=LFP,10,nan", "pack_1=LFP,10,-1",
+                                   "Pack 1", "coordinator", "pack_1=LFP,9999,10"])
+def test_what_is_no_pack_is_refused(words: str) -> None:
+
+    with pytest.raises(OrreryError):
+        plates_of(parser().parse_args(["--device", words]))
