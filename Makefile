@@ -6,6 +6,7 @@ APP      ?= Home.py
 ADDRESS  ?= 127.0.0.1
 NAME     ?= all
 ARGS     ?=
+PACKS    ?= 24
 
 VENV   := .venv/bin/python
 # The environment's own Python answers "nothing changed" in a few milliseconds.
@@ -15,7 +16,7 @@ NO_PYTHON = printf '%s\n' 'Orrery needs Python 3.11 or newer, and there is no py
 	'  Debian, Ubuntu: sudo apt install python3 python3-venv' '  macOS: brew install python' >&2; exit 1;
 
 .DEFAULT_GOAL := help
-.PHONY: setup run serve gateway test bench pictures clean help
+.PHONY: setup run serve fleet gateway test bench pictures clean help
 
 help:            ## what there is
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 18
@@ -29,6 +30,10 @@ run:             ## install what is missing and open the app (PORT=8501 HEADLESS
 
 serve:           ## the app with REST, WebSocket and /metrics in the same process
 	@$(MAKE) --no-print-directory run APP=server.py
+
+fleet:           ## a whole fleet on this machine: broker, edge devices, ingest, gateway, app (PACKS=24)
+	@$(SETUP)
+	@exec $(VENV) -m scripts.fleet --packs $(PACKS) $(ARGS)
 
 gateway:         ## the WebSocket without Streamlit, on port 9999
 	@$(SETUP)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -15,11 +12,8 @@ from pathlib import Path
 
 from bench.report import FigureError
 from scripts.app_process import LOOPBACK, ROOT, free_port
+from scripts.broker import configured, listens
 from scripts.test import find_mosquitto
-
-CONFIGURATIONS = ROOT / "deploy" / "mosquitto"
-# Started by root, a broker gives root's rights up and could not read what lies in root's folders.
-KEEP_RIGHTS = "user root"
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
@@ -30,14 +24,6 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
         if time.monotonic() > deadline:
             raise FigureError(f"not within {seconds:g} s: {what}")
         pause.wait(0.02)
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=1.0).close()
-    except OSError:
-        return False
-    return True
 
 
 class Process:
@@ -106,25 +92,10 @@ class Mosquitto(Process):
         if program is None:
             raise FigureError("no Mosquitto on this machine: sudo apt-get install mosquitto")
         folder.mkdir(parents=True, exist_ok=True)
-        self.port, self._folder = free_port(), folder
+        self.port = free_port()
         self.url = f"mqtt://{LOOPBACK}:{self.port}"
-        config = folder / "mosquitto.conf"
-        config.write_text(self._settings(configuration, files or {}))
+        config = configured(folder, self.port, configuration, files)
         super().__init__([program, "-c", str(config)], folder / "mosquitto.log")
-
-    def _settings(self, configuration: str, files: dict[str, Path]) -> str:
-        """The file as it is shipped, with port and paths of this machine."""
-        data = self._folder / "data"
-        data.mkdir(exist_ok=True)
-        text = (CONFIGURATIONS / configuration).read_text()
-        text = re.sub(r"(?m)^listener .*$", f"listener {self.port} {LOOPBACK}", text)
-        text = re.sub(r"(?m)^persistence_location .*$", f"persistence_location {data}/", text)
-        for name, file in {"acl.conf": CONFIGURATIONS / "acl.conf", **files}.items():
-            copy = self._folder / name
-            if file != copy:
-                shutil.copy(file, copy)
-            text = re.sub(rf"(?m)^(\w+) /\S*/{re.escape(name)}$", rf"\1 {copy}", text)
-        return f"{text}\n{KEEP_RIGHTS}\n"
 
     def start(self, *more: str) -> None:
         super().start(*more)

@@ -1,4 +1,5 @@
-"""The fleet over a real Mosquitto: how fast the ingest is, how quick a command."""
+"""The fleet over a real Mosquitto: how fast the ingest is, how quick a command, what the live
+view costs."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,16 +19,21 @@ import psutil
 from bench._fleet import LOOPBACK, Mosquitto, Process, edge, ingest, until
 from bench.report import FigureError, figure_line
 from core.clock import SystemClock
+from core.fleet.catalogue import catalogue
 from core.fleet.messages import VERSION, Body, Envelope, column, packed
 from core.fleet.topics import device_topic
+from core.topology import DEFAULT_LEVELS, Topology
 from services.commander import Commander
 from services.fleet_link import Broker, Link, Manner
+from services.fleet_source import Options, create
 
 line = partial(figure_line, "fleet")
 CELLS = 500
 DEVICES = 200
 WANTED_RATE = 2000
 EXPIRY_S = 86_400
+POLLED = ((1000, 16, 20.0), (24, 240, 10.0))
+"""Packs, cells of each, and what a poll of the live view may cost [ms]."""
 MOST_AHEAD = 4000
 """Messages that the broker may hold for the ingest before the sender waits."""
 
@@ -40,6 +46,8 @@ def run(short: bool = False) -> Iterator[dict[str, object]]:
         try:
             yield from _ingest(Path(folder), broker, 2.0 if short else 20.0)
             yield from _commands(Path(folder), broker, 50 if short else 1000)
+            for packs, cells, most_ms in POLLED:
+                yield from _polls(broker, packs, cells, most_ms, 3 if short else 15)
         finally:
             broker.kill()
 
@@ -49,10 +57,10 @@ def run(short: bool = False) -> Iterator[dict[str, object]]:
 class Load:
     """Many devices' messages out of one connection, prepared once."""
 
-    def __init__(self, broker: Mosquitto) -> None:
+    def __init__(self, broker: Mosquitto, names: Sequence[str], cells: int = CELLS) -> None:
         rng = np.random.default_rng(3)
-        self._bodies = [self._body(rng) for _ in range(DEVICES)]
-        self._names = [f"pack_{number}" for number in range(DEVICES)]
+        self._names = list(names)
+        self._bodies = [self._body(rng, cells) for _ in names]
         self._topics = [device_topic("home", name, "telemetry") for name in self._names]
         self.sent = 0
         self._link = Link(Broker(host=LOOPBACK, port=broker.port), "load", [],
@@ -61,18 +69,18 @@ class Load:
         until(self._link.connected.is_set, "the load connects")
 
     @staticmethod
-    def _body(rng: np.random.Generator) -> Body:
-        cells = {"voltage_v": column(rng.normal(3.3, 0.01, CELLS).astype(np.float32)),
-                 "temperature_c": column(rng.normal(25.0, 1.0, CELLS).astype(np.float32))}
-        return Body(time_s=0.0, samples=10, safety="normal", cells=cells, power_kw=10.0,
+    def _body(rng: np.random.Generator, cells: int) -> Body:
+        columns = {"voltage_v": column(rng.normal(3.3, 0.01, cells).astype(np.float32)),
+                   "temperature_c": column(rng.normal(25.0, 1.0, cells).astype(np.float32))}
+        return Body(time_s=0.0, samples=10, safety="normal", cells=columns, power_kw=10.0,
                     soc_pct=50.0)
 
     def send(self) -> None:
-        at, turn = self.sent % DEVICES, self.sent // DEVICES + 1
+        turn, at = divmod(self.sent, len(self._names))
         now_s = time.time()
         body = packed(msgspec.structs.replace(self._bodies[at], time_s=now_s))
         self._link.publish(self._topics[at], packed(Envelope(
-            v=VERSION, site="home", device=self._names[at], stream="0" * 16, base=0, seq=turn,
+            v=VERSION, site="home", device=self._names[at], stream="0" * 16, base=0, seq=turn + 1,
             floor=1, sent_s=now_s, body=msgspec.Raw(body))), 1, EXPIRY_S)
         self.sent += 1
 
@@ -85,7 +93,7 @@ def _ingest(folder: Path, broker: Mosquitto, seconds: float) -> Iterator[dict[st
     centre.start()
     report = folder / "report.json"
     until(report.exists, "the ingest reports")
-    load = Load(broker)
+    load = Load(broker, [f"pack_{number}" for number in range(DEVICES)])
     try:
         case = f"{WANTED_RATE}/s of {CELLS} cells"
         rate, cpu_us = _measured(load, centre, report, seconds, WANTED_RATE)
@@ -151,3 +159,33 @@ def _round_trip_ms(commander: Commander) -> float:
     began = time.perf_counter()
     life = commander.wait(commander.send("pack_0", "ping", "bench"), 5.0)
     return 1000.0 * (time.perf_counter() - began) if life.state == "executed" else float("inf")
+
+
+# -- the live view
+
+def _polls(broker: Mosquitto, packs: int, cells: int, most_ms: float,
+           rounds: int) -> Iterator[dict[str, object]]:
+    """Each pack says something in a round, then the source is polled; and its thread's share."""
+    source = create("bench", Options(packs=packs, cells=cells, site="home", broker=broker.url),
+                    DEFAULT_LEVELS)
+    clock = SystemClock()
+    source.start(clock.now(), Topology(DEFAULT_LEVELS, source.roots))
+    load = Load(broker, [plate.device for plate in catalogue(packs)], cells)
+    spent_ms: list[float] = []
+    try:
+        until(lambda: source.counts().connected, "the source connects")
+        for _ in range(rounds):
+            before = source.counts().received
+            for _ in range(packs):
+                load.send()
+            until(lambda more=before: source.counts().received >= more + packs, "all are heard")
+            began = time.perf_counter()
+            source.poll(clock.now())
+            spent_ms.append(1000.0 * (time.perf_counter() - began))
+        case = f"live view of {packs} packs, {cells} cells each"
+        yield line(case, "poll, median", statistics.median(spent_ms), "ms", most_ms)
+        yield line(case, "poll, longest", max(spent_ms), "ms")
+        yield line(case, "lost", source.counts().missing, "", 0)
+    finally:
+        load.close()
+        source.close()

@@ -67,7 +67,8 @@ class Assembler:
                 np.copyto(self._columns[name][target], column[own], where=heard)
             flags = np.uint8(0) if reading.flags is None else reading.flags[own]
             np.copyto(self._flags[target], flags, where=heard)
-            np.copyto(self._heard_at_s[target], measured_at_s, where=heard)
+            at_s = measured_at_s if reading.measured_s is None else reading.measured_s[own]
+            np.copyto(self._heard_at_s[target], at_s, where=heard)
 
     def frame(self, now: datetime) -> Frame:
         """The site at `now`: the parents rolled up, ages and staleness told."""

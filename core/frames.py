@@ -28,6 +28,8 @@ class Reading:
     channels: float64[c] of the source's devices, in the order of their quantities, NaN where
     a device reports nothing; None from a source without devices. channels_heard: bool[c],
     None means all of them.
+    measured_s: float64[m], seconds since 1970, of a source whose nodes are measured by clocks
+    of their own; measured_at is then the newest. None: all of them at measured_at.
     """
 
     measured_at: datetime
@@ -36,6 +38,7 @@ class Reading:
     flags: NDArray[np.uint8] | None = None
     channels: NDArray[np.float64] | None = None
     channels_heard: NDArray[np.bool_] | None = None
+    measured_s: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

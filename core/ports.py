@@ -13,9 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.alarms.records import AlarmQuery, AuditEntry, Batch, Remembered, Transition
 from core.devices import Device
-from core.fleet.entries import FleetEntry, Mark, Taken
 from core.frames import Frame, Reading
 from core.houses import House
 from core.topology import NodeSpec, Topology
@@ -278,65 +276,5 @@ class ChannelHistory(Protocol):
         ...
 
     def health(self) -> StoreHealth: ...
-
-    def close(self) -> None: ...
-
-
-class FleetStore(Protocol):
-    """Each (site, device, sequence) once. What `take` returned from survives SIGKILL. One process
-    writes; a second one is refused with ConfigurationError."""
-
-    def take(self, entries: Sequence[FleetEntry]) -> Taken:
-        """Keep a batch in one transaction; raises RetryLaterError, and then nothing is kept."""
-        ...
-
-    def mark(self, site: str, device: str) -> Mark | None:
-        """How far a device is settled; None for one that nothing came from."""
-        ...
-
-    def marks(self) -> Sequence[Mark]:
-        """Of all devices, by site and device."""
-        ...
-
-    def bodies(self, site: str, device: str, first: int, last: int) -> Sequence[tuple[int, bytes]]:
-        """(sequence, body) from `first` to `last`, both included, rising."""
-        ...
-
-    def gaps(self, site: str, device: str) -> Sequence[tuple[int, int]]:
-        """(first, last) of numbers that their device gave up: they never come."""
-        ...
-
-    def forget(self, before_us: int, most: int = 5000) -> int:
-        """Drop at most `most` settled bodies that were received before `before_us`; how many.
-        Their numbers stay settled, and `marks` and `gaps` as they are."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class AlarmStore(Protocol):
-    """Alarms and what people did about them. What `append` returned from survives SIGKILL; a
-    durable batch survives a power cut too. It grows to a bound and gives up the oldest lines
-    of history, then the oldest of the audit; open alarms never."""
-
-    def append(self, batch: Batch) -> None:
-        """All of it or nothing. Raises RetryLaterError when it cannot be written."""
-        ...
-
-    def load(self, since: datetime) -> Remembered:
-        """Every open alarm with its delays, and the transitions since then."""
-        ...
-
-    def history(self, query: AlarmQuery) -> list[Transition]:
-        """Newest first."""
-        ...
-
-    def audit(self, query: AlarmQuery) -> list[AuditEntry]:
-        """Newest first; the query's times, element and limit count."""
-        ...
-
-    def export(self, query: AlarmQuery) -> Iterator[tuple[str | float, ...]]:
-        """The same lines as `history`, as rows for `core.csv_text`, a row of titles first."""
-        ...
 
     def close(self) -> None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -85,7 +86,8 @@ class Manner:
 
 class Link:
     """Callbacks run in paho's thread: on_message(topic, message, connection) with the number of
-    the connection that it came by, on_up(), on_down(taken over)."""
+    the connection that it came by, on_up(), on_down(taken over). trouble: why there is no
+    connection and what to do, "" while it comes about and when it stands."""
 
     def __init__(self, broker: Broker, client_id: str, subscriptions: Sequence[tuple[str, int]],
                  manner: Manner, on_message: Callable[[str, MQTTMessage, int], None],
@@ -97,7 +99,7 @@ class Link:
         self.connection = 0
         self.connected = threading.Event()
         self.most_bytes = 0
-        self.refused = ""
+        self.trouble = ""
         self._since_s = 0.0
         self._short = 0
         self._client = self._made(client_id)
@@ -118,6 +120,7 @@ class Link:
             client.will_set(*manner.will, qos=0, retain=False)
         client.on_socket_open = _no_delay
         client.on_connect = self._connected
+        client.on_connect_fail = self._not_connected
         client.on_disconnect = self._disconnected
         client.on_message = self._message
         return client
@@ -159,10 +162,11 @@ class Link:
     def _connected(self, client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode,
                    properties: Properties | None) -> None:
         if reason.is_failure:
-            self.refused = f"the broker refuses this sign-in ({reason})"
-            log.error("%s; correct its name, password or certificate", self.refused)
+            self.trouble = (f"the broker refuses this sign-in ({reason}); correct its name, "
+                            "password or certificate")
+            log.error("%s", self.trouble)
             return
-        self.refused = ""
+        self.trouble = ""
         self._since_s = time.monotonic()
         self.connection += 1
         self.most_bytes = int(getattr(properties, "MaximumPacketSize", 0) or 0)
@@ -173,8 +177,17 @@ class Link:
         if self._on_up is not None:
             self._on_up()
 
+    def _not_connected(self, _client: Client, _data: object) -> None:
+        if isinstance(sys.exception(), ssl.SSLError):
+            self.trouble = (f"no TLS with the broker ({sys.exception()}); check the files of "
+                            "certificates, and that it speaks TLS there")
+        else:
+            self.trouble = "the broker does not answer; it is tried again. Check that it runs"
+
     def _disconnected(self, client: Client, _data: object, _flags: DisconnectFlags,
                       reason: ReasonCode, _properties: Properties | None) -> None:
+        if self.connected.is_set():
+            self.trouble = f"the connection is lost ({reason}); it is tried again"
         self.connected.clear()
         short = reason.is_failure and time.monotonic() - self._since_s < SHORT_S
         self._short = self._short + 1 if short else 0

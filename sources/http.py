@@ -31,7 +31,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, SourceError
 from core.secrets import secret
-from sources.talk import HIDDEN, Conversation, cut
+from core.talk import HIDDEN, Conversation, cut
 
 FILE = "orrery.toml"
 NOT_SHOWN = "(not shown)"

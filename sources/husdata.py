@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from core.heatpump.decode import Decoded
 from core.heatpump.profile import Profile
-from sources.talk import Conversation
+from core.talk import Conversation
 
 
 class Problems:

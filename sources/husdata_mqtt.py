@@ -31,6 +31,7 @@ from core.heatpump.profile import (
 )
 from core.houses import House
 from core.ports import SourceInfo, Talk
+from core.talk import Conversation
 from core.topology import DEFAULT_LEVELS, Level, NodeSpec, Topology
 from sources.husdata import Problems
 from sources.husdata_link import HusdataLink
@@ -45,7 +46,6 @@ from sources.mqtt_link import (
     password_of,
 )
 from sources.polling import STALE_PERIODS, said
-from sources.talk import Conversation
 
 PROBE_S = 8.0  # a settings form waits so long
 QUIET_S = 0.5  # a gateway that told all is silent for a while

@@ -21,7 +21,7 @@ from core.clock import Clock
 from core.errors import ConfigurationError, NotYetError, SourceError
 from core.ports import Talk
 from core.secrets import secret
-from sources.talk import LONGEST, Conversation
+from core.talk import LONGEST, Conversation
 
 if TYPE_CHECKING:  # paho is loaded by `start` alone
     from paho.mqtt.client import Client, MQTTMessage

@@ -24,9 +24,9 @@ from core.frames import Reading
 from core.houses import House
 from core.ports import PollHealth, SourceInfo, Talk
 from core.quantities import QUANTITY
+from core.talk import Conversation
 from core.topology import NodeSpec, Topology
 from sources.http import FILE, LIMITS, PROBE_LIMITS, HttpError, Limits, Server, Session
-from sources.talk import Conversation
 
 HOUR = timedelta(hours=1)
 FIRST_PAUSE_S = 5.0

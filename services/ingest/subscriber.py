@@ -19,10 +19,10 @@ from core.clock import Clock
 from core.errors import RequestError, RetryLaterError
 from core.fleet.entries import FleetEntry, Taken
 from core.fleet.messages import VERSION, Ack, Envelope, Status, read_small, said
+from core.fleet.ports import FleetStore
 from core.fleet.rejections import WORDS, RejectedError, Rejection
 from core.fleet.telemetry import Refused, read_telemetry
 from core.fleet.topics import Address, address_of, device_topic
-from core.ports import FleetStore
 from services.fleet_link import Broker, Link, Manner, left_s
 from services.ingest.counters import Counters
 

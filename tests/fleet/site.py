@@ -12,7 +12,7 @@ from paho.mqtt.client import MQTTMessage
 from bench._fleet import LOOPBACK, Mosquitto
 from core.clock import SystemClock
 from core.fleet.messages import Ack, read_small
-from core.ports import FleetStore
+from core.fleet.ports import FleetStore
 from core.registry import make_fleet_store
 from services.fleet_link import Broker, Link, Manner
 from services.ingest.subscriber import Ingest

@@ -11,7 +11,7 @@ import pytest
 
 from bench._fleet import Mosquitto, edge, ingest
 from core.fleet.messages import MOST_BYTES, packed
-from core.ports import FleetStore
+from core.fleet.ports import FleetStore
 from core.registry import make_fleet_store
 from services.ingest.counters import escaped
 from services.ingest.subscriber import Ingest

@@ -18,7 +18,7 @@ from tests.sources.mosquitto import until
 
 Come = Callable[..., Talker]
 PASSWORD = "a good one for tests"
-USERS = ("ingest", "gateway", "coordinator", "pack_1", "pack_2")
+USERS = ("ingest", "app", "gateway", "coordinator", "pack_1", "pack_2")
 OWN = "pulsebms/home/pack_1/telemetry"
 COMMAND = said(Command(v=1, id="0" * 32, issuer="eve", issued_s=NOW_S, ttl_s=30.0, action="ping"))
 
@@ -124,6 +124,21 @@ def test_each_service_has_its_own_rights(come: Come) -> None:
         service.say("pulsebms/home/pack_1/ack", service is ingest and b"right" or b"wrong")
     until(lambda: len(device.heard) >= 3, "each right word comes")
     assert [payload for _, payload in device.heard] == [b"right"] * 3
+
+
+@pytest.mark.parametrize("user", ["app", "gateway"])
+def test_the_live_view_hears_all_and_writes_commands_alone(come: Come, user: str) -> None:
+    viewer, device = come(user, "pulsebms/#"), come("pack_1", "pulsebms/#")
+    ingest = come("ingest")
+    for kind in ("telemetry", "status"):
+        viewer.say(f"pulsebms/home/pack_1/{kind}", b"wrong")
+        device.say(f"pulsebms/home/pack_1/{kind}", b"right")
+    viewer.say("pulsebms/home/pack_1/ack", b"wrong")
+    viewer.say("pulsebms/home/coordinator/allocation", b"wrong")
+    viewer.say("pulsebms/home/pack_1/commands", COMMAND, qos=2)
+    ingest.say("pulsebms/home/pack_1/ack", b"right")
+    until(lambda: len(viewer.heard) >= 3 and len(device.heard) >= 2, "each right word comes")
+    assert {payload for _, payload in (*viewer.heard, *device.heard)} == {b"right", COMMAND}
 
 
 def test_who_shows_nothing_or_the_wrong_thing_stays_outside(house: House, tmp_path: Path) -> None:

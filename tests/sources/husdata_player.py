@@ -21,11 +21,11 @@ from core.frames import Reading
 from core.heatpump.profile import load_profile
 from core.parsing import as_model
 from core.ports import Talk
+from core.talk import Conversation
 from core.topology import DEFAULT_LEVELS, Topology
 from sources.husdata_link import HusdataLink
 from sources.husdata_mqtt import HusdataMqtt, Options, broker_of, create, state_for
 from sources.replay import RECORDINGS
-from sources.talk import Conversation
 from tests.sources.mosquitto import LOOPBACK, until
 
 MAC = "841d1782daf0"

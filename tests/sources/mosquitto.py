@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench._fleet import KEEP_RIGHTS, LOOPBACK, listens
-from scripts.app_process import free_port
+from scripts.app_process import LOOPBACK, free_port
+from scripts.broker import KEEP_RIGHTS, listens
 from scripts.test import find_mosquitto
 
 

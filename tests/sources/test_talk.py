@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.clock import ManualClock
 from core.ports import Message
-from sources.talk import KEPT, LONGEST, Conversation
+from core.talk import KEPT, LONGEST, Conversation
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 

@@ -1,0 +1,210 @@
+"""What the fleet says, as it is heard live: checked, counted, and put on the board.
+
+The ingest is what keeps every message; this is the view of the moment. What is refused is counted
+by reason, and the last of it is kept for a person to look at.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from core.clock import Clock, from_epoch
+from core.errors import RequestError
+from core.fleet.board import FleetBoard
+from core.fleet.entries import FleetEntry, Ledger
+from core.fleet.messages import Ack, Envelope, Status, read_small
+from core.fleet.ports import FleetCounts, Refusal
+from core.fleet.rejections import RejectedError, Rejection
+from core.fleet.telemetry import Refused, Telemetry, read_telemetry
+from core.fleet.topics import Address, address_of
+from core.talk import LONGEST, Conversation, cut
+from services.commander import CommandBook
+
+RATE_S = 10
+KEPT_LAGS = 1000
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """Of one device. first: the number that this view began with. given_up: numbers that their
+    device gave up. time_us, sent_s: of the message on the board."""
+
+    ledger: Ledger
+    first: int
+    given_up: int = 0
+    time_us: int = 0
+    sent_s: float = 0.0
+
+    @property
+    def missing(self) -> int:
+        """Given up, or not here though later ones are."""
+        ledger = self.ledger
+        return self.given_up + ledger.last - ledger.high - len(ledger.ahead)
+
+    def newer(self, told: Telemetry) -> bool:
+        """Than what is on the board; one whose clock was set back is newer too."""
+        return told.time_us >= self.time_us or told.envelope.sent_s < self.sent_s
+
+
+class FleetHeard:
+    """Of one site; `message` is called in paho's thread, the rest by any."""
+
+    def __init__(self, site: str, board: FleetBoard, commands: CommandBook, clock: Clock,
+                 conversation: Conversation) -> None:
+        self._site, self._board, self._commands = site, board, commands
+        self._clock, self._conversation = clock, conversation
+        self._lock = threading.Lock()
+        self._numbers: dict[str, _Numbers] = {}
+        self._counts: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._refusal: Refusal | None = None
+        self._lags_s: deque[float] = deque(maxlen=KEPT_LAGS)
+        self._seconds: deque[tuple[int, int]] = deque(maxlen=RATE_S + 1)
+        self.heard_s = float("nan")
+        """When the newest telemetry came, by this machine's clock [s since 1970]."""
+
+    def message(self, topic: str, payload: bytes, retained: bool) -> None:
+        """One message of anybody's."""
+        now_s = self._clock.now().timestamp()
+        with self._lock:
+            try:
+                address = self._address(topic, retained)
+                if address.kind == "telemetry":
+                    self._telemetry(topic, address, payload, now_s)
+                else:
+                    self._small(address, payload)
+            except RejectedError as error:
+                self._refuse(error.reason, str(error), topic, payload, now_s)
+
+    def counts(self, source: str, broker: str, connected: bool) -> FleetCounts:
+        with self._lock:
+            counts = self._counts
+            lag_s = statistics.median(self._lags_s) if self._lags_s else None
+            return FleetCounts(
+                source, self._site, broker, connected, counts["received"], counts["duplicate"],
+                counts["late"], sum(one.missing for one in self._numbers.values()),
+                dict(self._rejected), self._refusal, self._rate(), lag_s,
+                self._board.decisions())
+
+    # -- one message
+
+    def _address(self, topic: str, retained: bool) -> Address:
+        try:
+            address = address_of(topic)
+        except RequestError as error:
+            raise RejectedError(Rejection.UNKNOWN_TOPIC, str(error)) from error
+        if address.site != self._site:
+            raise RejectedError(Rejection.OTHER_SITE, address.site)
+        if address.device not in self._board.records:
+            raise RejectedError(Rejection.UNKNOWN_DEVICE, address.device)
+        if retained:
+            raise RejectedError(Rejection.RETAINED)
+        return address
+
+    def _small(self, address: Address, payload: bytes) -> None:
+        device = address.device
+        if address.kind == "status":
+            status = read_small(payload, Status)
+            if (status.site, status.device) != (address.site, device):
+                raise RejectedError(Rejection.WRONG_SENDER, f"{status.site}/{status.device}")
+            self._board.tell(device, status)
+            self._commands.heard(device, status)
+        elif address.kind == "ack":
+            self._acknowledged(device, read_small(payload, Ack))
+        self._conversation.heard(f"{device} {address.kind} {_text(payload)}")
+
+    def _telemetry(self, topic: str, address: Address, payload: bytes, now_s: float) -> None:
+        told = read_telemetry(payload, address, now_s)
+        if isinstance(told, Refused):
+            self._refuse(told.reason, told.words, topic, payload, now_s)
+            return
+        device, body = address.device, told.body
+        cells = self._board.records[device].plate.cells
+        wrong = {values.size for values in told.cells.values()} - {cells}
+        if wrong:
+            raise RejectedError(Rejection.WRONG_FORM,
+                                f"{max(wrong)} cells, the configuration says {cells}")
+        self.heard_s = now_s
+        self._counts["received"] += 1
+        self._count_second(int(now_s))
+        self._lags_s.append(max(0.0, now_s - body.time_s))
+        if self._number(told.envelope, now_s) and self._numbers[device].newer(told):
+            numbers = self._numbers[device]
+            numbers.time_us, numbers.sent_s = told.time_us, told.envelope.sent_s
+            self._board.take(device, body, told.cells)
+        power = "" if body.power_kw is None else f", {body.power_kw:.2f} kW"
+        self._conversation.heard(f"{device} telemetry, number {told.envelope.seq}: {body.safety}"
+                                 f"{power}, {cells} cells")
+
+    def _number(self, envelope: Envelope, now_s: float) -> bool:
+        """Count it; True when it is after all that came of its device. Raises RejectedError."""
+        numbers, record = self._ledger(envelope), self._board.records[envelope.device]
+        ledger = numbers.ledger
+        if envelope.seq < numbers.first:
+            return False  # from before this view began
+        entry = _entry(envelope, now_s)
+        fresh = not ledger.knows(envelope.seq)
+        late = fresh and ledger.settle(entry)
+        if not fresh:
+            ledger.lower_bound(entry)
+        record.late += late
+        record.duplicate += not fresh
+        self._counts.update(late=int(late), duplicate=int(not fresh))
+        numbers.given_up += sum(last - first + 1 for first, last in ledger.gaps)
+        ledger.gaps.clear()
+        record.missing = numbers.missing
+        return fresh and not late
+
+    def _ledger(self, envelope: Envelope) -> _Numbers:
+        """A stream that this view does not know is numbered on or, where its numbers were used
+        before, begun anew: only the ingest can refuse it. One that was replaced is refused."""
+        numbers = self._numbers.get(envelope.device)
+        begun = Ledger(envelope.stream, envelope.seq - 1, envelope.seq - 1)
+        if numbers is None:
+            numbers = self._numbers[envelope.device] = _Numbers(begun, envelope.seq)
+        ledger = numbers.ledger
+        if envelope.stream in ledger.retired:
+            raise RejectedError(Rejection.TWO_DEVICES, f"{envelope.device}, number {envelope.seq}")
+        if envelope.stream != ledger.stream and envelope.base < ledger.last:
+            begun.retired = {*ledger.retired, ledger.stream}
+            numbers.ledger, numbers.first = begun, envelope.seq
+        return numbers
+
+    def _acknowledged(self, device: str, ack: Ack) -> None:
+        numbers = self._numbers.get(device)
+        if numbers is not None and numbers.ledger.stream == ack.stream:
+            self._board.records[device].pending = max(0, numbers.ledger.last - ack.high)
+
+    # -- counting
+
+    def _refuse(self, reason: Rejection, words: str, topic: str, payload: bytes,
+                now_s: float) -> None:
+        self._rejected[reason.value] += 1
+        self._refusal = Refusal(from_epoch(now_s), cut(topic[:LONGEST]), reason.value,
+                                cut(words), _text(payload))
+        self._conversation.error(f"refused, {reason.value}: {topic} {_text(payload)} ({words})")
+
+    def _count_second(self, second: int) -> None:
+        if self._seconds and self._seconds[-1][0] == second:
+            self._seconds[-1] = (second, self._seconds[-1][1] + 1)
+        else:
+            self._seconds.append((second, 1))
+
+    def _rate(self) -> float:
+        """Of the last RATE_S whole seconds [1/s]."""
+        now = int(self._clock.now().timestamp())
+        return sum(count for second, count in self._seconds
+                   if now - RATE_S <= second < now) / RATE_S
+
+
+def _entry(envelope: Envelope, now_s: float) -> FleetEntry:
+    return FleetEntry(envelope.site, envelope.device, envelope.stream, envelope.base,
+                      envelope.seq, envelope.floor, 0, round(now_s * 1e6), None)
+
+
+def _text(payload: bytes) -> str:
+    """Its beginning, as a person may read it."""
+    return cut(payload[:LONGEST].decode("ascii", "backslashreplace"))
