@@ -7,10 +7,10 @@ too (FULL). A damaged file is set aside and said, like the history's.
 from __future__ import annotations
 
 import logging
-import math
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,18 @@ from core.alarms.records import (
     Remembered,
     Transition,
 )
-from core.alarms.states import WORDS, Event, State
+from core.alarms.states import Event, State
 from core.clock import Clock, SystemClock
 from core.errors import RetryLaterError
-from core.limits import TIERS
+from store.alarm_lines import (
+    MOST_AUDIT,
+    MOST_TRANSITIONS,
+    PRUNED_EVERY,
+    exported,
+    finite,
+    most_lines,
+    or_nan,
+)
 from store.files import set_aside
 from store.hot import SIDES, is_damage
 from store.lock import DirectoryLock
@@ -38,13 +46,6 @@ log = logging.getLogger(__name__)
 
 NAME = "alarms.sqlite"
 BUSY_S = 10.0
-MOST_TRANSITIONS = 500_000
-MOST_AUDIT = 200_000
-PRUNED_EVERY = 5_000
-MOST_LINES = 100_000
-"""Of one answer."""
-TITLES = ("time", "element", "condition", "event", "state", "severity", "metric", "value",
-          "limit", "by", "alarm")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS open_alarms
     (element TEXT NOT NULL, condition TEXT NOT NULL, data BLOB NOT NULL,
@@ -82,7 +83,7 @@ PRUNE_AUDIT = "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?"
 
 
 class AlarmDatabase:
-    """`core.ports.AlarmStore` in a directory of its own.
+    """`core.alarms.ports.AlarmStore` in a directory of its own.
 
     most_transitions, most_audit: lines kept, PRUNED_EVERY more for a while. Raises
     HistoryLockedError where another process has it, RetryLaterError where it cannot be opened.
@@ -148,7 +149,7 @@ class AlarmDatabase:
                 self._prune(len(batch.transitions) + len(batch.audit))
                 self._db.execute("COMMIT")
             except sqlite3.Error as error:
-                if self._db.in_transaction:
+                with suppress(sqlite3.Error):  # none is open, or the connection itself is gone
                     self._db.execute("ROLLBACK")
                 raise RetryLaterError(f"alarms are not kept: {self._file}: {error}; see that the "
                                       "disk has room and can be written") from error
@@ -202,11 +203,7 @@ class AlarmDatabase:
 
     def export(self, query: AlarmQuery) -> Iterator[tuple[str | float, ...]]:
         """Titles, then the lines of `history` in words."""
-        yield TITLES
-        for line in self.history(query):
-            yield (line.at.isoformat(), line.element, line.condition, line.event.value,
-                   WORDS[line.after], TIERS[line.tier], line.metric, line.value, line.limit,
-                   line.by, line.occurrence)
+        return exported(self.history(query))
 
     def size(self) -> int:
         """With its side files [B]."""
@@ -224,22 +221,17 @@ def _given(query: AlarmQuery) -> dict[str, object]:
     """Nothing of a query is pasted into SQL (law 11)."""
     return {"start": to_us(query.start), "end": to_us(query.end), "below": query.below,
             "least_tier": query.least_tier, "states": "".join(query.states),
-            "limit": max(0, min(query.limit, MOST_LINES))}
+            "limit": most_lines(query)}
 
 
 def _row(line: Transition) -> tuple[object, ...]:
     return (to_us(line.at), line.element, line.condition, line.event.value, line.before.value,
-            line.after.value, line.tier, line.metric, _finite(line.value), _finite(line.limit),
+            line.after.value, line.tier, line.metric, finite(line.value), finite(line.limit),
             line.by, line.occurrence)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _line(row: tuple[Any, ...]) -> Transition:
     """Of a row of the table transitions."""
     _, at, element, condition, event, before, after, tier, metric, value, limit, by, number = row
     return Transition(from_us(at), element, condition, Event(event), State(before), State(after),
-                      tier, metric, math.nan if value is None else value,
-                      math.nan if limit is None else limit, by, number)
+                      tier, metric, or_nan(value), or_nan(limit), by, number)

@@ -9,19 +9,17 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, RetryLaterError
 from core.fleet.entries import FleetEntry, Ledger, Mark, Taken
-from core.fleet.rejections import Rejection
+from store.fleet_batch import FleetBatch, Key, mark_of
 from store.lock import DirectoryLock
 
 BUSY_S = 2.0
-KNOWN = "known"
-"""Why a number is settled without a body: the message has another number already."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS devices
     (num INTEGER PRIMARY KEY, site TEXT NOT NULL, device TEXT NOT NULL, stream TEXT NOT NULL,
@@ -38,8 +36,6 @@ CREATE TABLE IF NOT EXISTS telemetry
 CREATE UNIQUE INDEX IF NOT EXISTS once ON telemetry (num, seq);
 CREATE INDEX IF NOT EXISTS moments ON telemetry (num, time_us);
 """
-Key = tuple[str, str]
-Row = tuple[int, int, int, int, str, bytes | None]
 
 
 def open_store(place: str) -> SqliteFleetStore:
@@ -86,20 +82,19 @@ class SqliteFleetStore:
 
     def take(self, entries: Sequence[FleetEntry]) -> Taken:
         with self._lock:
-            batch = _Batch(self)
+            batch = FleetBatch(self)
             try:
                 for entry in entries:
                     batch.add(entry)
-                batch.commit()
+                _commit(self._db, batch)
             except sqlite3.Error as error:
-                if self._db.in_transaction:
+                with suppress(sqlite3.Error):  # none is open, or the connection itself is gone
                     self._db.execute("ROLLBACK")
                 raise RetryLaterError(f"the fleet's store takes nothing ({error}); see its disk"
                                       ) from error
-            self._ledgers.update(batch.ledgers)
             self._numbers.update(batch.numbers)
-            kept = sum(row[5] is not None for row in batch.rows)
-            return Taken(kept, batch.duplicate, batch.late, tuple(batch.refused))
+            self._ledgers.update(batch.settled())
+            return batch.taken()
 
     def forget(self, before_us: int, most: int = 5000) -> int:
         with self._lock:
@@ -119,11 +114,11 @@ class SqliteFleetStore:
     def mark(self, site: str, device: str) -> Mark | None:
         with self._lock:
             found = self._ledgers.get((site, device))
-            return None if found is None else _mark((site, device), found)
+            return None if found is None else mark_of((site, device), found)
 
     def marks(self) -> Sequence[Mark]:
         with self._lock:
-            return [_mark(key, self._ledgers[key]) for key in sorted(self._ledgers)]
+            return [mark_of(key, self._ledgers[key]) for key in sorted(self._ledgers)]
 
     def bodies(self, site: str, device: str, first: int, last: int) -> Sequence[tuple[int, bytes]]:
         rows = self._ask("SELECT seq, body FROM telemetry WHERE num = ? AND seq BETWEEN ? AND ? "
@@ -157,87 +152,23 @@ class SqliteFleetStore:
         self._highest += 1
         return self._highest
 
-    @property
-    def db(self) -> sqlite3.Connection:
-        return self._db
-
-
-class _Batch:
-    """Counts on copies, so that a transaction that fails leaves nothing behind."""
-
-    def __init__(self, store: SqliteFleetStore) -> None:
-        self._store = store
-        self.ledgers: dict[Key, Ledger] = {}
-        self.numbers: dict[Key, int] = {}
-        self.rows: list[Row] = []
-        self.refused: list[tuple[FleetEntry, Rejection]] = []
-        self.duplicate = self.late = 0
-        self._times: dict[tuple[int, int], int] = {}
-
-    def add(self, entry: FleetEntry) -> None:
-        key = (entry.site, entry.device)
-        ledger = self._ledger(key, entry)
-        why = ledger.refuses(entry)
-        if why is None and entry.stream == ledger.stream and ledger.knows(entry.seq):
-            if self._same(key, entry):
-                ledger.lower_bound(entry)
-                self.duplicate += 1
-                return
-            why = Rejection.SEQUENCE_BACKWARDS
-        if why is not None:
-            self.refused.append((entry, why))
-            return
-        num = self.numbers[key]
-        if entry.base and entry.body is not None and self._told(num, entry):
-            self.duplicate += 1
-            entry = replace(entry, body=None, reason=KNOWN)
-        self.late += ledger.settle(entry)
-        self._times[num, entry.seq] = entry.time_us
-        self.rows.append((num, entry.seq, entry.time_us, entry.received_us, entry.reason,
-                          entry.body))
-
-    def _ledger(self, key: Key, entry: FleetEntry) -> Ledger:
-        if key not in self.ledgers:
-            known = self._store.ledger(key)
-            num = self._store.number(key)
-            self.ledgers[key] = Ledger.begin(entry) if known is None else known.copy()
-            self.numbers[key] = self._store.new_number() if num is None else num
-        return self.ledgers[key]
-
-    def _told(self, num: int, entry: FleetEntry) -> bool:
-        """Whether this moment of the device is stored under another number: an outbox that
-        numbered anew may send what came before."""
-        return self._store.db.execute(
+    def is_told(self, num: int, time_us: int, body: bytes) -> bool:
+        return self._db.execute(
             "SELECT 1 FROM telemetry WHERE num = ? AND time_us = ? AND body = ?",
-            (num, entry.time_us, entry.body)).fetchone() is not None
+            (num, time_us, body)).fetchone() is not None
 
-    def _same(self, key: Key, entry: FleetEntry) -> bool:
-        """Whether what is stored under this number is this message; a number that was given up
-        is nobody's."""
-        at = (self.numbers[key], entry.seq)
-        if at in self._times:
-            return self._times[at] == entry.time_us
-        row = self._store.db.execute("SELECT time_us FROM telemetry WHERE num = ? AND seq = ?",
-                                     at).fetchone()
-        return row is None or row[0] == entry.time_us
-
-    def commit(self) -> None:
-        db = self._store.db
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany("INSERT INTO telemetry VALUES (?, ?, ?, ?, ?, ?)", self.rows)
-        found = [(self.numbers[key], *key, ledger.stream, ledger.high, ledger.last,
-                  ledger.heard_us) for key, ledger in self.ledgers.items()]
-        db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)", found)
-        db.executemany("INSERT OR IGNORE INTO retired VALUES (?, ?)",
-                       [(self.numbers[key], stream) for key, ledger in self.ledgers.items()
-                        for stream in ledger.retired])
-        db.executemany("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)",
-                       [(self.numbers[key], *gap) for key, ledger in self.ledgers.items()
-                        for gap in ledger.gaps])
-        db.execute("COMMIT")
-        for ledger in self.ledgers.values():
-            ledger.gaps.clear()
+    def time_of(self, num: int, seq: int) -> int | None:
+        row = self._db.execute("SELECT time_us FROM telemetry WHERE num = ? AND seq = ?",
+                               (num, seq)).fetchone()
+        return None if row is None else int(row[0])
 
 
-def _mark(key: Key, ledger: Ledger) -> Mark:
-    return Mark(*key, ledger.stream, ledger.high, ledger.last, ledger.heard_us)
+def _commit(db: sqlite3.Connection, batch: FleetBatch) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    db.executemany("INSERT INTO telemetry VALUES (?, ?, ?, ?, ?, ?)", batch.rows)
+    found = [(num, *key, ledger.stream, ledger.high, ledger.last, ledger.heard_us)
+             for num, key, ledger in batch.devices()]
+    db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)", found)
+    db.executemany("INSERT OR IGNORE INTO retired VALUES (?, ?)", batch.retired())
+    db.executemany("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)", batch.gaps())
+    db.execute("COMMIT")

@@ -65,7 +65,7 @@ class InstantReader:
         last = [f"{name}_last" for name in self._vault.columns]
         rows = self._reader.rows(files, ("sid", "ts", "seen", *last), first_us, when_us + 1)
         if rows:
-            rows = _newest_of_each(rows, oldest_us, when_us)
+            rows = newest_of_each(rows, oldest_us, when_us)
         if not rows or not len(rows["sid"]):
             return None
         return Known(rows["sid"], np.stack([rows[name] for name in last]), rows["seen"])
@@ -75,7 +75,7 @@ def _known_at(sids: SidArray, values: FloatArray, at_us: int) -> Known:
     return Known(sids, values, np.full(len(sids), at_us, dtype=np.int64))
 
 
-def _newest_of_each(rows: Rows, oldest_us: int, when_us: int) -> Rows:
+def newest_of_each(rows: Rows, oldest_us: int, when_us: int) -> Rows:
     """Per node the newest minute whose last sample lies in the window."""
     fits = (rows["seen"] >= oldest_us) & (rows["seen"] <= when_us)
     rows = {name: column[fits] for name, column in rows.items()}

@@ -131,12 +131,12 @@ class SeriesReader:
         at: tuple[SidArray, NDArray[np.intp], NDArray[np.intp]] | None = None
         for index, frame in enumerate(frames):
             if at is None or at[0] is not frame.sids:
-                at = frame.sids, *_places(frame.sids, question.sids)
+                at = frame.sids, *places(frame.sids, question.sids)
             values[index][:, at[1]] = frame.values[columns][:, at[2]]
         time_us = np.array([frame.time_us for frame in frames], dtype=np.int64)
         for node, column in parts:
-            parts[node, column].append(_raw_points(time_us, values[:, column, node]))
-        return _cadence(time_us)
+            parts[node, column].append(raw_points(time_us, values[:, column, node]))
+        return cadence(time_us)
 
     def _from_sealed(self, question: Question, tier: str, span: Span, parts: Parts) -> int:
         files = self._vault.catalog.files(tier, *span)
@@ -153,9 +153,9 @@ class SeriesReader:
         high = np.searchsorted(rows["sid"], question.sids, "right")
         for node, column in parts:
             own = {name: values[low[node]:high[node]] for name, values in rows.items()}
-            parts[node, column].append(_points(tier, own, question.columns[column]))
+            parts[node, column].append(points_of(tier, own, question.columns[column]))
         longest = int(np.argmax(high - low))
-        return PERIOD_US[tier] or _cadence(rows["ts"][low[longest]:high[longest]])
+        return PERIOD_US[tier] or cadence(rows["ts"][low[longest]:high[longest]])
 
 
 def _columns(tier: str, columns: Sequence[str]) -> list[str]:
@@ -165,7 +165,7 @@ def _columns(tier: str, columns: Sequence[str]) -> list[str]:
     return [f"{name}_{part}" for name in unique for part in ROLLUP_PARTS]
 
 
-def _places(have: SidArray, want: SidArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def places(have: SidArray, want: SidArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Positions in `want`, and in `have`, of the numbers that both hold."""
     order = np.argsort(have)
     found = np.searchsorted(have, want, sorter=order)
@@ -175,19 +175,19 @@ def _places(have: SidArray, want: SidArray) -> tuple[NDArray[np.intp], NDArray[n
     return both, places[both]
 
 
-def _raw_points(time_us: NDArray[np.int64], values: FloatArray) -> Points:
+def raw_points(time_us: NDArray[np.int64], values: FloatArray) -> Points:
     known = ~np.isnan(values)
     return Points(time_us, values, values, values, known.astype(np.int32))
 
 
-def _points(tier: str, rows: Rows, column: str) -> Points:
+def points_of(tier: str, rows: Rows, column: str) -> Points:
     if tier == RAW:
-        return _raw_points(rows["ts"], rows[column])
+        return raw_points(rows["ts"], rows[column])
     minimum, maximum, mean, count = (rows[f"{column}_{part}"] for part in ROLLUP_PARTS)
     return Points(rows["ts"], minimum, maximum, mean, count)
 
 
-def _cadence(time_us: NDArray[np.int64]) -> int:
+def cadence(time_us: NDArray[np.int64]) -> int:
     """How far apart frames are [us], told by the closer ones: pauses are no cadence."""
     steps = np.sort(np.diff(time_us))
     return int(steps[len(steps) // 4]) if len(steps) else 0

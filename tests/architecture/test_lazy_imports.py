@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("pybamm", "torch", "fastapi", "psycopg", "paho", "influxdb_client",
+HEAVY = ("pybamm", "torch", "fastapi", "psycopg", "sqlalchemy", "paho", "influxdb_client",
          "reactivex")
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name[0] != "_")
 

@@ -1,39 +1,53 @@
-"""What every `core.ports.AlarmStore` must do. A new one is a line in STORES."""
+"""What every `core.alarms.ports.AlarmStore` must do. A new one is a line in STORES and
+in `opener`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from bench._postgres import PostgresServer
 from core.alarms.journal import AlarmJournal
-from core.alarms.records import AlarmQuery, Batch, Finding, Instance, Key, Transition
+from core.alarms.ports import AlarmStore
+from core.alarms.records import AlarmQuery, AuditEntry, Batch, Finding, Instance, Key, Transition
 from core.alarms.states import Event, State
 from core.clock import ManualClock
 from core.csv_text import csv_text
-from core.errors import RetryLaterError
-from core.ports import AlarmStore
+from core.errors import ConfigurationError, RetryLaterError
 from store.alarms import AlarmDatabase
+from store.postgres import open_alarm_store
 from tests.core.alarm_bench import CELL, HOT, NOON, OPERATOR, RACK, SITE, hot
 
-STORES: dict[str, Callable[[Path], AlarmStore]] = {"sqlite": AlarmDatabase}
+STORES = ("postgres", "sqlite")
 ALL = AlarmQuery(NOON - timedelta(days=1), NOON + timedelta(days=1))
 EVIL = "=cmd|'/c calc'!A0'); DROP TABLE audit; <script>alert(1)</script>"
 
 
-@pytest.fixture(params=list(STORES))
-def reopened(request: pytest.FixtureRequest,
-             tmp_path: Path) -> Iterator[Callable[[], AlarmStore]]:
+@pytest.fixture(params=STORES)
+def opener(request: pytest.FixtureRequest, tmp_path: Path,
+           monkeypatch: pytest.MonkeyPatch) -> Callable[[], AlarmStore]:
+    """Opens the one store of this test, which begins empty."""
+    if request.param == "sqlite":
+        return partial(AlarmDatabase, tmp_path)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    monkeypatch.setenv("ALARMS_URL", server.new_schema())
+    return partial(open_alarm_store, "ALARMS_URL")
+
+
+@pytest.fixture
+def reopened(opener: Callable[[], AlarmStore]) -> Iterator[Callable[[], AlarmStore]]:
     """Opens the store, closing the one before."""
     opened: list[AlarmStore] = []
 
     def again() -> AlarmStore:
         for one in opened:
             one.close()
-        opened.append(STORES[request.param](tmp_path))
+        opened.append(opener())
         return opened[-1]
 
     yield again
@@ -128,8 +142,28 @@ def test_a_batch_is_kept_whole_or_not_at_all(reopened: Callable[[], AlarmStore])
     store = reopened()
     broken = Batch(changed=(Instance(*HOT, State.UNACKNOWLEDGED, event_at=NOON),),
                    transitions=(line(0), line(1, element=None)))  # type: ignore[arg-type]
-    with pytest.raises(RetryLaterError, match="see that the disk"):
+    with pytest.raises(RetryLaterError, match="alarms are not kept"):
         store.append(broken)
     store.append(Batch(transitions=(line(2),)))
     assert [one.occurrence for one in store.history(ALL)] == [3]
     assert store.load(NOON).instances == ()
+
+
+def test_a_second_writer_is_refused(opener: Callable[[], AlarmStore],
+                                    reopened: Callable[[], AlarmStore]) -> None:
+    reopened()
+    with pytest.raises(ConfigurationError):
+        opener()
+    reopened().append(Batch(transitions=(line(0),)))
+
+
+def test_what_people_write_is_kept_whatever_the_letters(
+        reopened: Callable[[], AlarmStore]) -> None:
+    words = "\N{GREEK SMALL LETTER OMEGA}\t\n\\'%s {x} :name \N{PILE OF POO}"
+    store = reopened()
+    store.append(Batch(audit=(AuditEntry(NOON, words, "comment", CELL, "", words, "", ""),
+                              AuditEntry(NOON, "a\0b", "comment", CELL, "", "", "", ""))))
+    newest, oldest = store.audit(ALL)
+    assert (oldest.who, oldest.why) == (words, words)
+    assert newest.who in {"a\0b", "a\N{REPLACEMENT CHARACTER}b"}
+    assert store.audit(AlarmQuery(ALL.start, ALL.end, below="\0")) == []

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench._postgres import PostgresServer
 from core.errors import ConfigurationError
+from core.fleet.ports import FleetStore
 from core.fleet.rejections import Rejection
-from core.ports import FleetStore
 from core.registry import FLEET_STORES, make_fleet_store
 from scripts.app_process import ROOT
 from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, entry
@@ -25,14 +26,25 @@ Open = Callable[[], FleetStore]
 
 
 @pytest.fixture(params=sorted(FLEET_STORES))
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Open the one store of this test; again = after its process ended."""
+def place(request: pytest.FixtureRequest, tmp_path: Path,
+          monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where the one store of this test is: an empty file or database of its own."""
+    if request.param != "postgres":
+        return f"{request.param}:{tmp_path / 'fleet' / 'fleet.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    monkeypatch.setenv("FLEET_URL", server.new_schema())
+    return "postgres:FLEET_URL"
+
+
+@pytest.fixture
+def reopen(place: str) -> Iterator[Open]:
+    """Open the store; again = after its process ended."""
     held: list[FleetStore] = []
 
     def opened() -> FleetStore:
         for store in held:
             store.close()
-        held[:] = [make_fleet_store(f"{request.param}:{tmp_path / 'fleet' / 'fleet.db'}")]
+        held[:] = [make_fleet_store(place)]
         return held[0]
 
     yield opened
@@ -171,11 +183,11 @@ def test_devices_do_not_touch_each_other(store: FleetStore) -> None:
     assert (taken.stored, len(taken.refused)) == (1, 1)
 
 
-def test_a_second_writer_is_refused(reopen: Open, tmp_path: Path) -> None:
-    reopen()
-    kind = sorted(FLEET_STORES)[0]
-    with pytest.raises(ConfigurationError):
-        make_fleet_store(f"{kind}:{tmp_path / 'fleet' / 'fleet.db'}")
+def test_a_second_writer_is_refused(reopen: Open, place: str) -> None:
+    store = reopen()
+    with pytest.raises(ConfigurationError, match=str(os.getpid())):
+        make_fleet_store(place)
+    assert store.take([entry(1)]).stored == 1
 
 
 @settings(max_examples=25, deadline=None,
@@ -207,16 +219,14 @@ while True:
 """
 
 
-@pytest.mark.parametrize("kind", sorted(FLEET_STORES))
-def test_what_take_returned_from_survives_sigkill(kind: str, tmp_path: Path) -> None:
-    url = f"{kind}:{tmp_path / 'fleet' / 'fleet.db'}"
-    with subprocess.Popen([sys.executable, "-c", WRITER, url], cwd=ROOT, text=True,
+def test_what_take_returned_from_survives_sigkill(place: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, place], cwd=ROOT, text=True,
                           stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         told = [int(writer.stdout.readline()) for _ in range(20)]
         os.kill(writer.pid, signal.SIGKILL)
         told += [int(line) for line in writer.stdout.read().split()]
-    store = make_fleet_store(url)
+    store = make_fleet_store(place)
     found = numbers(store)
     store.close()
     assert found == list(range(1, len(found) + 1))
@@ -224,8 +234,7 @@ def test_what_take_returned_from_survives_sigkill(kind: str, tmp_path: Path) -> 
     assert len(found) % 2 == 0, "half a batch"
 
 
-def test_an_unknown_kind_is_told() -> None:
-    with pytest.raises(ConfigurationError, match="sqlite"):
-        make_fleet_store("papyrus:somewhere")
-
-
+def test_an_unknown_kind_is_told_and_a_url_is_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match="sqlite") as told:
+        make_fleet_store("papyrus://ada:s3cret@somewhere")
+    assert "s3cret" not in str(told.value)

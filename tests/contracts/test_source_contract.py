@@ -1,4 +1,5 @@
-"""What `core.ports.Source` and its kin promise, held against every source that needs no server.
+"""What `core.ports.Source` and its kin promise, held against every source that needs no server,
+and the fleet's over a real Mosquitto.
 
 A new source joins by one line in FACTORIES.
 """
@@ -21,6 +22,7 @@ from core.frames import Reading
 from core.quantities import QUANTITY, SPLIT
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
+from tests.fleet.steered import SteeredFleet
 from tests.influx.unplugged import UnpluggedInflux
 from tests.sources.husdata_player import UnpluggedHusdata
 from tests.sources.venus_player import UnpluggedVenus
@@ -52,6 +54,7 @@ def made_by(module: str, **options: object) -> Callable[[], Any]:
 FACTORIES: dict[str, Callable[[], Any]] = {
     "replay": made_by("sources.replay"),
     "fleet": made_by("sim.fleet"),
+    "packs": made_by("services.edge.demo", packs=8, cells=24),
     "house": made_by("sim.house"),
     "heat-pump": made_by("sim.heat_pump", profile="thermia_c60"),
     "venus": UnpluggedVenus,
@@ -61,12 +64,13 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "husdata-mqtt": UnpluggedHusdata,
     "husdata-http": unplugged_husdata,
     "influx": UnpluggedInflux,
+    "fleet-mqtt": SteeredFleet,
 }
 # sentences of ScriptedSource, BackfillingSource, PastTellingSource are checked for these
-SCRIPTED = ("fleet", "house", "heat-pump")
-BACKFILLING = ("fleet",)
+SCRIPTED = ("fleet", "packs", "house", "heat-pump")
+BACKFILLING = ("fleet", "packs")
 PAST_TELLING = ("house", "heat-pump")
-TALKING = ("vrm", "solark", "remote", "husdata-mqtt", "husdata-http")
+TALKING = ("vrm", "solark", "remote", "husdata-mqtt", "husdata-http", "fleet-mqtt")
 TELLING_PROBLEMS = ("husdata-mqtt", "husdata-http")
 
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bench._postgres import PostgresServer
 from core.errors import OrreryError, UnknownIdError
 from core.ports import Store
 from core.topology import DEFAULT_LEVELS, Topology
 from core.vocabulary import METRIC_NAMES
 from store.embedded import EmbeddedStore
+from store.postgres import open_history
 from tests.core.sites import system
 from tests.store.support import CELL, NOON, SITE, at, fill, frame, seconds_of, values_at, voltages
 
@@ -26,6 +29,7 @@ Factory = Callable[[Path, Topology], Any]
 
 FACTORIES: dict[str, Factory] = {
     "embedded": lambda directory, topology: EmbeddedStore(directory, topology, seal_after_s=60.0),
+    "postgres": lambda _, topology: open_history("HISTORY_URL", topology, 1 << 30),
 }
 
 
@@ -34,13 +38,17 @@ def settle(store: Store) -> None:
     getattr(store, "settle", lambda: None)()
 
 
-@pytest.fixture(params=FACTORIES.values(), ids=FACTORIES.keys())
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+@pytest.fixture(params=FACTORIES)
+def make(request: pytest.FixtureRequest, tmp_path: Path,
+         monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Opens the history of one test, again and with another topology if asked."""
     opened: list[Any] = []
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        monkeypatch.setenv("HISTORY_URL", server.new_schema())
 
     def make_one(topology: Topology = SITE) -> Any:
-        opened.append(request.param(tmp_path, topology))
+        opened.append(FACTORIES[request.param](tmp_path, topology))
         return opened[-1]
 
     yield make_one
@@ -139,19 +147,17 @@ def test_raw_points_are_their_own_minimum_and_maximum(store: Store) -> None:
     assert found.resolution_s == 1.0
 
 
-@pytest.mark.parametrize("hours", [0.2, 3, 40, 24 * 5, 24 * 40])
-@pytest.mark.parametrize("max_points", [1, 2, 7, 100, 1000])
-def test_series_keep_to_the_asked_number_and_rise(store: Store, hours: float,
-                                                  max_points: int) -> None:
+def test_series_keep_to_the_asked_number_and_rise(store: Store) -> None:
     fill(store, range(0, 3000, 3))
     settle(store)
-    start, end = at(2999 - hours * 3600), at(2999)
-    (found,) = store.series([CELL], ["voltage_v"], start, end, max_points)
-    assert 1 <= len(found.time_s) <= max_points
-    assert (np.diff(found.time_s) > 0).all()
-    assert start.timestamp() <= found.time_s[0] <= found.time_s[-1] <= end.timestamp()
-    assert (found.minimum <= found.mean).all()
-    assert (found.mean <= found.maximum).all()
+    for hours, max_points in product((0.2, 3, 40, 24 * 5, 24 * 40), (1, 2, 7, 100, 1000)):
+        start, end = at(2999 - hours * 3600), at(2999)
+        (found,) = store.series([CELL], ["voltage_v"], start, end, max_points)
+        assert 1 <= len(found.time_s) <= max_points, (hours, max_points)
+        assert (np.diff(found.time_s) > 0).all(), (hours, max_points)
+        assert start.timestamp() <= found.time_s[0] <= found.time_s[-1] <= end.timestamp()
+        assert (found.minimum <= found.mean).all(), (hours, max_points)
+        assert (found.mean <= found.maximum).all(), (hours, max_points)
 
 
 def test_a_spike_of_one_sample_survives(store: Store) -> None:

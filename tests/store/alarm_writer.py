@@ -1,6 +1,7 @@
 """A process that raises alarms and acts on them, and says each step when it is kept.
 
-`python -m tests.store.alarm_writer DIRECTORY FIRST` runs until it is killed. Step n is about
+`python -m tests.store.alarm_writer PLACE FIRST` runs until it is killed; PLACE is a directory, or
+postgres:NAME of a variable with a URL. Step n is about
 cell n: its alarm is raised, then acknowledged, shelved or left by the remainder of n by 3.
 A voltage spread that is there since the first step has a delay that still runs.
 """
@@ -13,10 +14,12 @@ from itertools import count
 from pathlib import Path
 
 from core.alarms.journal import AlarmJournal
+from core.alarms.ports import AlarmStore
 from core.alarms.records import Finding, Key
 from core.clock import ManualClock
 from core.topology import DEFAULT_LEVELS, Topology
 from store.alarms import AlarmDatabase
+from store.postgres import open_alarm_store
 from tests.core.alarm_bench import NOON, OPERATOR
 from tests.core.sites import system
 
@@ -30,16 +33,21 @@ def key(step: int) -> Key:
     return Key(CELLS[step], "silent")
 
 
-def opened(directory: Path, step: int) -> tuple[AlarmJournal, ManualClock, AlarmDatabase]:
+def store_at(place: str, clock: ManualClock) -> AlarmStore:
+    kind, _, variable = place.partition(":")
+    return open_alarm_store(variable) if kind == "postgres" else AlarmDatabase(Path(place), clock)
+
+
+def opened(place: str, step: int) -> tuple[AlarmJournal, ManualClock, AlarmStore]:
     clock = ManualClock(NOON + timedelta(seconds=step * STEP_S))
-    store = AlarmDatabase(directory, clock)
+    store = store_at(place, clock)
     remembered = store.load(NOON)
     return AlarmJournal(SITE, clock, keep=store.append, remembered=remembered), clock, store
 
 
 def main() -> None:
-    directory, first = Path(sys.argv[1]), int(sys.argv[2])
-    journal, clock, _ = opened(directory, first)
+    place, first = sys.argv[1], int(sys.argv[2])
+    journal, clock, _ = opened(place, first)
     for step in count(first):
         clock.advance(STEP_S)
         journal.tick([Finding(*PENDING, 1), Finding(*key(step), 2)])

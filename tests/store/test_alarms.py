@@ -11,27 +11,40 @@ from pathlib import Path
 
 import pytest
 
+from bench._postgres import PostgresServer
 from core.alarms.journal import AlarmJournal
+from core.alarms.ports import AlarmStore
 from core.alarms.records import AlarmQuery, Batch, Finding
 from core.alarms.states import Event, State
 from core.clock import ManualClock
 from core.errors import HistoryLockedError
 from core.topology import DEFAULT_LEVELS, Topology
-from store import alarms
+from store.alarm_lines import PRUNED_EVERY
 from store.alarms import NAME, AlarmDatabase
 from tests.architecture.test_style import ROOT
 from tests.contracts.test_alarm_store_contract import line
 from tests.core.alarm_bench import NOON, hot
 from tests.core.sites import system
-from tests.store.alarm_writer import PENDING, STEP_S, key, opened
+from tests.store.alarm_writer import PENDING, STEP_S, key, opened, store_at
 
 ALL = AlarmQuery(NOON, NOON + timedelta(days=1), limit=100_000)
 EXPECTED = (State.ACKNOWLEDGED, State.SHELVED, State.UNACKNOWLEDGED)
 
 
-def killed_after(directory: Path, first: int, acks: int) -> int:
+@pytest.fixture(params=["directory", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path,
+          monkeypatch: pytest.MonkeyPatch) -> str:
+    """As `alarm_writer` is told it."""
+    if request.param == "directory":
+        return str(tmp_path)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    monkeypatch.setenv("ALARMS_URL", server.new_schema())
+    return "postgres:ALARMS_URL"
+
+
+def killed_after(place: str, first: int, acks: int) -> int:
     """Kill the writer after so many steps that it said are kept; returns the last of them."""
-    command = [sys.executable, "-m", "tests.store.alarm_writer", str(directory), str(first)]
+    command = [sys.executable, "-m", "tests.store.alarm_writer", place, str(first)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         last = first - 1
@@ -45,15 +58,15 @@ def killed_after(directory: Path, first: int, acks: int) -> int:
     return int(rest[-1]) if rest else last
 
 
-def test_what_an_action_returned_from_survives_kill_9(tmp_path: Path) -> None:
+def test_what_an_action_returned_from_survives_kill_9(place: str) -> None:
     said: list[int] = []
     unsaid: list[int] = []
     for acks in (3, 40, 111):
         first = (unsaid[-1] if unsaid else -1) + 1
-        last = killed_after(tmp_path, first, acks)
+        last = killed_after(place, first, acks)
         said += range(first, last + 1)
         unsaid.append(last + 1)
-        journal, _, store = opened(tmp_path, last)
+        journal, _, store = opened(place, last)
         told = {step: one.state for step in said if (one := journal.get(key(step)))}
         assert told == {step: EXPECTED[step % 3] for step in said}
         pending = journal.get(PENDING)
@@ -64,7 +77,7 @@ def test_what_an_action_returned_from_survives_kill_9(tmp_path: Path) -> None:
         store.close()
 
 
-def assert_each_once(store: AlarmDatabase, said: set[str], unsaid: set[str]) -> None:
+def assert_each_once(store: AlarmStore, said: set[str], unsaid: set[str]) -> None:
     """Every raising once, with its number; of what was said nothing is missing."""
     raised = [entry for entry in store.history(ALL) if entry.event is Event.ON]
     elements = [entry.element for entry in raised]
@@ -103,17 +116,17 @@ def test_growth_has_a_bound(tmp_path: Path) -> None:
         store.append(Batch(transitions=tuple(line(start + second) for second in range(1000))))
         sizes.append(store.size())
     found = store.history(ALL)
-    assert 1000 <= len(found) <= 1000 + alarms.PRUNED_EVERY
+    assert 1000 <= len(found) <= 1000 + PRUNED_EVERY
     assert found[0].occurrence == 40_000
     assert max(sizes[20:]) <= 1.2 * max(sizes[:20])
     store.close()
 
 
-def test_ten_thousand_alarms_in_one_second(tmp_path: Path) -> None:
+def test_ten_thousand_alarms_in_one_second(place: str) -> None:
     site = Topology(DEFAULT_LEVELS, [system(number, 10, 50) for number in range(20)])
     findings: list[Finding] = [hot(3, one) for one in site.ids if "cell" in one]
     clock = ManualClock(NOON)
-    store = AlarmDatabase(tmp_path, clock)
+    store = store_at(place, clock)
     journal = AlarmJournal(site, clock, keep=store.append)
     began = time.process_time()
     journal.tick(findings)

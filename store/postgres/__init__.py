@@ -1,0 +1,46 @@
+"""PostgreSQL 14 or newer as a store, loaded on use: SQLAlchemy and psycopg are optional."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from core.errors import ConfigurationError
+from core.topology import Topology
+
+if TYPE_CHECKING:
+    from store.postgres.alarms import PostgresAlarmStore
+    from store.postgres.fleet import PostgresFleetStore
+    from store.postgres.history import PostgresStore
+
+REQUIREMENTS = "store/requirements-postgres.txt"
+
+
+def open_store(variable: str) -> PostgresFleetStore:
+    """The fleet's telemetry in the database whose URL that environment variable holds; raises
+    ConfigurationError, RetryLaterError."""
+    _see_that_it_is_installed()
+    from store.postgres.fleet import PostgresFleetStore
+    return PostgresFleetStore(variable)
+
+
+def open_alarm_store(variable: str) -> PostgresAlarmStore:
+    """Alarms and their audit there; raises as `open_store`."""
+    _see_that_it_is_installed()
+    from store.postgres.alarms import PostgresAlarmStore
+    return PostgresAlarmStore(variable)
+
+
+def open_history(variable: str, topology: Topology, budget_bytes: int) -> PostgresStore:
+    """The battery tree's history there, never more than about its budget [B]; raises as
+    `open_store`."""
+    _see_that_it_is_installed()
+    from store.postgres.history import PostgresStore
+    return PostgresStore(variable, topology, budget_bytes=budget_bytes)
+
+
+def _see_that_it_is_installed() -> None:
+    for package in ("sqlalchemy", "psycopg"):
+        if find_spec(package) is None:
+            raise ConfigurationError("this environment", "store", "postgres",
+                                     f"only with {package}: pip install -r {REQUIREMENTS}")

@@ -1,0 +1,159 @@
+"""One PostgreSQL, by a URL in an environment variable: connections that do not hang, errors in
+words. No message holds the URL or its password."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import psycopg
+from sqlalchemy import URL, Connection, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from core.clock import Clock, SystemClock
+from core.errors import ConfigurationError, OrreryError, RetryLaterError
+from core.secrets import secret
+
+FAILURES = (SQLAlchemyError, psycopg.Error)
+FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+DRIVER = "postgresql+psycopg"
+CONNECT_S = 5
+SLOW_S = 1.0
+PAUSE_S = 30.0
+"""A server that was silent is left alone for so long, so that nobody waits for it each second."""
+SESSION = {
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+    # The server lets a vanished client's lock go.
+    "client_connection_check_interval": "2s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+# libpq gives no SQLSTATE for a connection that the server refused; waiting helps none of these.
+REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry",
+           "no password supplied", "not permitted to log in", "permission denied", "certificate",
+           "does not support SSL", "unrecognized configuration parameter")
+TO_CONFIGURE = ("28", "3D", "3F", "42501")
+"""Beginnings of SQLSTATE: who may come in, no such database or schema, no right to a table."""
+
+
+class Database:
+    """variable: NAME of the environment variable (or secret) that holds the URL. Raises
+    ConfigurationError where it holds none; connects on first use."""
+
+    def __init__(self, variable: str, clock: Clock | None = None) -> None:
+        self.variable = variable
+        self._clock = clock or SystemClock()
+        url = _url_of(variable)
+        self._password = url.password or ""
+        self._engine = create_engine(
+            url, pool_size=3, max_overflow=2, pool_timeout=CONNECT_S, pool_pre_ping=True,
+            hide_parameters=True, connect_args=_connect_args(url))
+        self._silent_until: datetime | None = None
+
+    def connect(self) -> Connection:
+        """Raises ConfigurationError where a person must act, RetryLaterError."""
+        began = self._clock.now()
+        if self._silent_until is not None and began < self._silent_until:
+            raise RetryLaterError(f"the PostgreSQL of {self.variable} was silent and is asked "
+                                  f"again after {self._silent_until:%H:%M:%S} UTC")
+        try:
+            connection = self._engine.connect()
+        except FAILURES as error:
+            now = self._clock.now()
+            if now - began > timedelta(seconds=SLOW_S):
+                self._silent_until = now + timedelta(seconds=PAUSE_S)
+            raise self.problem(error) from None
+        self._silent_until = None
+        return connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One beside the writer's, for what only reads, or what nobody else writes; raises as
+        `connect`."""
+        try:
+            with self.connect() as connection, connection.begin():
+                yield connection
+        except FAILURES as error:
+            raise self.problem(error) from None
+
+    def problem(self, error: Exception) -> OrreryError:
+        """The error of ours that says what to do."""
+        inner = getattr(error, "orig", None) or error
+        words = self._words(inner)
+        state = getattr(inner, "sqlstate", None) or ""
+        if state.startswith(TO_CONFIGURE) or (not state and any(part in words for part in REFUSED)):
+            return ConfigurationError("the environment", self.variable, "(a secret)",
+                                      f"the URL of a PostgreSQL that takes us; it says: {words}")
+        return RetryLaterError(f"the PostgreSQL of {self.variable} takes and tells nothing: "
+                               f"{words}; see that it runs, can be reached and has room on its "
+                               "disk")
+
+    def _words(self, error: BaseException) -> str:
+        """The server's own first sentence, without our password."""
+        diag = getattr(error, "diag", None)
+        told = (getattr(diag, "message_primary", None) or str(error)).strip().splitlines()
+        text = " ".join(told[:2])[:300]
+        return text.replace(self._password, "***") if self._password else text
+
+    def dispose(self) -> None:
+        self._engine.dispose()
+
+
+def _url_of(variable: str) -> URL:
+    if not VARIABLE.fullmatch(variable):
+        raise ConfigurationError(
+            "PostgreSQL", "variable", "(not shown)",
+            f"the NAME of an environment variable that holds {FORM}; the URL itself does not "
+            "belong here, where others can read it")
+    told = secret(variable)
+    try:
+        url = make_url(told or "")
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or not url.database or url.drivername not in {"postgres", "postgresql", DRIVER}:
+        raise ConfigurationError("the environment", variable, "(a secret)" if told else "", FORM)
+    return url.set(drivername=DRIVER)
+
+
+def _connect_args(url: URL) -> dict[str, str | int]:
+    """What the URL says of a session comes last and so holds."""
+    said = url.query.get("options", "")
+    options = [f"-c {name}={value}" for name, value in SESSION.items()]
+    told_s = str(url.query.get("connect_timeout", ""))
+    return {"connect_timeout": int(told_s) if told_s.isdecimal() else CONNECT_S,
+            "tcp_user_timeout": 15_000,
+            "application_name": f"orrery {os.getpid()} on {socket.gethostname()}"[:63],
+            "options": " ".join([*options, *([said] if isinstance(said, str) else said)])}
+
+
+def driver_of(connection: Connection) -> psycopg.Connection[Any]:
+    """psycopg's own connection, for what SQLAlchemy has no words for."""
+    return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+
+
+def binary_rows(connection: Connection, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """Rows whose bytes do not travel as hexadecimal text. query: with %s for each value; raises
+    FAILURES."""
+    with driver_of(connection).cursor(binary=True) as cursor:
+        return cursor.execute(query.encode(), values).fetchall()
+
+
+def copy_rows(connection: Connection, table: str, columns: Mapping[str, str],
+              rows: Iterable[tuple[Any, ...]]) -> None:
+    """COPY within the connection's transaction. columns: name -> type. Raises FAILURES."""
+    command = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+    with driver_of(connection).cursor() as cursor, cursor.copy(command.encode()) as copy:
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,1 @@
+"""PostgreSQL as a store: its own rules beside the contracts of `tests/contracts`."""
