@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, cast
 
-from core.alarms import AlarmBook, AlarmState, NoAlarms
+from core.alarms import AlarmState, no_alarms
+from core.alarms.desk import AlarmDesk
+from core.alarms.ports import AlarmStore
+from core.alarms.records import Finding
 from core.assembly import Assembler, place
 from core.clock import Clock, SystemClock
 from core.devices import Board, Device, DeviceFrame, DeviceTable
 from core.errors import NotYetError, OrreryError, UnknownIdError
+from core.fleet.ports import FleetSource
 from core.frames import Frame, Reading
 from core.houses import House
 from core.ports import (
@@ -28,9 +33,12 @@ from core.ports import (
     Store,
     Tier,
 )
+from core.safety.latency import Histogram
 from core.topology import Level
 
 log = logging.getLogger(__name__)
+
+TICK_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 SourceState = Literal["waiting", "live", "lost"]
 
@@ -68,6 +76,7 @@ class Engine:
     def __init__(self, levels: Sequence[Level], sources: Sequence[Source],
                  clock: Clock | None = None, period_s: float = 1.0, *,
                  with_alarms: bool = True) -> None:
+        """Raises what `place` does."""
         self.clock = clock or SystemClock()
         self.period_s = period_s
         self.sources = tuple(sources)
@@ -76,9 +85,11 @@ class Engine:
         self.store: Store | None = None
         self.channels: ChannelHistory | None = None
         self.history_error = ""
+        self.ticks = Histogram(TICK_BOUNDS_S)
         self._board = Board(self.devices, [source.info.stale_after_s for source in self.sources])
         self.assembler = self.new_assembler()
-        self._alarms = AlarmBook(self.topology) if with_alarms else NoAlarms(self.topology)
+        self._with_alarms = with_alarms
+        self.desk = AlarmDesk(self.topology, self.clock)
         now = self.clock.now()
         self._statuses = [SourceStatus(source.info, "waiting", now) for source in self.sources]
         self._stop = threading.Event()
@@ -94,7 +105,7 @@ class Engine:
 
     def _first_snapshot(self, now: datetime) -> Snapshot:
         frame = self.assembler.frame(now)
-        return Snapshot(0, frame, self._alarms.evaluate(frame), tuple(self._statuses), "",
+        return Snapshot(0, frame, self._judged(frame), tuple(self._statuses), "",
                         self._board.frame(now))
 
     @property
@@ -108,6 +119,11 @@ class Engine:
         self.store = store
         self.channels = channels
         self.history_error = error
+
+    def keep_alarms(self, store: AlarmStore | None, error: str = "") -> None:
+        """Go on with the alarms of `store` and keep all that follows there; `error` says why
+        there is none. Before the first tick; raises what `AlarmStore.load` does."""
+        self.desk = AlarmDesk(self.topology, self.clock, store, error)
 
     def source_of(self, device_id: str) -> Source:
         """Raises UnknownIdError."""
@@ -143,20 +159,36 @@ class Engine:
             self._thread.join()
         for source in self.sources:
             source.close()
-        for history in (self.store, self.channels):
+        for history in (self.store, self.channels, self.desk):
             if history is not None:
                 history.close()
 
     def tick(self) -> Snapshot:
         """One round; called by the thread, and by tests and benches directly."""
-        now = self.clock.now()
+        began_s, now = time.perf_counter(), self.clock.now()
         for index, source in enumerate(self.sources):
             self._poll(index, source, now)
         frame, devices = self.assembler.frame(now), self._board.frame(now)
         self._keep(frame, devices)
-        self._snapshot = Snapshot(self._snapshot.number + 1, frame, self._alarms.evaluate(frame),
+        self._snapshot = Snapshot(self._snapshot.number + 1, frame, self._judged(frame),
                                   tuple(self._statuses), self.history_error, devices)
+        self.ticks.add(time.perf_counter() - began_s)
         return self._snapshot
+
+    def _judged(self, frame: Frame) -> AlarmState:
+        if not self._with_alarms:
+            return no_alarms(self.topology)
+        return self.desk.evaluate(frame, self._reported())
+
+    def _reported(self) -> list[Finding]:
+        """What devices say of themselves; a source that cannot say it is heard of elsewhere."""
+        found: list[Finding] = []
+        for fleet in fleets_of(self.sources):
+            try:
+                found += fleet.findings()
+            except OrreryError as error:
+                log.warning("source %s: %s", fleet.info.name, error)
+        return found
 
     def _poll(self, index: int, source: Source, now: datetime) -> None:
         try:
@@ -225,6 +257,11 @@ class Engine:
             self.tick()
             spent_s = (self.clock.now() - began).total_seconds()
             self.clock.wait(max(0.0, self.period_s - spent_s), self._stop)
+
+
+def fleets_of(sources: Sequence[Source]) -> list[FleetSource]:
+    """Those of coordinated packs."""
+    return [cast(FleetSource, source) for source in sources if hasattr(source, "packs")]
 
 
 def devices_of(source: Source) -> Sequence[Device]:

@@ -81,7 +81,7 @@ class Step:
     def _worse(self, one: Instance) -> Instance:
         first = one.worst == 0
         one = replace(one, worst=one.tier)
-        if one.state is State.ACKNOWLEDGED and not first:
+        if one.state in (State.UNACKNOWLEDGED, State.ACKNOWLEDGED) and not first:
             return self._apply(one, Event.ESCALATE)
         return one
 

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.alarms.records import Finding, Instance
-from core.alarms.rules import alarm_rules
-from core.alarms.states import ALARMED, State
+from core.alarms.states import ALARMED, ASKING, State
 from core.frames import CONTACTOR_OPEN, Frame
 from core.limits import TIERS, SafeOperatingArea, safe_operating_area
 from core.topology import FloatArray, IndexArray, Topology
@@ -27,8 +26,8 @@ TierArray = NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """condition: a key of CONDITIONS. tier: 1 info, 2 warning, 3 trip. value and limit in
-    the unit of `metric`; NaN where the condition has none."""
+    """condition: one of `alarm_rules`. tier: 1 info, 2 warning, 3 trip. value and limit in
+    the unit of `metric`; NaN where the condition has none. acknowledged_by: "" for nobody."""
 
     node: int
     condition: str
@@ -37,6 +36,7 @@ class Alarm:
     value: float
     limit: float
     since: datetime
+    acknowledged_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,6 @@ class AlarmState:
     count: NDArray[np.int32]
 
 
-CONDITIONS: dict[str, str] = {name: rule.words
-                              for name, rule in alarm_rules().conditions.items()}
 CELL_CONDITIONS = ("voltage_high", "voltage_low", "temperature_high", "temperature_low")
 
 
@@ -160,7 +158,8 @@ def journal_state(instances: Iterable[Instance], topology: Topology) -> AlarmSta
     """What a journal has open, as a book tells it: neither what is hidden nor what is gone,
     but latched alarms until they are reset. Elements outside the tree are left out."""
     found = [Alarm(topology.index_of_id[one.element], one.condition, one.severity, one.metric,
-                   one.value, one.limit, one.began)
+                   one.value, one.limit, one.began,
+                   "" if one.state in ASKING else one.acknowledged_by)
              for one in instances
              if one.state in ALARMED and one.state is not State.RETURNED
              and one.element in topology.index_of_id]
@@ -173,16 +172,9 @@ def findings(state: AlarmState, topology: Topology) -> list[Finding]:
                     one.limit) for one in state.active]
 
 
-class NoAlarms:
-    """In place of the book where alarms are off."""
-
-    def __init__(self, topology: Topology) -> None:
-        self._state = AlarmState((), np.zeros(topology.size, dtype=np.int8),
-                                 np.zeros(topology.size, dtype=np.int32))
-
-    def evaluate(self, frame: Frame) -> AlarmState:
-        """Never any."""
-        return self._state
+def no_alarms(topology: Topology) -> AlarmState:
+    """Where alarms are off."""
+    return rolled_up((), topology)
 
 
 def _is_cell(topology: Topology) -> NDArray[np.bool_]:

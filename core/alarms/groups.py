@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 import numpy as np
 
@@ -84,7 +85,7 @@ class Group:
 
     @property
     def severity(self) -> int:
-        return max(one.severity for one in (self.root, *self.members))
+        return max(self.root.severity, *(one.severity for one in self.members), 0)
 
     @property
     def trips(self) -> tuple[Instance, ...]:
@@ -99,20 +100,12 @@ class Group:
 def grouped(instances: Iterable[Instance], topology: Topology, flood: bool) -> list[Group]:
     """Groups of all alarms that nobody shelved or took out of service: the worst first, then
     the newest. flood: fold also what no rule explains."""
-    listed = {one.key: one for one in instances
-              if one.state in ALARMED or (one.state is State.SUPPRESSED and _cause(one))}
-    units: dict[Key, list[Instance]] = {}
-    for key, one in listed.items():
-        units.setdefault(_root(key, listed), []).append(one)
-    order = _FirstOut(topology)
-    lists = [[listed[root], *(one for one in unit if one.key != root)]
-             for root, unit in units.items()]
+    listed = _Listed(instances, topology)
+    units = listed.units()
     if flood:
-        lists = order.merged(lists)
-    groups = [Group(unit[0], tuple(sorted(unit[1:], key=order.of)), order.place(unit))
-              for unit in lists]
-    return sorted(groups, key=lambda group: (-group.severity, -group.began.timestamp(),
-                                             group.root.key))
+        units = listed.merged(units)
+    return sorted(map(listed.group, units), key=lambda group: (
+        -group.severity, -group.began.timestamp(), group.root.element, group.root.condition))
 
 
 def announced(raised: Sequence[Transition], groups: Sequence[Group]) -> list[Key]:
@@ -127,35 +120,62 @@ def announced(raised: Sequence[Transition], groups: Sequence[Group]) -> list[Key
     return list(found)
 
 
-class _FirstOut:
-    """The order in which alarms came, and where."""
+class _Listed:
+    """The alarms of the list as rows, in the order in which they came, and where. A unit is a
+    list of rows, its first-out or its cause first."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, instances: Iterable[Instance], topology: Topology) -> None:
         self._topology = topology
+        found = [one for one in instances if one.state in ALARMED
+                 or (one.state is State.SUPPRESSED and _cause(one) is not None)]
+        nodes = np.array([topology.index_of_id.get(one.element, 0) for one in found],
+                         dtype=np.int64)
+        depth = topology.depth[nodes].tolist()
+        ranks = [(one.began, depth[row], one.element, one.condition)
+                 for row, one in enumerate(found)]
+        order = sorted(range(len(found)), key=ranks.__getitem__)
+        self._alarms = [found[row] for row in order]
+        self._nodes = nodes[order]
 
-    def of(self, one: Instance) -> tuple[datetime, int, Key]:
-        node = self._node(one)
-        return one.began, int(self._topology.depth[node]), one.key
+    def units(self) -> list[list[int]]:
+        """Consequences with their causes, everything else alone."""
+        rows = {(one.element, one.condition): row for row, one in enumerate(self._alarms)}
+        units: dict[int, list[int]] = {}
+        for row in range(len(self._alarms)):
+            root = self._root(row, rows)
+            unit = units.setdefault(root, [root])
+            if row != root:
+                unit.append(row)
+        return list(units.values())
 
-    def _node(self, one: Instance) -> int:
-        return self._topology.index_of_id.get(one.element, 0)
+    def _root(self, row: int, rows: Mapping[tuple[str, str], int]) -> int:
+        """Up from cause to cause; causes lie higher each time, so that this ends."""
+        one = self._alarms[row]
+        cause = _cause(one) if one.state is State.SUPPRESSED else None
+        above = None if cause is None else rows.get(cause)
+        return row if above is None else self._root(above, rows)
 
-    def merged(self, units: list[list[Instance]]) -> list[list[Instance]]:
+    def merged(self, units: list[list[int]]) -> list[list[int]]:
         """First what begins together in one system, then one condition through all systems."""
-        systems = self._chained(units, lambda unit: self._system(unit[0]))
-        return self._chained(systems, lambda unit: unit[0].condition)
+        systems = self._systems()
+        units = self._chained(units, lambda unit: systems[unit[0]])
+        return self._chained(units, lambda unit: self._alarms[unit[0]].condition)
 
-    def _system(self, one: Instance) -> str:
-        path = self._topology.path_ids(self._node(one))
-        return path[0] if path else one.element
+    def _systems(self) -> list[str]:
+        """A row; of an element outside the tree its own id."""
+        top, depth = self._nodes, self._topology.depth
+        while (deep := depth[top] > 1).any():
+            top = np.where(deep, self._topology.parent[top], top)
+        return [self._topology.ids[node] if node else one.element
+                for node, one in zip(top.tolist(), self._alarms, strict=True)]
 
-    def _chained(self, units: list[list[Instance]],
-                 name: Callable[[list[Instance]], str]) -> list[list[Instance]]:
+    def _chained(self, units: list[list[int]],
+                 name: Callable[[list[int]], str]) -> list[list[int]]:
         """Units of one name that begin within TOGETHER of the one before become one."""
-        open_units: dict[str, tuple[datetime, list[Instance]]] = {}
-        found: list[list[Instance]] = []
-        for unit in sorted(units, key=lambda one: self.of(one[0])):
-            began, called = unit[0].began, name(unit)
+        open_units: dict[str, tuple[datetime, list[int]]] = {}
+        found: list[list[int]] = []
+        for unit in sorted(units, key=itemgetter(0)):
+            began, called = self._alarms[unit[0]].began, name(unit)
             last = open_units.get(called)
             if last is not None and began - last[0] <= TOGETHER:
                 last[1].extend(unit)
@@ -165,24 +185,20 @@ class _FirstOut:
                 open_units[called] = began, found[-1]
         return found
 
-    def place(self, unit: Sequence[Instance]) -> str:
+    def group(self, unit: Sequence[int]) -> Group:
+        members = tuple(self._alarms[row] for row in sorted(unit[1:]))
+        return Group(self._alarms[unit[0]], members, self._place(unit))
+
+    def _place(self, unit: Sequence[int]) -> str:
         """The lowest element that all of them are, or are in."""
         if len(unit) == 1:
-            return unit[0].element
-        nodes = np.unique([self._node(one) for one in unit])
+            return self._alarms[unit[0]].element
+        nodes = np.unique(self._nodes[list(unit)])
         while nodes.size > 1:
             depth = self._topology.depth[nodes]
             nodes = np.unique(np.where(depth == depth.max(), self._topology.parent[nodes], nodes))
         return self._topology.ids[int(nodes[0])] if nodes.size else GRID_ID
 
 
-def _cause(one: Instance) -> Key | None:
-    hiding = one.hiding
-    return None if hiding is None or hiding.cause is None else Key(*hiding.cause)
-
-
-def _root(key: Key, listed: Mapping[Key, Instance]) -> Key:
-    """Up from cause to cause; causes lie higher each time, so that this ends."""
-    one = listed[key]
-    cause = _cause(one) if one.state is State.SUPPRESSED else None
-    return key if cause is None or cause not in listed else _root(cause, listed)
+def _cause(one: Instance) -> tuple[str, str] | None:
+    return None if one.hiding is None else one.hiding.cause

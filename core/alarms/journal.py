@@ -1,7 +1,7 @@
 """All alarms of a site: what is open, what people did about it, and how fast they come.
 
 The engine ticks it, pages act on it; both may happen on threads of their own. What an action
-returned from is kept (`core.ports.AlarmStore`); an action that could not be kept did not
+returned from is kept (`core.alarms.ports.AlarmStore`); an action that could not be kept did not
 happen. A tick goes on where the store fails, says so, and hands over later what is due (law 9).
 """
 
@@ -69,6 +69,7 @@ class AlarmJournal:
         self._open = {one.key: one for one in known.instances}
         self._last = max([known.last_occurrence, *(one.occurrence for one in known.instances)])
         self._rates = RateBook(known.recent)
+        self._grouped: tuple[bool, list[Group]] | None = None
         self._unkept = Batch()
         self._lock = threading.RLock()
         self.error = ""
@@ -92,6 +93,8 @@ class AlarmJournal:
             return Changes(tuple(step.transitions), tuple(calls))
 
     def _commit(self, step: Step) -> None:
+        if step.moving:
+            self._grouped = None
         for key, one in step.moving.items():
             if one is None:
                 self._open.pop(key, None)
@@ -137,7 +140,9 @@ class AlarmJournal:
         during a flood."""
         with self._lock:
             flood = self._rates.flood(self._clock.now())
-            return grouped(self._open.values(), self._topology, flood)
+            if self._grouped is None or self._grouped[0] is not flood:
+                self._grouped = flood, grouped(self._open.values(), self._topology, flood)
+            return list(self._grouped[1])
 
     # -- a person's part; each raises RequestError in words, UnknownIdError, RetryLaterError
 
@@ -221,7 +226,7 @@ class AlarmJournal:
         if not batch:
             return []
         self._keep(joined(self._unkept, batch))
-        self._unkept, self.error = Batch(), ""
+        self._unkept, self.error, self._grouped = Batch(), "", None
         for one in done:
             if one.after.is_open:
                 self._open[one.after.key] = one.after

@@ -136,8 +136,9 @@ class Transition(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def raises(self) -> bool:
-        """It makes a person look: the alarm asks where it did not ask before."""
-        return self.after is State.UNACKNOWLEDGED and self.before is not State.UNACKNOWLEDGED
+        """It makes a person look: the alarm asks where it did not ask before, or for worse."""
+        return self.after is State.UNACKNOWLEDGED and (
+            self.before is not State.UNACKNOWLEDGED or self.event is Event.ESCALATE)
 
 
 class AuditEntry(msgspec.Struct, frozen=True, gc=False):

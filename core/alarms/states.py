@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """ON, OFF: of the condition. ESCALATE: it became worse than anybody acknowledged.
+    """ON, OFF: of the condition. ESCALATE: it became worse than it was when it called.
     REALARM: acknowledged long ago and still there. The last three end a hidden state."""
 
     ON = "on"
@@ -67,7 +67,7 @@ TRANSITIONS: Mapping[tuple[State, Event], tuple[State, State]] = {
     (B, Event.ACKNOWLEDGE): (C, C), (D, Event.ACKNOWLEDGE): (A, A),
     (E, Event.ACKNOWLEDGE): (F, F),
     (F, Event.RESET): (A, A),
-    (C, Event.ESCALATE): (B, B), (C, Event.REALARM): (B, B),
+    (B, Event.ESCALATE): (B, B), (C, Event.ESCALATE): (B, B), (C, Event.REALARM): (B, B),
     **{(state, Event.SHELVE): (G, G) for state in (A, B, C, D, G)},
     **{(state, Event.SUPPRESS): (H, H) for state in (A, B, C, D, E, F)},
     **{(state, Event.OUT_OF_SERVICE): (OUT, OUT) for state in (A, B, C, D, E, F, G, H)},

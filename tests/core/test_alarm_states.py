@@ -13,7 +13,7 @@ COLUMNS = ("on", "off", "acknowledge", "reset", "shelve", "suppress", "out of se
 # from: to, a column an event; "X/Y" plain / latched; "*" B where the condition is there, else A.
 TABLE = """
 A  B  -    -  -  G  H  I  -  -  -  -  -
-B  -  D/E  C  -  G  H  I  -  -  -  -  -
+B  -  D/E  C  -  G  H  I  B  -  -  -  -
 C  -  A/F  -  -  G  H  I  B  B  -  -  -
 D  B  -    A  -  G  H  I  -  -  -  -  -
 E  B  -    F  -  -  H  I  -  -  -  -  -

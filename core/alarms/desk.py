@@ -1,0 +1,63 @@
+"""All alarms of an engine: what its frames and sources say, kept, and what people did."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from core.alarms.book import AlarmBook, AlarmState, findings, journal_state
+from core.alarms.journal import AlarmJournal, keep_nowhere
+from core.alarms.ports import AlarmStore
+from core.alarms.records import RATE_WINDOW, AuditEntry, Batch, Finding, Key, Remembered
+from core.clock import Clock
+from core.frames import Frame
+from core.topology import Topology
+
+log = logging.getLogger(__name__)
+
+SILENT = "silent"
+
+
+class AlarmDesk:
+    """store: None where nothing is kept; error then says why. Raises what `AlarmStore.load`
+    does."""
+
+    def __init__(self, topology: Topology, clock: Clock, store: AlarmStore | None = None,
+                 error: str = "") -> None:
+        self.store, self._error = store, error
+        self._topology = topology
+        known = Remembered() if store is None else store.load(clock.now() - RATE_WINDOW)
+        self._book = AlarmBook(topology)
+        self._book.restore(known.instances)
+        self.journal = AlarmJournal(topology, clock, remembered=known,
+                                    keep=keep_nowhere if store is None else store.append)
+
+    @property
+    def error(self) -> str:
+        """Why nothing is kept now, "" when all is well."""
+        return self._error or self.journal.error
+
+    def evaluate(self, frame: Frame, reported: Iterable[Finding] = ()) -> AlarmState:
+        """The alarms after a frame and what the sources themselves report."""
+        def held(key: Key) -> bool:
+            node = self._topology.index_of_id.get(key.element)
+            return node is not None and key.condition != SILENT and bool(frame.stale[node])
+
+        own = findings(self._book.evaluate(frame), self._topology)
+        self.journal.tick([*own, *reported], held)
+        return self.state()
+
+    def state(self) -> AlarmState:
+        """As the journal has it now."""
+        return journal_state(self.journal.instances(), self._topology)
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Keep what a person did beside the alarms; raises RetryLaterError where it is not
+        kept."""
+        log.info("%s: %s %s", entry.who, entry.action, entry.element)
+        if self.store is not None:
+            self.store.append(Batch(audit=(entry,), durable=True))
+
+    def close(self) -> None:
+        if self.store is not None:
+            self.store.close()
