@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 
 from components.energy_api import EnergyApi as EnergyApi
 from components.energy_api import energy_api as energy_api
+from core.alarms.journal import AlarmJournal
+from core.alarms.ports import AlarmStore
+from core.alarms.records import AuditEntry
 from core.config import Config
 from core.devices import Device, channel_id
-from core.engine import Snapshot, SourceStatus, devices_of
+from core.engine import Snapshot, SourceStatus, devices_of, fleets_of
 from core.errors import UnknownIdError
+from core.fleet.ports import CommandLife, FleetCounts, FleetSource, PackState
 from core.household import Household
 from core.houses import House
 from core.ports import (
@@ -140,6 +144,43 @@ class Client(Protocol):
         ...
 
     def stop_faults(self) -> None: ...
+
+    @property
+    def journal(self) -> AlarmJournal:
+        """All alarms, and what a person may do about them."""
+        ...
+
+    @property
+    def alarm_store(self) -> AlarmStore | None:
+        """Their history and the audit; None where nothing is kept, and `alarms_error` says why."""
+        ...
+
+    @property
+    def alarms_error(self) -> str: ...
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Raises RetryLaterError where it is not kept."""
+        ...
+
+    def packs(self) -> list[PackState]:
+        """Of all fleets."""
+        ...
+
+    def fleet_counts(self) -> list[FleetCounts]: ...
+
+    def command(self, element: str, action: str, issuer: str, ttl_s: float = 30.0,
+                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+        """Have a pack do something; element: its id in the tree. Raises as
+        `FleetSource.command`."""
+        ...
+
+    def commands(self) -> list[CommandLife]:
+        """The newest first."""
+        ...
+
+    def reconnect(self, source: str) -> None:
+        """Of a fleet's source: leave its broker and come back. Raises UnknownIdError."""
+        ...
 
 
 class LocalClient:
@@ -285,6 +326,48 @@ class LocalClient:
     def stop_faults(self) -> None:
         for source in self._scripted():
             source.stop_scripts()
+
+    @property
+    def journal(self) -> AlarmJournal:
+        return self._engine.desk.journal
+
+    @property
+    def alarm_store(self) -> AlarmStore | None:
+        return self._engine.desk.store
+
+    @property
+    def alarms_error(self) -> str:
+        return self._engine.desk.error
+
+    def audit(self, entry: AuditEntry) -> None:
+        self._engine.desk.audit(entry)
+
+    def _fleets(self) -> list[FleetSource]:
+        return fleets_of(self._engine.sources)
+
+    def packs(self) -> list[PackState]:
+        return [pack for fleet in self._fleets() for pack in fleet.packs()]
+
+    def fleet_counts(self) -> list[FleetCounts]:
+        return [fleet.counts() for fleet in self._fleets()]
+
+    def command(self, element: str, action: str, issuer: str, ttl_s: float = 30.0,
+                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+        for fleet in self._fleets():
+            for pack in fleet.packs():
+                if pack.element == element:
+                    return fleet.command(pack.device, action, issuer, ttl_s, power_kw, hold_s)
+        raise UnknownIdError(f"no pack is called {element[:80]!r}")
+
+    def commands(self) -> list[CommandLife]:
+        found = [life for fleet in self._fleets() for life in fleet.commands()]
+        return sorted(found, key=lambda life: life.command.issued_s, reverse=True)
+
+    def reconnect(self, source: str) -> None:
+        for fleet in self._fleets():
+            if fleet.info.name == source:
+                return fleet.reconnect()
+        raise UnknownIdError(f"no fleet is called {source[:80]!r}")
 
     def _scripted(self) -> list[ScriptedSource]:
         return [source for source in self._engine.sources

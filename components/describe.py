@@ -13,7 +13,8 @@ from components import blocks, formats
 from components.blocks import AlarmRow, Content, Html, Pair, SourceRow, SystemRow
 from components.formats import Text
 from components.site_map import Site
-from core.alarms import CONDITIONS, Alarm
+from core.alarms import Alarm
+from core.alarms.rules import alarm_rules
 from core.direction import direction
 from core.engine import Snapshot, SourceStatus
 from core.extremes import extremes
@@ -125,20 +126,31 @@ def alarm_row(topology: Topology, group: AlarmGroup, now: datetime) -> AlarmRow:
     """What an operator reads: element, value, limit, since."""
     since = formats.age((now - min(alarm.since for alarm in group.alarms)).total_seconds())
     worst, count = group.worst, len(group.alarms)
+    who = _acknowledged(group.alarms)
     if count == 1:
-        return AlarmRow(worst.tier, short_name(topology, worst.node), alarm_words(worst), since)
+        return AlarmRow(worst.tier, short_name(topology, worst.node), alarm_words(worst), since,
+                        who)
     parent = int(topology.parent[worst.node])
     words = alarm_words(worst)
     return AlarmRow(worst.tier, short_name(topology, parent),
-                    f"{count} cells, {words[0].lower()}{words[1:]}", since)
+                    f"{count} cells, {words[0].lower()}{words[1:]}", since, who)
+
+
+def _acknowledged(alarms: Sequence[Alarm]) -> str:
+    """"no one yet", "3 of 15", or who."""
+    names = [alarm.acknowledged_by for alarm in alarms if alarm.acknowledged_by]
+    if not names:
+        return "no one yet"
+    return ", ".join(dict.fromkeys(names)) if len(names) == len(alarms) else (
+        f"{len(names)} of {len(alarms)}")
 
 
 def alarm_words(alarm: Alarm) -> str:
     """"Too hot: 52.1 °C, limit 50.0 °C"."""
-    words = CONDITIONS[alarm.condition].capitalize()
+    words = alarm_rules().words(alarm.condition).capitalize()
     if alarm.condition == "silent":
         return f"Silent: last heard {formats.age(alarm.value)} ago"
-    if math.isnan(alarm.limit):
+    if math.isnan(alarm.limit) or alarm.metric not in BY_NAME:
         return words
     decimals = 3 if alarm.metric == "voltage_v" else 1
     value = formats.value(alarm.metric, alarm.value, decimals)

@@ -16,6 +16,8 @@ MARK = Path(__file__).with_name("mark.svg")
 PAGE_ICON = Path(__file__).with_name("page_icon.svg")
 PAGES = (
     ("pages/overview.py", "Overview", ":material/dashboard:"),
+    ("pages/alarms.py", "Alarms", ":material/notifications:"),
+    ("pages/fleet.py", "Fleet", ":material/battery_charging_full:"),
     (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:"),
     ("pages/energy_monitor.py", "Energy Monitor", ":material/bolt:"),
     ("pages/heat_pump.py", "Heat pump", ":material/heat_pump:"),

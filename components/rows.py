@@ -46,7 +46,7 @@ class AlarmRow:
     element: str
     what: str
     since: str
-    who: str = "no one yet"
+    who: str
     state: str = ""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 
 import streamlit as st
 
-from components import blocks, describe, formats, session
+from components import blocks, describe, formats, operator, session
 from components.api_client import Client, Fault, LocalClient
 from components.blocks import Html
+from core.alarms.states import ASKING
 from core.errors import OrreryError
 
 SIDEBAR_PERIOD_S = 10.0
@@ -22,6 +24,7 @@ def show(client: LocalClient) -> None:
     st.fragment(_sources, run_every=SIDEBAR_PERIOD_S, key="sidebar_sources")(client)
     if client.faults():
         _faults(client)
+    operator.sign_in_button(client, "sidebar")
 
 
 def _breadcrumb(client: Client) -> None:
@@ -50,7 +53,8 @@ def _sources(client: LocalClient) -> None:
     snapshot, now = client.snapshot(), client.now()
     rows = [describe.source_row(status, now) for status in snapshot.sources]
     live = sum(not row.stale for row in rows)
-    parts = [blocks.heading("Sources", f"{live} of {len(rows)} live"), blocks.source_rows(rows)]
+    parts = [*_alarms(client), blocks.heading("Sources", f"{live} of {len(rows)} live"),
+             blocks.source_rows(rows)]
     parts += _history(client)
     work = client.backfill()
     if work is not None and work.running:
@@ -59,6 +63,17 @@ def _sources(client: LocalClient) -> None:
         parts.append(blocks.state_box("history_off", "The simulated past is incomplete",
                                       work.error))
     blocks.show(*parts)
+
+
+def _alarms(client: Client) -> list[Html]:
+    """How many of which severity, and how many wait for somebody."""
+    asking = sum(one.state in ASKING for one in client.journal.instances())
+    heading = blocks.heading("Alarms", f"{asking} unacknowledged" if asking else "")
+    tiers = Counter(alarm.tier for alarm in client.snapshot().alarms.active)
+    if not tiers:
+        return [heading, blocks.note("No alarms")]
+    pills = [blocks.tier_pill(tier, tiers[tier]) for tier in sorted(tiers, reverse=True)]
+    return [heading, Html(f'<div class="o o-pills">{" ".join(pills)}</div>')]
 
 
 def _history(client: Client) -> list[Html]:

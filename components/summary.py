@@ -23,8 +23,9 @@ from core.topology import GRID_ID
 HISTORY_CACHE_S = 8
 SPARK_S, SPARK_POINTS = 3600, 120
 DAY_S = 86400
-MOST_ALARMS = 6
+MOST_ALARMS = 4
 MAP_HEIGHT_PX = 262
+ALARMS = "pages/alarms.py"
 ENERGY_MONITOR = "pages/energy_monitor.py"
 
 
@@ -135,24 +136,21 @@ def _house_row(client: Client, house_id: str) -> SystemRow:
 
 
 def alarms(client: Client) -> None:
-    """The worst alarms, newest first, each with its jump."""
+    """The worst alarms, newest first, each with its jump; nothing where there are none."""
     topology, snapshot = client.topology, client.snapshot()
     active = snapshot.alarms.active
-    count = formats.counted(len(active), "alarm") if active else ""
-    blocks.show(blocks.heading("Active alarms", count))
     if not active:
-        blocks.show(blocks.state_box("notifications_off", "No alarms",
-                                     "Nothing is outside its limits.",
-                                     "Limits are set per chemistry, for charging and "
-                                     "discharging apart."))
         return
+    blocks.show(blocks.heading("Active alarms", formats.counted(len(active), "alarm")))
     groups = describe.alarm_groups(topology, active)
     shown = {str(place): group for place, group in enumerate(groups[:MOST_ALARMS])}
     rows = {place: describe.alarm_row(topology, group, client.now())
             for place, group in shown.items()}
-    pressed = blocks.press_alarms(rows, key="alarms", compact=True)
-    if len(groups) > MOST_ALARMS:
-        st.caption(f"{len(groups) - MOST_ALARMS} more: follow the marks in Space Balls.")
+    pressed = blocks.press_alarms(rows, key="alarms")
+    if st.button("All alarms" if len(groups) <= MOST_ALARMS else
+                 f"All alarms, {len(groups) - MOST_ALARMS} more", key="all_alarms",
+                 icon=":material/notifications:", type="tertiary"):
+        st.switch_page(ALARMS)
     if pressed is not None:
         session.open_element(topology, shown[pressed].worst.node)
 

@@ -23,6 +23,10 @@ DEFAULT_FILE = "orrery.toml"
 PUMPS_FILE = "heat_pumps.yaml"
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+OperatorName = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+Origin = Annotated[str, msgspec.Meta(
+    pattern=r"^https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?\Z")]
+HostName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")]
 LevelName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9]{0,23}$")]
 
 
@@ -42,10 +46,15 @@ class SourceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """kind: a key of `core.registry.STORES` or "none". budget_mib: never passed [MiB]."""
+    """kind: a key of `core.registry.STORES` or "none". budget_mib: never passed [MiB].
+    url_variable: the NAME of an environment variable with the URL, for kind "postgres";
+    alarms_url_variable: of a PostgreSQL that keeps alarms and audit, "" = with the rest.
+    Channels of devices are always kept in the directory."""
 
     kind: str = "embedded"
     directory: str = "data/history"
+    url_variable: str = "ORRERY_DATABASE_URL"
+    alarms_url_variable: str = ""
     budget_mib: Annotated[int, msgspec.Meta(ge=16, le=10_000_000)] = 1024
     backfill_hours: Annotated[float, msgspec.Meta(ge=0, le=168)] = 24.0
 
@@ -58,18 +67,39 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where `python -m services.gateway` listens, and how often it sends [s]. api_key_secret:
-    the NAME of an environment variable with the key that the REST API then asks for."""
+    the NAME of an environment variable with the key that the REST API then asks for.
+
+    allowed_origins: pages elsewhere that may ask, beside those of the same host. allowed_hosts:
+    names that this server answers to, any without one; IP addresses and localhost always.
+    max_body_kib: of one request [KiB]. requests_per_s, burst: of one client's address [1/s].
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 9999
     update_interval_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
     api_key_secret: str | None = None
+    allowed_origins: Annotated[list[Origin], msgspec.Meta(max_length=100)] = []
+    allowed_hosts: Annotated[list[HostName], msgspec.Meta(max_length=100)] = []
+    max_body_kib: Annotated[int, msgspec.Meta(ge=1, le=16_384)] = 64
+    requests_per_s: Annotated[float, msgspec.Meta(ge=0.1, le=100_000)] = 50.0
+    burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 500
 
 
 class SignInConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """mode "oidc": every page asks for a sign-in by the provider in `.streamlit/secrets.toml`."""
 
     mode: Literal["none", "oidc"] = "none"
+
+
+class OperatorsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may command; everybody else looks. mode "local": `names` with hashed passwords, or,
+    where nothing is real, `demo`: any name, no password. "oidc": those who sign in with one of
+    `emails`, with [sign_in] mode "oidc"."""
+
+    mode: Literal["none", "local", "oidc"] = "none"
+    names: dict[OperatorName, str] = {}
+    emails: Annotated[list[str], msgspec.Meta(max_length=1000)] = []
+    demo: bool = False
 
 
 class PumpsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +119,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history: HistoryConfig = HistoryConfig()
     gateway: GatewayConfig = GatewayConfig()
     sign_in: SignInConfig = SignInConfig()
+    operators: OperatorsConfig = OperatorsConfig()
     file: str = ""
 
     @property

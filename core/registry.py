@@ -8,38 +8,51 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
+from core.alarms.ports import AlarmStore
 from core.config import Config, HistoryConfig, SourceConfig
 from core.errors import ConfigurationError
+from core.fleet.ports import FleetStore
 from core.parsing import as_model
-from core.ports import ChannelHistory, FleetStore, Source, Store
+from core.ports import ChannelHistory, Source, Store
 from core.topology import Level, Topology
 
 SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
+    "fleet-mqtt": "services.fleet_source",
     "heat-pump": "sim.heat_pump",
     "house": "sim.house",
     "husdata-http": "sources.husdata_http",
     "husdata-mqtt": "sources.husdata_mqtt",
     "influx": "sources.influx",
+    "packs": "services.edge.demo",
     "recorded": "sources.replay",
     "remote": "sources.remote",
     "solark": "sources.solark",
     "venus": "sources.venus_mqtt",
     "vrm": "sources.vrm",
 }
+POSTGRES = "store.postgres"
 STORES: dict[str, str] = {
     "embedded": "store.embedded",
+    "postgres": POSTGRES,
 }
 CHANNEL_HISTORIES: dict[str, str] = {
     "embedded": "store.channels",
+    "postgres": "store.channels",
+}
+ALARM_STORES: dict[str, str] = {
+    "embedded": "store.alarms",
+    "postgres": POSTGRES,
 }
 FLEET_STORES: dict[str, str] = {
+    "postgres": POSTGRES,
     "sqlite": "store.fleet",
 }
 NO_STORE = "none"
 
 BYTES_PER_MIB = 1024 * 1024
 CHANNELS_DIRECTORY = "channels"
+ALARMS_DIRECTORY = "alarms"
 CHANNELS_SHARE = 8
 """The channels may take the whole budget divided by this, the tree the rest."""
 
@@ -64,9 +77,11 @@ def make_store(history: HistoryConfig, topology: Topology, file: str) -> Store |
         return None
     module = _module_of(history, STORES, file)
     budget_bytes = history.budget_mib * BYTES_PER_MIB
-    return cast(Store, module.EmbeddedStore(
-        Path(history.directory), topology,
-        budget_bytes=budget_bytes - budget_bytes // CHANNELS_SHARE))
+    budget_bytes -= budget_bytes // CHANNELS_SHARE
+    if history.kind == "postgres":
+        return cast(Store, module.open_history(history.url_variable, topology, budget_bytes))
+    return cast(Store, module.EmbeddedStore(Path(history.directory), topology,
+                                            budget_bytes=budget_bytes))
 
 
 def make_channel_history(history: HistoryConfig, channel_ids: Sequence[str], file: str,
@@ -81,6 +96,20 @@ def make_channel_history(history: HistoryConfig, channel_ids: Sequence[str], fil
         budget_bytes=history.budget_mib * BYTES_PER_MIB // CHANNELS_SHARE))
 
 
+def make_alarm_store(history: HistoryConfig, file: str) -> AlarmStore | None:
+    """Alarms and audit, in PostgreSQL where a variable is named, else in a directory within the
+    history's own; None without either. Raises ConfigurationError, RetryLaterError."""
+    if history.alarms_url_variable:
+        return cast(AlarmStore, import_module(POSTGRES).open_alarm_store(
+            history.alarms_url_variable))
+    if history.kind == NO_STORE:
+        return None
+    module = _module_of(history, ALARM_STORES, file)
+    if history.kind == "postgres":
+        return cast(AlarmStore, module.open_alarm_store(history.url_variable))
+    return cast(AlarmStore, module.AlarmDatabase(Path(history.directory) / ALARMS_DIRECTORY))
+
+
 def _module_of(history: HistoryConfig, kinds: Mapping[str, str], file: str) -> ModuleType:
     if history.kind not in kinds:
         raise ConfigurationError(file, "history.kind", history.kind,
@@ -89,10 +118,10 @@ def _module_of(history: HistoryConfig, kinds: Mapping[str, str], file: str) -> M
 
 
 def make_fleet_store(url: str) -> FleetStore:
-    """The store of the fleet's telemetry at e.g. `sqlite:data/fleet.sqlite`; raises
-    ConfigurationError."""
+    """The store of the fleet's telemetry at e.g. `sqlite:data/fleet.sqlite`, or at
+    `postgres:NAME` of an environment variable with the URL; raises ConfigurationError."""
     kind, _, place = url.partition(":")
     if kind not in FLEET_STORES or not place:
-        raise ConfigurationError("the command line", "--store", url,
+        raise ConfigurationError("the command line", "--store", kind,
                                  "KIND:PLACE with KIND one of " + ", ".join(FLEET_STORES))
     return cast(FleetStore, import_module(FLEET_STORES[kind]).open_store(place))

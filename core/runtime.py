@@ -14,8 +14,14 @@ from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, RetryLaterError
 from core.household import with_electricity
 from core.houses import House, houses_in
+from core.operators import check_operators
 from core.ports import ChannelHistory, Store
-from core.registry import make_channel_history, make_sources, make_store
+from core.registry import (
+    make_alarm_store,
+    make_channel_history,
+    make_sources,
+    make_store,
+)
 
 log = logging.getLogger(__name__)
 
@@ -88,15 +94,26 @@ def restart_runtime() -> bool:
 def start_runtime(config: Config) -> Runtime:
     """Build and start an engine with its history; raises ConfigurationError."""
     engine = Engine(config.level_list, make_sources(config), period_s=config.engine.period_s)
+    check_operators(config, [source.info for source in engine.sources])
     houses = houses_in(
         config.houses, [house for source in engine.sources for house in houses_of(source)],
         [device.house for device in engine.devices.devices.values()], config.file)
     backfill = _attach_history(engine, config)
+    _keep_alarms(engine, config)
     engine.tick()
     engine.start()
     if backfill is not None:
         backfill.start()
     return Runtime(config, engine, houses, backfill)
+
+
+def _keep_alarms(engine: Engine, config: Config) -> None:
+    """As history: where it cannot be opened, alarms live in memory, and the screens say why."""
+    try:
+        engine.keep_alarms(make_alarm_store(config.history, config.file))
+    except (HistoryLockedError, RetryLaterError, GiveUpError) as error:
+        log.error("%s", error)
+        engine.keep_alarms(None, str(error))
 
 
 def _attach_history(engine: Engine, config: Config) -> Backfill | None:

@@ -64,6 +64,7 @@ def save(new: NewSource, config: Config) -> Path:
     path = Path(config.file)
     target = Path(DEFAULT_FILE) if path == DEMO_CONFIG else path
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    _end_demo(document)
     _add(document, new)
     part = target.with_name(target.name + ".tmp")
     try:
@@ -76,6 +77,13 @@ def save(new: NewSource, config: Config) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _end_demo(document: Any) -> None:
+    """Beside a real source, operators without a password are refused: the demo's are left out,
+    and everybody looks until somebody is named."""
+    if document.get("operators", {}).get("demo"):
+        document.remove("operators")
 
 
 def _add(document: Any, new: NewSource) -> None:

@@ -3,13 +3,16 @@
 import streamlit as st
 
 from components import blocks, frame, parts
-from components.connections import board, console
+from components.connections import board, console, fleets, stores
 from components.house import connect
 
 client = frame.enter()
 parts.live(board.head, "connections_head", 5.0, client)
 connect.tool(client)
 parts.live(board.rows, "connections_rows", 10.0, client)
+parts.live(fleets.show, "connections_fleets", 5.0, client)
+fleets.reconnecting(client)
+parts.live(stores.show, "connections_stores", 10.0, client)
 
 blocks.show(blocks.heading("Talk with a source"))
 with st.container(key="panel_console"):

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from components import frame, live, summary
+from components.fleet import overview as fleets
 from components.pump import overview as pumps
 
 client = frame.enter()
@@ -11,14 +12,15 @@ client = frame.enter()
 def state() -> None:
     """What changes every two seconds."""
     live.head(client, 0)
+    summary.alarms(client)
     summary.cards(client)
     with st.container(key="overview_pair"):
         with st.container(key="overview_systems", gap="xsmall"):
             summary.systems(client)
+            fleets.show(client)
+        with st.container(key="overview_side", gap="xsmall"):
             summary.houses(client)
             pumps.show(client)
-        with st.container(key="overview_side", gap="xsmall"):
-            summary.alarms(client)
 
 
 st.fragment(state, run_every=2.0, key="overview_state")()

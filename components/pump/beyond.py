@@ -96,10 +96,11 @@ def _runs(report: Report) -> str:
 def _against(report: Report, what: str, label: str) -> None:
     """COP of each stretch over a temperature, with the maker's curve."""
     key = f"pump_scatter_{what}"
+    has_curve = report.pump.performance is not None and _depends(what, report.pump.medium)
     with st.container(key=f"panel_{key}", gap=None):
         legend = blocks.legend([LegendItem("measured", "text", "point"),
                                 LegendItem("maker's curve", "heat", "dash")])
-        blocks.show(blocks.heading(f"COP over {label.lower()}", legend))
+        blocks.show(blocks.heading(f"COP over {label.lower()}", legend if has_curve else ""))
         if report.basis is None:
             blocks.show(words.missing_box("No COP", words.no_cop(report.account.possible,
                                                                  report.pump)))
@@ -153,13 +154,18 @@ def _curve(known: PerformanceMap | None, at: Floats, other: float, what: str, me
            ) -> tuple[Floats, Floats] | None:
     """The maker's COP over the same temperatures; None without a map, and over the outdoor
     temperature of a ground-source pump, on which it does not depend."""
-    if known is None or not math.isfinite(other) or (what == "source" and medium == "brine"):
+    if known is None or not math.isfinite(other) or not _depends(what, medium):
         return None
     line = np.linspace(float(at.min()), float(at.max()), 24)
     fixed = np.full(line.size, other)
     cop = known.cop(fixed, line) if what == "flow" else known.cop(line, fixed)
     there = np.isfinite(cop)
     return (line[there], cop[there]) if there.any() else None
+
+
+def _depends(what: str, medium: str) -> bool:
+    """Whether a maker's COP depends on the axis."""
+    return what == "flow" or medium != "brine"
 
 
 def _degree_minutes(report: Report) -> None:

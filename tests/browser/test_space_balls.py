@@ -60,7 +60,7 @@ def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
 def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, page: Page) -> None:
     open_scene(page, app.url)
     wait_path(page, None)
-    assert page.evaluate("window.__spheres[0].ids.length") == 7
+    assert page.evaluate("window.__spheres[0].ids.length") == 8
     for node_id, gesture in ONE_CELL_AWAY:
         drill(page, node_id, gesture)
     expect_crumbs(page, MODULE_CRUMBS)
@@ -275,7 +275,7 @@ def test_without_webgl_the_same_data_is_a_picture_and_a_table(
 def test_overview_tells_the_state_and_jumps(app: AppProcess, page: Page, tmp_path: Path) -> None:
     page.goto(app.url)
     title = page.locator("h1.o-h")
-    expect(title).to_contain_text("7 systems", timeout=WAIT_MS)
+    expect(title).to_contain_text("8 systems", timeout=WAIT_MS)
     expect(page.locator(".st-key-rows_systems")).to_contain_text("Recorded site")
     page.get_by_role("button", name="System 3").click()
     wait_drawn(page)
@@ -284,7 +284,7 @@ def test_overview_tells_the_state_and_jumps(app: AppProcess, page: Page, tmp_pat
 
 def test_a_simulated_fault_is_seen_on_every_screen(app: AppProcess, page: Page) -> None:
     page.goto(app.url)
-    expect(page.locator("h1.o-h")).to_contain_text("7 systems", timeout=WAIT_MS)
+    expect(page.locator("h1.o-h")).to_contain_text("8 systems", timeout=WAIT_MS)
     page.get_by_role("button", name="Simulated faults").click()
     page.get_by_role("button", name="Open contactor").click()
     expect(page.locator("h1.o-h")).to_contain_text("alarm", timeout=WAIT_MS)

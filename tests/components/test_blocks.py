@@ -144,8 +144,8 @@ def test_old_data_looks_old() -> None:
 
 
 def test_a_cleared_alarm_has_no_bar() -> None:
-    assert " t3" in blocks.alarm_rows([AlarmRow(3, "a", "b", "c")])
-    cleared = blocks.alarm_rows([AlarmRow(3, "a", "b", "c", state="cleared")])
+    assert " t3" in blocks.alarm_rows([AlarmRow(3, "a", "b", "c", "d")])
+    cleared = blocks.alarm_rows([AlarmRow(3, "a", "b", "c", "d", state="cleared")])
     assert " t3" not in cleared
     assert "Cleared" in cleared
 

@@ -43,7 +43,7 @@ def test_neighbouring_cells_with_one_cause_are_one_line() -> None:
     site = Site()
     site.heat("system_1_cluster_0_rack_0_module_0", 52.0)
     site.engine.tick()
-    site.clock.advance(5)
+    site.clock.advance(6)
     site.heat("system_1_cluster_0_rack_0_module_1", 61.0)
     snapshot = site.engine.tick()
     groups = describe.alarm_groups(site.topology, snapshot.alarms.active)
@@ -52,7 +52,7 @@ def test_neighbouring_cells_with_one_cause_are_one_line() -> None:
         (3, "System 1 · Cluster 0 · Rack 0 · Module 1",
          "3 cells, too hot: 61.0 °C, limit 60.0 °C", "0 s"),
         (1, "System 1 · Cluster 0 · Rack 0 · Module 0",
-         "3 cells, too hot: 52.0 °C, limit 50.0 °C", "5 s"),
+         "3 cells, too hot: 52.0 °C, limit 50.0 °C", "6 s"),
     ]
     assert site.title().endswith("6 alarms")
 

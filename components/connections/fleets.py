@@ -1,0 +1,110 @@
+"""Brokers of fleets: what came, what is missing, what was refused and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from components import blocks, formats
+from components.api_client import Client
+from components.markup import EMPTY, Html
+from core.errors import OrreryError
+from core.fleet.ports import FleetCounts, PackState
+from core.fleet.rejections import WORDS, Rejection
+
+MOST_DEVICES = 12
+"""Devices that are named; first those with something to say."""
+
+
+def show(client: Client) -> None:
+    """One panel a fleet; nothing where there is none."""
+    for counts in client.fleet_counts():
+        packs = [pack for pack in client.packs() if pack.site == counts.site]
+        blocks.show(blocks.heading(f"Fleet {counts.site}", counts.broker), _state(counts),
+                    _figures(counts, packs), _refused(counts), _devices(packs))
+
+
+def reconnecting(client: Client) -> None:
+    """A button for each fleet with a broker."""
+    for counts in client.fleet_counts():
+        if counts.broker and st.button(
+                blocks.markdown(f"Reconnect {counts.site}"), key=f"reconnect_{counts.source}",
+                icon=":material/sync:", help="Leave the broker and come back"):
+            _reconnect(client, counts)
+
+
+def _reconnect(client: Client, counts: FleetCounts) -> None:
+    try:
+        client.reconnect(counts.source)
+        st.toast(f"{counts.site} left its broker and comes back", icon=":material/sync:")
+    except OrreryError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def _state(counts: FleetCounts) -> Html:
+    if counts.connected:
+        return EMPTY
+    return blocks.state_box(
+        "cloud_off", "The broker is not reached", counts.broker,
+        "It is tried again and again. See that it runs, and that name and password are right.",
+        error=True)
+
+
+def _figures(counts: FleetCounts, packs: Sequence[PackState]) -> Html:
+    lag = "not known" if counts.lag_s is None else f"{formats.number(counts.lag_s, 2)} s"
+    online = sum(pack.link == "online" for pack in packs)
+    rejected = sum(counts.rejected.values())
+    told = [("Devices online", f"{online} of {len(packs)}"),
+            ("Messages", f"{formats.number(counts.rate, 1)} /s"),
+            ("Lag", lag),
+            ("Received", formats.number(counts.received)),
+            ("Missing", formats.number(counts.missing)),
+            ("Duplicate", formats.number(counts.duplicate)),
+            ("Late", formats.number(counts.late)),
+            ("Rejected", formats.number(rejected))]
+    return Html('<div class="o o-facts">' + "".join(
+        f'<span><b class="num">{escape(value)}</b> {escape(name)}</span>'
+        for name, value in told) + "</div>")
+
+
+def _refused(counts: FleetCounts) -> Html:
+    """Each reason with its words; the last payload as it came, cut and escaped."""
+    if not counts.rejected:
+        return EMPTY
+    rows = "".join(
+        f'<div class="o-row o-refusal"><span class="num">{formats.number(count)}</span>'
+        f"<span>{escape(name.replace('_', ' '))}</span>"
+        f'<span class="mut">{escape(_words(name))}</span></div>'
+        for name, count in sorted(counts.rejected.items(), key=lambda item: -item[1]))
+    last = counts.last_refusal
+    payload = "" if last is None else (
+        f'<div class="mut">Last: {escape(formats.local_time(last.at, st.context.timezone))}, '
+        f"{escape(last.topic)}: {escape(last.words)}</div>"
+        f'<pre class="o-payload">{escape(last.text)}</pre>')
+    return Html(f'<div class="o o-rows">{rows}{payload}</div>')
+
+
+def _words(name: str) -> str:
+    return WORDS[Rejection(name)] if name in set(Rejection) else ""
+
+
+def _devices(packs: Sequence[PackState]) -> Html:
+    """Those that miss something, or are not online."""
+    odd = [pack for pack in packs
+           if pack.link != "online" or pack.missing or pack.dropped or pack.pending > 1]
+    if not odd:
+        return EMPTY
+    rows = "".join(
+        f'<div class="o-row o-refusal"><span>{escape(pack.label)}</span><span>{pack.link}</span>'
+        f'<span class="mut">{_owing(pack)}</span></div>' for pack in odd[:MOST_DEVICES])
+    more = len(odd) - MOST_DEVICES
+    rest = f'<div class="mut">and {more} more</div>' if more > 0 else ""
+    return Html(f'<div class="o o-rows">{rows}{rest}</div>')
+
+
+def _owing(pack: PackState) -> str:
+    told = [(pack.missing, "missing"), (pack.pending, "waiting in its outbox"),
+            (pack.dropped, "given up by it"), (pack.duplicate, "duplicate"), (pack.late, "late")]
+    return ", ".join(f"{formats.number(count)} {words}" for count, words in told if count)

@@ -1,0 +1,157 @@
+"""One pack closely: numbers, limits and why, its cells, its alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from components import blocks, describe, formats, parts, plot, session
+from components.api_client import LocalClient
+from components.blocks import Html, Pair
+from components.drawing import Drawing
+from components.fleet import choice
+from components.fleet.lines import LINKS, limits, reason
+from components.fleet.standing import SAFETY, TRIPPED, limits_of
+from components.tokens import tokens
+from core.fleet.ports import PackState
+from core.topology import FloatArray
+
+CHART_PX = 132
+MOST_ALARMS = 5
+DEVICE_MEASURES = {"Power", "Sum of its parts", "State of health"}
+"""Told in another way beside it: cells report no power, and health comes from the device."""
+
+
+def head(client: LocalClient, element: str) -> None:
+    """Name and state; it lives."""
+    pack, node = _pack(client, element)
+    if pack is None:
+        blocks.show(blocks.state_box("help", "This pack is gone", "No source tells of it now."))
+        return
+    state = [_safety(pack)]
+    if node is not None:
+        snapshot = client.snapshot()
+        way = describe.way(client.topology, snapshot, node)
+        words = f"{formats.direction_word(way)} " + str(
+            formats.magnitude(snapshot.frame.value("power_kw", node)))
+        state += [blocks.direction_mark(way, None if way in ("idle", "unknown") else words),
+                  *describe.alarm_pills(snapshot, node)]
+    blocks.show(blocks.details(pack.label, state, [], _note(pack)))
+
+
+def show(client: LocalClient, element: str) -> None:
+    """Alarms, cells and all numbers; it lives."""
+    pack, node = _pack(client, element)
+    if pack is None or node is None:
+        return
+    _alarms(client, node)
+    _cells(client, pack, node)
+    pairs = [pair for pair in describe.details_pairs(client.topology, client.snapshot(), node)
+             if pair.label not in DEVICE_MEASURES]
+    blocks.show(blocks.details("", [], _pairs(pack) + pairs))
+
+
+def _pack(client: LocalClient, element: str) -> tuple[PackState | None, int | None]:
+    pack = next((one for one in client.packs() if one.element == element), None)
+    return pack, client.topology.index_of_id.get(element)
+
+
+def _safety(pack: PackState) -> Html:
+    icon, word = SAFETY[pack.safety]
+    if pack.safety in TRIPPED:
+        return blocks.pill(3, word)
+    return Html(f"<span>{blocks.symbol(icon)} {word}</span>")
+
+
+def _pairs(pack: PackState) -> list[Pair]:
+    """What only its device knows."""
+    asked = formats.MISSING if pack.allocation_kw is None else formats.power(pack.allocation_kw)
+    pairs = [Pair("Limits", limits(pack), "charge | discharge")]
+    if pack.limit_reason:
+        pairs.append(Pair("Why", reason(pack)))
+    pairs += [Pair("Asked for", asked),
+              Pair("State of health", "not told" if pack.soh_pct is None
+                   else formats.quantity(pack.soh_pct, "%", 1))]
+    if pack.decision_us is not None:
+        pairs.append(Pair("Safety decision", formats.quantity(pack.decision_us, "µs"),
+                          "the longest of its last second"))
+    pairs += [Pair("Messages", _messages(pack)),
+              Pair("Outbox", f"{formats.number(pack.pending)} waiting",
+                   f"{formats.number(pack.dropped)} given up" if pack.dropped else "")]
+    return pairs
+
+
+def _messages(pack: PackState) -> str:
+    return (f"{formats.number(pack.missing)} missing, {formats.number(pack.late)} late, "
+            f"{formats.number(pack.duplicate)} twice")
+
+
+def _note(pack: PackState) -> str:
+    """Where it is, what runs on it."""
+    told = [f"{pack.site}/{pack.device}", pack.firmware and f"firmware {pack.firmware}",
+             LINKS[pack.link] or "device online"]
+    return " · ".join(part for part in told if part)
+
+
+def _cells(client: LocalClient, pack: PackState, node: int) -> None:
+    part = client.topology.children(node)
+    volts = client.snapshot().frame.columns["voltage_v"][part]
+    if not np.isfinite(volts).any():
+        blocks.show(blocks.note("No voltage of a cell is known."))
+        return
+    low, high = float(np.nanmin(volts)), float(np.nanmax(volts))
+    spread = formats.quantity(1000 * (high - low), "mV")
+    blocks.show(blocks.heading("Cell voltages", f"{volts.size} cells, spread {spread}"))
+    plot.show(_figure(volts, pack), key="fleet_cells", height=CHART_PX,
+              alt=f"Voltage of each of {volts.size} cells, {low:.3f} to {high:.3f} V",
+              view=pack.element)
+
+
+def _figure(volts: FloatArray, pack: PackState) -> Drawing:
+    """One dot a cell; the trip limits where they are near enough to be seen."""
+    colour = tokens(st.context.theme.type)
+    axis = {"showgrid": False, "zeroline": False, "tickfont": {"color": colour["text3"],
+                                                             "size": 11}}
+    drawing = Drawing(
+        margin={"l": 4, "r": 4, "t": 6, "b": 4}, paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)", showlegend=False, hovermode="closest",
+        xaxis={**axis, "automargin": True, "nticks": 6},
+        yaxis={**axis, "automargin": True, "showgrid": True, "gridcolor": colour["border"],
+               "nticks": 4, "tickformat": ".3f"})
+    drawing.add_scatter(x=np.arange(1, volts.size + 1), y=volts, mode="markers", name="",
+                        marker={"size": 3, "color": colour["text3"]},
+                        hovertemplate="Cell %{x}: %{y:.3f} V")
+    low, high = float(np.nanmin(volts)), float(np.nanmax(volts))
+    for limit in limits_of(pack.chemistry)[:2]:
+        if low - 0.1 < limit < high + 0.1:
+            drawing.add_hline(limit, line={"color": colour["alarm"], "width": 1, "dash": "dot"})
+    return drawing
+
+
+def _alarms(client: LocalClient, node: int) -> None:
+    topology, snapshot = client.topology, client.snapshot()
+    part = topology.children(node)
+    own = [alarm for alarm in snapshot.alarms.active
+           if alarm.node == node or part.start <= alarm.node < part.stop]
+    if not own:
+        blocks.show(blocks.note("No alarms."))
+        return
+    groups = describe.alarm_groups(topology, own)
+    rows = [describe.alarm_row(topology, group, client.now()) for group in groups[:MOST_ALARMS]]
+    more = len(groups) - len(rows)
+    blocks.show(blocks.heading("Alarms", f"{more} more" if more else ""),
+                blocks.alarm_rows(rows, compact=True))
+
+
+def top(client: LocalClient, pack: PackState) -> None:
+    """Name and state, which live, and the ways to and fro, which do not."""
+    node = client.topology.index_of_id.get(pack.element)
+    with st.container(horizontal=True, wrap=False, vertical_alignment="top", key="fleet_top"):
+        with st.container(key="fleet_who"):
+            parts.live(head, "fleet_name", 2.0, client, pack.element)
+        if st.button("Open in Space Balls", key="fleet_open", icon=":material/bubble_chart:",
+                     disabled=node is None, type="tertiary") and node is not None:
+            session.open_place(client.topology, node)
+        if st.button("Close", key="fleet_close", icon=":material/close:", type="tertiary"):
+            choice.choose(None)
+            st.rerun()

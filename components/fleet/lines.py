@@ -1,0 +1,117 @@
+"""One pack as the words of its row. No Streamlit in here."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from components import formats
+from components.fleet.standing import (
+    HOTTEST,
+    NO_NODE,
+    SAFETY,
+    TRIPPED,
+    WHICH,
+    Standings,
+    limits_of,
+)
+from core.engine import Snapshot
+from core.fleet.ports import PackState
+from core.topology import Topology
+from core.vocabulary import DIRECTIONS
+
+MILLIVOLTS_PER_VOLT = 1000.0
+LINKS = {"offline": "device offline", "conflict": "two devices with this id",
+         "unknown": "never heard", "online": ""}
+
+
+def line(topology: Topology, snapshot: Snapshot, all_: Standings, place: int) -> dict[str, Any]:
+    """Plain values under short names, as `table.js` reads them; every text is text there."""
+    pack = all_.packs[place]
+    way = DIRECTIONS[int(all_.direction[place])]
+    power = formats.magnitude(float(all_.power_kw[place]))
+    icon, word = SAFETY[pack.safety]
+    soc = float(all_.soc_pct[place])
+    cell, why = worst_cell(topology, snapshot, all_, place)
+    return {
+        "id": pack.element, "name": pack.label, "about": about(pack),
+        "tier": int(all_.tier[place]), "old": bool(all_.silent[place]),
+        "icon": icon, "safety": word, "trip": pack.safety in TRIPPED,
+        "alarms": formats.counted(int(all_.alarms[place]), "alarm") if all_.alarms[place] else "",
+        "hue": formats.direction_hue(way), "arrow": formats.direction_icon(way),
+        "way": formats.direction_word(way), "power": power.number, "unit": power.unit,
+        "soc": round(soc, 1) if math.isfinite(soc) else None,
+        "charge": str(formats.quantity(soc, "%")), "health": health(pack),
+        "cell": cell, "why": why,
+        "heat": str(formats.quantity(float(all_.temperature_c[place]), "°C", 1)),
+        "limits": limits(pack), "reason": reason(pack),
+        "age": formats.age(float(all_.age_s[place])),
+        "missing": missing(pack),
+    }
+
+
+def about(pack: PackState) -> str:
+    """"LFP, 100 kWh, 1.4.2": what it is, and the firmware of its device."""
+    size = "" if pack.capacity_kwh is None else str(formats.energy(pack.capacity_kwh))
+    return ", ".join(part for part in (pack.chemistry, size, pack.firmware) if part)
+
+
+def health(pack: PackState) -> str:
+    """"SoH 98 %"; a device that does not say it is told so."""
+    if pack.soh_pct is None:
+        return "SoH not told"
+    return f"SoH {formats.quantity(pack.soh_pct, '%')}"
+
+
+def limits(pack: PackState) -> str:
+    """"80 | 100 A": the most that may be charged and discharged now."""
+    told = [formats.MISSING if value is None else formats.number(value)
+            for value in (pack.charge_limit_a, pack.discharge_limit_a)]
+    return f"{told[0]} | {told[1]} A"
+
+
+def reason(pack: PackState) -> str:
+    """Why its limits are what they are: the device's own words, its names written as words."""
+    return pack.limit_reason.replace("_", " ")
+
+
+def missing(pack: PackState) -> str:
+    """What did not come, or why nothing does."""
+    if LINKS[pack.link]:
+        return LINKS[pack.link]
+    return f"{formats.number(pack.missing)} missing" if pack.missing else ""
+
+
+def worst_cell(topology: Topology, snapshot: Snapshot, all_: Standings,
+               place: int) -> tuple[str, str]:
+    """"Cell 12, 3.652 V" and "highest, 2 mV left": the one that is nearest to a trip limit."""
+    margins = all_.margin[:, place]
+    if not np.isfinite(margins).any():
+        return formats.MISSING, ""
+    which = int(np.nanargmin(margins))
+    metric = "temperature_c" if which == HOTTEST else "voltage_v"
+    value = float((all_.low_v, all_.high_v, all_.hot_c)[which][place])
+    shown = formats.value(metric, value, 1 if which == HOTTEST else 3)
+    name = _cell_name(topology, snapshot, int(all_.node[place]), metric, value)
+    return f"{name}, {shown}", f"{WHICH[which]}, {_left(all_.packs[place], which, value)}"
+
+
+def _cell_name(topology: Topology, snapshot: Snapshot, node: int, metric: str,
+               value: float) -> str:
+    if node == NO_NODE:
+        return "a cell"
+    cells = topology.children(node)
+    found = np.flatnonzero(snapshot.frame.columns[metric][cells] == np.float32(value))
+    return topology.names[cells.start + int(found[0])] if found.size else "a cell"
+
+
+def _left(pack: PackState, which: int, value: float) -> str:
+    limit = limits_of(pack.chemistry)[which]
+    left = value - limit if which == 0 else limit - value
+    if which == HOTTEST:
+        said = formats.quantity(abs(left), "K", 1)
+    else:
+        said = formats.quantity(abs(left) * MILLIVOLTS_PER_VOLT, "mV")
+    return f"{said} left" if left >= 0 else f"{said} beyond its limit"

@@ -1,0 +1,205 @@
+"""How every pack stands, as columns: a thousand of them are judged, sorted and filtered as
+arrays, and only the rows of one screen become words. No Streamlit in here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.direction import direction_codes
+from core.engine import Snapshot
+from core.fleet.messages import SafetyState
+from core.fleet.ports import PackState
+from core.limits import TIERS, safe_operating_area
+from core.topology import Topology
+from core.vocabulary import CHEMISTRIES
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Numbers = NDArray[np.int64]
+
+NO_NODE = -1
+TRIPPED: frozenset[SafetyState] = frozenset({"opening", "latched"})
+LIMITED: frozenset[SafetyState] = frozenset({"derate", "zero"})
+GONE = frozenset({"offline", "conflict"})
+SAFETY: Mapping[SafetyState | None, tuple[str, str]] = {
+    "normal": ("verified_user", "Normal"), "derate": ("speed", "Derated"),
+    "zero": ("block", "At 0 A"), "opening": ("link_off", "Opening"),
+    "latched": ("error", "Tripped"), "unguarded": ("gpp_maybe", "Unguarded"),
+    None: ("help", "Not known")}
+LOWEST, HIGHEST, HOTTEST = range(3)
+WHICH = ("lowest", "highest", "hottest")
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """Columns over n packs in the order of `packs`; NaN where something is not known (law 4).
+
+    node: place in the tree, NO_NODE where it has none. silent: not heard within its time, or
+    its device is offline. low_v, high_v [V], hot_c [°C]: extremes over its cells. margin:
+    float64[3, n], how much of the window to the trip limit is left for the lowest, the highest
+    and the hottest cell, 1 = all of it, below 0 = beyond the limit.
+    """
+
+    packs: Sequence[PackState]
+    node: Numbers
+    tier: NDArray[np.int8]
+    alarms: NDArray[np.int32]
+    silent: Bools
+    age_s: Floats
+    power_kw: Floats
+    soc_pct: Floats
+    soh_pct: Floats
+    temperature_c: Floats
+    direction: NDArray[np.uint8]
+    low_v: Floats
+    high_v: Floats
+    hot_c: Floats
+    margin: Floats
+
+    @property
+    def least_margin(self) -> Floats:
+        """Of its three extremes, float64[n]."""
+        return np.fmin.reduce(self.margin, axis=0)
+
+    def of(self, states: Iterable[SafetyState]) -> Bools:
+        """Which packs are in one of `states`."""
+        wanted = set(states)
+        return np.array([pack.safety in wanted for pack in self.packs], dtype=np.bool_)
+
+
+def standings(topology: Topology, snapshot: Snapshot, packs: Sequence[PackState],
+              now: datetime) -> Standings:
+    """Of `packs` as they stand at `now`."""
+    node = np.array([topology.index_of_id.get(pack.element, NO_NODE) for pack in packs],
+                    dtype=np.int64)
+    there = node != NO_NODE
+    frame = snapshot.frame
+    age_s = np.array([math.nan if pack.heard_at is None else
+                      (now - pack.heard_at).total_seconds() for pack in packs])
+    gone = np.array([pack.link in GONE for pack in packs], dtype=np.bool_)
+    low_v, high_v = _extremes(topology, frame.columns["voltage_v"], node)
+    _, hot_c = _extremes(topology, frame.columns["temperature_c"], node)
+    power_kw = _at(frame.columns["power_kw"], node)
+    capacity = np.array([_number(pack.capacity_kwh) for pack in packs])
+    silent = gone | ~np.isfinite(age_s) | np.where(there, frame.stale[node], True)
+    power_kw = np.where(silent, np.nan, power_kw)
+    return Standings(
+        packs, node, np.where(there, snapshot.alarms.worst_tier[node], 0).astype(np.int8),
+        np.where(there, snapshot.alarms.count[node], 0).astype(np.int32), silent, age_s,
+        power_kw, _at(frame.columns["soc_pct"], node),
+        np.array([_number(pack.soh_pct) for pack in packs]),
+        _at(frame.columns["temperature_c"], node), direction_codes(power_kw, capacity),
+        low_v, high_v, hot_c, _margins(packs, low_v, high_v, hot_c))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _at(column: NDArray[np.float32], node: Numbers) -> Floats:
+    return np.where(node != NO_NODE, column[node], np.nan).astype(np.float64)
+
+
+def _extremes(topology: Topology, column: NDArray[np.float32],
+              node: Numbers) -> tuple[Floats, Floats]:
+    """Lowest and highest known value among the cells of each pack; they lie side by side."""
+    nothing = np.full(node.shape, np.nan)
+    has = (node != NO_NODE) & (topology.child_count[node] > 0)
+    if not has.any():
+        return nothing, nothing.copy()
+    first = topology.first_child[node[has]]
+    bounds = np.stack((first, first + topology.child_count[node[has]]), axis=1).ravel()
+    if bounds[-1] == column.size:
+        bounds = bounds[:-1]
+    elif bounds.max() == column.size:
+        column = np.append(column, np.float32(np.nan))
+    low, high = nothing, nothing.copy()
+    low[has] = np.fmin.reduceat(column, bounds)[::2]
+    high[has] = np.fmax.reduceat(column, bounds)[::2]
+    return low, high
+
+
+@cache
+def _windows() -> Floats:
+    """float64[chemistry + 1, 3]: least and most volts, most °C of the trip tier; the last row
+    is of a chemistry that is not known."""
+    area, trip = safe_operating_area(), TIERS.index("trip")
+    names = ("voltage_min_v", "voltage_max_v", "discharge_temperature_max_c",
+             "discharge_temperature_min_c")
+    table = np.stack([area.table(name)[:, trip - 1] for name in names], axis=1)
+    return np.vstack((table, np.full(4, np.nan))).astype(np.float64)
+
+
+def limits_of(chemistry: str) -> tuple[float, float, float]:
+    """Trip limits: least and most volts of a cell, most °C; NaN where it is not known."""
+    row = _windows()[_chemistry(chemistry)]
+    return float(row[0]), float(row[1]), float(row[2])
+
+
+def _chemistry(name: str) -> int:
+    return CHEMISTRIES.index(name) if name in CHEMISTRIES else -1
+
+
+def _margins(packs: Sequence[PackState], low_v: Floats, high_v: Floats, hot_c: Floats) -> Floats:
+    rows = _windows()[[_chemistry(pack.chemistry) for pack in packs]]
+    least_v, most_v, most_c, least_c = rows.reshape(-1, 4).T
+    return np.stack(((low_v - least_v) / (most_v - least_v),
+                     (most_v - high_v) / (most_v - least_v),
+                     (most_c - hot_c) / (most_c - least_c)))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person wants to see. text: part of a name, site or firmware; states: of STATES,
+    chemistries: () for all. sort: of SORTS."""
+
+    text: str = ""
+    states: tuple[str, ...] = ()
+    chemistries: tuple[str, ...] = ()
+    sort: str = "alarms"
+
+
+STATES: Mapping[str, str] = {"alarmed": "Alarmed", "limited": "Limited", "tripped": "Tripped",
+                             "silent": "Silent"}
+SORTS: Mapping[str, str] = {
+    "alarms": "Alarmed first", "name": "Name", "charge": "Lowest charge",
+    "health": "Lowest health", "power": "Most power", "cell": "Worst cell",
+    "temperature": "Hottest", "age": "Oldest message", "missing": "Most missing"}
+
+
+def wanted(all_: Standings, wish: Wish) -> Numbers:
+    """Places of the packs that `wish` names, in its order."""
+    keep = np.ones(len(all_.packs), dtype=np.bool_)
+    if wish.states:
+        of = {"alarmed": all_.tier > 1, "limited": all_.of(LIMITED),
+              "tripped": all_.of(TRIPPED), "silent": all_.silent}
+        keep &= np.logical_or.reduce([of[state] for state in wish.states])
+    if wish.chemistries:
+        keep &= np.array([pack.chemistry in wish.chemistries for pack in all_.packs], np.bool_)
+    word = wish.text.strip().casefold()
+    if word:
+        keep &= np.array([word in " ".join((pack.label, pack.device, pack.site, pack.firmware,
+                                            pack.chemistry)).casefold()
+                          for pack in all_.packs], np.bool_)
+    order = _order(all_, wish.sort)
+    return order[keep[order]]
+
+
+def _order(all_: Standings, sort: str) -> Numbers:
+    """Stable; what is not known comes last."""
+    if sort == "name":
+        return np.array(sorted(range(len(all_.packs)),
+                               key=lambda place: all_.packs[place].label), dtype=np.int64)
+    if sort == "alarms":
+        return np.lexsort((-all_.alarms, ~all_.of(TRIPPED), -all_.tier, all_.silent))
+    by = {"charge": all_.soc_pct, "health": all_.soh_pct, "power": -np.abs(all_.power_kw),
+          "cell": all_.least_margin, "temperature": -all_.temperature_c, "age": -all_.age_s,
+          "missing": -np.array([pack.missing for pack in all_.packs], dtype=np.float64)}
+    return np.argsort(by[sort], kind="stable")

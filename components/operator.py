@@ -1,0 +1,133 @@
+"""Who this viewer is: an operator for 12 h after a sign-in, else somebody who looks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from components import blocks
+from components.api_client import LocalClient
+from core.alarms.records import AuditEntry
+from core.config import Config
+from core.errors import OrreryError, RequestError
+from core.operators import SESSION, Operators, TooManyFailuresError
+
+KEY, REFUSAL = "operator", "operator_refusal"
+HOW = {"none": "Nobody may command here: orrery.toml names no [operators].",
+       "local": "You are looking only. Sign in as operator first."}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _door_of(_config: Config, digest: int) -> Operators:
+    return Operators(_config)
+
+
+def _door(client: LocalClient) -> Operators:
+    """One a process and configuration: failures of all viewers count together."""
+    return _door_of(client.config, _digest(client))
+
+
+def _digest(client: LocalClient) -> int:
+    return hash((client.config.file, repr(client.config.operators)))
+
+
+def name(client: LocalClient) -> str | None:
+    """Of the operator whom this browser session belongs to; None: a viewer."""
+    if client.config.operators.mode == "oidc":
+        try:
+            return _door(client).by_claims(st.user.to_dict(), client.now())
+        except RequestError:
+            return None
+    signed = st.session_state.get(KEY)
+    return signed[0] if signed is not None and _holds(signed, client) else None
+
+
+def _holds(signed: tuple[str, datetime, int], client: LocalClient) -> bool:
+    """Neither too old nor of another configuration: whoever was taken out of it is out."""
+    _, since, options = signed
+    return client.now() - since < SESSION and options == _digest(client)
+
+
+def why_not(client: LocalClient) -> str:
+    """Why this viewer may not command, and what to do; "" for an operator."""
+    if name(client) is not None:
+        return ""
+    mode = client.config.operators.mode
+    if mode == "oidc":
+        try:
+            _door(client).by_claims(st.user.to_dict(), client.now())
+        except RequestError as error:
+            return str(error)
+    if st.session_state.get(KEY) is not None:
+        return "Your sign-in as operator is over: sign in again."
+    return HOW.get(mode, "")
+
+
+def sign_in_button(client: LocalClient, key: str = "page") -> None:
+    """Sign in, or who is signed in and the way out; `key` differs from place to place."""
+    who, mode = name(client), client.config.operators.mode
+    if mode == "none":
+        return
+    if who is not None:
+        _signed_in(client, who, key)
+    elif mode == "local":
+        _form(client, key)
+    elif key == "page":
+        blocks.show(blocks.note(why_not(client)))
+
+
+def _signed_in(client: LocalClient, who: str, key: str) -> None:
+    with st.container(key=f"operator_{key}"), st.popover(
+            blocks.markdown(who), icon=":material/badge:", width="content"):
+        blocks.show(blocks.note(f"You are signed in as the operator {who}."))
+        if client.config.operators.mode == "oidc":
+            st.button("Sign out", key=f"operator_out_{key}", icon=":material/logout:",
+                      on_click=st.logout)
+        elif st.button("Sign out", key=f"operator_out_{key}", icon=":material/logout:"):
+            del st.session_state[KEY]
+            st.rerun()
+
+
+def _form(client: LocalClient, key: str) -> None:
+    door = _door(client)
+    with st.container(key=f"operator_{key}"), st.popover(
+            "Sign in", icon=":material/login:", width="content"):
+        if not door.asks_password:
+            blocks.show(blocks.note("All here is simulated or recorded: any name will do. It "
+                                    "stands in the audit of what you do."))
+        with st.form(f"operator_form_{key}", border=False):
+            told = st.text_input("Name", key=f"operator_name_{key}", max_chars=80)
+            password = (st.text_input("Password", type="password", max_chars=1024,
+                                      key=f"operator_password_{key}")
+                        if door.asks_password else "")
+            pressed = st.form_submit_button("Sign in as operator", type="primary",
+                                            width="stretch")
+        if pressed:
+            _sign_in(client, told, password)
+        if st.session_state.get(REFUSAL):
+            st.error(blocks.markdown(st.session_state[REFUSAL]), icon=":material/lock:")
+
+
+def _sign_in(client: LocalClient, told: str, password: str) -> None:
+    try:
+        who = _door(client).sign_in(told, password, client.now())
+    except RequestError as error:
+        st.session_state[REFUSAL] = str(error)
+        if not isinstance(error, TooManyFailuresError):
+            _audit(client, told, "sign-in refused", str(error))
+        return
+    st.session_state[REFUSAL] = ""
+    st.session_state[KEY] = (who, client.now(), _digest(client))
+    _audit(client, who, "signed in", "")
+    st.rerun()
+
+
+def _audit(client: LocalClient, who: str, action: str, why: str) -> None:
+    """A sign-in that cannot be written down still counts: the commands after it are kept or
+    refused by themselves."""
+    entry = AuditEntry(client.now(), who.strip()[:80] or "(no name)", action, "", "", why, "", "")
+    try:
+        client.audit(entry)
+    except OrreryError as error:
+        st.toast(blocks.markdown(str(error)), icon=":material/error:")

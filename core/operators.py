@@ -1,0 +1,216 @@
+"""Who may command the site: the people of `[operators]`, their passwords and their failures.
+
+A password is kept as its scrypt hash, which `python -m scripts.operator_password NAME` makes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from core.config import Config, OperatorsConfig
+from core.errors import ConfigurationError, RequestError
+from core.ports import SourceInfo
+
+SESSION = timedelta(hours=12)
+"""So long a sign-in holds."""
+WINDOW = timedelta(minutes=5)
+MOST_FAILURES = 5
+LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD = 80, 1024, 10
+HARMLESS = frozenset({"simulated", "recorded"})
+"""Kinds of sources of which nothing real can be commanded."""
+
+_LOG2_N, _R, _P = 15, 8, 3
+_MOST_MEMORY = 160 * 1024 * 1024
+_HASH = re.compile(r"scrypt\$(?P<log2_n>1[4-7])\$8\$(?P<p>[1-4])"
+                   r"\$(?P<salt>[A-Za-z0-9+/=]{24,120})\$(?P<digest>[A-Za-z0-9+/=]{44})")
+_FORM = "scrypt$LOG2N$R$P$SALT$HASH, as `python -m scripts.operator_password NAME` prints it"
+
+
+@dataclass(frozen=True, slots=True)
+class ScryptHash:
+    """Of one password."""
+
+    log2_n: int
+    r: int
+    p: int
+    salt: bytes
+    digest: bytes
+
+    def __str__(self) -> str:
+        salt, digest = (base64.b64encode(part).decode() for part in (self.salt, self.digest))
+        return f"scrypt${self.log2_n}${self.r}${self.p}${salt}${digest}"
+
+    def fits(self, password: str) -> bool:
+        return hmac.compare_digest(self.digest, _scrypt(password, self))
+
+
+def hashed(password: str) -> ScryptHash:
+    """A new hash; raises RequestError for a password that is too short or too long."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise RequestError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
+    blank = ScryptHash(_LOG2_N, _R, _P, secrets.token_bytes(16), bytes(32))
+    return ScryptHash(_LOG2_N, _R, _P, blank.salt, _scrypt(password, blank))
+
+
+def read_hash(text: str) -> ScryptHash:
+    """The hash that `text` says; raises RequestError for any other text, cheap hashes too."""
+    found = _HASH.fullmatch(text)
+    if found is None:
+        raise RequestError(f"not {_FORM}")
+    try:
+        salt, digest = (base64.b64decode(found[name], validate=True)
+                        for name in ("salt", "digest"))
+    except binascii.Error as error:
+        raise RequestError(f"not {_FORM}") from error
+    if len(salt) < 16 or len(digest) != 32:
+        raise RequestError(f"not {_FORM}")
+    return ScryptHash(int(found["log2_n"]), _R, int(found["p"]), salt, digest)
+
+
+def _scrypt(password: str, kept: ScryptHash) -> bytes:
+    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=kept.salt,
+                          n=1 << kept.log2_n, r=kept.r, p=kept.p, maxmem=_MOST_MEMORY, dklen=32)
+
+
+def checked_name(name: str) -> str:
+    """As it will stand in the audit; raises RequestError."""
+    found = name.strip()
+    if not found or len(found) > LONGEST_NAME or not found.isprintable():
+        raise RequestError(f"Give a name of 1 to {LONGEST_NAME} printable characters.")
+    return found
+
+
+class Operators:
+    """The door of one site; for any threads."""
+
+    def __init__(self, config: Config) -> None:
+        """Of a configuration that `check_operators` let pass; raises ConfigurationError."""
+        self._options = config.operators
+        self._hashes = {name: _hash_of(config, name) for name in config.operators.names}
+        self._nobody = hashed(secrets.token_hex(16)) if self._hashes else None
+        self._failures: dict[str, list[datetime]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def mode(self) -> str:
+        return self._options.mode
+
+    @property
+    def asks_password(self) -> bool:
+        """False in the demo, where any name will do."""
+        return self._options.mode == "local" and not self._options.demo
+
+    def sign_in(self, name: str, password: str, now: datetime) -> str:
+        """The name of the operator who signs in locally; raises RequestError in words. One at
+        a time: a hash takes 32 MiB, and no two attempts may both be the fifth."""
+        if self._options.mode != "local":
+            raise RequestError("Nobody signs in here by a password.")
+        who = checked_name(name)
+        if not self.asks_password:
+            return who
+        with self._lock:
+            self._refuse_if_waiting(who, now)
+            kept = self._hashes.get(who, self._nobody)
+            fits = kept is not None and len(password) <= LONGEST_PASSWORD and kept.fits(password)
+            if not fits or who not in self._hashes:
+                self._failures.setdefault(who, []).append(now)
+                raise RequestError(self._failed(who))
+            self._failures.pop(who, None)
+        return who
+
+    def by_claims(self, claims: Mapping[str, object], now: datetime) -> str:
+        """The operator whom an OpenID provider vouches for; raises RequestError in words."""
+        email, signed_at = claims.get("email"), claims.get("iat")
+        if not isinstance(email, str) or claims.get("email_verified") is False:
+            raise RequestError("Your sign-in provider does not vouch for your e-mail address.")
+        if email.casefold() not in {one.casefold() for one in self._options.emails}:
+            raise RequestError(f"{email[:LONGEST_NAME]} is not among the operators of this site.")
+        if not isinstance(signed_at, (int, float)) or isinstance(signed_at, bool):
+            raise RequestError("Your sign-in provider does not say when you signed in.")
+        age_s = now.astimezone(UTC).timestamp() - signed_at
+        if not age_s < SESSION.total_seconds():
+            raise RequestError("Your sign-in is more than 12 h old: sign out and in again.")
+        return email
+
+    def _refuse_if_waiting(self, who: str, now: datetime) -> None:
+        self._failures = {name: young for name, all_ in self._failures.items()
+                          if (young := [at for at in all_ if now - at < WINDOW])}
+        before = self._failures.get(who, [])
+        if len(before) >= MOST_FAILURES:
+            wait_s = (WINDOW - (now - before[-MOST_FAILURES])).total_seconds()
+            raise TooManyFailuresError(f"{MOST_FAILURES} sign-ins failed within 5 minutes. Wait "
+                                  f"{_minutes(wait_s)}, then try again.")
+
+    def _failed(self, who: str) -> str:
+        left = MOST_FAILURES - len(self._failures[who])
+        then = (f"{left} of {MOST_FAILURES} attempts left." if left
+                else "Wait 5 min, then try again.")
+        return f"Name or password is wrong. {then}"
+
+
+class TooManyFailuresError(RequestError):
+    """A name that must wait; nothing was tried."""
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds)} s" if seconds < 60 else f"{-(-int(seconds) // 60)} min"
+
+
+def _hash_of(config: Config, name: str) -> ScryptHash:
+    try:
+        return read_hash(config.operators.names[name])
+    except RequestError as error:
+        raise ConfigurationError(config.file, f"operators.names.{name}", "(hidden)",
+                                 _FORM) from error
+
+
+def check_operators(config: Config, sources: Iterable[SourceInfo]) -> None:
+    """Called at the start; raises ConfigurationError for what does not go together."""
+    wrong = _wrong(config.operators, config.sign_in.mode)
+    if wrong is not None:
+        key, allowed = wrong
+        raise ConfigurationError(config.file, f"operators.{key}",
+                                 _shown(config.operators, key), allowed)
+    for name in config.operators.names:
+        _hash_of(config, name)
+    real = [info.name for info in sources if info.kind not in HARMLESS]
+    if config.operators.demo and real:
+        raise ConfigurationError(
+            config.file, "operators.demo", True,
+            f"false, because the sources {', '.join(real)} are neither simulated nor recorded: "
+            "nothing real may be commanded without a password. Make passwords by `python -m "
+            "scripts.operator_password NAME`")
+
+
+def _wrong(options: OperatorsConfig, sign_in: str) -> tuple[str, str] | None:
+    """Key and what is allowed instead."""
+    told = {"names": bool(options.names), "demo": options.demo, "emails": bool(options.emails)}
+    belongs = {"local": {"names", "demo"}, "oidc": {"emails"}}.get(options.mode, set())
+    strangers = [key for key, given in told.items() if given and key not in belongs]
+    if strangers:
+        mode = "oidc" if strangers[0] == "emails" else "local"
+        return "mode", f'"{mode}", because {strangers[0]} is given'
+    if options.mode == "oidc" and sign_in != "oidc":
+        return "mode", '"none" or "local", or [sign_in] mode = "oidc" beside it'
+    if options.mode == "oidc" and not options.emails:
+        return "emails", "at least one address"
+    if options.mode == "local" and told["names"] == told["demo"]:
+        return "names", "names with hashed passwords, or demo = true, one of both"
+    for name in options.names:
+        if name != name.strip() or not name.isprintable():
+            return "names", f"printable names without blanks at their ends, not {name!r}"
+    return None
+
+
+def _shown(options: OperatorsConfig, key: str) -> object:
+    """A value as an error may show it: of names, never the hashes."""
+    return sorted(options.names) if key == "names" else getattr(options, key)
