@@ -1,7 +1,7 @@
 """Pages, REST, WebSocket and standalone viewer in one process: `streamlit run server.py`.
 
 All share one engine, which stays for the process's life. The WebSocket is at `/ws`, the viewer
-at `/viewer`, REST where it is documented (`/openapi.json`).
+at `/viewer`, REST where it is documented (`/openapi.json`), figures at `/metrics`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.routing import BaseRoute
 
-from components._compat import leave_home_to_navigation
+from components._compat import answer_at_once, leave_home_to_navigation, open_sessions
 from core.errors import OrreryError
 from core.runtime import Runtime, pin_runtime
 from services.gateway.app import routes
@@ -27,7 +27,8 @@ def started() -> tuple[Runtime, list[BaseRoute]]:
     with one line that says why."""
     try:
         engine = pin_runtime()
-        return engine, routes(engine, socket_path="/ws", viewer_path="/viewer")
+        return engine, routes(engine, socket_path="/ws", viewer_path="/viewer",
+                              sessions=open_sessions)
     except OrreryError as error:
         sys.stderr.write(f"Orrery cannot start: {error}\n")
         raise SystemExit(CANNOT_START) from None
@@ -36,6 +37,7 @@ def started() -> tuple[Runtime, list[BaseRoute]]:
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[None]:
     """Stop the engine at the end: after SIGTERM nothing registered with atexit would run."""
+    answer_at_once()
     yield
     atexit.unregister(runtime.stop)
     runtime.stop()

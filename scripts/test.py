@@ -7,11 +7,13 @@ and Ubuntu they are installed where that needs no password; elsewhere a sentence
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from scripts.app_process import ROOT
 from scripts.chromium import find_chromium
@@ -41,6 +43,23 @@ def find_influxd() -> str | None:
     return shutil.which("influxd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
+def find_postgres() -> str | None:
+    """The newest server; Debian and Homebrew put each version into a folder of its own."""
+    found = [path for folder in ("/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt")
+             for path in Path(folder).glob("*/bin/postgres")]
+    newest = max(found, key=lambda path: [int(part) for part in
+                                          re.findall(r"\d+", path.parts[-3])], default=None)
+    return shutil.which("postgres") if newest is None else str(newest)
+
+
+def find_in_sbin(name: str) -> Callable[[], str | None]:
+    """For a server that Debian puts where a person's PATH does not look."""
+    return lambda: shutil.which(name, path=os.environ.get("PATH", "")
+                                + ":/usr/sbin:/usr/local/sbin")
+
+
+find_nginx, find_haproxy = find_in_sbin("nginx"), find_in_sbin("haproxy")
+find_promtool = find_in_sbin("promtool")
 TOOLS = (
     Tool("Chromium", find_chromium, "chromium",
          "Debian: sudo apt-get install chromium\n"
@@ -51,10 +70,18 @@ TOOLS = (
          "Debian, Ubuntu: sudo apt-get install mosquitto\n  macOS: brew install mosquitto"),
     Tool("InfluxDB 1.x", find_influxd, "influxdb",
          "Debian, Ubuntu: sudo apt-get install influxdb\n  macOS: brew install influxdb@1"),
+    Tool("PostgreSQL", find_postgres, "postgresql",
+         "Debian, Ubuntu: sudo apt-get install postgresql\n  macOS: brew install postgresql@15"),
+    Tool("nginx", find_nginx, "nginx",
+         "Debian, Ubuntu: sudo apt-get install nginx\n  macOS: brew install nginx"),
+    Tool("HAProxy", find_haproxy, "haproxy",
+         "Debian, Ubuntu: sudo apt-get install haproxy\n  macOS: brew install haproxy"),
+    Tool("promtool of Prometheus", find_promtool, "prometheus",
+         "Debian, Ubuntu: sudo apt-get install prometheus\n  macOS: brew install prometheus"),
 )
-# Most of the time a test waits for a browser or a broker. The groups are those of
-# tests/conftest.py, and the order of the collection holds: the browser's first.
-PARALLEL = ("-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+# Most of the time a test waits for a browser or a broker, hence three processes on two cores. The
+# groups are those of tests/conftest.py, and the order of the collection holds: the browser's first.
+PARALLEL = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
 FLUX_CHECKER = ROOT / "tests" / "influx" / "flux_check"
 
 

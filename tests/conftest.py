@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -18,6 +19,9 @@ from scripts.app_process import AppProcess
 from scripts.app_process import free_port as any_free_port
 from scripts.chromium import FLAGS, find_chromium
 from tests.loopback.sitecustomize import hold_to_loopback
+
+if TYPE_CHECKING:
+    from bench._postgres import PostgresServer
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 GUARD = Path(__file__).parent / "loopback"
@@ -109,6 +113,19 @@ def app_server() -> Iterator[Callable[..., AppProcess]]:
     yield start
     for app in started:
         app.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests of this process; each makes a schema of its own."""
+    from bench._postgres import PostgresServer
+
+    server = PostgresServer(sync=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 def said(message: ConsoleMessage) -> str:

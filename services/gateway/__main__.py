@@ -93,6 +93,9 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family)
     except OSError as error:
         raise ListenError(_why_not(error, host, port)) from error
+    # asyncio would set it, but not for a listener that it did not make itself; without it each
+    # answer on a connection that is kept takes 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Linux: a peer that acknowledges nothing for so long is gone; without it the connection
     # of a client that never reads would stay half closed for as long as that client likes.
     if hasattr(socket, "TCP_USER_TIMEOUT"):

@@ -1,62 +1,62 @@
-"""The gateway's routes: WebSocket, REST, `/healthz` and the standalone viewer."""
+"""The gateway's routes: WebSockets, REST, probes, `/metrics` and the standalone viewer."""
 
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Callable
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from core.house_answers import stalled_after_s
 from core.runtime import Runtime
+from services.gateway.guard import Guard
 from services.gateway.heat_pump_api import SOCKET_PATH, HeatPumpApi
 from services.gateway.heat_pump_socket import HeatPumpSocket
+from services.gateway.metrics import MetricsPage, Traffic, no_pages
+from services.gateway.probes import Probes
 from services.gateway.rest import api_key, rest_routes
-from services.gateway.socket import Gateway
+from services.gateway.socket import Gateway, everyone
 from services.gateway.viewer import viewer_routes
 
 
 def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
-           gateway: Gateway | None = None) -> list[BaseRoute]:
-    """Routes over a running engine; the viewer comes last because at "/" it takes all the rest.
+           gateway: Gateway | None = None,
+           sessions: Callable[[], int | None] = no_pages) -> list[BaseRoute]:
+    """Routes over a running engine, each behind the guard; the viewer comes last because at "/"
+    it takes all the rest. sessions: how many pages people have open, None where that is unknown.
 
     Raises ConfigurationError where the API's key is named and not told.
     """
     mimetypes.add_type("text/javascript", ".js")
-    gateway = gateway or Gateway(runtime.engine, runtime.config.gateway.update_interval_s)
+    engine, config = runtime.engine, runtime.config
+    gateway = gateway or Gateway(engine, config.gateway.update_interval_s)
     pumps = HeatPumpApi(runtime)
-    clock = runtime.engine.clock
-    of_pumps = HeatPumpSocket(pumps, lambda: clock.now().timestamp(), api_key(runtime.config))
-    return [
+    of_pumps = HeatPumpSocket(pumps, lambda: engine.clock.now().timestamp(), api_key(config),
+                              admits=everyone)
+    guard = Guard(config.gateway)
+    probes = Probes(engine, lambda: gateway.clients)
+    page = MetricsPage(engine, Traffic({"site": lambda: gateway.clients,
+                                        "heat pumps": lambda: of_pumps.clients},
+                                       guard.refused, sessions))
+    found: list[BaseRoute] = [
         WebSocketRoute(socket_path, gateway.endpoint),
         WebSocketRoute(SOCKET_PATH, of_pumps.endpoint),
-        Route("/healthz", _Health(gateway).show),
+        Route("/healthz", probes.health),
+        Route("/readyz", probes.ready),
+        Route("/metrics", page.show),
         *rest_routes(runtime, pumps),
         *viewer_routes(viewer_path, socket_path),
     ]
+    return [_guarded(route, guard) for route in found]
+
+
+def _guarded(route: BaseRoute, guard: Guard) -> BaseRoute:
+    """All kinds of routes here have an app of their own."""
+    assert isinstance(route, (Route, WebSocketRoute, Mount))
+    route.app = guard.over(route.app)
+    return route
 
 
 def standalone(runtime: Runtime, gateway: Gateway | None = None) -> Starlette:
     """The app of `python -m services.gateway`."""
     return Starlette(routes=routes(runtime, gateway=gateway))
-
-
-class _Health:
-    """Whether the engine still publishes."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    async def show(self, request: Request) -> JSONResponse:
-        """200 with "ok", or 503 with "stalled"; age_s: of the newest frame [s]."""
-        engine = self._gateway.engine
-        snapshot = engine.snapshot
-        age_s = (engine.clock.now() - snapshot.frame.time).total_seconds()
-        stalled = age_s > stalled_after_s(engine.period_s)
-        said = {"status": "stalled" if stalled else "ok", "snapshot": snapshot.number,
-                "age_s": round(age_s, 3), "clients": self._gateway.clients}
-        return JSONResponse(said, status_code=503 if stalled else 200,
-                            headers={"Cache-Control": "no-store",
-                                     "X-Content-Type-Options": "nosniff"})

@@ -22,7 +22,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from core.errors import OrreryError, RequestError, SourceError, UnknownIdError
 from services.gateway.heat_pump_api import DEFAULT_RANGE, REFRESH_S, HeatPumpApi, ranges
 from services.gateway.heat_pump_shapes import Range
-from services.gateway.socket import PATIENCE_S, POLICY_VIOLATION, TOO_BIG, TRY_AGAIN_LATER
+from services.gateway.origins import Origins
+from services.gateway.socket import (
+    PATIENCE_S,
+    POLICY_VIOLATION,
+    TOO_BIG,
+    TRY_AGAIN_LATER,
+    Admission,
+)
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +112,22 @@ def parsed(text: str) -> Heard:
     return heard
 
 
+def from_here(websocket: WebSocket) -> bool:
+    """Whether no page of another host opened it: browsers tell the page's origin."""
+    headers = websocket.headers
+    return Origins((), ()).admits(headers.getlist("origin"), headers.get("host", ""),
+                                  websocket.scope["scheme"])
+
+
 class HeatPumpSocket:
-    """The endpoint. key: what X-API-Key must say, None where nothing is asked for."""
+    """The endpoint. key: what X-API-Key must say, None where nothing is asked for. admits: who
+    may open it; the gateway's own door takes its place."""
 
     def __init__(self, api: HeatPumpApi, now_s: Callable[[], float], key: str | None = None,
-                 interval_s: float = REFRESH_S, patience_s: float = PATIENCE_S) -> None:
+                 interval_s: float = REFRESH_S, patience_s: float = PATIENCE_S,
+                 admits: Admission = from_here) -> None:
         self.clients = 0
+        self._admits = admits
         self._api = api
         self._now_s = now_s
         self._key = None if key is None else key.encode()
@@ -119,7 +136,7 @@ class HeatPumpSocket:
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves; for a `WebSocketRoute`."""
-        if not (from_here(websocket) and self._knows_key(websocket)):
+        if not (self._admits(websocket) and self._knows_key(websocket)):
             await websocket.close(POLICY_VIOLATION, "not from here, or without the key")
             return
         if self.clients >= MOST_CLIENTS:
@@ -147,12 +164,6 @@ class HeatPumpSocket:
         with contextlib.suppress(TimeoutError, WebSocketDisconnect):
             async with asyncio.timeout(min(1.0, self._patience_s)):
                 await websocket.close(TRY_AGAIN_LATER, "updates were not read in time")
-
-
-def from_here(websocket: WebSocket) -> bool:
-    """Whether no page of another site opened it: browsers tell the page's origin."""
-    origin = websocket.headers.get("origin")
-    return origin is None or origin.partition("://")[2] == websocket.headers.get("host")
 
 
 class _Conversation:

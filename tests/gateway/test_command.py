@@ -178,3 +178,10 @@ def test_the_start_lines_say_what_is_uneven() -> None:
     assert "  - 2 of 3 systems have 2 clusters" in lines
     assert "  - 1 of 3 systems has 16 cells" in lines
     assert "  - Each module has 4-6 cells" in lines
+
+
+def test_answers_do_not_wait_for_the_clients_acknowledgement() -> None:
+    with listen("127.0.0.1", free_port()) as listener, \
+            socket.create_connection(listener.getsockname(), WAIT_S), \
+            listener.accept()[0] as connection:
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -6,15 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from scripts.app_process import ROOT, AppProcess, free_port
-from tests.gateway.site import WAIT_S, closing, error_of, told, view_at
+from tests.gateway.site import WAIT_S, closing, error_of, eventually, told, view_at
 
 SMALL = """
 [[sources]]
@@ -62,6 +64,29 @@ def test_rest_answers_beside_the_pages(app: AppProcess) -> None:
     assert requests.get(app.url + "/energy/history?hours=0", timeout=WAIT_S).status_code == 422
     described = requests.get(app.url + "/openapi.json", timeout=WAIT_S).json()
     assert "/victron/battery/history" in described["paths"]
+
+
+def test_answers_on_a_kept_connection_come_at_once(app: AppProcess) -> None:
+    """Where the kernel waits for the client's acknowledgement, each takes 40 ms."""
+    took = []
+    with requests.Session() as session:
+        for _ in range(21):
+            began = time.perf_counter()
+            assert session.get(app.url + "/health", timeout=WAIT_S).status_code == 200
+            took.append(time.perf_counter() - began)
+    assert sorted(took)[len(took) // 2] < 0.03
+
+
+def test_metrics_count_the_open_pages(app: AppProcess) -> None:
+    def sessions() -> str:
+        told = requests.get(app.url + "/metrics", timeout=WAIT_S).text
+        return next(line for line in told.splitlines() if line.startswith("orrery_sessions "))
+
+    assert requests.get(app.url + "/readyz", timeout=WAIT_S).json()["status"] == "ready"
+    before = float(sessions().split()[1])
+    with connect(app.url.replace("http", "ws") + "/_stcore/stream", proxy=None,
+                 subprotocols=[Subprotocol("streamlit")], open_timeout=WAIT_S):
+        eventually(lambda: sessions() == f"orrery_sessions {before + 1}")
 
 
 def test_bad_messages_are_answered_and_long_ones_closed_with_a_reason(app: AppProcess) -> None:

@@ -1,0 +1,99 @@
+"""`/metrics` of coordinated fleets: their messages, packs and safety decisions."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from core.engine import fleets_of
+from core.fleet.ports import FleetCounts, LinkState, PackState
+from core.ports import Source
+from services.gateway.metrics_families import buckets
+
+LINKS: tuple[LinkState, ...] = ("online", "offline", "conflict", "unknown")
+WHOSE = ("source", "site")
+COUNTED: tuple[tuple[str, str, Callable[[FleetCounts], int]], ...] = (
+    ("orrery_fleet_messages_received", "Messages taken in.", lambda told: told.received),
+    ("orrery_fleet_messages_duplicate", "Messages that came again.", lambda told: told.duplicate),
+    ("orrery_fleet_messages_late", "Messages that came after newer ones.",
+     lambda told: told.late),
+)
+
+
+def fleet_metrics(sources: Sequence[Source]) -> Iterator[Metric]:
+    """Families of all fleets; without lines where there is no fleet."""
+    fleets = [(source.info.name, source.counts(), source.packs())
+              for source in fleets_of(sources)]
+    told = {name: counts for name, counts, _ in fleets}
+    for family, words, value in COUNTED:
+        counted = CounterMetricFamily(family, words, labels=WHOSE)
+        for name, counts in told.items():
+            counted.add_metric([name, counts.site], value(counts))
+        yield counted
+    yield _rejected(told)
+    yield from _link(told)
+    yield _decisions(told)
+    yield from _packs({name: packs for name, _, packs in fleets})
+
+
+def _rejected(told: dict[str, FleetCounts]) -> Metric:
+    found = CounterMetricFamily("orrery_fleet_messages_rejected", "Messages that were not used.",
+                                labels=[*WHOSE, "reason"])
+    for name, counts in told.items():
+        for reason, number in counts.rejected.items():
+            found.add_metric([name, counts.site, reason], number)
+    return found
+
+
+def _link(told: dict[str, FleetCounts]) -> Iterator[Metric]:
+    up = GaugeMetricFamily("orrery_fleet_broker_connected", "1 while the broker is there.",
+                           labels=WHOSE)
+    missing = GaugeMetricFamily("orrery_fleet_messages_missing",
+                                "Numbers that have not come.", labels=WHOSE)
+    lag = GaugeMetricFamily("orrery_fleet_lag_seconds",
+                            "Median age of the newest messages when they arrived.", labels=WHOSE)
+    for name, counts in told.items():
+        up.add_metric([name, counts.site], float(counts.connected))
+        missing.add_metric([name, counts.site], counts.missing)
+        if counts.lag_s is not None:
+            lag.add_metric([name, counts.site], counts.lag_s)
+    yield from (up, missing, lag)
+
+
+def _decisions(told: dict[str, FleetCounts]) -> Metric:
+    """The devices count in microseconds, each decision in one bucket."""
+    found = HistogramMetricFamily("orrery_fleet_safety_decision_seconds",
+                                  "How long the devices' safety decisions took.", labels=WHOSE)
+    for name, counts in told.items():
+        cumulative, so_far = [], 0
+        for edge_us, number in sorted({math.inf: 0, **counts.decisions}.items()):
+            so_far += number
+            cumulative.append((edge_us / 1e6, so_far))
+        found.add_metric([name, counts.site], buckets(cumulative), sum_value=None)
+    return found
+
+
+def _packs(fleets: dict[str, Sequence[PackState]]) -> Iterator[Metric]:
+    links = GaugeMetricFamily("orrery_fleet_packs", "Packs by what is known of their link.",
+                              labels=["source", "link"])
+    safety = GaugeMetricFamily("orrery_fleet_packs_in_safety_state",
+                               "Packs by the state of their safety.", labels=["source", "state"])
+    dropped = GaugeMetricFamily("orrery_fleet_messages_dropped",
+                                "Messages that the devices gave up.", labels=["source"])
+    for name, packs in fleets.items():
+        by_link = Counter(pack.link for pack in packs)
+        for link in LINKS:
+            links.add_metric([name, link], by_link[link])
+        for state, number in sorted(Counter(pack.safety for pack in packs
+                                            if pack.safety is not None).items()):
+            safety.add_metric([name, state], number)
+        dropped.add_metric([name], sum(pack.dropped for pack in packs))
+    yield from (links, safety, dropped)
