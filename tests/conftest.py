@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 from scripts.app_process import AppProcess
 from scripts.app_process import free_port as any_free_port
@@ -23,6 +24,7 @@ from tests.loopback.sitecustomize import hold_to_loopback
 if TYPE_CHECKING:
     from bench._postgres import PostgresServer
 
+BROWSER = "browser"
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 GUARD = Path(__file__).parent / "loopback"
 
@@ -54,19 +56,29 @@ def pytest_make_collect_report(
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests with a browser first and in one process, for two browsers on two cores starve
-    each other; the others file by file in whichever process is free. First of all hooks, because
-    xdist reads the groups in its own."""
-    items.sort(key=lambda item: not _needs_browser(item))
+    """Files with a browser first, for they take longest; their name or folder says that they
+    have one."""
     for item in items:
-        group = "browser" if _needs_browser(item) else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+        if BROWSER in getattr(item, "fixturenames", ()) and not _has_browser(item.nodeid):
+            pytest.fail(f"{item.nodeid} needs a browser: its file must say so", pytrace=False)
+    items.sort(key=lambda item: not _has_browser(item.nodeid))
 
 
-def _needs_browser(item: pytest.Item) -> bool:
-    return "browser" in getattr(item, "fixturenames", ())
+class Groups(LoadScopeScheduling):
+    """Files with a browser in one process, for two browsers on two cores starve each other; the
+    others file by file in whichever process is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if _has_browser(nodeid) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
+    return Groups(config, log)
+
+
+def _has_browser(nodeid: str) -> bool:
+    return BROWSER in nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
