@@ -112,8 +112,10 @@ class FleetBoard:
                 values[row, place.node] = math.nan if said is None else said
                 values[row, place.cells] = cells.get(name, math.nan)
             values[_CURRENT, place.cells] = values[_CURRENT, place.node]
-            values[_POWER, place.cells] = (values[_VOLTAGE, place.cells]
-                                           * values[_CURRENT, place.node] / np.float32(1000.0))
+            with np.errstate(invalid="ignore"):  # a signalling NaN is a missing cell too
+                values[_POWER, place.cells] = (values[_VOLTAGE, place.cells]
+                                               * values[_CURRENT, place.node]
+                                               / np.float32(1000.0))
             for rows in (place.node, place.cells):
                 columns.measured_s[rows] = body.time_s
                 columns.heard[rows] = True

@@ -78,7 +78,8 @@ def visit(app: AppProcess, browser: Browser,
     contexts: list[BrowserContext] = []
 
     def make(address: str = "", size: tuple[int, int] = DESKTOP) -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]},
+        context = browser.new_context(reduced_motion="reduce",
+                                      viewport={"width": size[0], "height": size[1]},
                                       timezone_id="UTC")
         contexts.append(context)
         page = context.new_page()

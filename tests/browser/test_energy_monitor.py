@@ -42,7 +42,8 @@ def app(app_server: Callable[..., AppProcess],
 
 
 def opened(browser: Browser, console: Console, size: tuple[int, int]) -> Page:
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    context = browser.new_context(reduced_motion="reduce",
+                                  viewport={"width": size[0], "height": size[1]})
     page = context.new_page()
     console(page)
     return page

@@ -46,7 +46,8 @@ def visit(app: AppProcess, browser: Browser,
     contexts: list[BrowserContext] = []
 
     def make(query: str = "", size: tuple[int, int] = DESKTOP) -> Page:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        context = browser.new_context(reduced_motion="reduce",
+                                      viewport={"width": size[0], "height": size[1]})
         contexts.append(context)
         page = context.new_page()
         console(page)

@@ -19,6 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
@@ -66,6 +67,7 @@ LACKING = {
     "NIBE ground": {"sankey": "by heat meter: ", "cop": "by assumed flow: nobody said"},
     "NIBE air": {"temperatures": "an air source has no brine"},
 }
+TRIES = 5
 NO_DATA = ".js-plotly-plot :is(.scatterlayer, .barlayer, .fills) { display: none !important }"
 FAR, LEAST_DRAWN = 30, 0.01
 """By how much, of 255, a pixel differs from the chart's without data; in which share of it."""
@@ -106,6 +108,7 @@ class PumpPage:
 
     def seen_ms(self, key: str) -> tuple[float, float]:
         """From and to of the axis of time, read as wall clock [ms]."""
+        self.until(key, "gd._fullLayout.xaxis.range")
         start, end = self.get(key, "gd._fullLayout.xaxis.range.map(gd._fullLayout.xaxis.r2l)")
         return float(start), float(end)
 
@@ -123,14 +126,23 @@ class PumpPage:
 
     def choose(self, key: str, option: str) -> None:
         """One option of a select box; `key` is its own."""
-        self.page.locator(f".st-key-{key}").get_by_role("combobox").click()
+        self.unfold(key)
         self.page.get_by_role("option", name=option, exact=True).click()
 
-    def options(self, key: str) -> list[str]:
-        self.page.locator(f".st-key-{key}").get_by_role("combobox").click()
+    def unfold(self, key: str) -> Locator:
+        """The options of a select box; a page that is drawn anew at that moment folds them."""
         found = self.page.get_by_role("option")
-        expect(found.first).to_be_visible(timeout=WAIT_MS)
-        told = found.all_inner_texts()
+        for _ in range(TRIES):
+            self.page.locator(f".st-key-{key}").get_by_role("combobox").click()
+            try:
+                found.first.wait_for(timeout=WAIT_MS / TRIES)
+            except PlaywrightTimeout:
+                continue
+            return found
+        raise AssertionError(f"{key} does not unfold")
+
+    def options(self, key: str) -> list[str]:
+        told = self.unfold(key).all_inner_texts()
         self.page.keyboard.press("Escape")
         return told
 
@@ -190,7 +202,8 @@ def visit(app: AppProcess, browser: Browser, console: Console) -> Iterator[Open]
     contexts: list[BrowserContext] = []
 
     def make(more: str = "", size: tuple[int, int] = DESKTOP, zone: str = ZONE) -> PumpPage:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]},
+        context = browser.new_context(reduced_motion="reduce",
+                                      viewport={"width": size[0], "height": size[1]},
                                       timezone_id=zone)
         contexts.append(context)
         page = context.new_page()

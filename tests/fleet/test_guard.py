@@ -349,7 +349,7 @@ WISHES = st.sampled_from(["ping", "override", "release", "controlled_shutdown", 
                           "reset", "hot", "cool"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(WISHES, st.floats(-60.0, 60.0)), min_size=3, max_size=10))
 def test_nothing_that_people_or_the_centre_ask_for_relaxes_the_guard(
         asked: list[tuple[str, float]]) -> None:
@@ -371,7 +371,8 @@ def test_nothing_that_people_or_the_centre_ask_for_relaxes_the_guard(
             if bench.guards.each[0].memory.state == "latched":
                 assert bench.power_kw() == 0.0
             slewing_a = 2.0 * 100.0 * STEP_S
-            assert abs(bench.current_a()) <= max(*before_a, *bench.limits_a()) * 1.05 + slewing_a
+            allowed_a = max(*before_a, *bench.limits_a()) + slewing_a
+            assert abs(bench.current_a()) <= 1.05 * allowed_a
     bench.outbox.close()
 
 
