@@ -1,7 +1,12 @@
-"""Benches cannot rot: each runs in its short form; their numbers are not judged here."""
+"""Benches cannot rot: each runs in its short form; their numbers are not judged here.
+
+Those of whole pages start apps and browsers, four minutes in all, which the tests of the pages do
+too: of them it is only seen that they load. `python -m bench all --short` runs every one.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 
 import pytest
@@ -9,8 +14,15 @@ import pytest
 from bench.__main__ import figures, main, names
 from bench.report import Figure, FigureError, figure_line, table
 
+OF_PAGES = {"energy", "heatpump", "session", "start"}
 
-@pytest.mark.parametrize("name", names())
+
+@pytest.mark.parametrize("name", sorted(OF_PAGES))
+def test_a_bench_of_pages_loads(name: str) -> None:
+    assert callable(importlib.import_module(f"bench.{name}").run)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in OF_PAGES])
 def test_bench_yields_figures(name: str) -> None:
     found = list(figures(name, short=True))
     assert found, f"bench {name} yields no figure"
