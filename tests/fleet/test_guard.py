@@ -349,7 +349,7 @@ WISHES = st.sampled_from(["ping", "override", "release", "controlled_shutdown", 
                           "reset", "hot", "cool"])
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(WISHES, st.floats(-60.0, 60.0)), min_size=3, max_size=10))
 def test_nothing_that_people_or_the_centre_ask_for_relaxes_the_guard(
         asked: list[tuple[str, float]]) -> None:
@@ -363,7 +363,7 @@ def test_nothing_that_people_or_the_centre_ask_for_relaxes_the_guard(
             more = {"power_kw": abs(power_kw), "hold_s": 60.0} if wish == "override" else {}
             reply = bench.command(wish, **more)
         for _ in range(12):
-            before_a = bench.limits_a()
+            before_a, flowed_a = bench.limits_a(), abs(bench.current_a())
             bench.live(STEP_S, power_kw)
             tripped = bench.guards.each[0].tripped
             if was == "latched" and not (wish == "reset" and reply and reply.state == "executed"):
@@ -371,8 +371,9 @@ def test_nothing_that_people_or_the_centre_ask_for_relaxes_the_guard(
             if bench.guards.each[0].memory.state == "latched":
                 assert bench.power_kw() == 0.0
             slewing_a = 2.0 * 100.0 * STEP_S
-            allowed_a = max(*before_a, *bench.limits_a()) + slewing_a
-            assert abs(bench.current_a()) <= 1.05 * allowed_a
+            most_a = max(*before_a, *bench.limits_a()) * 1.05
+            assert abs(bench.current_a()) <= max(most_a, flowed_a - slewing_a) + 1e-6, (
+                "within the limits, or on its way there as fast as the inverter can")
     bench.outbox.close()
 
 
