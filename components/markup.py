@@ -33,6 +33,10 @@ _PILLS: dict[str, tuple[str, str]] = {
     "plain": ("", ""),
 }
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!<>:$~|&])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Streamlit looks for these in the finished text too, where a backslash no longer stands.
+_FOUND_LATE = re.compile(r"(?<=:)(?=//|material[/_]|streamlit:)|(?<=www)(?=\.)|(?<=@)(?=\w)",
+                         re.IGNORECASE)
 _LIVE_DOT = '<span class="d"></span>'
 
 
@@ -58,8 +62,8 @@ def html(content: Content, unit_class: str = "o-un") -> Html:
 
 def markdown(text: str) -> str:
     """`text` for a label that Streamlit reads as Markdown (buttons, captions): nothing in it
-    is a sign."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    is a sign, an address no link, a line end a blank."""
+    return _MARKDOWN.sub(r"\\\1", _FOUND_LATE.sub("\u200b", _CONTROL.sub(" ", text)))
 
 
 def join(*parts: Content) -> Html:

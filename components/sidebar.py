@@ -119,4 +119,4 @@ def _start_fault(client: Client, fault: Fault) -> None:
     try:
         client.start_fault(fault)
     except OrreryError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(blocks.markdown(str(error)), icon=":material/error:")

@@ -68,6 +68,8 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where `python -m services.gateway` listens, and how often it sends [s]. api_key_secret:
     the NAME of an environment variable with the key that the REST API then asks for.
+    operator_keys: name -> NAME of an environment variable with that person's own key; they alone
+    may act by the API.
 
     allowed_origins: pages elsewhere that may ask, beside those of the same host. allowed_hosts:
     names that this server answers to, any without one; IP addresses and localhost always.
@@ -78,6 +80,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 9999
     update_interval_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
     api_key_secret: str | None = None
+    operator_keys: Annotated[dict[OperatorName, str], msgspec.Meta(max_length=1000)] = {}
     allowed_origins: Annotated[list[Origin], msgspec.Meta(max_length=100)] = []
     allowed_hosts: Annotated[list[HostName], msgspec.Meta(max_length=100)] = []
     max_body_kib: Annotated[int, msgspec.Meta(ge=1, le=16_384)] = 64

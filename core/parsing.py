@@ -15,6 +15,8 @@ from core.errors import ConfigurationError
 T = TypeVar("T")
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>.*)`)?$", re.DOTALL)
+_SECRET = re.compile(r"pass|secret|token|key|url", re.IGNORECASE)
+"""Keys whose values are in no message: a secret may stand there by mistake."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -54,9 +56,20 @@ def _explain(error: msgspec.ValidationError, data: object, file: str,
     unknown = re.search(r"unknown field `(?P<name>[^`]*)`", what)
     if unknown:
         name = unknown["name"]
-        return ConfigurationError(file, f"{key}.{name}".strip("."), _lookup(data, f"{path}.{name}"),
+        value = _shown(name, _lookup(data, f"{path}.{name}"))
+        return ConfigurationError(file, f"{key}.{name}".strip("."), value,
                                   "no such key; remove it or correct its name")
-    return ConfigurationError(file, key.strip(".") or "file", _lookup(data, path), what)
+    return ConfigurationError(file, key.strip(".") or "file", _shown(key, _lookup(data, path)),
+                              what)
+
+
+def _shown(key: str, value: object) -> object:
+    """`value` as a message may tell it."""
+    if isinstance(value, dict):
+        return {name: _shown(str(name), one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_shown(key, one) for one in value]
+    return "(not shown)" if _SECRET.search(key.rpartition(".")[2]) and value is not None else value
 
 
 def _lookup(data: object, path: str) -> object:

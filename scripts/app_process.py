@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import socket
@@ -13,12 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -37,12 +37,16 @@ def free_port() -> int:
 
 
 def answers(url: str) -> bool:
-    """Whether an HTTP address answers 200 within a second."""
+    """Whether a plain HTTP address answers 200 within a second."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.netloc, timeout=1)
     try:
-        with urllib.request.urlopen(url, timeout=1) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", address.path or "/")
+        return connection.getresponse().status == 200
+    except (http.client.HTTPException, OSError):
         return False
+    finally:
+        connection.close()
 
 
 class AppProcess:

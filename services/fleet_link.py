@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,7 +61,8 @@ def broker_at(url: str, **more: str) -> Broker:
     except ValueError:
         port = -1
     if parts.scheme not in PORTS or not parts.hostname or port == -1 or parts.password:
-        raise ConfigurationError("the command line", "--broker", url, "mqtt://host:port or "
+        raise ConfigurationError("the command line", "--broker",
+                                 "(not shown)" if "@" in url else url, "mqtt://host:port or "
                                  "mqtts://host:port; name and password go beside it")
     for name in ("ca_file", "cert_file", "key_file"):
         if more.get(name) and not Path(more[name]).is_file():
@@ -146,10 +148,7 @@ class Link:
     def publish(self, topic: str, payload: bytes, qos: int = 0,
                 expiry_s: int | None = None) -> None:
         """Never retained. expiry_s: how long the broker may keep it [s]."""
-        properties = None
-        if expiry_s is not None:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.MessageExpiryInterval = expiry_s
+        properties = None if expiry_s is None else _expiring(expiry_s)
         self._client.publish(topic, payload, qos, properties=properties)
 
     def acknowledge(self, number: int, qos: int, connection: int) -> None:
@@ -207,6 +206,14 @@ class Link:
         except UnicodeDecodeError:
             topic = ""
         self._on_message(topic, message, self.connection)
+
+
+@lru_cache(64)
+def _expiring(expiry_s: int) -> Properties:
+    """Made once: paho takes as long to make it as to send a message."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.MessageExpiryInterval = expiry_s
+    return properties
 
 
 def _no_delay(_client: Client, _data: object, opened: object) -> None:

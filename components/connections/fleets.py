@@ -38,9 +38,10 @@ def reconnecting(client: Client) -> None:
 def _reconnect(client: Client, counts: FleetCounts) -> None:
     try:
         client.reconnect(counts.source)
-        st.toast(f"{counts.site} left its broker and comes back", icon=":material/sync:")
+        st.toast(blocks.markdown(f"{counts.site} left its broker and comes back"),
+                 icon=":material/sync:")
     except OrreryError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(blocks.markdown(str(error)), icon=":material/error:")
 
 
 def _state(counts: FleetCounts) -> Html:

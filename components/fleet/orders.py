@@ -16,39 +16,29 @@ from components.confirm import Step
 from core.alarms.records import AuditEntry
 from core.errors import OrreryError, SourceError
 from core.fleet import outcomes
+from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
 from core.fleet.ports import PackState
 
-TTL_S = 30.0
 LONGEST_HOLD_MIN = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One action of the schema. effect: a sentence after "{name}: ". frees: it takes a
-    restriction away, so the name of the target must be typed."""
+    """How one of EFFECTS looks. frees: it takes a restriction away, so the name of the target
+    must be typed."""
 
     button: str
     icon: str
     title: str
-    effect: str
     frees: bool = False
-    must_go: bool = False
 
 
 KINDS: dict[str, Kind] = {
-    "override": Kind("Override", "speed", "Bound", "gives and takes no more than {bound}. Its own "
-                     "limits still hold: a bound can only lower them."),
-    "release": Kind("Release", "lock_open", "Release", "the operator's bound ends; allocation "
-                    "and its own limits hold again.", frees=True),
-    "controlled_shutdown": Kind("Shut down", "power_settings_new", "Shut down", "current goes to "
-                                "0 A, then the contactors open. Only a reset brings it back.",
-                                must_go=True),
-    "emergency_stop": Kind("Emergency stop", "emergency_home", "Stop at once:", "stops at once "
-                           "and opens its contactors. Only a reset brings it back.",
-                           must_go=True),
-    "reset": Kind("Reset", "restart_alt", "Reset", "leaves its latched state if nothing is wrong "
-                  "with it any more; contactors close, and it may carry power again.",
-                  frees=True),
+    "override": Kind("Override", "speed", "Bound"),
+    "release": Kind("Release", "lock_open", "Release", frees=True),
+    "controlled_shutdown": Kind("Shut down", "power_settings_new", "Shut down"),
+    "emergency_stop": Kind("Emergency stop", "emergency_home", "Stop at once:"),
+    "reset": Kind("Reset", "restart_alt", "Reset", frees=True),
 }
 
 
@@ -128,7 +118,7 @@ def step(client: LocalClient, target: Target, action: str, power_kw: float | Non
     bound = "" if power_kw is None else str(formats.power(power_kw))
     return Step(
         target.element, f"{action} {power_kw} {hold_s}", f"{kind.title} {target.name}",
-        f"{target.name}: {kind.effect.format(bound=bound)} {_carrying(client, target)}",
+        f"{target.name}: {EFFECTS[action].format(bound=bound)} {_carrying(client, target)}",
         _expiry(client, hold_s), _button(kind, target), kind.icon,
         target.name.partition(":")[0] if kind.frees else "")
 
@@ -169,7 +159,7 @@ def send(client: LocalClient, target: Target, action: str, power_kw: float | Non
     try:
         client.audit(entry)
     except OrreryError as error:
-        if not KINDS[action].must_go:
+        if action not in MUST_GO:
             raise
         st.toast(blocks.markdown(f"Sent, but not written down: {error}"), icon=":material/error:")
     ids, unsent = _send_all(client, target.packs, action, who, power_kw, hold_s)

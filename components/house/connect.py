@@ -228,6 +228,6 @@ def _save(client: LocalClient, new: NewSource) -> None:
         blocks.show(blocks.state_box("error", "Not saved", str(error), error=True))
         return
     st.session_state.pop("connect_tested", None)
-    st.toast(f"Saved in {path.name}" + ("" if live else "; start Orrery again to use it"),
-             icon=":material/check:")
+    then = "" if live else "; start Orrery again to use it"
+    st.toast(blocks.markdown(f"Saved in {path.name}{then}"), icon=":material/check:")
     st.rerun()

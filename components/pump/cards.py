@@ -51,8 +51,8 @@ def formulas(device: Device) -> None:
     with st.expander("How these numbers come about", icon=":material/functions:"):
         st.markdown("\n".join(f"- **{name}**: {text}" for name, text in FORMULAS))
         if device.pump is not None and device.pump.performance is not None:
-            st.markdown(f"Performance map: {device.pump.performance.model}, "
-                        f"{device.pump.performance.cited}")
+            st.markdown(blocks.markdown(f"Performance map: {device.pump.performance.model}, "
+                                        f"{device.pump.performance.cited}"))
 
 
 def trend(change: Change, written: Callable[[float], str]) -> tuple[str, str]:

@@ -75,7 +75,8 @@ def about(device: Device) -> None:
     pump = device.pump
     if pump is None:
         return
-    with st.expander(f"About this pump: {pump.brand} {pump.model}", icon=":material/info:"):
+    with st.expander(blocks.markdown(f"About this pump: {pump.brand} {pump.model}"),
+                     icon=":material/info:"):
         told = ", ".join(QUANTITY[name].label for name in device.quantities)
         lines = [("Read by", f"{pump.interface}, profile {pump.profile}."),
                  ("It tells", f"{told}."),

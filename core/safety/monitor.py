@@ -154,14 +154,14 @@ class SafetyMonitor:
                 dt_s: float) -> list[Inputs]:
         """What the state machine of each pack judges."""
         hard = self._hard.found(sample, area)
+        current_a, protection = sample.current_a.tolist(), area.protection_tier.tolist()
         given = []
         for pack, (each, asked, cause) in enumerate(zip(hardware, requests, causes, strict=True)):
             immediate = (Cause("short_circuit") if each.short_circuit
                          else Cause("interlock") if each.interlock else hard[pack])
-            given.append(Inputs(at, dt_s, float(sample.current_a[pack]),
-                                cause.tier if cause else NONE, int(area.protection_tier[pack]),
-                                cause, immediate, each.plus_closed, each.minus_closed,
-                                each.fuse_intact, asked.stop, asked.reset))
+            given.append(Inputs(at, dt_s, current_a[pack], cause.tier if cause else NONE,
+                                protection[pack], cause, immediate, each.plus_closed,
+                                each.minus_closed, each.fuse_intact, asked.stop, asked.reset))
         return given
 
     def _causes(self, area: AreaState, stale: bool,

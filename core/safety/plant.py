@@ -86,20 +86,26 @@ class PackPlant:
     _current_a: float = 0.0
     _heat_a2s: float = 0.0
     _blocked: bool = False
+    _reference_a: float = field(init=False)
+    _break_a: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = self.pack.break_current_a
+        self._reference_a = reference_a = self.pack.reference_current_a
+        self._break_a = own if own is not None else self.options.break_c_rate * reference_a
 
     def step(self, dt_s: float, wanted_a: float, close_plus: bool,
              close_minus: bool) -> PlantState:
         """`dt_s` further with `wanted_a` asked of the inverter (NaN: 0 A). The fuse is judged
         before the contactors: it is the faster one."""
-        reference = self.pack.reference_current_a
         self._blocked = self._blocked or self.interlock
         peak = self._flow(dt_s, wanted_a if math.isfinite(wanted_a) else 0.0)
-        short = abs(peak) > self.options.short_circuit_c_rate * reference
+        short = abs(peak) > self.options.short_circuit_c_rate * self._reference_a
         self._blocked = self._blocked or short
         self._melt(peak, dt_s)
-        may_break = abs(self._current_a) < self._break_a()
-        for contactor, close in ((self.plus, close_plus), (self.minus, close_minus)):
-            contactor.step(close, may_break, dt_s, self.options)
+        may_break = abs(self._current_a) < self._break_a
+        self.plus.step(close_plus, may_break, dt_s, self.options)
+        self.minus.step(close_minus, may_break, dt_s, self.options)
         if not self._conducts():
             self._current_a = 0.0
         return PlantState(self._current_a, peak, self.plus.told, self.minus.told,
@@ -112,17 +118,12 @@ class PackPlant:
         self.plus, self.minus = (Contactor(closed=each.closed)
                                  for each in (self.plus, self.minus))
 
-    def _break_a(self) -> float:
-        own = self.pack.break_current_a
-        return own if own is not None else (
-            self.options.break_c_rate * self.pack.reference_current_a)
-
     def _conducts(self) -> bool:
         return self.fuse_intact and self.plus.closed and self.minus.closed
 
     def _flow(self, dt_s: float, wanted_a: float) -> float:
         """The current of this step: the inverter's ramp, or the short's."""
-        reference = self.pack.reference_current_a
+        reference = self._reference_a
         if not self._conducts():
             self._current_a = 0.0
         elif self.short:
@@ -135,9 +136,12 @@ class PackPlant:
 
     def _melt(self, current_a: float, dt_s: float) -> None:
         """Melting I2t: the heat above the rating adds up, and cools exponentially."""
-        rated = self.options.fuse_c_rate * self.pack.reference_current_a
+        rated = self.options.fuse_c_rate * self._reference_a
+        above_a2 = max(0.0, current_a ** 2 - rated ** 2)
+        if not above_a2 and not self._heat_a2s:
+            return
         self._heat_a2s *= math.exp(-dt_s / self.options.cooling_s)
-        self._heat_a2s += max(0.0, current_a ** 2 - rated ** 2) * dt_s
-        if self._heat_a2s >= self.options.i2t_s * self.pack.reference_current_a ** 2:
+        self._heat_a2s += above_a2 * dt_s
+        if self._heat_a2s >= self.options.i2t_s * self._reference_a ** 2:
             self.fuse_intact = False
             self._current_a = 0.0

@@ -15,11 +15,12 @@ from core.clock import SystemClock
 from core.errors import ConfigurationError, OrreryError
 from core.fleet.messages import MOST_CELLS
 from core.fleet.topics import check_device, check_id
+from services.edge.counter_group import CounterGroup
 from services.edge.guard import Guards
 from services.edge.outbox import MOST_ROWS, Outbox
 from services.edge.pack import SILENT_S, Centre, Pack, PackGroup
 from services.edge.plant import NOMINAL_V, SimulatedPack
-from services.edge.ports import CoulombCounter
+from services.edge.plant_group import PlantGroup
 from services.edge.runtime import EdgeRuntime, Plate
 from services.fleet_link import broker_at
 
@@ -90,11 +91,10 @@ def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
     plants = [SimulatedPack(plate.chemistry, plate.cells, plate.capacity_kwh, seed + at,
                             device=device)
               for at, (device, plate) in enumerate(plates.items())]
-    guards = Guards([plant.rating for plant in plants], outbox)
-    packs = [Pack(guard.device, plant, CoulombCounter(guard.rating.chemistry, plant), guard,
-                  Centre(silent_s))
-             for plant, guard in zip(plants, guards.each, strict=True)]
-    return PackGroup(packs, guards)
+    ratings = [plant.rating for plant in plants]
+    guards = Guards(ratings, outbox)
+    packs = [Pack(guard.device, guard, Centre(silent_s)) for guard in guards.each]
+    return PackGroup(packs, guards, PlantGroup(plants), CounterGroup(ratings))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

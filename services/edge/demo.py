@@ -26,10 +26,10 @@ from core.frames import CONTACTOR_OPEN, Reading
 from core.ports import SourceInfo
 from core.topology import Level, NodeSpec, Topology
 from core.vocabulary import METRIC_NAMES
+from services.edge.cells import CURVES_V, GRID_PCT
 from services.edge.demo_day import Day
 from services.edge.demo_faults import FAULTS
 from services.edge.demo_site import Site
-from services.edge.plant import CURVES_V, GRID_PCT
 
 PERIOD_S = 1.0
 STALE_AFTER_S = 10.0

@@ -21,6 +21,7 @@ from core.fleet.ports import CommandLife
 from core.fleet.tree import CELL
 from core.safety.area import Cause
 from core.safety.profile import SafetyProfile, safety_profile
+from services.edge.counter_group import CounterGroup
 from services.edge.demo_day import Day
 from services.edge.demo_faults import FAULTS, SILENT, pack_of
 from services.edge.demo_inbox import Inbox
@@ -29,7 +30,7 @@ from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.pack import Centre, Pack, PackGroup
 from services.edge.plant import SimulatedPack
-from services.edge.ports import CoulombCounter
+from services.edge.plant_group import PlantGroup
 
 LONGEST_STEP_S = 30.0
 """A longer pause was slept, not lived [s]."""
@@ -76,16 +77,17 @@ class Site:
         plants = [SimulatedPack(plate.chemistry, plate.cells, plate.capacity_kwh, seed + number,
                                 day.soc_pct(now_s), plate.device)
                   for number, (plate, day) in enumerate(zip(plates, days, strict=True))]
-        guards = Guards([plant.rating for plant in plants], self._outbox, _unhurried(),
-                        lambda: self._lived_s)
+        ratings = [plant.rating for plant in plants]
+        guards = Guards(ratings, self._outbox, _unhurried(), lambda: self._lived_s)
         self._devices = {
             plate.device: self._device(plate, day, plant, guard)
             for plate, day, plant, guard in zip(plates, days, plants, guards.each, strict=True)}
-        self._group = PackGroup([device.pack for device in self._devices.values()], guards)
+        self._group = PackGroup([device.pack for device in self._devices.values()], guards,
+                                PlantGroup(plants), CounterGroup(ratings))
         self._live(now_s, 1.0)
 
     def _device(self, plate: PackPlate, day: Day, plant: SimulatedPack, guard: Guard) -> _Device:
-        pack = Pack(plate.device, plant, CoulombCounter(plate.chemistry, plant), guard)
+        pack = Pack(plate.device, guard)
         element = self._board.records[plate.device].element
         return _Device(plate, element, day, plant, guard, pack, Orders(pack, self._outbox))
 

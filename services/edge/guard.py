@@ -41,6 +41,7 @@ SETTLED_S = 10.0
 """So long after a restart the delays of all limits have run anew, and a reset can be judged [s]."""
 ISOLATED = "open"
 """What the state machine says of a pack whose contactors opened as they should."""
+NOTHING = Requests()
 _CELL = re.compile(r"\bcell (\d+)")
 
 
@@ -124,8 +125,7 @@ class Guards:
         return "; ".join(guard.blockers(look.samples[guard.at], look.now_s))[:200]
 
     def _decide(self, look: _Look, reset: Guard | None, by: str) -> Decision:
-        requests = [Requests(stop=guard.stop, reset=by if guard is reset else "")
-                    for guard in self.each]
+        requests = [guard.asked(by if guard is reset else "") for guard in self.each]
         hardware = [guard.seen(sample.hardware)
                     for guard, sample in zip(self.each, look.samples, strict=True)]
         former = [guard.tripped for guard in self.each]
@@ -223,6 +223,11 @@ class Guard:
         """Who asks for a stop, in words."""
         action, by = self._ordered
         return f"{action.replace('_', ' ')} by {by}" if action else ""
+
+    def asked(self, reset: str) -> Requests:
+        """reset: who asks for one, "" for nobody."""
+        stop = self.stop
+        return Requests(stop=stop, reset=reset) if stop or reset else NOTHING
 
     def seen(self, hardware: Hardware) -> Hardware:
         """An emergency stop is an interlock that a person opened."""

@@ -1,7 +1,8 @@
 """What an edge device has measured and nobody has taken yet: SQLite, WAL, synchronous=FULL.
 
 A row is numbered and on the disk before it is sent, and goes when the ingest itself says so. One
-file may serve several devices of one process: what is put together is one commit. A second
+file may serve several devices of one process: what is put together is one commit, and what was
+settled before goes with it; a process that is killed in between sends that again. A second
 process finds the file taken.
 """
 
@@ -11,6 +12,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +68,7 @@ class Outbox:
     def __init__(self, path: Path, devices: Sequence[str], most_rows: int = MOST_ROWS) -> None:
         self._lock = threading.Lock()
         self._most = most_rows
+        self._settled: set[str] = set()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._db = self._open(path)
@@ -99,9 +102,11 @@ class Outbox:
             lives = {device: self._next(self._lives[device]) for device in bodies}
             rows = [(device, life.last, bodies[device]) for device, life in lives.items()]
             with self._transaction() as db:
+                self._forget()
                 db.executemany("INSERT INTO waiting VALUES (?, ?, ?)", rows)
                 lives = {device: self._bounded(device, life) for device, life in lives.items()}
                 self._keep(lives)
+            self._settled.clear()
             self._lives.update(lives)
             return {device: life.last for device, life in lives.items()}
 
@@ -118,6 +123,13 @@ class Outbox:
                                 (device, high)).rowcount
         return Life(life.stream, life.base, life.last, high, life.dropped + gone, life.made)
 
+    def _forget(self) -> None:
+        """What was settled since the last commit."""
+        lives = {device: self._lives[device] for device in self._settled}
+        self._db.executemany("DELETE FROM waiting WHERE device = ? AND seq <= ?",
+                             [(device, life.high) for device, life in lives.items()])
+        self._keep(lives)
+
     def take(self, device: str, ack: Ack) -> bool:
         """Forget what the ingest has settled, or number anew where it asks for that; False where
         the word is about another stream than this outbox's."""
@@ -128,20 +140,17 @@ class Outbox:
             if ack.stream != life.stream or ack.high > life.last:
                 return False
             if ack.high > life.high:
-                settled = Life(life.stream, life.base, life.last, ack.high, life.dropped, life.made)
-                with self._transaction() as db:
-                    db.execute("DELETE FROM waiting WHERE device = ? AND seq <= ?",
-                               (device, ack.high))
-                    self._keep({device: settled})
-                self._lives[device] = settled
+                self._lives[device] = Life(life.stream, life.base, life.last, ack.high,
+                                           life.dropped, life.made)
+                self._settled.add(device)
             return True
 
     def _renumber(self, device: str, life: Life, base: int) -> bool:
         """The same bodies as a new stream from base + 1 on."""
         stream = new_stream()
         with self._transaction() as db:
-            bodies = db.execute("SELECT body FROM waiting WHERE device = ? ORDER BY seq",
-                                (device,)).fetchall()
+            bodies = db.execute("SELECT body FROM waiting WHERE device = ? AND seq > ? "
+                                "ORDER BY seq", (device, life.high)).fetchall()
             db.execute("DELETE FROM waiting WHERE device = ?", (device,))
             db.executemany("INSERT INTO waiting VALUES (?, ?, ?)",
                            [(device, base + 1 + at, row[0]) for at, row in enumerate(bodies)])
@@ -177,14 +186,16 @@ class Outbox:
         with self._lock:
             return self._db.execute(
                 "SELECT seq, body FROM waiting WHERE device = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (device, after, most)).fetchall()
+                (device, max(after, self._lives[device].high), most)).fetchall()
 
     def floor(self, device: str) -> int:
         """The lowest number that may still be sent."""
         with self._lock:
-            (lowest,) = self._db.execute("SELECT min(seq) FROM waiting WHERE device = ?",
-                                         (device,)).fetchone()
-            return int(lowest) if lowest is not None else self._lives[device].last + 1
+            life = self._lives[device]
+            (lowest,) = self._db.execute(
+                "SELECT min(seq) FROM waiting WHERE device = ? AND seq > ?",
+                (device, life.high)).fetchone()
+            return int(lowest) if lowest is not None else life.last + 1
 
     # -- commands that came: none is acted on twice, also over a restart
 
@@ -230,6 +241,8 @@ class Outbox:
 
     def close(self) -> None:
         with self._lock:
+            with suppress(RetryLaterError), self._transaction():
+                self._forget()
             self._db.close()
 
     def _transaction(self) -> _Transaction:

@@ -12,8 +12,8 @@ import numpy as np
 from core.fleet.messages import Allocation, Body, Column, column
 from core.safety.latency import Histogram
 from services.edge.outbox import Standing
-from services.edge.plant import Plant, Sample
-from services.edge.ports import Estimate, Estimator, PackSafety, Safety, Verdict
+from services.edge.plant import Plants, Sample
+from services.edge.ports import Estimate, Estimators, PackSafety, Safety, Verdict
 
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero [s]."""
@@ -63,10 +63,8 @@ class Centre:
 class Pack:
     """Everything of one device that needs no network."""
 
-    def __init__(self, device: str, plant: Plant, estimator: Estimator, safety: PackSafety,
-                 centre: Centre | None = None) -> None:
-        self.device, self.plant, self.safety = device, plant, safety
-        self._estimator = estimator
+    def __init__(self, device: str, safety: PackSafety, centre: Centre | None = None) -> None:
+        self.device, self.safety = device, safety
         self.centre = centre or Centre()
         self.standing = Standing()
         self._setpoint = Setpoint(0.0, "no allocation yet")
@@ -74,17 +72,16 @@ class Pack:
         self._samples = 0
         self._slowest_us = 0.0
 
-    def look(self, dt_s: float) -> tuple[Sample, Estimate]:
-        """The pack now, and its estimate of before."""
-        sample = self.plant.step(self._setpoint.power_kw, dt_s, *self.safety.contactors)
-        # Of a pack whose charge nobody knows no current is allowed: the first look is estimated.
-        return sample, self._last[2] if self._last else self._estimator.update(sample, 0.0)
+    @property
+    def power_kw(self) -> float:
+        """What the plant is asked for."""
+        return self._setpoint.power_kw
 
-    def act(self, sample: Sample, verdict: Verdict, took_us: float, now_s: float,
-            dt_s: float) -> None:
-        """What follows from a verdict that took so long [us]."""
+    def act(self, sample: Sample, verdict: Verdict, estimate: Estimate, took_us: float,
+            now_s: float) -> None:
+        """What follows from a verdict that took so long [us]; estimate: of this sample."""
         self._setpoint = self._steered(sample, verdict, now_s)
-        self._last = (sample, verdict, self._estimator.update(sample, dt_s))
+        self._last = (sample, verdict, estimate)
         self._slowest_us = max(self._slowest_us, took_us)
         self._samples += 1
 
@@ -136,23 +133,29 @@ def _known(value: float) -> float | None:
 
 
 class PackGroup:
-    """The packs of one process, sampled together. latency: of their safety decisions, each for
-    all of them."""
+    """The packs of one process, sampled together; safety, plants and estimators are theirs, in
+    their order. latency: of their safety decisions, each for all of them."""
 
-    def __init__(self, packs: Sequence[Pack], safety: Safety) -> None:
+    def __init__(self, packs: Sequence[Pack], safety: Safety, plants: Plants,
+                 estimators: Estimators) -> None:
         self.packs = {pack.device: pack for pack in packs}
         self.latency = Histogram()
-        self._safety = safety
+        self._safety, self._plants, self._estimators = safety, plants, estimators
+        self._estimates: Sequence[Estimate] = ()
 
     def sample(self, now_s: float, dt_s: float) -> None:
         """One look at all: the decision comes first, then what follows from it, then the disk."""
         packs = self.packs.values()
-        looks = [pack.look(dt_s) for pack in packs]
+        samples = self._plants.step([pack.power_kw for pack in packs], dt_s,
+                                    [pack.safety.contactors for pack in packs])
+        # Of a pack whose charge nobody knows no current is allowed: the first look is estimated.
+        before = self._estimates or self._estimators.update(samples, 0.0)
         began_ns = time.perf_counter_ns()
-        verdicts = self._safety.judge([sample for sample, _ in looks],
-                                      [estimate for _, estimate in looks], now_s)
+        verdicts = self._safety.judge(samples, before, now_s)
         took_us = (time.perf_counter_ns() - began_ns) / 1000.0
-        for pack, (sample, _), verdict in zip(packs, looks, verdicts, strict=True):
-            pack.act(sample, verdict, took_us, now_s, dt_s)
+        self._estimates = self._estimators.update(samples, dt_s)
+        for pack, sample, verdict, estimate in zip(packs, samples, verdicts, self._estimates,
+                                                   strict=True):
+            pack.act(sample, verdict, estimate, took_us, now_s)
         self._safety.settle(now_s)
         self.latency.add(took_us / 1e6)

@@ -4,31 +4,19 @@ discharging."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.safety.layout import Pack as Rating
 from core.safety.monitor import Hardware
-from core.safety.plant import PackPlant
+from core.safety.plant import PackPlant, PlantState
 from core.topology import FloatArray
+from services.edge.cells import AMBIENT_C, NOISE_V, Cells, Curves, Flags, Floats, current_of
 
-GRID_PCT = np.linspace(0.0, 100.0, 11)
-CURVES_V: Mapping[str, tuple[float, ...]] = {
-    "LFP": (2.95, 3.18, 3.21, 3.25, 3.265, 3.27, 3.28, 3.305, 3.315, 3.32, 3.42),
-    "NMC": (3.36, 3.47, 3.53, 3.59, 3.65, 3.71, 3.77, 3.83, 3.90, 3.97, 4.06),
-    "LCO": (3.55, 3.68, 3.69, 3.70, 3.72, 3.74, 3.76, 3.79, 3.83, 3.88, 4.02),
-}
-"""Open-circuit voltage of a cell at 0, 10, ... 100 % of the pack's window [V]."""
 NOMINAL_V: Mapping[str, float] = {"LFP": 3.2, "NMC": 3.65, "LCO": 3.7}
-DROP_1C_V = 0.05
-"""Lost inside a new cell at 1 C [V]."""
-HEAT_J_PER_K_PER_AH = 38.0
-LOSS_W_PER_K_PER_AH = 0.012
-AMBIENT_C = 22.0
 HOTTEST_C = 75.0
 """A heated cell stays here: beyond it real cells would burn."""
 RAMP = "fast"
@@ -69,6 +57,27 @@ class Plant(Protocol):
         ...
 
 
+class Plants(Protocol):
+    """The packs of one process, everything in their order."""
+
+    def step(self, power_kw: Sequence[float], dt_s: float,
+             close: Sequence[tuple[bool, bool]]) -> Sequence[Sample]:
+        """As `Plant.step` of each; close: of plus and minus contactor."""
+        ...
+
+
+class EachPlant:
+    """Plants, one after the other: each behind a bus of its own."""
+
+    def __init__(self, plants: Sequence[Plant]) -> None:
+        self._plants = plants
+
+    def step(self, power_kw: Sequence[float], dt_s: float,
+             close: Sequence[tuple[bool, bool]]) -> list[Sample]:
+        return [plant.step(power, dt_s, *pair)
+                for plant, power, pair in zip(self._plants, power_kw, close, strict=True)]
+
+
 def rated(device: str, chemistry: str, cells: int, capacity_kwh: float) -> Rating:
     """What a pack is rated for: 100 A, or 1 C where that is less (law 8's outermost bound)."""
     return Rating(device, chemistry, cells, 1000.0 * capacity_kwh / (NOMINAL_V[chemistry] * cells),
@@ -83,25 +92,30 @@ class SimulatedPack:
 
     def __init__(self, chemistry: str, cells: int, capacity_kwh: float, seed: int,
                  soc_pct: float = 60.0, device: str = "pack") -> None:
-        rng = np.random.default_rng(seed)
         self.rating = rated(device, chemistry, cells, capacity_kwh)
         self.cells, self.capacity_ah = cells, self.rating.capacity_ah
-        self._curve = np.array(CURVES_V[chemistry])
-        self._cell_ah = self.capacity_ah * rng.normal(1.0, 0.01, cells)
-        self._ohm = DROP_1C_V / self.capacity_ah * rng.normal(1.0, 0.05, cells)
-        self._soc_pct = np.clip(soc_pct + rng.normal(0.0, 0.4, cells), 0.0, 100.0)
-        self._temperature_c = AMBIENT_C + rng.normal(0.0, 0.5, cells)
-        self._noise = rng
+        self.noise = np.random.default_rng(seed)
+        self.state = Cells.made(self.noise, cells, self.capacity_ah, soc_pct)
+        self._curves = Curves([chemistry], [cells])
         self.switch = PackPlant(self.rating)
-        self.heating_k_per_s, self.hottest_c = np.zeros(cells), HOTTEST_C
-        self.lost_voltage = np.zeros(cells, dtype=np.bool_)
-        self.lost_temperature = np.zeros(cells, dtype=np.bool_)
-        self.cooling_failed = False
+        self.hottest_c, self.cooling_failed = HOTTEST_C, False
         self.current_a = 0.0
+
+    @property
+    def heating_k_per_s(self) -> Floats:
+        return self.state.heating_k_per_s
+
+    @property
+    def lost_voltage(self) -> Flags:
+        return self.state.lost_voltage
+
+    @property
+    def lost_temperature(self) -> Flags:
+        return self.state.lost_temperature
 
     def repair(self) -> None:
         """What a person does on site: exchange what is broken, cells that were heated included."""
-        self._temperature_c[self.heating_k_per_s > 0] = AMBIENT_C
+        self.state.temperature_c[self.heating_k_per_s > 0] = AMBIENT_C
         self.heating_k_per_s[:], self.hottest_c = 0.0, HOTTEST_C
         self.lost_voltage[:] = self.lost_temperature[:] = False
         self.cooling_failed = False
@@ -109,35 +123,19 @@ class SimulatedPack:
 
     def step(self, power_kw: float, dt_s: float, close_plus: bool = True,
              close_minus: bool = True) -> Sample:
-        rest_v = np.interp(self._soc_pct, GRID_PCT, self._curve)
-        wanted_a = self._current(1000.0 * power_kw, float(rest_v.sum()))
+        cells = self.state
+        rest_v = self._curves.volts(cells.soc_pct)
+        wanted_a = float(current_of(1000.0 * power_kw, rest_v.sum(), cells.ohm.sum()))
         switch = self.switch.step(dt_s, wanted_a, close_plus, close_minus)
         self.current_a = current_a = switch.current_a
-        self._soc_pct = np.clip(
-            self._soc_pct - 100.0 * current_a * dt_s / 3600.0 / self._cell_ah, 0.0, 100.0)
-        self._warm(current_a, dt_s)
-        cell_v = rest_v - current_a * self._ohm + self._noise.normal(0.0, 5e-4, self.cells)
-        hardware = Hardware(switch.plus_closed, switch.minus_closed, switch.fuse_intact,
-                            switch.short_circuit, switch.interlock)
-        return Sample(self._told(cell_v, self.lost_voltage),
-                      self._told(self._temperature_c, self.lost_temperature),
-                      current_a, float(cell_v.sum()), hardware)
+        cells.discharge(current_a, dt_s)
+        cells.warm(current_a, self.capacity_ah, self.hottest_c, dt_s)
+        volts = rest_v - current_a * cells.ohm + self.noise.normal(0.0, NOISE_V, self.cells)
+        return Sample(cells.told_v(volts), cells.told_c(), current_a, float(volts.sum()),
+                      hardware_of(switch))
 
-    @staticmethod
-    def _told(values: NDArray[np.float64], lost: NDArray[np.bool_]) -> FloatArray:
-        told = values.astype(np.float32)
-        told[lost] = np.nan
-        return told
 
-    def _current(self, power_w: float, rest_v: float) -> float:
-        """Of P = (U - I R) I [A]; the most that the pack gives where it cannot."""
-        ohm = float(self._ohm.sum())
-        inside = max(0.0, rest_v * rest_v - 4.0 * ohm * power_w)
-        return (rest_v - float(np.sqrt(inside))) / (2.0 * ohm)
-
-    def _warm(self, current_a: float, dt_s: float) -> None:
-        heat_w = current_a * current_a * self._ohm
-        lost_w = LOSS_W_PER_K_PER_AH * self.capacity_ah * (self._temperature_c - AMBIENT_C)
-        self._temperature_c += (heat_w - lost_w) * dt_s / (HEAT_J_PER_K_PER_AH * self.capacity_ah)
-        room_k = np.maximum(self.hottest_c - self._temperature_c, 0.0)
-        self._temperature_c += np.minimum(self.heating_k_per_s * dt_s, room_k)
+def hardware_of(switch: PlantState) -> Hardware:
+    """What fuse and contactors say."""
+    return Hardware(switch.plus_closed, switch.minus_closed, switch.fuse_intact,
+                    switch.short_circuit, switch.interlock)

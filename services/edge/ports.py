@@ -11,7 +11,8 @@ import numpy as np
 
 from core.fleet.messages import SafetyState
 from core.topology import FloatArray
-from services.edge.plant import CURVES_V, DROP_1C_V, GRID_PCT, Plant, Sample
+from services.edge.cells import CURVES_V, DROP_1C_V, GRID_PCT
+from services.edge.plant import Plant, Sample
 
 REST_C_RATE = 0.005
 """Below this share of the capacity an hour the pack rests, and its voltage tells its charge."""
@@ -33,6 +34,23 @@ class Estimator(Protocol):
     """Says what cannot be measured."""
 
     def update(self, sample: Sample, dt_s: float) -> Estimate: ...
+
+
+class Estimators(Protocol):
+    """Of the packs of one process, everything in their order."""
+
+    def update(self, samples: Sequence[Sample], dt_s: float) -> Sequence[Estimate]: ...
+
+
+class EachEstimator:
+    """Estimators, one after the other."""
+
+    def __init__(self, estimators: Sequence[Estimator]) -> None:
+        self._estimators = estimators
+
+    def update(self, samples: Sequence[Sample], dt_s: float) -> list[Estimate]:
+        return [estimator.update(sample, dt_s)
+                for estimator, sample in zip(self._estimators, samples, strict=True)]
 
 
 class CoulombCounter:

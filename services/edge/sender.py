@@ -65,7 +65,8 @@ class Sender:
             progress.sent, progress.moved_s = life.high, now_s
         elif now_s - progress.moved_s > RESEND_S:
             progress.sent, progress.moved_s = life.high, now_s
-        if device in self.conflicts or not self.link.connected.is_set():
+        if progress.sent >= life.last or device in self.conflicts \
+                or not self.link.connected.is_set():
             return
         room = WINDOW - (progress.sent - life.high)
         while room > 0:

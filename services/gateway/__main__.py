@@ -21,6 +21,7 @@ from core.errors import OrreryError
 from core.registry import NO_STORE
 from core.runtime import Runtime, start_runtime
 from services.gateway.app import standalone
+from services.gateway.fleet_roles import roles_of
 from services.gateway.rest import api_key
 from services.gateway.socket import LONGEST_RECEIVED, PATIENCE_S
 from services.gateway.summary import start_lines
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal_number, _leave)
     try:
         config = configured(asked)
-        api_key(config)
+        roles_of(config, api_key(config))
         with listen(config.gateway.host, config.gateway.port) as listener:
             _serve(start_runtime(config), listener)
     except OrreryError as error:

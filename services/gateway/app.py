@@ -9,12 +9,13 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from core.runtime import Runtime
+from services.gateway.fleet_socket import FLEET_SOCKET_PATH, FleetSocket
 from services.gateway.guard import Guard
 from services.gateway.heat_pump_api import SOCKET_PATH, HeatPumpApi
 from services.gateway.heat_pump_socket import HeatPumpSocket
 from services.gateway.metrics import MetricsPage, Traffic, no_pages
 from services.gateway.probes import Probes
-from services.gateway.rest import api_key, rest_routes
+from services.gateway.rest import api_key, fleet_gate, rest_routes
 from services.gateway.socket import Gateway, everyone
 from services.gateway.viewer import viewer_routes
 
@@ -25,7 +26,7 @@ def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
     """Routes over a running engine, each behind the guard; the viewer comes last because at "/"
     it takes all the rest. sessions: how many pages people have open, None where that is unknown.
 
-    Raises ConfigurationError where the API's key is named and not told.
+    Raises ConfigurationError where a key of the API is named and not told.
     """
     mimetypes.add_type("text/javascript", ".js")
     engine, config = runtime.engine, runtime.config
@@ -33,18 +34,22 @@ def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
     pumps = HeatPumpApi(runtime)
     of_pumps = HeatPumpSocket(pumps, lambda: engine.clock.now().timestamp(), api_key(config),
                               admits=everyone)
+    fleet = fleet_gate(runtime)
+    of_fleet = FleetSocket(fleet.feed, fleet.roles, config.gateway.update_interval_s)
     guard = Guard(config.gateway)
     probes = Probes(engine, lambda: gateway.clients)
     page = MetricsPage(engine, Traffic({"site": lambda: gateway.clients,
-                                        "heat pumps": lambda: of_pumps.clients},
+                                        "heat pumps": lambda: of_pumps.clients,
+                                        "fleet": lambda: of_fleet.clients},
                                        guard.refused, sessions))
     found: list[BaseRoute] = [
         WebSocketRoute(socket_path, gateway.endpoint),
         WebSocketRoute(SOCKET_PATH, of_pumps.endpoint),
+        WebSocketRoute(FLEET_SOCKET_PATH, of_fleet.endpoint),
         Route("/healthz", probes.health),
         Route("/readyz", probes.ready),
         Route("/metrics", page.show),
-        *rest_routes(runtime, pumps),
+        *rest_routes(runtime, pumps, fleet),
         *viewer_routes(viewer_path, socket_path),
     ]
     return [_guarded(route, guard) for route in found]

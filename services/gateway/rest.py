@@ -1,4 +1,4 @@
-"""The REST API of the houses: FastAPI over `core.house_api`, computed off the event loop.
+"""The REST API: FastAPI over the houses, heat pumps, packs and alarms, off the event loop.
 
 What is wrong with a question is answered with what is allowed: 401 without the key that
 orrery.toml asks for, 404 for a house that is not there, 422 for a parameter that is unknown or
@@ -8,13 +8,11 @@ out of its range, 503 where history cannot be read. CORS stays closed.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Security, params
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.security import APIKeyHeader
 from starlette.datastructures import MutableHeaders
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +22,10 @@ from core.errors import ConfigurationError, OrreryError, RequestError, UnknownId
 from core.house_api import HouseApi
 from core.runtime import Runtime
 from core.secrets import secret
+from services.gateway import fleet_requests
+from services.gateway.fleet_gate import FleetGate
+from services.gateway.fleet_roles import KEY_HEADER, roles_of
+from services.gateway.fleet_routes import ACTING, LOOKING, PREFIXES
 from services.gateway.heat_pump_api import HeatPumpApi
 from services.gateway.heat_pumps import BAD_PUMP, heat_pump_router
 from services.gateway.rest_houses import (
@@ -37,13 +39,12 @@ from services.gateway.rest_houses import (
 
 log = logging.getLogger(__name__)
 
-KEY_HEADER = "X-API-Key"
-NO_KEY = "Invalid or missing API key. Include X-API-Key header."
 DEFECT = "This is a defect of Orrery; its log says more."
 NO_HISTORY = "The history cannot be read now; Orrery's log says why. Try again later."
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
-DESCRIPTION = f"""What the devices of a house report, its heat pumps among them (`/api/...`).
+DESCRIPTION = f"""What the devices of a house report, its heat pumps among them, the packs of a
+fleet and the alarms (`/api/...`).
 
 `/victron/...` is in Victron's own sign: current and power are positive when **charging**.
 `/energy/...`: batteries are positive when **discharging**, the grid when **importing**.
@@ -54,9 +55,9 @@ History is never cut: `limit` is how many rows the whole range may take. Where m
 each row is a mean over a longer span of time; the rows of one answer stand for equally long
 spans. A value outside of its range is refused.
 
-Where the operator asks for a key, send it as `{KEY_HEADER}`.
+Where a key is asked for, send it as `{KEY_HEADER}`. Who acts on packs or alarms has a key of
+their own, and all that they do is written down with their name.
 """
-GivenKey = Annotated[str | None, Security(APIKeyHeader(name=KEY_HEADER, auto_error=False))]
 BAD: dict[int | str, dict[str, Any]] = {
     401: {"model": Problem, "description": "The key is missing or wrong"},
     404: {"model": Problem, "description": "No such house"},
@@ -64,19 +65,25 @@ BAD: dict[int | str, dict[str, Any]] = {
     503: {"model": Problem, "description": "The history cannot be read now"}}
 
 
-def rest_routes(runtime: Runtime, pumps: HeatPumpApi | None = None) -> list[BaseRoute]:
+def rest_routes(runtime: Runtime, pumps: HeatPumpApi | None = None,
+                fleet: FleetGate | None = None) -> list[BaseRoute]:
     """The documented routes, without a prefix, each into the one app of the API.
 
-    Raises ConfigurationError where the key that orrery.toml names is not there.
+    Raises ConfigurationError where a key that orrery.toml names is not there.
     """
-    api = rest_app(runtime, pumps or HeatPumpApi(runtime))
+    api = rest_app(runtime, pumps or HeatPumpApi(runtime), fleet or fleet_gate(runtime))
     guarded = _WithHeaders(api)
     paths = ["/openapi.json", *api.openapi()["paths"]]
     return [Route(path, guarded, name=path) for path in paths]
 
 
-def rest_app(runtime: Runtime, pumps: HeatPumpApi) -> FastAPI:
-    """The API with its OpenAPI at `/openapi.json`; raises ConfigurationError."""
+def fleet_gate(runtime: Runtime) -> FleetGate:
+    """Raises ConfigurationError as `rest_routes`."""
+    return FleetGate(runtime.engine, roles_of(runtime.config, api_key(runtime.config)))
+
+
+def rest_app(runtime: Runtime, pumps: HeatPumpApi, fleet: FleetGate) -> FastAPI:
+    """The API with its OpenAPI at `/openapi.json`."""
     app = FastAPI(
         title=f"{runtime.config.title}: houses", version="1", description=DESCRIPTION,
         docs_url=None, redoc_url=None, redirect_slashes=False,
@@ -84,10 +91,15 @@ def rest_app(runtime: Runtime, pumps: HeatPumpApi) -> FastAPI:
                             Exception: _defect})
     answers = HouseApi(runtime)
     app.include_router(health_router(answers))
-    guards = [*_key_guard(api_key(runtime.config)), Depends(_known_parameters)]
+    known = [Depends(_known_parameters)]
+    guards = [*([Depends(fleet.roles.viewer)] if fleet.roles.asks_viewers else []), *known]
     for router in (victron_router(answers), energy_router(answers)):
         app.include_router(router, dependencies=guards, responses=BAD)
     app.include_router(heat_pump_router(pumps), dependencies=guards, responses=BAD_PUMP)
+    for router in fleet.operators_routers():
+        app.include_router(router, dependencies=known, responses=ACTING)
+    for router in fleet.viewers_routers():
+        app.include_router(router, dependencies=guards, responses=LOOKING)
     return app
 
 
@@ -102,19 +114,6 @@ def api_key(config: Config) -> str | None:
             config.file, "gateway.api_key_secret", "(not shown)",
             "the name of an environment variable that holds the key; this one is not set")
     return found
-
-
-def _key_guard(key: str | None) -> list[params.Depends]:
-    """Nothing where no key is asked for."""
-    if key is None:
-        return []
-    expected = key.encode()
-
-    def check(given: GivenKey = None) -> None:
-        if not secrets.compare_digest((given or "").encode("latin-1"), expected):
-            raise HTTPException(401, NO_KEY, {"WWW-Authenticate": "ApiKey"})
-
-    return [Depends(check)]
 
 
 def _known_parameters(request: Request) -> None:
@@ -133,6 +132,8 @@ async def _refused(request: Request, error: Exception) -> Json:
     """422 with the whole allowed range."""
     assert isinstance(error, RequestValidationError)
     wrong = error.errors()[0]
+    if request.url.path.startswith(PREFIXES):
+        return Json(Problem(fleet_requests.refusal(wrong)), 422)
     name, given = str(wrong["loc"][-1]), wrong["input"]
     ranges = RANGES.get(request.scope["route"].path, {})
     if name in ranges:

@@ -17,8 +17,8 @@ from core.fleet.ports import FleetStore
 from services.edge.guard import Guards
 from services.edge.outbox import Outbox
 from services.edge.pack import Pack, PackGroup
-from services.edge.plant import SimulatedPack
-from services.edge.ports import CoulombCounter
+from services.edge.plant import EachPlant, SimulatedPack
+from services.edge.ports import CoulombCounter, EachEstimator
 from services.edge.runtime import EdgeRuntime, Plate
 from services.ingest.subscriber import Ingest
 from tests.fleet.examples import body
@@ -107,9 +107,10 @@ def test_what_the_broker_never_takes_is_given_up_and_told(mosquitto: Mosquitto, 
                                           cells={"voltage_v": bytes(size)}))})
     plant = SimulatedPack("LFP", 24, 10.0, seed=1, device="pack_1")
     guards = Guards([plant.rating], outbox)
-    pack = Pack("pack_1", plant, CoulombCounter("LFP", plant), guards.each[0])
-    runtime = EdgeRuntime("home", PackGroup([pack], guards), {"pack_1": Plate("LFP", 24, 10.0)},
-                          outbox, broker_of(mosquitto), SystemClock())
+    group = PackGroup([Pack("pack_1", guards.each[0])], guards, EachPlant([plant]),
+                      EachEstimator([CoulombCounter("LFP", plant)]))
+    runtime = EdgeRuntime("home", group, {"pack_1": Plate("LFP", 24, 10.0)}, outbox,
+                          broker_of(mosquitto), SystemClock())
     stop = threading.Event()
     thread = threading.Thread(target=runtime.run, args=(stop,))
     thread.start()

@@ -18,11 +18,13 @@ from core.fleet.messages import Allocation, Command, Reply
 from core.fleet.rejections import WORDS, Rejection
 from scripts.app_process import ROOT
 from services.edge.__main__ import parser, plates_of
-from services.edge.guard import SETTLED_S, Guards
+from services.edge.counter_group import CounterGroup
+from services.edge.guard import SETTLED_S, Guards, Keeper
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.pack import Pack, PackGroup
 from services.edge.plant import SimulatedPack
+from services.edge.plant_group import PlantGroup
 from services.edge.ports import CoulombCounter, Estimate
 from tests.fleet.examples import NOW_S
 
@@ -39,13 +41,15 @@ class Bench:
         self.restart()
 
     def restart(self) -> None:
-        self.guards = Guards([plant.rating for plant in self.plants], self.outbox,
-                             timer=lambda: self.now_s)
-        self.packs = [Pack(guard.device, plant, CoulombCounter(guard.rating.chemistry, plant),
-                           guard) for guard, plant in zip(self.guards.each, self.plants,
-                                                          strict=True)]
+        self.begin(self.outbox)
         self.orders = [Orders(pack, self.outbox) for pack in self.packs]
-        self.group = PackGroup(self.packs, self.guards)
+
+    def begin(self, keeper: Keeper) -> None:
+        ratings = [plant.rating for plant in self.plants]
+        self.guards = Guards(ratings, keeper, timer=lambda: self.now_s)
+        self.packs = [Pack(guard.device, guard) for guard in self.guards.each]
+        self.group = PackGroup(self.packs, self.guards, PlantGroup(self.plants),
+                               CounterGroup(ratings))
 
     def live(self, seconds: float, power_kw: float = 4.0) -> None:
         self.now_s = round(self.now_s + STEP_S, 3)
@@ -194,18 +198,18 @@ def test_a_lost_sensor_means_zero_at_once_and_a_trip_soon(bench: Bench, sensor: 
 
 def test_an_unknown_current_means_zero_and_an_unknown_charge(bench: Bench) -> None:
     bench.live(25.0)
-    sample, before = bench.packs[0].look(STEP_S)
+    sample = bench.plants[0].step(4.0, STEP_S)
     lost = replace(sample, current_a=math.nan)
     estimator = CoulombCounter("LFP", bench.plants[0])
     assert estimator.update(lost, STEP_S) == Estimate(), "not known is not 0 %"
-    verdict, = bench.guards.judge([lost], [before], bench.now_s)
+    verdict, = bench.guards.judge([lost], [Estimate(60.0)], bench.now_s)
     assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
     assert estimator.update(sample, STEP_S).soc_pct == pytest.approx(60.0, abs=3.0)
 
 
 def test_an_unknown_charge_means_zero(bench: Bench) -> None:
     bench.live(25.0)
-    sample, _ = bench.packs[0].look(STEP_S)
+    sample = bench.plants[0].step(4.0, STEP_S)
     verdict, = bench.guards.judge([sample], [Estimate()], bench.now_s)
     assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
     assert "by soc at a missing value" in verdict.reason
@@ -323,10 +327,7 @@ class FullDisk:
 
 def test_a_full_disk_hinders_no_trip_and_is_tried_again(bench: Bench) -> None:
     disk = FullDisk()
-    bench.guards = Guards([bench.plants[0].rating], disk, timer=lambda: bench.now_s)
-    bench.packs = [Pack("pack_1", bench.plants[0], CoulombCounter("LFP", bench.plants[0]),
-                        bench.guards.each[0])]
-    bench.group = PackGroup(bench.packs, bench.guards)
+    bench.begin(disk)
     overheat(bench)
     assert not disk.kept
     disk.full = False
@@ -349,7 +350,7 @@ WISHES = st.sampled_from(["ping", "override", "release", "controlled_shutdown", 
                           "reset", "hot", "cool"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(WISHES, st.floats(-60.0, 60.0)), min_size=3, max_size=10))
 def test_nothing_that_people_or_the_centre_ask_for_relaxes_the_guard(
         asked: list[tuple[str, float]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,27 @@ def test_only_the_ingests_word_empties_it(outbox: Outbox) -> None:
     assert seqs(outbox) == [4, 5]
     assert outbox.take(PACK, ack(outbox, 2)), "an old word changes nothing"
     assert (seqs(outbox), outbox.floor(PACK)) == ([4, 5], 4)
+
+
+def test_what_is_settled_leaves_the_disk_with_the_next_row(tmp_path: Path) -> None:
+    def rows() -> list[tuple[str, int]]:
+        """As a process finds them after this one was killed."""
+        copy = tmp_path / f"copy_{len(list(tmp_path.iterdir()))}.sqlite"
+        for ending in ("", "-wal"):
+            shutil.copy(f"{tmp_path / 'o.sqlite'}{ending}", f"{copy}{ending}")
+        again = Outbox(copy, [PACK, OTHER])
+        found = [(device, seq) for device in (PACK, OTHER) for seq in seqs(again, device)]
+        again.close()
+        return found
+
+    box = Outbox(tmp_path / "o.sqlite", [PACK, OTHER])
+    box.put({PACK: b"a", OTHER: b"a"})
+    box.put({PACK: b"b", OTHER: b"b"})
+    box.take(PACK, ack(box, 2))
+    assert (seqs(box), rows()) == ([], [(PACK, 1), (PACK, 2), (OTHER, 1), (OTHER, 2)])
+    box.put({OTHER: b"c"})
+    assert rows() == [(OTHER, 1), (OTHER, 2), (OTHER, 3)]
+    box.close()
 
 
 @pytest.mark.parametrize("word", [Ack(v=1, stream=OTHER_STREAM, high=4),

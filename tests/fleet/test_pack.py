@@ -16,8 +16,8 @@ from core.fleet.telemetry import Telemetry, read_telemetry
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox, Standing
 from services.edge.pack import Centre, Pack, PackGroup
-from services.edge.plant import NOMINAL_V, Sample, SimulatedPack
-from services.edge.ports import CoulombCounter, Estimate, Verdict
+from services.edge.plant import NOMINAL_V, EachPlant, Sample, SimulatedPack
+from services.edge.ports import CoulombCounter, EachEstimator, Estimate, Verdict
 from tests.fleet.examples import NOW_S, PACK, telemetry
 
 DEVICE = "pack_1"
@@ -44,9 +44,18 @@ class Limited:
         pass
 
 
-def pack_with(limit_a: float = NO_LIMIT_A) -> Pack:
-    plant = SimulatedPack("LFP", 96, 50.0, seed=3)
-    return Pack(DEVICE, plant, CoulombCounter("LFP", plant), Limited(limit_a), Centre(60.0))
+class Alone(Pack):
+    """The only one of its process."""
+
+    def __init__(self, limit_a: float) -> None:
+        safety, plant = Limited(limit_a), SimulatedPack("LFP", 96, 50.0, seed=3)
+        super().__init__(DEVICE, safety, Centre(60.0))
+        self.group = PackGroup([self], safety, EachPlant([plant]),
+                               EachEstimator([CoulombCounter("LFP", plant)]))
+
+
+def pack_with(limit_a: float = NO_LIMIT_A) -> Alone:
+    return Alone(limit_a)
 
 
 def allocate(pack: Pack, power_kw: float, issued_s: float = NOW_S, valid_s: float = 600.0) -> bool:
@@ -55,11 +64,10 @@ def allocate(pack: Pack, power_kw: float, issued_s: float = NOW_S, valid_s: floa
                                                    valid_s=valid_s, power_kw={DEVICE: power_kw}))
 
 
-def power_at(pack: Pack, now_s: float) -> float:
+def power_at(pack: Alone, now_s: float) -> float:
     """After the decision of this sample has reached the plant [kW]."""
-    group = PackGroup([pack], pack.safety)
-    group.sample(now_s, 1.0)
-    group.sample(now_s, 1.0)
+    pack.group.sample(now_s, 1.0)
+    pack.group.sample(now_s, 1.0)
     return pack.body(now_s).power_kw or 0.0
 
 
@@ -114,7 +122,7 @@ def test_no_layer_above_relaxes_one_below(wish_kw: float, bound_kw: float, limit
 
 def test_what_it_sends_is_what_the_centre_takes() -> None:
     pack = pack_with()
-    PackGroup([pack], pack.safety).sample(NOW_S, 0.1)
+    pack.group.sample(NOW_S, 0.1)
     found = read_telemetry(telemetry(packed(pack.body(NOW_S))), PACK, NOW_S)
     assert isinstance(found, Telemetry)
     assert found.cells["voltage_v"].shape == (96,)

@@ -32,6 +32,9 @@ from tests.gateway.site import WAIT_S, serving
 KEY, KEY_NAME = "correct horse", "ORRERY_TEST_KEY"
 PATHS = ("/victron/battery/current", "/victron/battery/history", "/victron/health",
          "/energy/latest", "/energy/recent", "/energy/history", "/energy/stats")
+FLEET_PATHS = ("/api/fleet", "/api/fleet/counts", "/api/fleet/{element}", "/api/fleet/commands",
+               "/api/fleet/commands/confirm", "/api/alarms", "/api/alarms/history",
+               "/api/alarms/audit", "/api/alarms/actions")
 NUMBER, FLAG = (float, type(None)), (bool, type(None))
 READING = {"timestamp": str, "installation_id": str, "soc": NUMBER, "voltage": NUMBER,
            "current": NUMBER, "power": NUMBER, "state": (str, type(None)),
@@ -313,7 +316,8 @@ def test_a_slow_history_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_openapi_describes_all_of_it(api: Api) -> None:
     described = api.told("/openapi.json")
     assert described["openapi"].startswith("3.1")
-    assert set(described["paths"]) == {*PATHS, "/health", "/api/config", "/api/initial-data"}
+    assert set(described["paths"]) == {*PATHS, "/health", "/api/config", "/api/initial-data",
+                                       *FLEET_PATHS}
     shapes = described["components"]["schemas"]
     for name, shape in shapes.items():
         Draft202012Validator.check_schema(shape)

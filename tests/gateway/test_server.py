@@ -56,6 +56,18 @@ def test_pages_websocket_and_viewer_answer_from_one_process(app: AppProcess) -> 
         assert requests.get(app.url + "/healthz", timeout=WAIT_S).json()["clients"] == 1
 
 
+def test_the_fleet_answers_beside_the_pages(app: AppProcess) -> None:
+    """Here are no packs and no operators."""
+    assert requests.get(app.url + "/api/fleet", timeout=WAIT_S).json()["packs"] == []
+    answer = requests.post(app.url + "/api/fleet/commands", timeout=WAIT_S,
+                           json={"action": "reset", "element": "system_0"})
+    assert answer.status_code == 403
+    assert "operator_keys" in answer.json()["detail"]
+    with connect(app.url.replace("http", "ws") + "/ws/fleet", proxy=None,
+                 open_timeout=WAIT_S) as client:
+        assert told(client)["whole"] is True
+
+
 def test_rest_answers_beside_the_pages(app: AppProcess) -> None:
     assert requests.get(app.url + "/health", timeout=WAIT_S).json()["status"] == "healthy"
     told = requests.get(app.url + "/energy/latest", timeout=WAIT_S)

@@ -1,0 +1,201 @@
+"""Commands by the API in two steps: what it would do, in words; then the same token, once."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from core.alarms.records import AuditEntry
+from core.confirmations import VALID, Confirmations
+from core.engine import Engine, fleets_of
+from core.errors import OrreryError, RetryLaterError, SourceError, UnknownIdError
+from core.fleet import outcomes
+from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
+from core.fleet.ports import CommandLife, FleetSource, PackState
+from services.gateway.fleet_alarms import AlarmApi
+from services.gateway.fleet_api import FleetApi
+from services.gateway.fleet_requests import OrderAsked, Override
+from services.gateway.fleet_shapes import Action, Sent, ToConfirm
+
+log = logging.getLogger(__name__)
+
+MOST_PENDING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What waits for its second step. name: of the target, as a person calls it."""
+
+    name: str
+    element: str
+    packs: tuple[PackState, ...]
+    action: Action
+    power_kw: float | None
+    hold_s: float | None
+    at: datetime
+
+    @property
+    def bound_action(self) -> str:
+        """With all its values, so that none can be changed in between."""
+        return f"{self.action} {self.power_kw} {self.hold_s}"
+
+    def words(self) -> str:
+        """"override: at most 20 kW for 900 s"."""
+        if self.power_kw is None:
+            return self.action
+        return f"{self.action}: at most {self.power_kw:g} kW for {self.hold_s:g} s"
+
+
+class FleetOrders:
+    """For any threads."""
+
+    def __init__(self, engine: Engine, api: FleetApi, alarms: AlarmApi) -> None:
+        self._engine, self._api, self._alarms = engine, api, alarms
+        self._confirmations = Confirmations()
+        self._pending: dict[str, Pending] = {}
+        self._lock = threading.Lock()
+
+    # -- the first step
+
+    def begin(self, asked: OrderAsked, who: str) -> ToConfirm:
+        """Sends nothing. Raises UnknownIdError, and RetryLaterError where too many wait."""
+        now = self._engine.clock.now()
+        name, packs = self._target(asked.element)
+        power_kw, hold_s = ((asked.power_kw, asked.hold_s) if isinstance(asked, Override)
+                            else (None, None))
+        pending = Pending(name, asked.element, packs, asked.action, power_kw, hold_s, now)
+        with self._lock:
+            self._pending = {token: kept for token, kept in self._pending.items()
+                             if timedelta(0) <= now - kept.at <= VALID}
+            if len(self._pending) >= MOST_PENDING:
+                raise RetryLaterError(f"{MOST_PENDING} commands wait for their confirmation; "
+                                      f"ask again in {VALID.seconds} s")
+            token = self._confirmations.issue(asked.element, pending.bound_action, who, now)
+            self._pending[token] = pending
+        return self._told(token, pending)
+
+    def _target(self, element: str) -> tuple[str, tuple[PackState, ...]]:
+        """A pack, or all packs that hang on an element; raises UnknownIdError."""
+        topology = self._engine.topology
+        node = topology.index(element)
+        packs = self._api.packs()
+        for pack in packs:
+            if pack.element == element:
+                return pack.label, (pack,)
+        index = topology.index_of_id
+        below = tuple(pack for pack in packs if pack.element in index
+                      and int(topology.parent[index[pack.element]]) == node)
+        if not below:
+            raise UnknownIdError(f"{element[:80]!r} is no pack, and no pack hangs on it")
+        count = f"{len(below)} packs" if len(below) > 1 else "1 pack"
+        return f"{topology.names[node]}: {count}", below
+
+    def _told(self, token: str, pending: Pending) -> ToConfirm:
+        bound = "" if pending.power_kw is None else f"{pending.power_kw:g} kW"
+        effect = EFFECTS[pending.action].format(bound=bound)
+        return ToConfirm(
+            status="confirm", token=token, target=pending.name, element=pending.element,
+            packs=[pack.element for pack in pending.packs], action=pending.action,
+            effect=f"{pending.name}: {effect} {self._carrying(pending.packs)}",
+            expiry=_expiry(pending), valid_s=VALID.total_seconds(),
+            expires_at=(pending.at + VALID).astimezone(UTC).isoformat(),
+            timestamp=pending.at.timestamp())
+
+    def _carrying(self, packs: Sequence[PackState]) -> str:
+        """"Now it gives 12.3 kW." """
+        frame, index = self._engine.snapshot.frame, self._engine.topology.index_of_id
+        nodes = [index[pack.element] for pack in packs if pack.element in index]
+        powers = [frame.value("power_kw", node) for node in nodes if not frame.stale[node]]
+        known = [power for power in powers if math.isfinite(power)]
+        if not known:
+            return "Its power is not known now."
+        total = sum(known)
+        return f"Now it {'gives' if total > 0 else 'takes'} {abs(total):.1f} kW."
+
+    # -- the second step
+
+    def confirm(self, token: str, who: str) -> Sent:
+        """Audited, then sent. Whatever it was shown for, a token is gone afterwards. Raises
+        RequestError for a token that does not hold, RetryLaterError where nothing was sent."""
+        now = self._engine.clock.now()
+        with self._lock:
+            pending = self._pending.pop(token, None)
+        target, action = ("", "") if pending is None else (pending.element, pending.bound_action)
+        self._confirmations.redeem(token, target, action, who, now)
+        assert pending is not None
+        return self._send(pending, who)
+
+    def _send(self, order: Pending, who: str) -> Sent:
+        not_written = self._written(order, who)
+        lives, unsent = self._send_all(order, who)
+        keep = self._keeper(order, who)
+        if not lives:
+            keep(outcomes.sentence((), unsent))
+            raise SourceError(outcomes.sentence((), unsent))
+        outcomes.follow([life.command.id for life in lives], self._commands, TTL_S, unsent, keep)
+        return Sent(status="sent", commands=self._api.lives(lives), unsent=unsent,
+                    not_written=not_written, timestamp=self._engine.clock.now().timestamp())
+
+    def _written(self, order: Pending, who: str) -> str:
+        """Why it was not, "" if it was; raises where it then must not be sent."""
+        try:
+            self._alarms.kept()
+            self._audit(order, who, order.action, _before(order.packs), order.words())
+        except OrreryError as error:
+            if order.action not in MUST_GO:
+                raise
+            log.error("%s of %s by %s is sent but not written down: %s", order.action,
+                      order.element, who, error)
+            return str(error)
+        return ""
+
+    def _send_all(self, order: Pending, who: str) -> tuple[list[CommandLife], dict[str, str]]:
+        """What was sent; device -> why of what was not. One failure stops no other."""
+        lives, unsent = [], {}
+        for pack in order.packs:
+            try:
+                lives.append(self._fleet_of(pack).command(
+                    pack.device, order.action, who, TTL_S, order.power_kw, order.hold_s))
+            except OrreryError as error:
+                unsent[pack.device] = str(error)
+        return lives, unsent
+
+    def _fleet_of(self, pack: PackState) -> FleetSource:
+        for fleet in fleets_of(self._engine.sources):
+            if any(one.element == pack.element for one in fleet.packs()):
+                return fleet
+        raise UnknownIdError(f"no pack is called {pack.element[:80]!r}")
+
+    def _commands(self) -> list[CommandLife]:
+        return [life for fleet in fleets_of(self._engine.sources) for life in fleet.commands()]
+
+    def _keeper(self, order: Pending, who: str) -> Callable[[str], None]:
+        def keep(outcome: str) -> None:
+            try:
+                self._audit(order, who, f"{order.action}: outcome", order.words(), outcome)
+            except OrreryError as error:
+                log.error("the outcome of %s is not written down: %s", order.action, error)
+        return keep
+
+    def _audit(self, order: Pending, who: str, action: str, before: str, after: str) -> None:
+        self._engine.desk.audit(AuditEntry(self._engine.clock.now(), who, action, order.element,
+                                           "", "", before, after))
+
+
+def _before(packs: Sequence[PackState]) -> str:
+    """"22 normal, 2 latched": what the packs said of their safety."""
+    states = Counter(pack.safety or "not known" for pack in packs)
+    return ", ".join(f"{count} {word}" if len(packs) > 1 else word
+                     for word, count in states.items())
+
+
+def _expiry(order: Pending) -> str:
+    answer = f"A pack that does not answer within {TTL_S:g} s does nothing."
+    if order.hold_s is None:
+        return answer
+    return f"The bound ends by itself {order.hold_s:g} s after it was taken. {answer}"
