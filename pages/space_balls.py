@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from components import blocks, frame, live, panel, session, space, trends
+from components import blocks, frame, live, session, trends
+from components.space import details, tools, view
 
 client = frame.enter()
 place = session.follow_address(client)
@@ -16,13 +17,13 @@ def scene_and_details() -> None:
             "wrong_location", "This element does not exist",
             f"The link asked for “{place.asked[:80]}”.",
             f"Shown instead: {client.topology.names[place.node]}, its nearest known parent."))
-    panel.tools(client, place.node)
+    tools.above(client, place.node)
     with st.container(key="scene_pair"):
         if client.topology.is_leaf(place.node):
-            space.nothing_below(client, place.node)
+            view.nothing_below(client, place.node)
         else:
-            space.show(client, place.node)
-        panel.details(client, place.node)
+            view.show(client, place.node)
+        details.show(client, place.node)
 
 
 st.fragment(scene_and_details, run_every=client.period_s, key=session.LIVE)()

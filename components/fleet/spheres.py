@@ -6,10 +6,11 @@ import orrery_spheres
 import streamlit as st
 from orrery_spheres import SceneMeta
 
-from components import blocks, describe, scene, session
+from components import blocks, describe, session
 from components.api_client import LocalClient
 from components.fleet import choice
 from components.fleet.board import AGAIN
+from components.space import items
 
 SCENE = "fleet_spheres"
 HEIGHT_PX = 560
@@ -29,7 +30,7 @@ def show(client: LocalClient) -> None:
         return
     node = sites[choice.site([describe.name(client.topology, one) for one in sites])]
     result = orrery_spheres.spheres(
-        scene.items_table(client.topology, client.snapshot(), node), _meta(client, node),
+        items.items_table(client.topology, client.snapshot(), node), _meta(client, node),
         key=SCENE, height=HEIGHT_PX, on_selected=_select, on_drill=_nothing)
     drill = getattr(result, "drill", None)
     if isinstance(drill, str) and drill in client.topology.index_of_id:
@@ -46,9 +47,9 @@ def _sites(client: LocalClient) -> list[int]:
 def _meta(client: LocalClient, node: int) -> SceneMeta:
     topology = client.topology
     return {
-        "path": topology.path_ids(node), "parent": scene.parent_meta(topology, client.snapshot(),
+        "path": topology.path_ids(node), "parent": items.parent_meta(topology, client.snapshot(),
                                                                      node),
-        "level": topology.items_level(node), "no_drill_reason": scene.why_no_drill(topology, node),
+        "level": topology.items_level(node), "no_drill_reason": items.why_no_drill(topology, node),
         "selected": choice.chosen() or None,
         "select_seq": st.session_state.get("fleet_select_seq", 0), "palette": "safe",
         "theme": "light" if st.context.theme.type == "light" else "dark", "label_cap": 64,

@@ -6,8 +6,9 @@ import orrery_spheres
 import streamlit as st
 from orrery_spheres import SceneMeta
 
-from components import blocks, fallback, scene, session
+from components import blocks, session
 from components.api_client import Client
+from components.space import fallback, items
 
 SCENE_KEY = "spheres"
 SCENE_HEIGHT_PX = 620
@@ -24,7 +25,7 @@ def show(client: Client, node: int) -> None:
     topology, snapshot = client.topology, client.snapshot()
     with st.container(key="scene", gap=None):
         result = orrery_spheres.spheres(
-            scene.items_table(topology, snapshot, node), _meta(client, node),
+            items.items_table(topology, snapshot, node), _meta(client, node),
             key=SCENE_KEY, height=SCENE_HEIGHT_PX, on_selected=_note_selection,
             on_drill=_nothing, on_up=_nothing, on_failed=_nothing)
     _act(client, node, result)
@@ -34,9 +35,9 @@ def _meta(client: Client, node: int) -> SceneMeta:
     topology, snapshot = client.topology, client.snapshot()
     return {
         "path": topology.path_ids(node),
-        "parent": scene.parent_meta(topology, snapshot, node),
+        "parent": items.parent_meta(topology, snapshot, node),
         "level": topology.items_level(node),
-        "no_drill_reason": scene.why_no_drill(topology, node),
+        "no_drill_reason": items.why_no_drill(topology, node),
         "selected": st.session_state.get("selected"),
         "select_seq": st.session_state.get("select_seq", 0),
         "palette": "safe",

@@ -1,4 +1,4 @@
-"""Beside the scene: the tools above it and the details of what is selected."""
+"""Beside the scene: the details of what is selected."""
 
 from __future__ import annotations
 
@@ -8,24 +8,8 @@ from components import blocks, describe, session
 from components.api_client import Client
 from core.extremes import extremes
 
-MOST_LABELS = 200
 
-
-def tools(client: Client, node: int) -> None:
-    """Up, and what is drawn."""
-    topology = client.topology
-    with st.container(key="scene_tools", horizontal=True, wrap=False,
-                      vertical_alignment="center"):
-        if st.button("Back", icon=":material/arrow_upward:", key="up", disabled=node == 0,
-                     help="One level up"):
-            session.go_to(topology, int(topology.parent[node]))
-        with st.popover("", icon=":material/tune:", help="What the scene shows"):
-            st.toggle("Names", value=True, key="show_labels", persist_state="session")
-            st.slider("Most names at once", 8, MOST_LABELS, 64, key="label_cap",
-                      persist_state="session")
-
-
-def details(client: Client, node: int) -> None:
+def show(client: Client, node: int) -> None:
     """The selected child, or the place itself when nothing is selected."""
     topology, snapshot = client.topology, client.snapshot()
     chosen = session.selected_node(topology, node)

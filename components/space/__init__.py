@@ -1,0 +1,1 @@
+"""The Space Balls page: the scene, what is beside it, and the tools of both."""
