@@ -6,9 +6,11 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from functools import cache
 
 import streamlit as st
-from streamlit.runtime import exists, get_instance
+from streamlit.proto.NewSession_pb2 import CustomThemeConfig
+from streamlit.runtime import app_session, exists, get_instance
 from streamlit.runtime.pages_manager import PagesManager
 
 
@@ -26,6 +28,30 @@ def insist_on_home() -> None:
 def leave_home_to_navigation() -> None:
     """The same, before the first request: called at start where there is a start to hook."""
     PagesManager.uses_pages_directory = False
+
+
+def write_theme_once() -> None:
+    """Copy the theme into the first message of each run, instead of writing it anew.
+
+    Streamlit 1.67 looks up 300 options of six sections whenever a page or a fragment runs, as
+    long as 3 ms. A change of the theme in config.toml then needs a new start.
+    """
+    original = app_session._populate_theme_msg
+    if hasattr(original, "written"):
+        return
+
+    @cache
+    def written(section: str) -> CustomThemeConfig:
+        message = CustomThemeConfig()
+        original(message, section)
+        return message
+
+    def copy(message: CustomThemeConfig, section: str = "theme") -> None:
+        if written(section).ByteSize():  # an empty section stays absent
+            message.MergeFrom(written(section))
+
+    copy.written = written  # type: ignore[attr-defined]
+    app_session._populate_theme_msg = copy
 
 
 def open_sessions() -> int | None:

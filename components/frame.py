@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from components import blocks, session, sidebar
-from components._compat import insist_on_home
+from components._compat import insist_on_home, write_theme_once
 from components.api_client import LocalClient, local_client
 from core.errors import OrreryError
 
@@ -27,6 +27,7 @@ PAGES = (
 
 def run() -> None:
     """Home.py's whole work."""
+    write_theme_once()
     st.set_page_config(page_title="Orrery", page_icon=str(PAGE_ICON), layout="wide")
     blocks.show_style(st.context.theme.type)
     client = _client_or_stop()

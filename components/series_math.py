@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from components import formats
 from components.formats import MISSING
+from core.energy import wall_clock
 from core.ports import Series
 from core.vocabulary import BY_NAME
 
@@ -66,9 +66,7 @@ def local_ms(time_s: FloatArray, zone_name: str | None) -> FloatArray:
 
     In the hour that autumn repeats the clock stands still, so that no line runs backwards.
     """
-    stamps = pd.to_datetime(np.asarray(time_s, np.float64), unit="s", utc=True)
-    local = stamps.tz_convert(formats.zone(zone_name)).tz_localize(None)
-    wall = local.to_numpy().astype("datetime64[ms]").astype(np.float64)
+    wall = np.floor(1000 * wall_clock(time_s, formats.zone(zone_name)))
     return np.maximum.accumulate(wall) if wall.size else wall
 
 

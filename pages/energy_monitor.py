@@ -27,9 +27,6 @@ with st.container(key="house_tools", horizontal=True, vertical_alignment="center
     connect.tool(client)
 
 slow_s = choice.slow_s(refresh_s)
-parts.live(now.moment, "house_now", refresh_s, client, house)
-parts.live(trends.show, "house_trends", refresh_s, client, house)
-parts.live(comparison.show, "house_compare", slow_s, client, house)
-parts.live(outlook.show, "house_outlook", slow_s, client, house)
-parts.live(normal.show, "house_normal", slow_s, client, house)
-parts.live(totals.show, "house_totals", slow_s, client, house)
+parts.live_all({"Now": now.moment, "Trends": trends.show}, "house_now", refresh_s, client, house)
+parts.live_all({"Comparison": comparison.show, "Outlook": outlook.show, "Normal": normal.show,
+                "Totals": totals.show}, "house_later", slow_s, client, house)

@@ -14,7 +14,8 @@ import numpy as np
 
 from core.errors import HistoryDamagedError
 from store.files import Sealed
-from store.rollup import Rows
+from store.kept import KeptRows, split
+from store.rollup import Rows, between
 from store.vault import Vault
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 THREADS = 2
 MEMORY_LIMIT = "256MB"
+PLACE = "from_file"
 
 
 class SealedReader:
@@ -31,6 +33,7 @@ class SealedReader:
         self._vault = vault
         self._db: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()
+        self._kept = KeptRows()
         self.lost = 0
         """Files that questions found damaged so far."""
 
@@ -47,12 +50,35 @@ class SealedReader:
 
     def rows(self, files: Sequence[Sealed], columns: Sequence[str], start_us: int, end_us: int,
              sids: Sequence[int] | None = None) -> Rows:
-        """Columns of the rows of [start, end), of some nodes or of all; in no order."""
-        chosen = "" if sids is None else f" AND {_among(len(sids))}"
-        bounds = [] if not sids else [min(sids), max(sids), *sids]
-        query = (f"SELECT {', '.join(columns)} FROM read_parquet(?)"
-                 f" WHERE ts >= ? AND ts < ?{chosen}")
-        return self._ask(files, lambda paths: self._run(query, [paths, start_us, end_us, *bounds]))
+        """Columns of the rows of [start, end), of some nodes or of all; in no order. Those of
+        some nodes, which must have the column "ts", are kept in memory."""
+        if sids is None:
+            query = f"SELECT {', '.join(columns)} FROM read_parquet(?) WHERE ts >= ? AND ts < ?"
+            return self._ask(files, lambda paths: self._run(query, [paths, start_us, end_us]))
+        parts = self._kept.take(files, columns, sids,
+                                lambda missing: self._whole(missing, columns, sids))
+        if not parts:
+            return {}
+        return between({name: np.concatenate([part[name] for part in parts]) for name in columns},
+                       start_us, end_us)
+
+    def _whole(self, files: Sequence[Sealed], columns: Sequence[str], sids: Sequence[int],
+               ) -> dict[Sealed, Rows]:
+        """All rows of some nodes, by file; without those that were set aside."""
+        if not sids:
+            return {}
+        query = (f"SELECT {', '.join(columns)}, list_position(?, filename) AS {PLACE}"
+                 f" FROM read_parquet(?, filename = true) WHERE {_among(len(sids))}")
+        bounds = [min(sids), max(sids), *sids]
+        asked: list[list[str]] = []
+
+        def ask(paths: list[str]) -> Rows:
+            asked.append(paths)
+            return self._run(query, [paths, paths, *bounds])
+
+        rows = self._ask(files, ask)
+        by_path = {str(file.path): file for file in files}
+        return split(rows, [by_path[path] for path in asked[-1]], PLACE) if rows else {}
 
     def newest_ts(self, files: Sequence[Sealed], start_us: int, end_us: int) -> int | None:
         """Of the rows of [start, end) [us]."""

@@ -1,0 +1,70 @@
+"""Rows of sealed files that stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from store.files import HOUR, Sealed
+from store.kept import KeptRows, split
+from store.rollup import Rows
+
+COLUMNS = ("sid", "ts")
+ROW_BYTES = 12
+
+
+def sealed(day: int, size: int = 100) -> Sealed:
+    return Sealed(HOUR, day, day + 1, Path(f"{day}.parquet"), size)
+
+
+class Disk:
+    """Ten rows a file; counts what is read."""
+
+    def __init__(self) -> None:
+        self.read: list[Sealed] = []
+
+    def ask(self, files: Sequence[Sealed]) -> dict[Sealed, Rows]:
+        self.read += files
+        return {file: {"sid": np.full(10, 7, np.int32),
+                       "ts": np.arange(10, dtype=np.int64) + file.start_us} for file in files}
+
+
+def test_a_file_is_read_once_and_again_when_it_changed() -> None:
+    kept, disk = KeptRows(), Disk()
+    first = kept.take([sealed(1), sealed(2)], COLUMNS, (7,), disk.ask)
+    again = kept.take([sealed(1), sealed(2), sealed(3)], COLUMNS, (7,), disk.ask)
+    assert disk.read == [sealed(1), sealed(2), sealed(3)]
+    assert [rows["ts"][0] for rows in first] == [1, 2]
+    assert sorted(int(rows["ts"][0]) for rows in again) == [1, 2, 3]
+    kept.take([sealed(1, size=101)], COLUMNS, (7,), disk.ask)
+    assert disk.read[-1] == sealed(1, size=101)
+
+
+def test_other_nodes_and_other_columns_are_other_questions() -> None:
+    kept, disk = KeptRows(), Disk()
+    for columns, sids in ((COLUMNS, (7,)), (COLUMNS, (7, 8)), (("ts",), (7,))):
+        kept.take([sealed(1)], columns, sids, disk.ask)
+    assert len(disk.read) == 3
+
+
+def test_what_was_asked_for_longest_ago_goes_first() -> None:
+    kept, disk = KeptRows(most_bytes=2 * 10 * ROW_BYTES), Disk()
+    for day in (1, 2, 1, 3):
+        kept.take([sealed(day)], COLUMNS, (7,), disk.ask)
+    assert kept.size_bytes == 2 * 10 * ROW_BYTES
+    kept.take([sealed(1), sealed(3)], COLUMNS, (7,), disk.ask)
+    assert disk.read == [sealed(1), sealed(2), sealed(3)]
+
+
+def test_a_question_larger_than_the_room_is_answered_whole() -> None:
+    kept, disk = KeptRows(most_bytes=ROW_BYTES), Disk()
+    assert len(kept.take([sealed(1), sealed(2)], COLUMNS, (7,), disk.ask)) == 2
+    assert kept.size_bytes == 0
+
+
+def test_rows_go_back_to_their_files_in_their_order() -> None:
+    rows = {"ts": np.array([5, 1, 6, 2]), "place": np.array([3, 1, 3, 1])}
+    found = split(rows, [sealed(1), sealed(2), sealed(3)], "place")
+    assert [part["ts"].tolist() for part in found.values()] == [[1, 2], [], [5, 6]]
