@@ -22,8 +22,12 @@ from bench._page import refresh_cost_ms
 from bench.report import FigureError, figure_line
 from bench.session import cpu_seconds, percentile_95, wait_until_idle
 from bench.start import resident_mb
+from core.backfill import FAR_DAYS, NEAR_DAYS, Backfill
 from core.clock import ManualClock
+from core.config import load_config
+from core.engine import Engine
 from core.ports import Past
+from core.registry import make_sources
 from scripts.app_process import AppProcess
 from scripts.chromium import FLAGS, find_chromium
 from store.channels import EmbeddedChannelHistory
@@ -44,11 +48,27 @@ line = partial(figure_line, "heatpump")
 def run(short: bool = False) -> Iterator[dict[str, object]]:
     """All figures (short: three viewers, few rounds)."""
     yield from _a_day_of_temperatures(3 if short else 15)
+    yield _first_past()
     with AppProcess() as app:
         yield from asyncio.run(_page(app, short))
         yield from _first_load(app, 1 if short else 5)
         yield from asyncio.run(_viewers(app, SHORT_VIEWERS if short else VIEWERS))
     yield from _influx.run(short)
+
+
+def _first_past() -> dict[str, object]:
+    """What the first start of the demo tells of all devices: four heat pumps and a house."""
+    config = load_config()
+    engine = Engine(config.level_list, make_sources(config), period_s=config.engine.period_s)
+    with tempfile.TemporaryDirectory() as folder:
+        history = EmbeddedChannelHistory(Path(folder) / "h", engine.devices.ids,
+                                         budget_bytes=BUDGET_BYTES, clock=engine.clock)
+        began = time.perf_counter()
+        Backfill(engine, None, history, hours=0).run()
+        spent_s = time.perf_counter() - began
+        history.close()
+    return line(f"{NEAR_DAYS} d of four pumps, {FAR_DAYS} d of a house", "backfill", spent_s,
+                "s", 5)
 
 
 def _a_day_of_temperatures(count: int) -> Iterator[dict[str, object]]:

@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ahead import ahead
 from core.devices import Floats, spread
 from core.engine import Engine
 from core.errors import OrreryError
@@ -36,6 +37,8 @@ FAR_DAYS, FAR_STEP_S = 400, 300.0
 """Of the devices' past: hours alone, for the totals of months and years."""
 NEAR_DAYS, NEAR_STEP_S = 90, 60.0
 """Minutes, for what is told of heat pumps over three months."""
+MOST_AHEAD = 3
+"""Days that are simulated while those before them are written."""
 HEAD_START_S = 6.0
 """The first page is drawn before the past takes a core of its own."""
 
@@ -54,7 +57,7 @@ class Backfill:
         self._told, self._written = 0.0, 0.0
         self._stop = threading.Event()
         self.error = ""
-        self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
+        self._thread = threading.Thread(target=self._run_later, name="backfill", daemon=True)
 
     @property
     def progress(self) -> float:
@@ -75,12 +78,16 @@ class Backfill:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _run(self) -> None:
-        if self._stop.wait(HEAD_START_S):
-            return
+    def _run_later(self) -> None:
+        if not self._stop.wait(HEAD_START_S):
+            self.run()
+
+    def run(self) -> None:
+        """All of it, on the calling thread."""
         try:
             if self._channels is not None:
-                self._channels.backfill(self._pieces(), lambda reached: None)
+                with ahead(self._pieces(), MOST_AHEAD) as pieces:
+                    self._channels.backfill(pieces, lambda reached: None)
             if self._store is not None:
                 self._store.backfill(self._frames(), self._done)
         except OrreryError as error:

@@ -22,9 +22,9 @@ from sim.house_process import (
     midnight_s,
 )
 
-FAR_STEP_S = 300.0
+FAR_STEP_S = 900.0
 NEAR_DAYS = 36
-"""So far back it lives in minutes, before that in steps of five."""
+"""So far back it lives in minutes, before that in steps of fifteen."""
 BEYOND_S = 600.0
 PIECE_DAYS = 10
 MEAN = ("solar_kw", "load_kw", "grid_kw", "battery_kw", "current_a", "voltage_v")
@@ -95,7 +95,7 @@ def _lived(plan: Plan, first_s: float, seam: Seam) -> Lived:
 
 
 def _path(begin_s: float, seam_s: float) -> F64:
-    """Steps of five minutes, then of one, with the seam itself among them."""
+    """Steps of fifteen minutes, then of one, with the seam itself among them."""
     near_s = max(begin_s, midnight_s(seam_s, NEAR_DAYS))
     parts = [edges_between(near_s, seam_s, NEAR_STEP_S),
              edges_between(seam_s, seam_s + BEYOND_S, NEAR_STEP_S)]

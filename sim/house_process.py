@@ -12,7 +12,7 @@ from math import inf, pi
 
 import numpy as np
 
-from sim.house_battery import Battery, BatterySpec
+from sim.house_battery import Battery, BatterySpec, Flow
 from sim.house_data import F64, HOUR_S, I64
 from sim.house_hours import Hours, Site
 from sim.house_meters import CHARGED_BELOW_CELL_V, Shunt, ShuntSpec, VoltageEstimate
@@ -72,8 +72,13 @@ class Process:
 
     def row(self, load_kw: float, solar_kw: float, step_s: float) -> Row:
         """The house with these flows over the next `step_s` [s], as COLUMNS; moves nothing."""
+        return self._row(load_kw, solar_kw, self._flow(load_kw, solar_kw, step_s))
+
+    def _flow(self, load_kw: float, solar_kw: float, step_s: float) -> Flow:
+        return self.battery.flow(load_kw - solar_kw, self.limit_kw, step_s)
+
+    def _row(self, load_kw: float, solar_kw: float, flow: Flow) -> Row:
         battery, shunt = self.battery, self.shunt
-        flow = battery.flow(load_kw - solar_kw, self.limit_kw, step_s)
         return (solar_kw, load_kw, load_kw - solar_kw - flow.ac_kw, flow.ac_kw,
                 shunt.measured_a(flow.current_a), flow.voltage_v, battery.temperature_c,
                 battery.soc_pct, shunt.soc_pct, shunt.consumed_ah, shunt.mean_a,
@@ -82,8 +87,10 @@ class Process:
 
     def step(self, load_kw: float, solar_kw: float, ambient_c: float, end_s: float) -> None:
         """Live to `end_s` with the mean powers of the time until then [kW]."""
+        self._advance(self._flow(load_kw, solar_kw, end_s - self.at_s), ambient_c, end_s)
+
+    def _advance(self, flow: Flow, ambient_c: float, end_s: float) -> None:
         step_s = end_s - self.at_s
-        flow = self.battery.flow(load_kw - solar_kw, self.limit_kw, step_s)
         self.battery.advance(flow, step_s, ambient_c)
         measured_a = self.shunt.measured_a(flow.current_a)
         self.shunt.count(end_s, step_s, measured_a, flow.voltage_v)
@@ -102,8 +109,9 @@ class Process:
         estimate, which comes last, is what the row's own voltage makes of it."""
         rows = []
         for load, solar, ambient, end_s in self._flows(hours, edges_s):
-            row = self.row(load, solar, end_s - self.at_s)
-            self.step(load, solar, ambient, end_s)
+            flow = self._flow(load, solar, end_s - self.at_s)
+            row = self._row(load, solar, flow)
+            self._advance(flow, ambient, end_s)
             rows.append((*row[:-1], self.estimate.soc_pct))
         return np.array(rows, dtype=np.float64).reshape(-1, len(COLUMNS))
 

@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import GiveUpError, OrreryError
 from store.files import HOUR, MINUTE, PERIOD_US
 from store.keeper import Keeper
-from store.rollup import Block, Rows, between, joined_blocks, rolled_up
+from store.rollup import Block, Rows, between, coarser, joined_blocks, rolled_up
 from store.times import FOREVER_US, HOUR_US, MINUTE_US, ceil_to, floor_to, from_us
 
 PIECE_BYTES = 32 * 1024 * 1024
@@ -117,12 +117,22 @@ class PastWriter:
         before_us = int(block.ts[-2]) if len(block) > 1 else self._last_us
         self._step_us = last_us - before_us if before_us else self._step_us
         bucket_us = floor_to(last_us, PERIOD_US[tier])
-        if self._last_us < bucket_us:
+        if self._last_us < bucket_us and not self._fills_file(block, tier):
             whole, block = block.split(bucket_us)
             self._open += [whole] if len(whole) else []
             self._end_bucket()
         self._open.append(block)
         self._last_us = last_us
+
+    def _fills_file(self, block: Block, tier: str) -> bool:
+        """Whether all of a file's time is in one block: it is rolled up as a whole."""
+        first, last = (int(block.ts[at]) // PERIOD_US[tier] for at in (0, -1))
+        return last - first + 1 == self._keeper.lengths.of(tier) // PERIOD_US[tier]
+
+    def _is_whole_file(self, minutes: Rows, until_us: int) -> bool:
+        """Whether nothing of their file was written before, or will be left out."""
+        first_us = int(minutes["ts"].min())
+        return until_us - first_us == self._keeper.lengths.of(MINUTE) and until_us <= self._cut_us()
 
     def _end_bucket(self) -> None:
         """No sample is added to the minutes, or hours, of what is open."""
@@ -135,9 +145,13 @@ class PastWriter:
             self._write_rows()
 
     def _end_file(self, until_us: int) -> None:
-        """Everything before `until_us` is told."""
+        """Everything before `until_us` is told. Hours of a file in one piece are known at once;
+        the keeper reads the others back."""
         self._end_bucket()
+        minutes = self._rows if self._tier == MINUTE else []
         self._write_rows()
+        if len(minutes) == 1 and self._is_whole_file(minutes[0], until_us):
+            self._keeper.write_past(HOUR, [coarser(minutes[0], self._columns, HOUR_US)])
         self._keeper.growing = until_us, ceil_to(max(self._cut_us(), until_us), HOUR_US)
         self._keeper.tidy()
 

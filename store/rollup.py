@@ -123,7 +123,9 @@ def _mean(total: NDArray[np.float64], count: NDArray[np.int32]) -> FloatArray:
 
 
 def concatenate(parts: Sequence[Rows]) -> Rows:
-    """All rows of `parts`, sorted by (sid, ts)."""
+    """All rows of `parts`, each sorted by (sid, ts), in that order."""
+    if len(parts) == 1:
+        return dict(parts[0])
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort((rows["ts"], rows["sid"]))
     return {name: values[order] for name, values in rows.items()}
@@ -139,6 +141,8 @@ def coarser(rows: Rows, columns: Sequence[str], period_us: int) -> Rows:
     """Rollup rows of buckets of `period_us`, from the rollup rows of finer ones."""
     bucket = rows["ts"] - rows["ts"] % period_us
     starts = group_starts(rows["sid"], bucket)
+    if len(starts) == len(bucket):
+        return {**rows, "ts": bucket}
     found: Rows = {"sid": rows["sid"][starts], "ts": bucket[starts],
                    "seen": np.maximum.reduceat(rows["seen"], starts)}
     for name in columns:

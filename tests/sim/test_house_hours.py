@@ -74,8 +74,8 @@ def test_the_answer_depends_on_time_and_seed_alone(begin: int, seed: int, asked:
     times = begin + np.random.default_rng(asked).uniform(0, 200_000, asked)
     load, solar = lived.at(times)
     alone = [hours(float(one), float(one), seed=seed).at(np.array([one])) for one in times]
-    np.testing.assert_allclose(load, [one[0][0] for one in alone], rtol=1e-12)
-    np.testing.assert_allclose(solar, [one[1][0] for one in alone], rtol=1e-12)
+    np.testing.assert_allclose(load, [one[0][0] for one in alone], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(solar, [one[1][0] for one in alone], rtol=1e-12, atol=1e-12)
 
 
 @each_case
