@@ -54,5 +54,5 @@ pictures:        ## every page as a picture, into pictures/
 clean:           ## remove the environment, caches, pictures and built files; history stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pictures
 	rm -rf components/spheres/frontend/node_modules components/spheres/orrery_spheres/assets
-	rm -rf tests/influx/flux_check/node_modules
+	rm -rf tests/influx/flux_check/node_modules tests/browser/axe/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,8 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -92,6 +93,19 @@ class PostgresServer:
                     one.kill()
             process.wait(10)
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Connections stay and nothing is answered, until the end."""
+        processes = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
+        for one in processes:
+            one.suspend()
+        try:
+            yield
+        finally:
+            for one in processes:
+                with suppress(psutil.NoSuchProcess):
+                    one.resume()
+
     def remove(self) -> None:
         self.kill()
         shutil.rmtree(self._folder)
@@ -109,6 +123,11 @@ class PostgresServer:
     def execute(self, url: str, command: str) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(command.encode())
+
+    def fetch(self, url: str, query: str) -> list[tuple[int, ...]]:
+        """All rows of numbers."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            return connection.execute(query.encode()).fetchall()
 
     @property
     def pid(self) -> int:

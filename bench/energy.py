@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -154,5 +155,5 @@ def _drawn(history: EmbeddedChannelHistory, end: datetime) -> int:
 def _around_zero(series: Series) -> Series:
     """A current that changes its direction."""
     middle = np.float32(50.0)
-    return Series(series.node_id, series.metric, series.time_s, series.minimum - middle,
-                  series.maximum - middle, series.mean - middle, series.resolution_s)
+    return replace(series, minimum=series.minimum - middle, maximum=series.maximum - middle,
+                   mean=series.mean - middle)

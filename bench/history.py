@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ import psutil
 
 from bench.report import figure_line
 from core.assembly import Assembler, place
+from core.engine import Engine
 from core.frames import Frame
+from core.replay import Replay
 from core.topology import DEFAULT_LEVELS, Topology
-from sim.fleet import Options, create
+from sim.fleet import Fleet, Options, create
 from store.embedded import EmbeddedStore
 
 START = datetime(2026, 6, 2, 12, 0, 30, tzinfo=UTC)
@@ -36,6 +39,8 @@ SITE_CELLS = 2_700
 PAST_STEP_S = 10.0
 ROUNDS = 15
 MILLION = 1e6
+FRAME_MS, LARGE_FRAME_MS = 50.0, 400.0
+"""What a moment of the past may take at SITE_CELLS and at 50,000 cells [ms]."""
 BUDGET_BYTES = 4 * 1024**3
 """The last minutes of 50,000 cells alone would fill the default."""
 
@@ -51,10 +56,14 @@ class Site:
         return replace(self.frames[number % len(self.frames)], time=at)
 
 
+def fleet_of(cells: int) -> Fleet:
+    systems = max(1, round(cells / CELLS_PER_SYSTEM))
+    return create("fleet", Options(seed=7, systems=systems, past_hours=0.0), DEFAULT_LEVELS)
+
+
 def site_of(cells: int, kept: int) -> Site:
     """A fleet of about that many cells and `kept` frames of it."""
-    systems = max(1, round(cells / CELLS_PER_SYSTEM))
-    fleet = create("fleet", Options(seed=7, systems=systems, past_hours=0.0), DEFAULT_LEVELS)
+    fleet = fleet_of(cells)
     topology, placements = place(DEFAULT_LEVELS, [fleet])
     fleet.start(START, placements[0].topology)
     assembler = Assembler(topology, placements, [fleet.info.stale_after_s])
@@ -99,11 +108,38 @@ def ingest(cells: int, seconds: int, target: float) -> Iterator[dict[str, Any]]:
             waits_ms.append(1000.0 * (time.perf_counter() - before))
         store.settle()
         spent_s = time.perf_counter() - began
+        if cells > SITE_CELLS:
+            yield from large_playback(store, site, cells, START + timedelta(seconds=seconds - 1))
     yield line(case, "ingest", seconds / spent_s, "x real time", target, "higher")
     yield line(case, "ingest rows", seconds * site.topology.size / spent_s / MILLION,
                "M rows/s", None, "higher")
     yield line(case, "append median", statistics.median(waits_ms), "ms")
     yield line(case, "append p99", float(np.quantile(waits_ms, 0.99)), "ms")
+
+
+def large_playback(store: EmbeddedStore, site: Site, cells: int,
+                   end: datetime) -> Iterator[dict[str, Any]]:
+    """What a large site looked like, with a past of minutes told for it first."""
+    began = START - timedelta(hours=1)
+    store.backfill((site.frame(number, began + timedelta(minutes=number))
+                    for number in range(60)), lambda reached: None)
+    yield from playback(store, cells, end, LARGE_FRAME_MS)
+
+
+def playback(store: EmbeddedStore, cells: int, end: datetime,
+             target_ms: float) -> Iterator[dict[str, Any]]:
+    """The site at a time as pages get it: its values, ages, and the alarms that its limits tell,
+    which cost more than those that were kept."""
+    engine = Engine(DEFAULT_LEVELS, [fleet_of(cells)])
+    engine.attach(store)
+    replay = Replay(engine)
+    for where, when in (("hot", end), ("sealed", START + timedelta(minutes=2)),
+                        ("minutes", START - timedelta(minutes=20))):
+        found = replay.moment(when)
+        if found.grain != ("minute" if where == "minutes" else "frame") or found.error:
+            raise RuntimeError(f"{when} is not {where}: {found.grain}, {found.error}")
+        yield line(f"{cells} cells", f"playback, frame and alarms at T, {where}",
+                   median_ms(partial(replay.moment, when)), "ms", target_ms)
 
 
 def told_past(hours: float) -> tuple[Topology, Iterator[Frame]]:
@@ -185,6 +221,7 @@ def questions(store: EmbeddedStore, topology: Topology, end: datetime
         lambda: store.frame_at(START + timedelta(minutes=2))), "ms", 50.0)
     yield line(case, "frame at T, minutes", median_ms(
         lambda: store.frame_at(START - timedelta(minutes=20))), "ms", 50.0)
+    yield from playback(store, SITE_CELLS, end, FRAME_MS)
 
 
 def site_figures(hours: float, seconds: int) -> Iterator[dict[str, Any]]:

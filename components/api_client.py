@@ -31,9 +31,12 @@ from core.ports import (
     TalkingSource,
     Tier,
 )
+from core.replay import PastMoment
 from core.runtime import Runtime, restart_runtime, shared_runtime
+from core.site_records import SiteRecords
 from core.told import DeviceNow
-from core.topology import Topology
+from core.topology import IndexArray, Topology
+from core.trails import Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,32 @@ class Client(Protocol):
     @property
     def period_s(self) -> float: ...
 
-    def now(self) -> datetime: ...
+    def now(self) -> datetime:
+        """The time that everything is about: the present, or `past`."""
+        ...
+
+    def present(self) -> datetime:
+        """The time of the clock."""
+        ...
+
+    @property
+    def past(self) -> datetime | None:
+        """The moment that is shown instead of the present, None while live."""
+        ...
 
     def snapshot(self) -> Snapshot: ...
+
+    def moment(self, when: datetime) -> PastMoment:
+        """The site as it was; where nothing is known, or history cannot be read, all missing."""
+        ...
+
+    def alarm_marks(self, start: datetime, end: datetime, parts: int) -> NDArray[np.int8]:
+        """As `Replay.marks`."""
+        ...
+
+    def trail(self, nodes: IndexArray, metric: str, end: datetime) -> Trail:
+        """What `metric` of nodes was during the minutes before `end`; as `Trails.of`."""
+        ...
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]: ...
@@ -209,8 +235,24 @@ class LocalClient:
     def now(self) -> datetime:
         return self._engine.clock.now()
 
+    def present(self) -> datetime:
+        return self._engine.clock.now()
+
+    @property
+    def past(self) -> datetime | None:
+        return None
+
     def snapshot(self) -> Snapshot:
         return self._engine.snapshot
+
+    def moment(self, when: datetime) -> PastMoment:
+        return self._runtime.replay.moment(when)
+
+    def alarm_marks(self, start: datetime, end: datetime, parts: int) -> NDArray[np.int8]:
+        return self._runtime.replay.marks(start, end, parts)
+
+    def trail(self, nodes: IndexArray, metric: str, end: datetime) -> Trail:
+        return self._runtime.trails.of(nodes, metric, end)
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:
@@ -339,6 +381,15 @@ class LocalClient:
     def alarms_error(self) -> str:
         return self._engine.desk.error
 
+    @property
+    def records(self) -> SiteRecords | None:
+        """Commands and what was saved; None where nothing is kept, and `records_error` says why."""
+        return self._engine.records
+
+    @property
+    def records_error(self) -> str:
+        return self._engine.records_error
+
     def audit(self, entry: AuditEntry) -> None:
         self._engine.desk.audit(entry)
 
@@ -376,9 +427,11 @@ class LocalClient:
 
 def shares(one: Series, start_s: float, end_s: float, parts: int) -> NDArray[np.float64]:
     """Share of each of `parts` equal parts of a span [s] that a series knows, float64[parts]."""
-    known = one.time_s[np.isfinite(one.mean)]
-    counted, _ = np.histogram(known, bins=parts, range=(start_s, end_s))
-    return np.minimum(counted * one.resolution_s * parts / (end_s - start_s), 1.0)
+    there = np.isfinite(one.mean)
+    known_s = np.full(there.size, one.resolution_s) if one.known_s is None else one.known_s
+    found_s, _ = np.histogram(one.time_s[there], bins=parts, range=(start_s, end_s),
+                              weights=known_s[there])
+    return np.minimum(found_s * parts / (end_s - start_s), 1.0)
 
 
 def local_client() -> LocalClient:

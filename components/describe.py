@@ -17,9 +17,9 @@ from core.alarms import Alarm
 from core.alarms.rules import alarm_rules
 from core.direction import direction
 from core.engine import Snapshot, SourceStatus
-from core.extremes import extremes
 from core.topology import Topology
 from core.vocabulary import BY_NAME, Direction
+from core.worst import worst
 
 MILLIVOLTS_PER_VOLT = 1000.0
 
@@ -192,7 +192,7 @@ def worst_first(topology: Topology, snapshot: Snapshot) -> list[int]:
 
 
 def details_pairs(topology: Topology, snapshot: Snapshot, node: int) -> list[Pair]:
-    """All that is known of one element, with the leaf behind each extreme (law 7)."""
+    """What is known of one element beside its extremes."""
     frame = snapshot.frame
     decimals = {"soc_pct": 1, "voltage_v": 3 if is_cell(topology, node) else 2}
     pairs = [Pair("Power", formats.magnitude(frame.value("power_kw", node)))]
@@ -202,7 +202,6 @@ def details_pairs(topology: Topology, snapshot: Snapshot, node: int) -> list[Pai
               if not (node == 0 and name in ("voltage_v", "current_a"))]
     pairs.insert(2, Pair("Capacity", formats.energy(float(topology.capacity_kwh[node]))))
     if not topology.is_leaf(node):
-        pairs += _extreme_pairs(topology, snapshot, node)
         pairs += _measured_pairs(topology, snapshot, node)
         pairs.append(Pair("Heard", Text(f"{100 * float(frame.coverage[node]):.0f}", "%"),
                           "of what is below"))
@@ -216,24 +215,24 @@ def is_cell(topology: Topology, node: int) -> bool:
     return int(topology.level[node]) == len(topology.levels) - 1
 
 
-def _extreme_pairs(topology: Topology, snapshot: Snapshot, node: int) -> list[Pair]:
+def extreme_pairs(topology: Topology, snapshot: Snapshot, node: int) -> list[Pair]:
+    """Extremes of the cells below one element, each with its leaf (law 7)."""
     pairs: list[Pair] = []
-    volts = extremes(topology, snapshot.frame, node, "voltage_v")
+    volts = worst(topology, snapshot.frame, node, "voltage_v")
     if volts is not None and node:
-        spread_mv = (volts.highest - volts.lowest) * MILLIVOLTS_PER_VOLT
         pairs += [
-            Pair("Highest cell", formats.value("voltage_v", volts.highest, 3),
-                 below(topology, node, volts.highest_node)),
-            Pair("Lowest cell", formats.value("voltage_v", volts.lowest, 3),
-                 below(topology, node, volts.lowest_node)),
-            Pair("Spread", formats.quantity(spread_mv, "mV")),
+            Pair("Highest cell", formats.value("voltage_v", volts.high, 3),
+                 below(topology, node, volts.high_node)),
+            Pair("Lowest cell", formats.value("voltage_v", volts.low, 3),
+                 below(topology, node, volts.low_node)),
+            Pair("Spread", formats.quantity(volts.delta * MILLIVOLTS_PER_VOLT, "mV")),
         ]
-    heat = extremes(topology, snapshot.frame, node, "temperature_c")
-    if heat is not None:
-        pairs += [Pair("Hottest cell", formats.value("temperature_c", heat.highest),
-                       below(topology, node, heat.highest_node)),
-                  Pair("Coldest cell", formats.value("temperature_c", heat.lowest),
-                       below(topology, node, heat.lowest_node))]
+    heat = worst(topology, snapshot.frame, node, "temperature_c")
+    if heat is not None and heat.high_node != node:
+        pairs += [Pair("Hottest cell", formats.value("temperature_c", heat.high),
+                       below(topology, node, heat.high_node)),
+                  Pair("Coldest cell", formats.value("temperature_c", heat.low),
+                       below(topology, node, heat.low_node))]
     return pairs
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NoReturn
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from components import blocks, session, sidebar
 from components._compat import insist_on_home, write_theme_once
 from components.api_client import LocalClient, local_client
 from core.errors import OrreryError
+from core.runtime import is_started
 
 LOGO = Path(__file__).with_name("logo.svg")
 MARK = Path(__file__).with_name("mark.svg")
@@ -30,7 +32,7 @@ def run() -> None:
     write_theme_once()
     st.set_page_config(page_title="Orrery", page_icon=str(PAGE_ICON), layout="wide")
     blocks.show_style(st.context.theme.type)
-    client = _client_or_stop()
+    client = _started_client_or_stop()
     _sign_in_or_stop(client)
     pages = [st.Page(file, title=title, icon=icon, url_path=session.page_name(file))
              for file, title, icon in PAGES]
@@ -54,14 +56,37 @@ def enter() -> LocalClient:
     return _client_or_stop()
 
 
+def _started_client_or_stop() -> LocalClient:
+    """The first one to look sees words while the engine starts, not a blank page."""
+    waiting = st.empty()
+    if not is_started():
+        with waiting:
+            blocks.show(blocks.state_box(
+                "hourglass_top", "Orrery is starting",
+                "It reads its configuration, opens its history and asks its sources.",
+                "The page comes by itself."))
+    client, error = _client()
+    waiting.empty()
+    return _cannot_start(error) if client is None else client
+
+
 def _client_or_stop() -> LocalClient:
+    client, error = _client()
+    return _cannot_start(error) if client is None else client
+
+
+def _client() -> tuple[LocalClient | None, str]:
+    """And why there is none."""
     try:
-        return local_client()
+        return local_client(), ""
     except OrreryError as error:
-        blocks.show(blocks.state_box(icon="build", what="Orrery cannot start",
-                                     why=str(error), do="Correct the file, then reload this page.",
-                                     error=True))
-        st.stop()
+        return None, str(error)
+
+
+def _cannot_start(why: str) -> NoReturn:
+    blocks.show(blocks.state_box(icon="build", what="Orrery cannot start", why=why,
+                                 do="Correct the file, then reload this page.", error=True))
+    st.stop()
 
 
 def _sign_in_or_stop(client: LocalClient) -> None:

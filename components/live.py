@@ -9,7 +9,7 @@ import streamlit as st
 
 from components import blocks, describe, formats
 from components.api_client import Client
-from components.blocks import Content
+from components.blocks import Content, Html
 
 
 def head(client: Client, node: int, hints: Sequence[Content] = ()) -> None:
@@ -25,7 +25,7 @@ def _freshness(client: Client, node: int) -> list[Content]:
     if math.isnan(age_s):
         return [blocks.pill("silent", "Waiting for the first reading")]
     stale = bool(snapshot.frame.stale[node])
-    mark = blocks.pill("stale", "Stale") if stale else blocks.pill("live", "Live")
+    mark = _mark(client.past is not None, stale)
     missing = 1 - float(snapshot.frame.coverage[node])
     words: list[Content] = [mark, f"newest {formats.age(age_s)} ago"]
     if missing > 0:
@@ -34,3 +34,9 @@ def _freshness(client: Client, node: int) -> list[Content]:
     words += [blocks.pill(kind, f"{count} {kind}") for kind, count in kinds.items()
               if kind != "live"]
     return [*words, formats.local_time(snapshot.frame.time, st.context.timezone)]
+
+
+def _mark(past: bool, stale: bool) -> Html:
+    if past:
+        return blocks.pill("stale", "Not live")
+    return blocks.pill("stale", "Stale") if stale else blocks.pill("live", "Live")

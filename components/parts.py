@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import ParamSpec
 
 import streamlit as st
@@ -15,13 +16,16 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 
+SKELETON_PX = 160
+_DRAWN = "parts_drawn"
+
 
 def live(part: Callable[P, None], key: str, every_s: float | None, *arguments: P.args,
          **options: P.kwargs) -> None:
     """Draw `part` now and every `every_s` seconds; what fails in it hurts no other part. `key`
     is "page_name"; the name tells a person which part it is."""
     name = key.partition("_")[2].replace("_", " ").capitalize()
-    st.fragment(_guarded, run_every=every_s, key=key)(name, part, *arguments, **options)
+    st.fragment(_awaited, run_every=every_s, key=key)(key, name, part, *arguments, **options)
 
 
 def live_all(these: Mapping[str, Callable[P, None]], key: str, every_s: float | None,
@@ -36,6 +40,37 @@ def _each(these: Mapping[str, Callable[P, None]], *arguments: P.args,
     for name, part in these.items():
         with st.container():
             _guarded(name, part, *arguments, **options)
+
+
+def _awaited(key: str, name: str, part: Callable[P, None], *arguments: P.args,
+             **options: P.kwargs) -> None:
+    with skeleton(key):
+        _guarded(name, part, *arguments, **options)
+
+
+@contextmanager
+def skeleton(key: str, height_px: int = SKELETON_PX) -> Iterator[None]:
+    """Stands above what is drawn for the first time since a person came to the page."""
+    waiting = st.empty()
+    if _is_drawn(key):
+        yield
+        return
+    waiting.skeleton(height=height_px)
+    try:
+        yield
+    finally:
+        waiting.empty()
+
+
+def _is_drawn(key: str) -> bool:
+    """Marks it as drawn."""
+    page = st.session_state.get("page_now")
+    drawn_on, drawn = st.session_state.get(_DRAWN, (page, set()))
+    if drawn_on != page:
+        drawn = set()
+    known = key in drawn
+    st.session_state[_DRAWN] = page, drawn | {key}
+    return known
 
 
 def _guarded(name: str, part: Callable[P, None], *arguments: P.args,

@@ -24,8 +24,9 @@ def known(series: Series) -> Series:
     there = np.isfinite(series.mean)
     if bool(there.all()):
         return series
+    known_s = None if series.known_s is None else series.known_s[there]
     return Series(series.node_id, series.metric, series.time_s[there], series.minimum[there],
-                  series.maximum[there], series.mean[there], series.resolution_s)
+                  series.maximum[there], series.mean[there], series.resolution_s, known_s)
 
 
 def has_data(series: Series) -> bool:

@@ -73,6 +73,8 @@ def open_element(topology: Topology, node: int) -> None:
     """Show an element among its neighbours, selected: the way to a cell that is in alarm."""
     _remember(topology, int(topology.parent[node]))
     select(topology.ids[node])
+    st.session_state["fly_to"] = topology.ids[node]
+    st.session_state["fly_seq"] = st.session_state.get("fly_seq", 0) + 1
     open_place(topology, int(topology.parent[node]))
 
 
@@ -110,12 +112,17 @@ def _write(topology: Topology, node: int) -> None:
 
 
 def selected_node(topology: Topology, place: int) -> int | None:
-    """The selected child of `place`, if any."""
+    """The selected element below `place`, if any."""
     chosen = st.session_state.get("selected")
     if chosen is None or chosen not in topology.index_of_id:
         return None
     node = topology.index(chosen)
-    return node if int(topology.parent[node]) == place else None
+    return node if is_below(topology, node, place) else None
+
+
+def is_below(topology: Topology, node: int, place: int) -> bool:
+    """At any depth; no element is below itself."""
+    return node != place and (place == 0 or place in topology.path(node))
 
 
 def select(node_id: str | None) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from components import blocks, describe, formats, operator, session
 from components.api_client import Client, Fault, LocalClient
 from components.blocks import Html
+from components.space import find
 from core.alarms.states import ASKING
 from core.errors import OrreryError
 
@@ -21,6 +22,7 @@ MOST_NAMED = 3
 def show(client: LocalClient) -> None:
     """Everything below the navigation."""
     _breadcrumb(client)
+    find.show(client)
     st.fragment(_sources, run_every=SIDEBAR_PERIOD_S, key="sidebar_sources")(client)
     if client.faults():
         _faults(client)

@@ -16,9 +16,9 @@ from components.formats import Text
 from components.house import comparison, words
 from components.site_map import site_deck
 from core.errors import OrreryError
-from core.extremes import extremes
 from core.ports import Series
 from core.topology import GRID_ID
+from core.worst import worst
 
 HISTORY_CACHE_S = 8
 SPARK_S, SPARK_POINTS = 3600, 120
@@ -64,12 +64,13 @@ def _stored_card(client: Client) -> Html:
 
 def _heat_card(client: Client) -> Html:
     topology, snapshot = client.topology, client.snapshot()
-    found = extremes(topology, snapshot.frame, 0, "temperature_c")
+    found = worst(topology, snapshot.frame, 0, "temperature_c")
     if found is None:
         return blocks.card("Hottest cell", Text(formats.MISSING, "°C"), note="no reading")
-    hot = found.highest_node
+    hot = found.high_node
     alarmed = int(snapshot.alarms.worst_tier[hot]) > 1
-    return blocks.card("Hottest cell", formats.value("temperature_c", found.highest),
+    return blocks.card("Hottest cell" if describe.is_cell(topology, hot) else "Hottest battery",
+                       formats.value("temperature_c", found.high),
                        age_s=float(snapshot.frame.age_s[hot]), alarm=alarmed,
                        icon="device_thermostat", note=describe.short_name(topology, hot))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import numpy as np
 import streamlit as st
 
 from components import blocks, charts, describe, session
 from components.api_client import Client
 from components.blocks import Html, LegendItem
+from components.drawing import Drawing
+from components.series_math import local_ms
+from components.tokens import tokens
 from core.errors import OrreryError
 from core.ports import Series
 
@@ -16,6 +20,9 @@ RANGES_S: dict[str, float] = {"15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 
                               "7 d": 604800}
 DEFAULT_RANGE = "1 h"
 STEPS_PER_RANGE, FASTEST_S, SLOWEST_S = 120, 5.0, 60.0
+PAST_S = 2.0
+AFTER = 0.2
+"""How much of a range lies after a moment of the past that is older than the range."""
 MOST_POINTS = 600
 METRICS = ("power_kw", "soc_pct", "voltage_v", "temperature_c")
 POWER_LEGEND = (LegendItem("Discharging", "discharge", "area"),
@@ -41,7 +48,8 @@ def _panel(client: Client, place: int) -> None:
             "Time range", list(RANGES_S), default=DEFAULT_RANGE, required=True, key="range",
             label_visibility="collapsed", bind="query-params")
     range_s = RANGES_S[chosen or DEFAULT_RANGE]
-    st.fragment(_plots, run_every=refresh_s(range_s), key="trend_plots")(client, node, range_s)
+    every_s = refresh_s(range_s) if client.past is None else PAST_S
+    st.fragment(_plots, run_every=every_s, key="trend_plots")(client, node, range_s)
 
 
 def refresh_s(range_s: float) -> float:
@@ -49,8 +57,15 @@ def refresh_s(range_s: float) -> float:
     return min(max(range_s / STEPS_PER_RANGE, FASTEST_S), SLOWEST_S)
 
 
+def end_of(present: datetime, past: datetime | None, width: timedelta) -> datetime:
+    """Where a range ends: at the present while that shows `past` too."""
+    if past is None or past >= present - width:
+        return present
+    return min(present, past + AFTER * width)
+
+
 def _plots(client: Client, node: int, range_s: float) -> None:
-    end = client.now()
+    end = end_of(client.present(), client.past, timedelta(seconds=range_s))
     start = end - timedelta(seconds=range_s)
     try:
         series = client.series([client.topology.ids[node]], METRICS, start, end, MOST_POINTS)
@@ -74,7 +89,8 @@ def _charts(client: Client, node: int, found: dict[str, Series],
         blocks.show(blocks.heading("Power and state of charge", blocks.legend(POWER_LEGEND)),
                     *past_note(client))
         if charts.has_data(power) or charts.has_data(soc):
-            charts.show(charts.trend_power_soc(power, soc, theme=theme, zone=zone, span=span),
+            charts.show(_at(charts.trend_power_soc(power, soc, theme=theme, zone=zone, span=span),
+                            client.past),
                         key="trend_power", alt=charts.alt(power, "Power", span, zone), view=view)
         else:
             empty(client, node)
@@ -85,12 +101,21 @@ def _charts(client: Client, node: int, found: dict[str, Series],
             with st.container(key=f"panel_{metric}", gap=None):
                 blocks.show(blocks.heading(name, blocks.legend(RANGE_LEGEND)))
                 if charts.has_data(one):
-                    charts.show(charts.trend_range([one], unit, theme=theme, zone=zone, span=span,
-                                                   decimals=decimals),
+                    charts.show(_at(charts.trend_range([one], unit, theme=theme, zone=zone,
+                                                       span=span, decimals=decimals), client.past),
                                 key=f"trend_{metric}", height=220, view=view,
                                 alt=charts.alt(one, name, span, zone))
                 else:
                     empty(client, node, name)
+
+
+def _at(figure: Drawing, past: datetime | None) -> Drawing:
+    """With a line at the moment that the rest of the page shows."""
+    if past is not None:
+        (x,) = local_ms(np.array([past.timestamp()]), st.context.timezone).tolist()
+        figure.add_vline(x=x, xref="x", layer="above",
+                         line={"width": 1.5, "color": tokens(st.context.theme.type)["text"]})
+    return figure
 
 
 def unreadable(error: OrreryError) -> None:

@@ -72,8 +72,7 @@ def current_of(power: Series, voltage: Series, max_age_s: float) -> Series:
     """The current that a power [kW] is at a voltage [V]: + as the power [A]."""
     volts = held_at(voltage.time_s, voltage.mean, power.time_s, max_age_s)
     amps = (power.mean * 1000 / np.where(volts > VOLTS_FLOOR, volts, np.nan)).astype(np.float32)
-    return Series(power.node_id, power.metric, power.time_s, amps, amps, amps,
-                  power.resolution_s)
+    return replace(power, minimum=amps, maximum=amps, mean=amps)
 
 
 def trace_of(account: Account, capacity_ah: float) -> Trace:

@@ -46,17 +46,24 @@ class SourceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """kind: a key of `core.registry.STORES` or "none". budget_mib: never passed [MiB].
-    url_variable: the NAME of an environment variable with the URL, for kind "postgres";
-    alarms_url_variable: of a PostgreSQL that keeps alarms and audit, "" = with the rest.
-    Channels of devices are always kept in the directory."""
+    """kind: a key of `core.registry.STORES` or "none"; of several, the battery tree is written
+    to each and read from the first that can answer. budget_mib: never passed on this disk, nor,
+    by the tree, in the database [MiB]. url_variable: the NAME of an environment variable with the
+    URL, for kind "postgres"; alarms_url_variable: of a PostgreSQL that keeps alarms, audit,
+    commands and what was saved by the app, "" = with the first kind. Channels of devices are
+    always kept in the directory."""
 
-    kind: str = "embedded"
+    kind: str | Annotated[list[str], msgspec.Meta(min_length=1, max_length=4)] = "embedded"
     directory: str = "data/history"
     url_variable: str = "ORRERY_DATABASE_URL"
     alarms_url_variable: str = ""
     budget_mib: Annotated[int, msgspec.Meta(ge=16, le=10_000_000)] = 1024
     backfill_hours: Annotated[float, msgspec.Meta(ge=0, le=168)] = 24.0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """In the order in which they are asked."""
+        return (self.kind,) if isinstance(self.kind, str) else tuple(self.kind)
 
 
 class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,11 +72,24 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
 
 
+class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bearer tokens of an OpenID Connect provider. issuer: its address, exactly as its tokens say;
+    audience: whom they are made out for. operator_claim: a word, or a list of words, of which
+    operator_value makes an operator; name_claim: what stands in the audit."""
+
+    issuer: Annotated[str, msgspec.Meta(
+        pattern=r"^(https://|http://(127\.0\.0\.1|localhost)[:/])[^\s]+$", max_length=500)]
+    audience: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    operator_claim: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "groups"
+    operator_value: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "orrery-operators"
+    name_claim: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "email"
+
+
 class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where `python -m services.gateway` listens, and how often it sends [s]. api_key_secret:
     the NAME of an environment variable with the key that the REST API then asks for.
-    operator_keys: name -> NAME of an environment variable with that person's own key; they alone
-    may act by the API.
+    operator_keys: name -> NAME of an environment variable with that person's own key; they, and
+    operators by `oidc`, alone may act by the API.
 
     allowed_origins: pages elsewhere that may ask, beside those of the same host. allowed_hosts:
     names that this server answers to, any without one; IP addresses and localhost always.
@@ -81,6 +101,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     update_interval_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
     api_key_secret: str | None = None
     operator_keys: Annotated[dict[OperatorName, str], msgspec.Meta(max_length=1000)] = {}
+    oidc: OidcConfig | None = None
     allowed_origins: Annotated[list[Origin], msgspec.Meta(max_length=100)] = []
     allowed_hosts: Annotated[list[HostName], msgspec.Meta(max_length=100)] = []
     max_body_kib: Annotated[int, msgspec.Meta(ge=1, le=16_384)] = 64
@@ -112,12 +133,13 @@ class PumpsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
+    """The whole file. attributes: id of an element -> what it may be grouped by."""
 
     sources: Annotated[list[SourceConfig], msgspec.Meta(min_length=1)]
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Orrery"
     levels: list[LevelConfig] = []
     houses: Annotated[list[HouseConfig], msgspec.Meta(max_length=100)] = []
+    attributes: dict[str, dict[str, str]] = {}
     engine: EngineConfig = EngineConfig()
     history: HistoryConfig = HistoryConfig()
     gateway: GatewayConfig = GatewayConfig()
@@ -156,7 +178,7 @@ def load_config(path: Path | None = None) -> Config:
     if pumps and isinstance(data.get("sources"), list):
         data["sources"] += pumps
     config = as_model({**data, "file": str(path)}, Config, str(path))
-    _check_names(config)
+    check_names(config)
     return config
 
 
@@ -169,7 +191,8 @@ def _pumps_beside(path: Path) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(pump) for pump in told.pumps]
 
 
-def _check_names(config: Config) -> None:
+def check_names(config: Config) -> None:
+    """Raises ConfigurationError for one that occurs twice."""
     for key, names in (("sources", [source.name for source in config.sources]),
                        ("levels", [level.name for level in config.level_list]),
                        ("houses", [house.id for house in config.houses])):

@@ -156,17 +156,26 @@ def integral(time_s: ArrayLike, value: ArrayLike, edges_s: ArrayLike, gap_s: flo
     return running(time_s, value, gap_s, last_s).between(edges[:-1], edges[1:])
 
 
-def closed(time_s: ArrayLike, value: ArrayLike, resolution_s: float) -> tuple[Floats, Floats]:
-    """A series of means (`core.ports.Series`) as held values that end: before each gap, i.e. a
-    step wider than 2.5 resolutions [s], and after the last row a NaN where the row's own time
-    ends. Then nothing is lost at a gap, and nothing is made up in it.
+def closed(time_s: ArrayLike, value: ArrayLike, resolution_s: float,
+           known_s: ArrayLike | None = None) -> tuple[Floats, Floats]:
+    """A series of means (`core.ports.Series`) as held values that end: a NaN where a row's own
+    time ends. Then nothing is lost at a gap, and nothing is made up in it.
 
+    A row's own time is its known_s [n] [s], counted from its beginning, because nobody kept
+    which part of it was known. Without known_s it goes on to the next row, but before a gap
+    (a step wider than 2.5 resolutions [s]) and after the last row it is one resolution.
     Returns times and values float64[m >= n]. Raises RequestError as `checked` does.
     """
     times, values = checked(time_s, value)
-    wide = np.flatnonzero(np.diff(times) > GAP_FACTOR * positive("resolution_s", resolution_s))
-    ends = np.append(wide, times.size - 1)[: times.size]
-    return (np.insert(times, ends + 1, times[ends] + resolution_s),
+    step_s = np.append(np.diff(times), np.inf)[: times.size]
+    if known_s is None:
+        own_s = np.full(times.size, positive("resolution_s", resolution_s))
+        ends = np.flatnonzero(step_s > GAP_FACTOR * own_s)
+    else:
+        _, own_s = checked(times, known_s)
+        values = np.where(own_s > 0, values, np.nan)
+        ends = np.flatnonzero((own_s > 0) & (own_s < step_s))
+    return (np.insert(times, ends + 1, times[ends] + own_s[ends]),
             np.insert(values, ends + 1, np.nan))
 
 

@@ -34,6 +34,7 @@ from core.ports import (
     Tier,
 )
 from core.safety.latency import Histogram
+from core.site_records import SiteRecords
 from core.topology import Level
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,8 @@ class Engine:
         self.store: Store | None = None
         self.channels: ChannelHistory | None = None
         self.history_error = ""
+        self.records: SiteRecords | None = None
+        self._records_error = ""
         self.ticks = Histogram(TICK_BOUNDS_S)
         self._board = Board(self.devices, [source.info.stale_after_s for source in self.sources])
         self.assembler = self.new_assembler()
@@ -125,6 +128,19 @@ class Engine:
         there is none. Before the first tick; raises what `AlarmStore.load` does."""
         self.desk = AlarmDesk(self.topology, self.clock, store, error)
 
+    def keep_records(self, records: SiteRecords | None, error: str = "") -> None:
+        """Go on with the commands of the last hours and keep those that follow in `records`;
+        `error` says why there are none. Raises RetryLaterError."""
+        if records is not None:
+            for fleet in fleets_of(self.sources):
+                fleet.remember(records)
+        self.records, self._records_error = records, error
+
+    @property
+    def records_error(self) -> str:
+        """Why no command is kept now, "" when all is well."""
+        return self._records_error or ("" if self.records is None else self.records.error)
+
     def source_of(self, device_id: str) -> Source:
         """Raises UnknownIdError."""
         for source in self.sources:
@@ -159,7 +175,7 @@ class Engine:
             self._thread.join()
         for source in self.sources:
             source.close()
-        for history in (self.store, self.channels, self.desk):
+        for history in (self.store, self.channels, self.desk, self.records):
             if history is not None:
                 history.close()
 

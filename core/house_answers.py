@@ -17,7 +17,7 @@ import numpy as np
 from core.clock import from_epoch
 from core.devices import Device, Floats, Role, channel_id
 from core.direction import DEAD_BAND_W, direction, direction_codes
-from core.energy import integral
+from core.energy import GAP_FACTOR, closed, integral
 from core.engine import Snapshot, SourceStatus
 from core.house_rows import Rows, minutes_over, moments, rows_over
 from core.house_shapes import (
@@ -46,8 +46,6 @@ from core.vocabulary import DIRECTIONS
 # A frame older than so many periods, and than this many seconds, means a stalled engine.
 STALLED_AFTER_PERIODS = 5
 STALLED_AFTER_S = 10.0
-# A step wider than so many resolutions is a gap (core.ports.Series).
-GAP_STEPS = 2.5
 DAY_HOURS = 24
 
 
@@ -384,8 +382,8 @@ def _summed(series: Series, column: Column, end_s: float, hours: int) -> _Summed
     if not series.time_s.size:
         return _Summed()
     edges_s = np.array([end_s - hours * 3600.0, end_s])
-    area, covered_s = integral(series.time_s, series.mean, edges_s,
-                               GAP_STEPS * series.resolution_s, series.resolution_s)
+    times, values = closed(series.time_s, series.mean, series.resolution_s, series.known_s)
+    area, covered_s = integral(times, values, edges_s, GAP_FACTOR * series.resolution_s)
     mean = float(area[0] / covered_s[0]) if covered_s[0] > 0 else math.nan
     return _Summed(_value(mean, column), _value(float(np.nanmin(series.minimum)), column),
                    _value(float(np.nanmax(series.maximum)), column))

@@ -70,12 +70,15 @@ def _width_s(start: datetime, end: datetime, step_s: float, limit: int) -> float
 
 
 def _means(series: Series, starts: Floats, width_s: float) -> Floats:
-    """The mean of a series' points in each bucket, NaN where it has none."""
+    """The mean of a series' points in each bucket by how long each is known, NaN where it has
+    none."""
     known = np.isfinite(series.mean)
+    weight = np.ones(known.size) if series.known_s is None else series.known_s
     places = np.searchsorted(starts, np.floor(series.time_s[known] / width_s))
-    count = np.bincount(places, minlength=starts.size)
-    total = np.bincount(places, series.mean[known].astype(np.float64), minlength=starts.size)
-    means: Floats = np.divide(total, count, out=np.full(starts.size, np.nan), where=count > 0)
+    known_s = np.bincount(places, weight[known], minlength=starts.size)
+    total = np.bincount(places, (weight * series.mean)[known], minlength=starts.size)
+    means: Floats = np.divide(total, known_s, out=np.full(starts.size, np.nan),
+                              where=known_s > 0)
     return means
 
 

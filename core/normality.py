@@ -207,7 +207,7 @@ def _figures(spans: Sequence[tuple[float, float]], power: Series, soc: Series | 
 
 
 def _running(series: Series) -> Running:
-    return running(*closed(series.time_s, series.mean, series.resolution_s),
+    return running(*closed(series.time_s, series.mean, series.resolution_s, series.known_s),
                    GAP_FACTOR * series.resolution_s)
 
 

@@ -6,7 +6,7 @@ Contract suites in `tests/contracts` hold every implementation to the words here
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -191,7 +191,9 @@ class Series:
 
     time_s: float64[k], seconds since 1970, strictly rising. minimum, maximum, mean:
     float32[k], the same array where the points are raw. resolution_s: how much time one
-    point stands for [s]; a step wider than 2.5 times that is a gap.
+    point stands for [s]; a step wider than 2.5 times that is a gap. known_s: float64[k], of
+    how much of that a value is known [s], where a point stands for more than a minute: an hour
+    in which the app ran for ten minutes has 600. None: of all of it.
     """
 
     node_id: str
@@ -201,12 +203,14 @@ class Series:
     maximum: NDArray[np.float32]
     mean: NDArray[np.float32]
     resolution_s: float
+    known_s: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
     """A piece of the devices' past: time_s float64[k], seconds since 1970, strictly rising
-    also from piece to piece; values float32[k, c]. hours_only: no minutes are kept of it."""
+    also from piece to piece; values float32[k, c]. hours_only: no minutes are kept of it, and
+    an hour of which a value is told is known as a whole."""
 
     time_s: NDArray[np.float64]
     values: NDArray[np.float32]
@@ -214,12 +218,23 @@ class Past:
 
 
 Tier = Literal["auto", "minute", "hour"]
+Grain = Literal["frame", "minute", "hour"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The site at a time as history knows it. grain: "frame", every value as it was then;
+    "minute", the last reading of each node in its minute; "hour", the mean of its hour."""
+
+    frame: Frame
+    grain: Grain
 
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
     """oldest, newest: the span of history (UTC) or None. size_bytes and budget_bytes [B].
     set_aside: names of damaged files. error: why nothing is written now, "" when all is well.
+    parts: of a history in several stores, by name; {} for one.
     """
 
     oldest: datetime | None
@@ -228,6 +243,7 @@ class StoreHealth:
     budget_bytes: int
     set_aside: tuple[str, ...] = ()
     error: str = ""
+    parts: Mapping[str, StoreHealth] = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -248,8 +264,14 @@ class Store(Protocol):
         nothing is known. Raises UnknownIdError."""
         ...
 
+    def moment_at(self, when: datetime) -> Moment | None:
+        """The site as it was known at `when`, of the finest grain that is kept of that time:
+        readings at most 90 s older, or the mean of the hour where hours alone are kept. None
+        where nothing is known."""
+        ...
+
     def frame_at(self, when: datetime) -> Frame | None:
-        """The site as it was known at `when`: at most 90 s older than that, else None."""
+        """As `moment_at` without means: readings at most 90 s older than `when`, else None."""
         ...
 
     def health(self) -> StoreHealth: ...

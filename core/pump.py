@@ -79,8 +79,9 @@ class Pump:
     flow_pair: quantities of the water out of and into the condenser, for heat = flow x delta T.
     auxiliary_kw: rated power of the auxiliary heater [kW]; assumed_flow_lpm: what a person says
     of the water's flow while the compressor runs [l/min]; both NaN = nobody said.
-    electricity_has_auxiliary: whether `electric_power_kw` and `electricity_kwh` count the
-    auxiliary heater; heat_has_auxiliary: whether the flow pair and the heat meters lie behind it.
+    electricity_has_auxiliary: whether `electric_power_kw`, `electricity_kwh` and the energy log
+    count the auxiliary heater; heat_has_auxiliary: whether the flow pair and the heat meters lie
+    behind it, and the energy log counts its heat.
     absent: quantities that this pump cannot tell -> why. doubts: facts nobody verified.
     """
 

@@ -18,7 +18,7 @@ class Quantity:
 
 
 WATER_C, BRINE_C, SWITCH, SHARE = (-20.0, 120.0), (-40.0, 60.0), (0.0, 1.0), (0.0, 100.0)
-COUNTER = (0.0, 1e8)
+COUNTER, OF_AN_HOUR = (0.0, 1e8), (0.0, 200.0)
 
 OF_HOUSES: tuple[Quantity, ...] = (
     Quantity("solar_power_kw", "Solar", "kW", 2, (0.0, 1e5)),
@@ -93,6 +93,19 @@ OF_HEAT_PUMPS: tuple[Quantity, ...] = (
     Quantity("heat_kwh", "Heat, counted", "kWh", 1, COUNTER),
     Quantity("space_heat_kwh", "Heat to the house, counted", "kWh", 1, COUNTER),
     Quantity("water_heat_kwh", "Heat to hot water, counted", "kWh", 1, COUNTER),
+    Quantity("space_heat_hour_kwh", "Heat to the house, last hour", "kWh", 2, OF_AN_HOUR),
+    Quantity("water_heat_hour_kwh", "Heat to hot water, last hour", "kWh", 2, OF_AN_HOUR),
+    Quantity("cooling_hour_kwh", "Cooling, last hour", "kWh", 2, OF_AN_HOUR),
+    Quantity("space_electricity_hour_kwh", "Electricity for the house, last hour", "kWh", 2,
+             OF_AN_HOUR),
+    Quantity("water_electricity_hour_kwh", "Electricity for hot water, last hour", "kWh", 2,
+             OF_AN_HOUR),
+    Quantity("cooling_electricity_hour_kwh", "Electricity for cooling, last hour", "kWh", 2,
+             OF_AN_HOUR),
+    Quantity("space_auxiliary_hour_kwh", "Auxiliary for the house, last hour", "kWh", 2,
+             OF_AN_HOUR),
+    Quantity("water_auxiliary_hour_kwh", "Auxiliary for hot water, last hour", "kWh", 2,
+             OF_AN_HOUR),
     Quantity("compressor_h", "Compressor's hours", "h", 0, COUNTER),
     Quantity("compressor_space_h", "Compressor's hours, heating", "h", 0, COUNTER),
     Quantity("compressor_water_h", "Compressor's hours, hot water", "h", 0, COUNTER),

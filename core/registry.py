@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import cast
 
 from core.alarms.ports import AlarmStore
@@ -14,6 +13,7 @@ from core.errors import ConfigurationError
 from core.fleet.ports import FleetStore
 from core.parsing import as_model
 from core.ports import ChannelHistory, Source, Store
+from core.site_records import SiteRecords
 from core.topology import Level, Topology
 
 SOURCES: dict[str, str] = {
@@ -32,29 +32,24 @@ SOURCES: dict[str, str] = {
     "vrm": "sources.vrm",
 }
 POSTGRES = "store.postgres"
+EMBEDDED_KIND, POSTGRES_KIND, NO_STORE = "embedded", "postgres", "none"
 STORES: dict[str, str] = {
-    "embedded": "store.embedded",
-    "postgres": POSTGRES,
+    EMBEDDED_KIND: "store.embedded",
+    POSTGRES_KIND: POSTGRES,
 }
-CHANNEL_HISTORIES: dict[str, str] = {
-    "embedded": "store.channels",
-    "postgres": "store.channels",
-}
-ALARM_STORES: dict[str, str] = {
-    "embedded": "store.alarms",
-    "postgres": POSTGRES,
-}
+CHANNEL_HISTORY = "store.channels"
 FLEET_STORES: dict[str, str] = {
     "postgres": POSTGRES,
     "sqlite": "store.fleet",
 }
-NO_STORE = "none"
 
 BYTES_PER_MIB = 1024 * 1024
 CHANNELS_DIRECTORY = "channels"
 ALARMS_DIRECTORY = "alarms"
-CHANNELS_SHARE = 8
-"""The channels may take the whole budget divided by this, the tree the rest."""
+RECORDS_DIRECTORY = "records"
+SPOOL_DIRECTORY = "spool"
+EIGHTHS, CHANNELS_EIGHTHS, SPOOL_EIGHTHS = 8, 1, 1
+"""Of the budget: what channels may take, and what may wait for a server; the tree has the rest."""
 
 
 def make_sources(config: Config) -> list[Source]:
@@ -73,48 +68,102 @@ def _make_source(source: SourceConfig, at: str, levels: tuple[Level, ...], file:
 
 def make_store(history: HistoryConfig, topology: Topology, file: str) -> Store | None:
     """The configured history, None for kind "none"; raises ConfigurationError."""
-    if history.kind == NO_STORE:
+    kinds = _kinds_of(history, file)
+    if kinds == (NO_STORE,):
         return None
-    module = _module_of(history, STORES, file)
-    budget_bytes = history.budget_mib * BYTES_PER_MIB
-    budget_bytes -= budget_bytes // CHANNELS_SHARE
-    if history.kind == "postgres":
-        return cast(Store, module.open_history(history.url_variable, topology, budget_bytes))
-    return cast(Store, module.EmbeddedStore(Path(history.directory), topology,
-                                            budget_bytes=budget_bytes))
+    opened: dict[str, Store] = {}
+    try:
+        for kind in kinds:
+            opened[kind] = _OPENERS[kind](history, topology, _budget(history))
+    except BaseException:
+        for store in opened.values():
+            store.close()
+        raise
+    if len(opened) == 1:
+        return opened[kinds[0]]
+    return cast(Store, import_module("store.several").SeveralStores(opened))
+
+
+def _budget(history: HistoryConfig) -> Callable[[int], int]:
+    """Eighths of the budget -> bytes."""
+    return lambda eighths: history.budget_mib * BYTES_PER_MIB * eighths // EIGHTHS
+
+
+def _embedded(history: HistoryConfig, topology: Topology, budget: Callable[[int], int]) -> Store:
+    """All of this disk's budget but what channels and a server's spool may take."""
+    eighths = EIGHTHS - CHANNELS_EIGHTHS - SPOOL_EIGHTHS * (POSTGRES_KIND in history.kinds)
+    return cast(Store, import_module(STORES[EMBEDDED_KIND]).EmbeddedStore(
+        Path(history.directory), topology, budget_bytes=budget(eighths)))
+
+
+def _postgres(history: HistoryConfig, topology: Topology, budget: Callable[[int], int]) -> Store:
+    """Behind a spool on this disk: no tick waits for a server."""
+    module = import_module(STORES[POSTGRES_KIND])
+    return cast(Store, import_module("store.spool").SpooledStore(
+        Path(history.directory) / SPOOL_DIRECTORY,
+        lambda: module.open_history(history.url_variable, topology,
+                                    budget(EIGHTHS - CHANNELS_EIGHTHS)),
+        topology, budget_bytes=budget(SPOOL_EIGHTHS)))
+
+
+_OPENERS: dict[str, Callable[[HistoryConfig, Topology, Callable[[int], int]], Store]] = {
+    EMBEDDED_KIND: _embedded,
+    POSTGRES_KIND: _postgres,
+}
 
 
 def make_channel_history(history: HistoryConfig, channel_ids: Sequence[str], file: str,
                          ) -> ChannelHistory | None:
     """The devices' part of the configured history, a directory within the tree's own; None
     without one or without devices. Raises ConfigurationError."""
-    if history.kind == NO_STORE or not channel_ids:
+    if _kinds_of(history, file) == (NO_STORE,) or not channel_ids:
         return None
-    module = _module_of(history, CHANNEL_HISTORIES, file)
-    return cast(ChannelHistory, module.EmbeddedChannelHistory(
+    return cast(ChannelHistory, import_module(CHANNEL_HISTORY).EmbeddedChannelHistory(
         Path(history.directory) / CHANNELS_DIRECTORY, channel_ids,
-        budget_bytes=history.budget_mib * BYTES_PER_MIB // CHANNELS_SHARE))
+        budget_bytes=_budget(history)(CHANNELS_EIGHTHS)))
 
 
 def make_alarm_store(history: HistoryConfig, file: str) -> AlarmStore | None:
-    """Alarms and audit, in PostgreSQL where a variable is named, else in a directory within the
-    history's own; None without either. Raises ConfigurationError, RetryLaterError."""
-    if history.alarms_url_variable:
-        return cast(AlarmStore, import_module(POSTGRES).open_alarm_store(
-            history.alarms_url_variable))
-    if history.kind == NO_STORE:
+    """Alarms and audit, in PostgreSQL where a variable is named or it comes first, else in a
+    directory within the history's own; None without either. Raises ConfigurationError,
+    RetryLaterError."""
+    variable = _people_variable(history, file)
+    if variable is None:
         return None
-    module = _module_of(history, ALARM_STORES, file)
-    if history.kind == "postgres":
-        return cast(AlarmStore, module.open_alarm_store(history.url_variable))
-    return cast(AlarmStore, module.AlarmDatabase(Path(history.directory) / ALARMS_DIRECTORY))
+    if variable:
+        return cast(AlarmStore, import_module(POSTGRES).open_alarm_store(variable))
+    return cast(AlarmStore, import_module("store.alarms").AlarmDatabase(
+        Path(history.directory) / ALARMS_DIRECTORY))
 
 
-def _module_of(history: HistoryConfig, kinds: Mapping[str, str], file: str) -> ModuleType:
-    if history.kind not in kinds:
-        raise ConfigurationError(file, "history.kind", history.kind,
-                                 "one of " + ", ".join([*kinds, NO_STORE]))
-    return import_module(kinds[history.kind])
+def make_site_records(history: HistoryConfig, file: str) -> SiteRecords | None:
+    """Commands, and what the app and the command line saved, where alarms are; raises
+    ConfigurationError, RetryLaterError."""
+    variable = _people_variable(history, file)
+    if variable is None:
+        return None
+    if variable:
+        return cast(SiteRecords, import_module(POSTGRES).open_site_records(variable))
+    return cast(SiteRecords, import_module("store.site_records").open_site_records(
+        Path(history.directory) / RECORDS_DIRECTORY))
+
+
+def _people_variable(history: HistoryConfig, file: str) -> str | None:
+    """Of the database with what people do: "" = a file in the directory, None = nowhere."""
+    first = _kinds_of(history, file)[0]
+    if history.alarms_url_variable:
+        return history.alarms_url_variable
+    return {POSTGRES_KIND: history.url_variable, NO_STORE: None}.get(first, "")
+
+
+def _kinds_of(history: HistoryConfig, file: str) -> tuple[str, ...]:
+    """Checked: each known and once, and "none" alone."""
+    kinds = history.kinds
+    if kinds != (NO_STORE,) and (set(kinds) - set(STORES) or len(set(kinds)) < len(kinds)):
+        raise ConfigurationError(
+            file, "history.kind", history.kind,
+            "one of " + ", ".join([*STORES, NO_STORE]) + ", or a list of several stores, each once")
+    return kinds
 
 
 def make_fleet_store(url: str) -> FleetStore:

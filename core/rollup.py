@@ -1,7 +1,7 @@
 """From leaves to the grid connection: one `reduceat` a depth and metric (laws 4 and 7).
 
 A parent's power is the sum of its children, state of charge and health are means weighted
-by capacity, temperature is the plain mean (its extremes come from `core.extremes`), voltage
+by capacity, temperature is the plain mean (its extremes come from `core.worst`), voltage
 follows from the wiring (series: sum, parallel: mean) and current is power over voltage.
 Missing and stale children are left out; a parent without any known child is missing itself.
 """

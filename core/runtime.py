@@ -6,8 +6,9 @@ import atexit
 import gc
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core import attributes
 from core.backfill import Backfill, devices_need_it, tree_needs_it
 from core.config import Config, load_config
 from core.engine import Engine, houses_of
@@ -19,9 +20,14 @@ from core.ports import ChannelHistory, Store
 from core.registry import (
     make_alarm_store,
     make_channel_history,
+    make_site_records,
     make_sources,
     make_store,
 )
+from core.replay import Replay
+from core.settings import with_saved
+from core.site_records import SiteRecords
+from core.trails import Trails
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +42,12 @@ class Runtime:
     engine: Engine
     houses: tuple[House, ...]
     backfill: Backfill | None
+    replay: Replay = field(init=False)
+    trails: Trails = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "replay", Replay(self.engine))
+        object.__setattr__(self, "trails", Trails(self.engine))
 
     @property
     def energy_houses(self) -> tuple[House, ...]:
@@ -51,6 +63,11 @@ class Runtime:
 _lock = threading.Lock()
 _shared: Runtime | None = None
 _pinned = False
+
+
+def is_started() -> bool:
+    """False before the first `shared_runtime` has returned, and while the engine restarts."""
+    return _shared is not None
 
 
 def shared_runtime() -> Runtime:
@@ -93,13 +110,40 @@ def restart_runtime() -> bool:
 
 def start_runtime(config: Config) -> Runtime:
     """Build and start an engine with its history; raises ConfigurationError."""
-    engine = Engine(config.level_list, make_sources(config), period_s=config.engine.period_s)
+    config, records, error = _with_records(config)
+    try:
+        return _started(config, records, error)
+    except BaseException:
+        if records is not None:
+            records.close()
+        raise
+
+
+def _with_records(config: Config) -> tuple[Config, SiteRecords | None, str]:
+    """As history: where they cannot be had, the file alone counts, and the screens say why."""
+    records = None
+    try:
+        records = make_site_records(config.history, config.file)
+        return with_saved(config, records), records, ""
+    except (RetryLaterError, GiveUpError) as error:
+        log.error("%s", error)
+        if records is not None:
+            records.close()
+        return config, None, str(error)
+
+
+def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime:
+    sources = make_sources(config)
+    attributes.give((root for source in sources for root in source.roots), config.attributes,
+                    config.file)
+    engine = Engine(config.level_list, sources, period_s=config.engine.period_s)
     check_operators(config, [source.info for source in engine.sources])
     houses = houses_in(
         config.houses, [house for source in engine.sources for house in houses_of(source)],
         [device.house for device in engine.devices.devices.values()], config.file)
     backfill = _attach_history(engine, config)
     _keep_alarms(engine, config)
+    _keep_commands(engine, records, error)
     engine.tick()
     engine.start()
     if backfill is not None:
@@ -114,6 +158,16 @@ def _keep_alarms(engine: Engine, config: Config) -> None:
     except (HistoryLockedError, RetryLaterError, GiveUpError) as error:
         log.error("%s", error)
         engine.keep_alarms(None, str(error))
+
+
+def _keep_commands(engine: Engine, records: SiteRecords | None, error: str) -> None:
+    try:
+        engine.keep_records(records, error)
+    except (RetryLaterError, GiveUpError) as problem:
+        log.error("%s", problem)
+        engine.keep_records(None, str(problem))
+        if records is not None:
+            records.close()
 
 
 def _attach_history(engine: Engine, config: Config) -> Backfill | None:

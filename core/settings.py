@@ -1,4 +1,5 @@
-"""Adding a source to orrery.toml from a form: test it, write it, keep what a person wrote."""
+"""Adding a source from a form: test it, write it into orrery.toml and keep what a person wrote
+there; where that file cannot be written, into the site's database."""
 
 from __future__ import annotations
 
@@ -9,10 +10,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from core.config import DEFAULT_FILE, DEMO_CONFIG, Config, load_config
+import msgspec
+
+from core.config import (
+    DEFAULT_FILE,
+    DEMO_CONFIG,
+    Config,
+    OperatorsConfig,
+    SourceConfig,
+    check_names,
+    load_config,
+)
 from core.errors import ConfigurationError
+from core.houses import HouseConfig
 from core.parsing import as_model
 from core.registry import SOURCES
+from core.site_records import SiteRecords
 
 PERMISSION = "ORRERY_CHANGE_SOURCES"
 """Environment variable: "1" lets whoever opens the app change its sources. `make run` sets it,
@@ -27,6 +40,13 @@ class NewSource:
     name: str
     options: Mapping[str, Any]
     house: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SavedSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the site's database holds of a source that a form added."""
+
+    source: SourceConfig
+    house: HouseConfig | None = None
 
 
 def may_change(config: Config) -> bool:
@@ -56,13 +76,31 @@ def written(new: NewSource) -> str:
     return tomlkit.dumps(document).strip() + "\n"
 
 
-def save(new: NewSource, config: Config) -> Path:
+def save(new: NewSource, config: Config, records: SiteRecords | None = None) -> Path | None:
     """Add it to the file in force (the demo's is copied to ./orrery.toml first) and return the
-    file's path. Nothing is written that could not be read again. Raises ConfigurationError."""
-    import tomlkit
-
+    file's path; None: that cannot be written, and `records` have it. Nothing is kept that could
+    not be read again. Raises ConfigurationError, RetryLaterError."""
     path = Path(config.file)
     target = Path(DEFAULT_FILE) if path == DEMO_CONFIG else path
+    try:
+        _write(new, path, target)
+    except OSError as error:
+        if records is None:
+            raise ConfigurationError(str(target), "file", error.strerror, "a file that this "
+                                     "process may write; else add the lines below by hand"
+                                     ) from error
+        told = {"source": {"kind": new.kind, "name": new.name, "options": dict(new.options)},
+                "house": dict(new.house) or None}
+        saved = as_model(told, SavedSource, DEFAULT_FILE)
+        check_names(msgspec.structs.replace(config, sources=[*config.sources, saved.source]))
+        records.save("source", new.name, msgspec.json.encode(told).decode())
+        return None
+    return target
+
+
+def _write(new: NewSource, path: Path, target: Path) -> None:
+    import tomlkit
+
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
     _end_demo(document)
     _add(document, new)
@@ -71,12 +109,47 @@ def save(new: NewSource, config: Config) -> Path:
         part.write_text(tomlkit.dumps(document), encoding="utf-8")
         load_config(part)
         part.replace(target)
-    except OSError as error:
-        raise ConfigurationError(str(target), "file", error.strerror, "a file that this process "
-                                 "may write; else add the lines below by hand") from error
     finally:
         part.unlink(missing_ok=True)
-    return target
+
+
+def with_saved(config: Config, records: SiteRecords | None) -> Config:
+    """The configuration with what was saved beside its file, which comes first where both name
+    the same. Raises ConfigurationError, RetryLaterError."""
+    if records is None:
+        return config
+    sources, houses = list(config.sources), list(config.houses)
+    for name, text in records.saved("source").items():
+        saved = _read(name, text)
+        if saved.source.name not in {one.name for one in config.sources}:
+            sources.append(saved.source)
+            if saved.house is not None and saved.house.id not in {one.id for one in houses}:
+                houses.append(saved.house)
+    operators = _with_operators(config.operators, records.saved("operator"),
+                                more=len(sources) > len(config.sources))
+    return msgspec.structs.replace(config, sources=sources, houses=houses, operators=operators)
+
+
+def _read(name: str, text: str) -> SavedSource:
+    try:
+        data = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError("the site's database", f"source {name}", "(not shown)",
+                                 f"JSON ({error}); remove it: python -m scripts.saved --remove "
+                                 "source NAME") from error
+    return as_model(data, SavedSource, "the site's database", f"source {name}")
+
+
+def _with_operators(told: OperatorsConfig, saved: Mapping[str, str], *, more: bool,
+                    ) -> OperatorsConfig:
+    """The demo's door closes where a source was added, as in the file, and where somebody has a
+    password; whoever signs in elsewhere needs none here."""
+    if more and told.demo:
+        told = OperatorsConfig()
+    if not saved or told.mode == "oidc":
+        return told
+    return msgspec.structs.replace(told, mode="local", demo=False,
+                                   names={**saved, **told.names})
 
 
 def _end_demo(document: Any) -> None:

@@ -7,7 +7,8 @@ holds cells and no modules, and beside it stands a battery whose parts nobody re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -23,6 +24,11 @@ IndexArray = NDArray[np.int64]
 
 Arrangement = Literal["series", "parallel", "none"]
 ARRANGEMENTS: tuple[Arrangement, ...] = ("none", "series", "parallel")
+
+ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,23}\Z")
+LONGEST_ATTRIBUTE = 60
+OWN_ATTRIBUTES = ("chemistry", "state", "level", "name", "id")
+"""Words that every element has a value for already."""
 
 GRID_ID = "poc_main"
 GRID_NAME = "Grid POC"
@@ -56,6 +62,7 @@ class NodeSpec:
     capacity_kwh: nominal energy [kWh], NaN when not known.
     arrangement: how the CHILDREN are wired, for the parent's voltage and current.
     measured: the source reports this parent's own readings; no roll-up replaces them (law 7).
+    attributes: what else it may be grouped by (side, row, phase); what is below inherits them.
     """
 
     id: str
@@ -68,7 +75,30 @@ class NodeSpec:
     latitude_deg: float | None = None
     longitude_deg: float | None = None
     note: str = ""
+    attributes: Mapping[str, str] | None = None
     children: list[NodeSpec] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """values: the different ones, sorted. codes: int32[n], index into them, -1 where nobody
+    said it of the element or of one above it."""
+
+    values: tuple[str, ...]
+    codes: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class LeafRanges:
+    """The leaves in an order in which those below any node lie side by side: they are
+    order[start[node]:stop[node]], the node itself when it is one.
+
+    order: int64[leaves], nodes. start, stop: int64[n], positions in it.
+    """
+
+    order: IndexArray
+    start: IndexArray
+    stop: IndexArray
 
 
 class Topology:
@@ -78,6 +108,7 @@ class Topology:
     (level indexes `levels`, -1 for the grid). first_child, child_count: int64[n].
     capacity_kwh: float32[n], NaN unknown. chemistry: int8[n], -1 unknown.
     arrangement: int8[n]. measured: bool[n]. depth_offsets: int64[d + 1].
+    attributes: by name, those that sources or orrery.toml gave.
     """
 
     def __init__(self, levels: Sequence[Level], roots: Iterable[NodeSpec]) -> None:
@@ -110,6 +141,7 @@ class Topology:
         self.measured = np.array([spec.measured for spec in specs], dtype=bool)
         self.depth_offsets = np.searchsorted(self.depth, np.arange(self.depth[-1] + 2))
         self.capacity_kwh[0] = np.nansum(self.capacity_kwh[self.children(0)])
+        self.attributes: dict[str, Attribute] = self._attributes(specs)
 
     def _level_of(self, spec: NodeSpec) -> int:
         if spec.id == GRID_ID:
@@ -118,6 +150,23 @@ class Topology:
             raise TopologyError("topology", f"{spec.id}.level", spec.level,
                                 "one of " + ", ".join(self._level_index))
         return self._level_index[spec.level]
+
+    def _attributes(self, specs: Sequence[NodeSpec]) -> dict[str, Attribute]:
+        told: dict[str, dict[int, str]] = {}
+        for node, spec in enumerate(specs):
+            for name, value in (spec.attributes or {}).items():
+                _check_attribute(spec.id, name, value)
+                told.setdefault(name, {})[node] = value
+        return {name: self._inherited(own) for name, own in sorted(told.items())}
+
+    def _inherited(self, own: Mapping[int, str]) -> Attribute:
+        values = tuple(sorted(set(own.values())))
+        codes = np.full(self.size, -1, dtype=np.int32)
+        codes[list(own)] = [values.index(value) for value in own.values()]
+        for start, stop in zip(self.depth_offsets[1:-1], self.depth_offsets[2:], strict=True):
+            above = codes[self.parent[start:stop]]
+            codes[start:stop] = np.where(codes[start:stop] < 0, above, codes[start:stop])
+        return Attribute(values, codes)
 
     def _check(self) -> None:
         if len(self.index_of_id) != len(self.ids):
@@ -181,10 +230,11 @@ class Topology:
         found = int(self.chemistry[node])
         return None if found < 0 else CHEMISTRIES[found]
 
-    def descendants(self, node: int) -> list[slice]:
-        """One contiguous slice of nodes a depth below `node`, the nearest depth first."""
+    def descendants(self, node: int, last: int | None = None) -> list[slice]:
+        """One contiguous slice of nodes a depth below `node`, or below all from `node` to `last`,
+        which have one depth; the nearest depth first."""
         found: list[slice] = []
-        first, last = node, node
+        first, last = node, node if last is None else last
         while True:
             block = np.arange(first, last + 1)
             having = block[self.child_count[block] > 0]
@@ -203,6 +253,25 @@ class Topology:
         found: IndexArray = below[self.child_count[below] == 0]
         return found
 
+    @cached_property
+    def leaf_ranges(self) -> LeafRanges:
+        """Every node's leaves as a range; made once."""
+        is_leaf = self.child_count == 0
+        count = is_leaf.astype(np.int64)
+        start = np.zeros(self.size, dtype=np.int64)
+        depths = range(1, len(self.depth_offsets) - 1)
+        blocks = [slice(*self.depth_offsets[depth:depth + 2].tolist()) for depth in depths]
+        for block in reversed(blocks):
+            np.add.at(count, self.parent[block], count[block])
+        for block in blocks:
+            above = self.parent[block]
+            before = np.cumsum(count[block]) - count[block]
+            start[block] = start[above] + before - before[self.first_child[above] - block.start]
+        leaves = np.flatnonzero(is_leaf)
+        order = np.empty(leaves.size, dtype=np.int64)
+        order[start[leaves]] = leaves
+        return LeafRanges(order, start, start + count)
+
 
 def _chemistry_index(spec: NodeSpec) -> int:
     if spec.chemistry is None:
@@ -211,6 +280,16 @@ def _chemistry_index(spec: NodeSpec) -> int:
         raise TopologyError("topology", f"{spec.id}.chemistry", spec.chemistry,
                             "one of " + ", ".join(CHEMISTRIES))
     return CHEMISTRIES.index(spec.chemistry)
+
+
+def _check_attribute(node_id: str, name: str, value: str) -> None:
+    if not ATTRIBUTE_NAME.match(name) or name in OWN_ATTRIBUTES:
+        raise TopologyError("topology", f"{node_id}.attributes", name,
+                            "small letters, digits and _ from a letter on, at most 24, and none "
+                            "of " + ", ".join(OWN_ATTRIBUTES))
+    if not 0 < len(value) <= LONGEST_ATTRIBUTE:
+        raise TopologyError("topology", f"{node_id}.attributes.{name}", value[:80],
+                            f"1 to {LONGEST_ATTRIBUTE} characters")
 
 
 def _level_order(grid: NodeSpec) -> list[tuple[NodeSpec, int, int]]:

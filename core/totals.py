@@ -170,11 +170,14 @@ def sums(account: Account, start_s: float, end_s: float) -> Sums:
 
 def _together(found: Mapping[str, Series]) -> tuple[Floats, dict[str, Floats]]:
     """All of QUANTITIES on one time base, NaN where not known."""
-    told = {name: closed(found[name].time_s, found[name].mean, found[name].resolution_s)
-            for name in QUANTITIES if name in found}
+    told = {name: _closed(found[name]) for name in QUANTITIES if name in found}
     times = np.unique(np.concatenate([np.zeros(0), *(own for own, _ in told.values())]))
     return times, {name: _held(*told[name], times) if name in told
                    else np.full(times.size, np.nan) for name in QUANTITIES}
+
+
+def _closed(series: Series) -> tuple[Floats, Floats]:
+    return closed(series.time_s, series.mean, series.resolution_s, series.known_s)
 
 
 def _held(own_s: Floats, values: Floats, times: Floats) -> Floats:
@@ -295,7 +298,7 @@ def battery_history(soc: Series, current: Series, capacity_ah: float, now_s: flo
 
 def _flowed_ah(current: Series) -> tuple[float, float]:
     """Drawn and charged in all [Ah]."""
-    times, amperes = closed(current.time_s, current.mean, current.resolution_s)
+    times, amperes = _closed(current)
     if times.size < 2:
         return math.nan, math.nan
     ends = times[[0, -1]]
@@ -306,7 +309,7 @@ def _flowed_ah(current: Series) -> tuple[float, float]:
 
 def _since_full_s(soc: Series, now_s: float) -> float:
     """Since the end of the last row at 99.5 % or more; NaN when there is none."""
-    times, values = closed(soc.time_s, soc.mean, soc.resolution_s)
+    times, values = _closed(soc)
     full = np.flatnonzero(values >= FULL_PCT)
     if not full.size:
         return math.nan

@@ -27,9 +27,13 @@ class WindowStats:
 
 
 def weights_s(series: Series) -> NDArray[np.float64]:
-    """How long each point stands: until the next one, but over a gap for its resolution [s]."""
+    """How long each point stands [s]: as long as it is known; where that is not told until the
+    next one, but over a gap for its resolution."""
     step_s = np.append(np.diff(series.time_s), series.resolution_s)
-    return np.where(step_s <= GAP_FACTOR * series.resolution_s, step_s, series.resolution_s)
+    own_s: NDArray[np.float64] = (
+        np.where(step_s <= GAP_FACTOR * series.resolution_s, step_s, series.resolution_s)
+        if series.known_s is None else np.minimum(series.known_s, step_s))
+    return own_s
 
 
 def window_stats(series: Series) -> WindowStats:

@@ -38,13 +38,23 @@ def free_port() -> int:
 
 def answers(url: str) -> bool:
     """Whether a plain HTTP address answers 200 within a second."""
+    try:
+        fetched(url)
+    except (http.client.HTTPException, OSError):
+        return False
+    return True
+
+
+def fetched(url: str) -> str:
+    """What a plain HTTP address says with 200 within a second; raises HTTPException, OSError."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.netloc, timeout=1)
     try:
         connection.request("GET", address.path or "/")
-        return connection.getresponse().status == 200
-    except (http.client.HTTPException, OSError):
-        return False
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise http.client.HTTPException(f"{url} answers {answer.status}")
+        return answer.read().decode(errors="replace")
     finally:
         connection.close()
 

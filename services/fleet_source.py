@@ -28,8 +28,9 @@ from core.errors import (
 )
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate, catalogue
+from core.fleet.command_book import CommandBook
 from core.fleet.messages import MOST_CELLS, Id
-from core.fleet.ports import CommandLife, FleetCounts, PackState
+from core.fleet.ports import CommandLife, CommandStore, FleetCounts, PackState
 from core.fleet.topics import check_device
 from core.fleet.tree import roots
 from core.frames import Reading
@@ -38,7 +39,6 @@ from core.secrets import secret
 from core.talk import Conversation
 from core.topology import Level, NodeSpec, Topology
 from core.vocabulary import CHEMISTRIES
-from services.commander import CommandBook
 from services.fleet_heard import FleetHeard
 from services.fleet_link import Broker, Link, Manner, broker_at
 
@@ -159,7 +159,7 @@ class MqttFleet:
         self._address = f"{broker.host}:{broker.port}"
         self._conversation = Conversation(clock)
         self._conversation.hide(broker.password)
-        self._commands = CommandBook(options.site, clock)
+        self._commands = CommandBook(options.site, clock.now)
         self._board = FleetBoard(options.site, plates)
         self._heard = FleetHeard(options.site, self._board, self._commands, clock,
                                  self._conversation)
@@ -252,9 +252,13 @@ class MqttFleet:
     def commands(self) -> Sequence[CommandLife]:
         return self._commands.lives()
 
+    def remember(self, store: CommandStore) -> None:
+        """Raises RetryLaterError."""
+        self._commands.remember(store)
+
     def reconnect(self) -> None:
         """Leave the broker and come back."""
-        self.close()
+        self._disconnect()
         self._conversation.sent(f"connects to {self._address} anew")
         self._connect()
 
@@ -298,6 +302,10 @@ class MqttFleet:
 
     def close(self) -> None:
         """Disconnect; ends the thread of the connection."""
+        self._disconnect()
+        self._commands.close()
+
+    def _disconnect(self) -> None:
         with self._lock:
             link, self._link = self._link, None
         if link is not None:

@@ -21,7 +21,7 @@ from sim.cells import CellModel
 from sim.dynamics import Process, SystemState
 from sim.effects import Canvas, Fault
 from sim.faults import FaultPlayer
-from sim.hierarchy import FILE, SitePlan, build, counts_for
+from sim.hierarchy import FILE, SitePlan, build, check_attributes, counts_for
 from sim.past import Past
 
 PERIOD_S = 1.0
@@ -41,6 +41,8 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     where a level is left out (a level of your own needs one). capacity_kwh: [least, most] of
     a system. chemistries: given to the systems in turn. places: [latitude, longitude] of the
     first systems. first_system: number of the first id. past_hours: what `backfill` can tell.
+    attributes: by level and name, values that the children of one parent take in turn:
+    {"rack": {"side": ["west", "east"]}}.
     """
 
     seed: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
@@ -54,6 +56,7 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     label: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Simulated fleet"
     first_system: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     past_hours: Annotated[float, msgspec.Meta(ge=0, le=168)] = 24.0
+    attributes: dict[str, dict[str, Annotated[list[str], msgspec.Meta(min_length=1)]]] = {}
 
 
 def create(name: str, options: Options, levels: tuple[Level, ...]) -> Fleet:
@@ -63,10 +66,12 @@ def create(name: str, options: Options, levels: tuple[Level, ...]) -> Fleet:
     if low > high:
         raise ConfigurationError(FILE, f"{at}.capacity_kwh", [low, high],
                                  "[least, most] with least <= most")
+    check_attributes(levels, options.attributes, at)
     plan = SitePlan(
         levels=levels, counts=counts_for(levels, options.counts, options.systems, at),
         systems=options.systems, first_system=options.first_system, capacity_kwh=(low, high),
-        chemistries=tuple(options.chemistries), places=tuple(options.places), seed=options.seed)
+        chemistries=tuple(options.chemistries), places=tuple(options.places), seed=options.seed,
+        attributes=options.attributes)
     return Fleet(name, options, build(plan))
 
 

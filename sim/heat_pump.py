@@ -24,7 +24,7 @@ from core.houses import House, HouseConfig, TariffConfig, house_of
 from core.ports import SourceInfo
 from core.pump import PerformanceMap, PerformancePoint, Pump
 from core.topology import Level, NodeSpec, Topology
-from sim.heat_pump_channels import Meters, channels, has, why_absent
+from sim.heat_pump_channels import OF_ENERGY_LOG, Meters, channels, has, why_absent
 from sim.heat_pump_faults import ALL_SOUND, OF_BRINE, PumpFaults, State
 from sim.heat_pump_live import Live
 from sim.heat_pump_machines import Machine, machines
@@ -49,7 +49,8 @@ class Options(PumpOptions, kw_only=True, forbid_unknown_fields=True):
     kelvin below 20 degC outdoors. radiators: their size, 1 = made for a curve of 0.8.
     dm_start: degree minutes that start the compressor.
     water_stop_c: up to which the tank is charged. power_meter, heat_meter, flow_meter: which
-    add-ons it has, where its profile has registers for them. machine_map: its performance map
+    add-ons it has, where its profile has registers for them; energy_log: whether it keeps one, as a
+    NIBE of the S-series does. machine_map: its performance map
     is known, that of the machine; `model` and `performance` go before. house_label, time_zone,
     price_per_kwh: of its house, in SEK.
     """
@@ -66,6 +67,7 @@ class Options(PumpOptions, kw_only=True, forbid_unknown_fields=True):
     power_meter: bool = True
     heat_meter: bool = False
     flow_meter: bool = False
+    energy_log: bool = False
     machine_map: bool = False
     house_label: Annotated[str, msgspec.Meta(max_length=60)] = ""
     time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Europe/Stockholm"
@@ -107,7 +109,8 @@ def _machine(options: Options, profile: Profile, at: str) -> Machine:
 
 
 def _meters(options: Options) -> Meters:
-    return Meters(options.power_meter, options.heat_meter, options.flow_meter)
+    return Meters(options.power_meter, options.heat_meter, options.flow_meter,
+                  options.energy_log)
 
 
 def _device(options: Options, profile: Profile, plan: Plan, at: str) -> Device:
@@ -186,7 +189,7 @@ class SimulatedHeatPump:
         state = self._faults.at(now_s, live.valve, _pump(self._device).alarms)
         live.advance(now_s, state.damage, state.outdoor_known)
         values = self._channels(np.array([live.at_s]), live.row[None], live.counted[None],
-                                state)
+                                state, live.last_hour[None])
         return Reading(now, {}, channels=values[0])
 
     past_days = NEAR_DAYS
@@ -202,13 +205,19 @@ class SimulatedHeatPump:
             raise self._not_started()
         if not len(time_s):
             return np.empty((0, len(self._device.quantities)))
+        last_hours = self._past.last_hours(time_s) if self._keeps_a_log else None
         rows, counted = self._past.tell(time_s)
-        return self._channels(time_s, rows, counted, ALL_SOUND)
+        return self._channels(time_s, rows, counted, ALL_SOUND, last_hours)
+
+    @property
+    def _keeps_a_log(self) -> bool:
+        return any(name in OF_ENERGY_LOG for name in self._device.quantities)
 
     def _channels(self, time_s: NDArray[np.float64], rows: NDArray[np.float64],
-                  counted: NDArray[np.float64], state: State) -> NDArray[np.float64]:
+                  counted: NDArray[np.float64], state: State,
+                  last_hour: NDArray[np.float64] | None) -> NDArray[np.float64]:
         return channels(self._plan, _pump(self._device), self._device.quantities, time_s, rows,
-                        counted, state)
+                        counted, state, last_hour)
 
     def scripts(self) -> Sequence[str]:
         return self._faults.names

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.heatpump import hours
 from core.pump import Pump
 from sim.heat_pump_faults import ALL_SOUND, State
 from sim.heat_pump_kernel import AT, COIL_W_PER_K, DEGREE_MINUTES
 from sim.heat_pump_machines import FULL_HZ
 from sim.heat_pump_plan import WATER_J, Plan
 from sim.heat_pump_year import COUNTED, INSTALLED_YEAR
-from sim.house_data import F64, I64
+from sim.house_data import F64, HOUR_S, I64
 from sim.house_hours import uniform
 
 CIRCULATION_W = 35.0
@@ -39,6 +40,9 @@ OF_REGULATED = ("compressor_pct", "compressor_hz", "compressor_power_kw")
 OF_POWER_METER = ("electric_power_kw", "electricity_kwh")
 OF_HEAT_METER = ("heat_power_kw", "heat_kwh", "space_heat_kwh", "water_heat_kwh")
 OF_FLOW_METER = ("flow_lpm",)
+OF_COOLING = (hours.COOLING, hours.COOLING_ELECTRICITY)
+OF_ENERGY_LOG = tuple(name for name in hours.QUANTITIES if name not in OF_COOLING)
+LOG_DECIMALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class Meters:
     power: bool
     heat: bool
     flow: bool
+    energy_log: bool = False
 
 
 def has(plan: Plan, meters: Meters) -> Mapping[str, bool]:
@@ -56,19 +61,24 @@ def has(plan: Plan, meters: Meters) -> Mapping[str, bool]:
     told = dict.fromkeys(ALWAYS, True)
     for names, there in ((OF_BRINE, not air), (OF_AIR, air),
                          (OF_REGULATED, plan.machine.regulated), (OF_POWER_METER, meters.power),
-                         (OF_HEAT_METER, meters.heat), (OF_FLOW_METER, meters.flow)):
+                         (OF_HEAT_METER, meters.heat), (OF_FLOW_METER, meters.flow),
+                         (OF_ENERGY_LOG, meters.energy_log)):
         told.update(dict.fromkeys(names, there))
     return told
 
 
 def channels(plan: Plan, pump: Pump, quantities: Sequence[str], time_s: F64, rows: F64,
-             counted: F64, state: State = ALL_SOUND) -> F64:
+             counted: F64, state: State = ALL_SOUND, last_hour: F64 | None = None) -> F64:
     """float64[k, quantities] at `time_s` float64[k] from rows float64[k, COLUMNS] and sums
-    float64[k, COUNTED]."""
+    float64[k, COUNTED]; last_hour: what they rose by in the last full hour, where `quantities`
+    has an energy log's."""
     own = {name: rows[:, number] for name, number in AT.items()}
     values = {**_temperatures(plan, pump, own, state), **_machine(plan, pump, own, state),
               **_counters(plan, pump, time_s,
                           {name: counted[:, number] for number, name in enumerate(COUNTED)})}
+    if last_hour is not None:
+        values |= _energy_log(plan, pump, {name: last_hour[:, number]
+                                           for number, name in enumerate(COUNTED)})
     noise = _noise(plan.seed, time_s)
     for number, name in enumerate(NOISY):
         values[name] = values[name] + noise[:, number]
@@ -164,11 +174,32 @@ def _counters(plan: Plan, pump: Pump, time_s: F64, sums: Mapping[str, F64]) -> d
             "space_heat_kwh": (heat - water) * joule}
 
 
+def _energy_log(plan: Plan, pump: Pump, rose: Mapping[str, F64]) -> dict[str, F64]:
+    """As a NIBE of the S-series logs it: whole hours, by use, in steps of 0.01 kWh. What is drawn
+    at standstill and by the heating's pump counts as the house's. rose: of COUNTED in an hour."""
+    machine = plan.machine
+    water_heater, heater = rose["water_auxiliary_w"], rose["auxiliary_w"]
+    water_heat, heat = rose["water_heat_w"], rose["counted_heat_w"]
+    water_used = rose["water_compressor_w"] + machine.brine_pump_w * rose["on_water"]
+    used = (rose["compressor_w"] + machine.brine_pump_w * rose["on"]
+            + CIRCULATION_W * rose["circulating"] + machine.standby_w * HOUR_S)
+    if pump.heat_has_auxiliary:
+        water_heat, heat = water_heat + water_heater, heat + heater
+    if pump.electricity_has_auxiliary:
+        water_used, used = water_used + water_heater, used + heater
+    joules = (heat - water_heat, water_heat, used - water_used, water_used,
+              heater - water_heater, water_heater)
+    return {name: np.round(joule / 3.6e6, LOG_DECIMALS)
+            for name, joule in zip(OF_ENERGY_LOG, joules, strict=True)}
+
+
 def why_absent(name: str) -> str:
     """In words, for a quantity that the profile's registers have and this machine has not."""
     for names, text in ((OF_POWER_METER, "this pump has no power meter"),
                         (OF_HEAT_METER, "this pump has no heat meter"),
                         (OF_FLOW_METER, "this pump has no flow meter"),
+                        (OF_ENERGY_LOG, "this pump keeps no energy log"),
+                        (OF_COOLING, "this pump does not cool"),
                         (OF_REGULATED, "this pump's compressor is only on or off"),
                         (OF_BRINE, "this pump takes its heat from the air"),
                         (OF_AIR, "this pump takes its heat from the ground")):

@@ -34,11 +34,12 @@ COLUMNS = (
     "degree_minutes", "on", "on_water", "valve", "auxiliary_1", "auxiliary_2",
     "auxiliary_on", "circulating", "defrost", "speed", "starts_per_s", "heat_w", "water_heat_w",
     "auxiliary_w", "water_auxiliary_w", "counted_heat_w", "compressor_w", "source_w", "shell_w",
-    "emitted_w", "drawn_w", "tank_loss_w", "house_loss_w", "gain_w",
+    "emitted_w", "drawn_w", "tank_loss_w", "house_loss_w", "gain_w", "water_compressor_w",
 )
 """A row: means over a step, temperatures and degree minutes at its beginning. heat_w: from the
 condenser, negative in a defrost; counted_heat_w: not below 0; water_heat_w: the part of it that
-goes to the tank. valve: as the control tells it."""
+goes to the tank; water_compressor_w: of compressor_w while it runs for that. valve: as the
+control tells it."""
 AT = {name: number for number, name in enumerate(COLUMNS)}
 
 SHELL_SHARE = 0.06
@@ -225,7 +226,7 @@ class Kernel:
         self.heat_w = heat_w
         return (heat_w, water_w, auxiliary_w, water_auxiliary_w, np.maximum(heat_w, 0.0),
                 compressor_w, source_w, shell_w, emitted_w, drawn_w, tank_lost_w, lost_w,
-                weather.gain_w)
+                weather.gain_w, compressor_w * self.water)
 
     def _circuit(self, weather: Weather, step_s: float, damage: Damage) -> tuple[F64, F64]:
         """Heat from the condenser and electric power of the compressor [W]."""

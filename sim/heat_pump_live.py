@@ -18,7 +18,7 @@ from sim.heat_pump_kernel import AT, SOUND, Damage, Kernel, Weather
 from sim.heat_pump_lanes import FLOAT_FIELDS, Lanes, begin_s, day_of, is_night
 from sim.heat_pump_plan import Plan
 from sim.heat_pump_year import COUNTED, SlowYear
-from sim.house_data import F64
+from sim.house_data import F64, HOUR_S
 
 LONGEST_PAUSE_S = 1.5 * DAY_S
 AHEAD_DAYS = 3
@@ -30,7 +30,8 @@ UNKNOWN_OUTDOOR_C = -5.0
 class Live:
     """Lives from `now_s` (seconds since 1970) on, the hours before it included.
 
-    counted: sums of COUNTED, float64[COUNTED]. row: the last step's, float64[COLUMNS].
+    counted: sums of COUNTED, float64[COUNTED]; last_hour: what they rose by in the last full
+    hour. row: the last step's, float64[COLUMNS].
     """
 
     def __init__(self, plan: Plan, slow: SlowYear, now_s: float) -> None:
@@ -47,7 +48,9 @@ class Live:
         self.at_s = begin_s(day)
         self._drivers: Drivers = drivers(self.plan, self.at_s, AHEAD_DAYS)
         counted = self.counted.copy()
+        self._hour_began, self.last_hour = counted, np.full(len(COUNTED), np.nan)
         self._live(now_s, SOUND, outdoor_known=True)
+        self._hour_began = self._hour_began + (counted - self.counted)
         self.counted = counted
 
     @property
@@ -80,6 +83,9 @@ class Live:
             self.row: F64 = row[:, 0]
             self.counted = self.counted + self.row[COUNTED_AT] * (end_s - self.at_s)
             self.at_s = end_s
+            if end_s % HOUR_S == 0.0:
+                self.last_hour = self.counted - self._hour_began
+                self._hour_began = self.counted
 
     def _weather(self, minute: int, outdoor_known: bool) -> Weather:
         weather = Weather(*(getattr(self._drivers, name)[minute:minute + 1]

@@ -11,7 +11,7 @@ from sim.heat_pump_kernel import AT, COLUMNS
 from sim.heat_pump_lanes import Track, day_of, lived
 from sim.heat_pump_plan import Plan
 from sim.heat_pump_year import COUNTED, SlowYear
-from sim.house_data import F64
+from sim.house_data import F64, HOUR_S
 
 NEAR_DAYS = 91
 """So far back it is kept in minutes, before that in cells of five."""
@@ -78,7 +78,7 @@ class ToldPast:
         far, near = self._sums(float(time_s[0]))
         last_s = time_s[-1] - time_s[-2] if len(time_s) > 1 else MINUTE_S
         edges_s = np.append(time_s, time_s[-1] + last_s)
-        end_s = min(near.track.end_s, self._seam.at_s + BEYOND_S)
+        end_s = self._end_s(near)
         known = time_s < end_s
         edges_s = np.minimum(edges_s, end_s)
         sums = _at(far, near, edges_s)
@@ -90,6 +90,22 @@ class ToldPast:
         if time_s[-1] > self._seam.at_s - 2.0 * MINUTE_S:
             self._far = self._near = None
         return rows, np.maximum(counted, 0.0)
+
+    def last_hours(self, time_s: F64) -> F64:
+        """What COUNTED rose by in the last full hour before each of the times, which rise,
+        float64[k, COUNTED]; NaN where `tell` knows nothing. To be asked before `tell`, which may
+        forget the path."""
+        hours_s = np.floor(time_s / HOUR_S) * HOUR_S
+        ends_s, place = np.unique(hours_s, return_inverse=True)
+        far, near = self._sums(float(ends_s[0]) - HOUR_S)
+        edges_s = np.union1d(ends_s - HOUR_S, ends_s)
+        edge = np.searchsorted(edges_s, ends_s)
+        sums = _at(far, near, np.minimum(edges_s, near.track.end_s))[:, COUNTED_AT]
+        rose: F64 = (sums[edge] - sums[edge - 1])[place]
+        return np.where((time_s < self._end_s(near))[:, None], rose, np.nan)
+
+    def _end_s(self, near: Sums) -> float:
+        return min(near.track.end_s, self._seam.at_s + BEYOND_S)
 
     def _sums(self, first_s: float) -> tuple[Sums, Sums]:
         far, near = self._far, self._near

@@ -29,7 +29,7 @@ INSTALLED_YEAR = 2021
 STARTS_AN_HOUR = 0.3
 COUNTED = ("on", "on_water", "starts_per_s", "auxiliary_on", "auxiliary_1", "auxiliary_2",
            "compressor_w", "circulating", "auxiliary_w", "counted_heat_w", "water_heat_w",
-           "water_auxiliary_w")
+           "water_auxiliary_w", "water_compressor_w")
 """Columns of the kernel that counters integrate [column x s]."""
 
 DRIED = {"auxiliary_on": 4.0e6, "auxiliary_1": 3.6e6, "auxiliary_2": 2.8e6, "auxiliary_w": 2.8e10,
@@ -113,7 +113,7 @@ def _counted(plan: Plan, emitted_w: F64, outdoor_c: F64, supply_c: F64) -> F64:
               "auxiliary_2": none, "starts_per_s": none + STARTS_AN_HOUR / HOUR_S,
               "compressor_w": heat_w / cop, "circulating": np.minimum(on + 0.6, 1.0),
               "auxiliary_w": none, "counted_heat_w": heat_w, "water_heat_w": none + WATER_W,
-              "water_auxiliary_w": none}
+              "water_auxiliary_w": none, "water_compressor_w": WATER_W / cop}
     rows = np.stack([hourly[name] for name in COUNTED], axis=1) * HOUR_S
     return np.concatenate([np.zeros((1, len(COUNTED))), np.cumsum(rows, axis=0)])
 

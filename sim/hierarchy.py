@@ -6,8 +6,8 @@ Names, ids and counts are those of the seed document, sections 3.2 and 3.3.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,7 +29,8 @@ class SitePlan:
     """What the fleet is built from; `levels` from the system down.
 
     counts: one (least, most) for each level below the system. capacity_kwh: (least, most) of
-    one system [kWh]. places: (latitude, longitude) [deg] of the first systems.
+    one system [kWh]. places: (latitude, longitude) [deg] of the first systems. attributes: by
+    level and name, values that the children of one parent take in turn.
     """
 
     levels: tuple[Level, ...]
@@ -40,6 +41,7 @@ class SitePlan:
     chemistries: tuple[str, ...]
     places: tuple[tuple[float, float], ...]
     seed: int
+    attributes: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 def counts_for(levels: Sequence[Level], given: dict[str, tuple[int, int]], systems: int,
@@ -78,7 +80,28 @@ def build(plan: SitePlan) -> list[NodeSpec]:
     Each system draws from a generator of its own: another one beside it changes nothing.
     Capacities are float64 and add up exactly (1e-9 relative) at every parent.
     """
-    return [_system(plan, position) for position in range(plan.systems)]
+    roots = [_system(plan, position) for position in range(plan.systems)]
+    _attribute(roots, plan.attributes)
+    return roots
+
+
+def _attribute(siblings: Sequence[NodeSpec],
+               attributes: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+    for position, spec in enumerate(siblings):
+        own = attributes.get(spec.level, {})
+        if own:
+            spec.attributes = {name: values[position % len(values)]
+                               for name, values in own.items()}
+        _attribute(spec.children, attributes)
+
+
+def check_attributes(levels: Sequence[Level], attributes: Mapping[str, object], at: str) -> None:
+    """Raises ConfigurationError for a level that is not there."""
+    names = [level.name for level in levels]
+    for name in attributes:
+        if name not in names:
+            raise ConfigurationError(FILE, f"{at}.attributes.{name}", attributes[name],
+                                     "values of " + ", ".join(names))
 
 
 def _system(plan: SitePlan, position: int) -> NodeSpec:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
-from core.alarms.records import AlarmQuery, Transition
-from core.alarms.states import WORDS
+from core.alarms.records import AlarmQuery, AuditEntry, Transition
+from core.alarms.states import WORDS, Event, State
 from core.limits import TIERS
 
 MOST_TRANSITIONS = 500_000
@@ -29,6 +31,25 @@ def exported(lines: Iterable[Transition]) -> Iterator[tuple[str | float, ...]]:
         yield (line.at.isoformat(), line.element, line.condition, line.event.value,
                WORDS[line.after], TIERS[line.tier], line.metric, line.value, line.limit,
                line.by, line.occurrence)
+
+
+def row_of(line: Transition) -> tuple[object, ...]:
+    """As both databases keep it, after its time."""
+    return (line.element, line.condition, line.event.value, line.before.value, line.after.value,
+            line.tier, line.metric, finite(line.value), finite(line.limit), line.by,
+            line.occurrence)
+
+
+def line_of(at: datetime, row: Sequence[Any]) -> Transition:
+    """Of what `row_of` made."""
+    element, condition, event, before, after, tier, metric, value, limit, by, number = row
+    return Transition(at, element, condition, Event(event), State(before), State(after), tier,
+                      metric, or_nan(value), or_nan(limit), by, number)
+
+
+def entry_of(one: AuditEntry) -> tuple[str, ...]:
+    """As both databases keep it, after its time."""
+    return (one.who, one.action, one.element, one.condition, one.why, one.before, one.after)
 
 
 def finite(value: float) -> float | None:

@@ -25,17 +25,17 @@ from core.alarms.records import (
     Remembered,
     Transition,
 )
-from core.alarms.states import Event, State
 from core.clock import Clock, SystemClock
 from core.errors import RetryLaterError
 from store.alarm_lines import (
     MOST_AUDIT,
     MOST_TRANSITIONS,
     PRUNED_EVERY,
+    entry_of,
     exported,
-    finite,
+    line_of,
     most_lines,
-    or_nan,
+    row_of,
 )
 from store.files import set_aside
 from store.hot import SIDES, is_damage
@@ -162,10 +162,9 @@ class AlarmDatabase:
                        [(one.element, one.condition, msgspec.msgpack.encode(one))
                         for one in batch.changed])
         db.executemany("INSERT INTO transitions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       [_row(line) for line in batch.transitions])
+                       [(to_us(line.at), *row_of(line)) for line in batch.transitions])
         db.executemany("INSERT INTO audit VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       [(to_us(one.at), one.who, one.action, one.element, one.condition, one.why,
-                         one.before, one.after) for one in batch.audit])
+                       [(to_us(one.at), *entry_of(one)) for one in batch.audit])
 
     def _prune(self, added: int) -> None:
         """The oldest lines beyond the bound, once in a while."""
@@ -190,16 +189,20 @@ class AlarmDatabase:
             return Remembered(instances, last, tuple(_line(row) for row in recent))
 
     def history(self, query: AlarmQuery) -> list[Transition]:
-        """Lines of the query, newest first."""
-        with self._lock:
-            rows = self._db.execute(HISTORY, _given(query))
-            return [_line(row) for row in rows]
+        """Lines of the query, newest first. Raises RetryLaterError."""
+        return [_line(row) for row in self._asked(HISTORY, query)]
 
     def audit(self, query: AlarmQuery) -> list[AuditEntry]:
-        """Entries of the query's times and elements, newest first."""
+        """Entries of the query's times and elements, newest first. Raises RetryLaterError."""
+        return [AuditEntry(from_us(row[1]), *row[2:]) for row in self._asked(AUDIT, query)]
+
+    def _asked(self, question: str, query: AlarmQuery) -> list[tuple[Any, ...]]:
         with self._lock:
-            rows = self._db.execute(AUDIT, _given(query))
-            return [AuditEntry(from_us(row[1]), *row[2:]) for row in rows]
+            try:
+                return self._db.execute(question, _given(query)).fetchall()
+            except sqlite3.Error as error:
+                raise RetryLaterError(f"alarms cannot be read: {self._file}: {error}; see that "
+                                      "the disk can be read") from error
 
     def export(self, query: AlarmQuery) -> Iterator[tuple[str | float, ...]]:
         """Titles, then the lines of `history` in words."""
@@ -224,14 +227,6 @@ def _given(query: AlarmQuery) -> dict[str, object]:
             "limit": most_lines(query)}
 
 
-def _row(line: Transition) -> tuple[object, ...]:
-    return (to_us(line.at), line.element, line.condition, line.event.value, line.before.value,
-            line.after.value, line.tier, line.metric, finite(line.value), finite(line.limit),
-            line.by, line.occurrence)
-
-
 def _line(row: tuple[Any, ...]) -> Transition:
-    """Of a row of the table transitions."""
-    _, at, element, condition, event, before, after, tier, metric, value, limit, by, number = row
-    return Transition(from_us(at), element, condition, Event(event), State(before), State(after),
-                      tier, metric, or_nan(value), or_nan(limit), by, number)
+    """Of a row of the table transitions: id, time, the rest."""
+    return line_of(from_us(row[1]), row[2:])

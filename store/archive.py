@@ -5,7 +5,7 @@
     hot.sqlite    the last minutes, one blob an instant; numbers of nodes; layouts of blobs
     raw/          FROM-TO.parquet: every sample of whole minutes
     minute/       FROM-TO.parquet: minimum, maximum, mean, last, count of each minute
-    hour/         the same of each hour
+    hour/         the same of each hour, and how many of its minutes are known
     *.damaged-UTC what could not be read and was set aside
 
 FROM and TO are UTC, the end exclusive, and tell what a file covers.

@@ -9,11 +9,11 @@ from pathlib import Path
 from core.clock import Clock
 from core.errors import UnknownIdError
 from core.frames import Frame
-from core.ports import Series, StoreHealth
+from core.ports import Moment, Series, StoreHealth
 from core.topology import Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 from store.archive import Archive
-from store.tick import FrameMaker, told_of, values_of
+from store.tick import FrameMaker, not_a_mean, told_of, values_of
 from store.times import to_us
 
 DEFAULT_BUDGET_BYTES = 1024**3
@@ -58,9 +58,14 @@ class EmbeddedStore:
                 self._topology.index(node_id)
         return self._archive.series(node_ids, metrics, start, end, max_points)
 
-    def frame_at(self, when: datetime) -> Frame | None:
+    def moment_at(self, when: datetime) -> Moment | None:
+        """Raises RetryLaterError."""
         known = self._archive.known_at(when)
-        return None if known is None else self._frames.frame(known, to_us(when))
+        return None if known is None else self._frames.moment(known, to_us(when))
+
+    def frame_at(self, when: datetime) -> Frame | None:
+        """Raises RetryLaterError."""
+        return not_a_mean(self.moment_at(when))
 
     def health(self) -> StoreHealth:
         return self._archive.health()

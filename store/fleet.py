@@ -15,8 +15,9 @@ from typing import Any
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, RetryLaterError
-from core.fleet.entries import FleetEntry, Ledger, Mark, Taken
-from store.fleet_batch import FleetBatch, Key, mark_of
+from core.fleet.entries import FleetEntry, Mark, Taken
+from store.fleet_batch import FleetBatch
+from store.fleet_marks import FleetMarks
 from store.lock import DirectoryLock
 
 BUSY_S = 2.0
@@ -60,23 +61,13 @@ class SqliteFleetStore:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(SCHEMA)
-        self._numbers: dict[Key, int] = {}
-        self._ledgers: dict[Key, Ledger] = {}
-        self._load()
-
-    def _load(self) -> None:
-        """What is settled, so that no duplicate needs a query."""
+        self._marks = marks = FleetMarks()
+        self.ledger, self.number, self.new_number = marks.ledger, marks.number, marks.new_number
         db = self._db
-        names: dict[int, Ledger] = {}
-        for num, site, device, stream, high, last, heard in db.execute("SELECT * FROM devices"):
-            self._numbers[site, device] = num
-            names[num] = self._ledgers[site, device] = Ledger(stream, high, last, heard)
-        for num, stream in db.execute("SELECT num, stream FROM retired"):
-            names[num].retired.add(stream)
-        for num, seq in db.execute("SELECT t.num, t.seq FROM devices d JOIN telemetry t "
-                                   "ON t.num = d.num AND t.seq > d.high"):
-            names[num].ahead.add(seq)
-        self._highest = max(names, default=0)
+        marks.begin(db.execute("SELECT * FROM devices"),
+                    db.execute("SELECT num, stream FROM retired"),
+                    db.execute("SELECT t.num, t.seq FROM devices d JOIN telemetry t "
+                               "ON t.num = d.num AND t.seq > d.high"))
 
     # -- writing
 
@@ -92,8 +83,7 @@ class SqliteFleetStore:
                     self._db.execute("ROLLBACK")
                 raise RetryLaterError(f"the fleet's store takes nothing ({error}); see its disk"
                                       ) from error
-            self._numbers.update(batch.numbers)
-            self._ledgers.update(batch.settled())
+            self._marks.follow(batch)
             return batch.taken()
 
     def forget(self, before_us: int, most: int = 5000) -> int:
@@ -112,13 +102,10 @@ class SqliteFleetStore:
     # -- reading
 
     def mark(self, site: str, device: str) -> Mark | None:
-        with self._lock:
-            found = self._ledgers.get((site, device))
-            return None if found is None else mark_of((site, device), found)
+        return self._marks.mark((site, device))
 
     def marks(self) -> Sequence[Mark]:
-        with self._lock:
-            return [mark_of(key, self._ledgers[key]) for key in sorted(self._ledgers)]
+        return self._marks.marks()
 
     def bodies(self, site: str, device: str, first: int, last: int) -> Sequence[tuple[int, bytes]]:
         rows = self._ask("SELECT seq, body FROM telemetry WHERE num = ? AND seq BETWEEN ? AND ? "
@@ -131,7 +118,7 @@ class SqliteFleetStore:
 
     def _ask(self, query: str, site: str, device: str, *more: int) -> list[Any]:
         with self._lock:
-            num = self._numbers.get((site, device), -1)
+            num = self._marks.number((site, device))
             return self._db.execute(query, (num, *more)).fetchall()
 
     def close(self) -> None:
@@ -140,17 +127,6 @@ class SqliteFleetStore:
             self._held.release()
 
     # -- for a batch
-
-    def ledger(self, key: Key) -> Ledger | None:
-        return self._ledgers.get(key)
-
-    def number(self, key: Key) -> int | None:
-        return self._numbers.get(key)
-
-    def new_number(self) -> int:
-        """Never given twice in this process; one that a failed batch took is left out."""
-        self._highest += 1
-        return self._highest
 
     def is_told(self, num: int, time_us: int, body: bytes) -> bool:
         return self._db.execute(

@@ -1,18 +1,21 @@
-"""All nodes at one instant of their past: from the hot tail, raw files, or else the minutes."""
+"""All nodes at one instant of their past: from the hot tail, raw files, the minutes, or else the
+hours."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.ports import Grain
 from core.topology import FloatArray
-from store.files import MINUTE, RAW
+from store.files import HOUR, MINUTE, RAW
 from store.nodes import SidArray
 from store.reading import SealedReader
 from store.rollup import Rows
-from store.times import MINUTE_US, SECOND_US, floor_to
+from store.times import HOUR_US, MINUTE_US, SECOND_US, floor_to
 from store.vault import Vault
 
 OLDEST_US = 90 * SECOND_US
@@ -21,11 +24,12 @@ OLDEST_US = 90 * SECOND_US
 @dataclass(frozen=True, slots=True)
 class Known:
     """Values of some nodes: float32[columns, s]. seen_us: int64[s], when each was known [us],
-    0 = never."""
+    0 = never. grain: what the values are."""
 
     sids: SidArray
     values: FloatArray
     seen_us: NDArray[np.int64]
+    grain: Grain = "frame"
 
 
 class InstantReader:
@@ -36,11 +40,12 @@ class InstantReader:
         self._reader = reader
 
     def known_at(self, when_us: int) -> Known | None:
-        """None where nothing is known that is at most 90 s older."""
+        """None where nothing is known that is at most 90 s older; of an hour of which nothing
+        finer is kept, its means."""
         oldest_us = when_us - OLDEST_US
         with self._vault.access:
             return (self._hot(oldest_us, when_us) or self._raw(oldest_us, when_us)
-                    or self._minute(oldest_us, when_us))
+                    or self._minute(oldest_us, when_us) or self._hour(when_us))
 
     def _hot(self, oldest_us: int, when_us: int) -> Known | None:
         stored = self._vault.hot.newest(when_us)
@@ -68,7 +73,26 @@ class InstantReader:
             rows = newest_of_each(rows, oldest_us, when_us)
         if not rows or not len(rows["sid"]):
             return None
-        return Known(rows["sid"], np.stack([rows[name] for name in last]), rows["seen"])
+        return Known(rows["sid"], np.stack([rows[name] for name in last]), rows["seen"], "minute")
+
+    def _hour(self, when_us: int) -> Known | None:
+        start_us = floor_to(when_us, HOUR_US)
+        catalog, hot = self._vault.catalog, self._vault.hot.newest(start_us + HOUR_US - 1)
+        if catalog.files(MINUTE, start_us, start_us + HOUR_US) or (
+                hot is not None and hot.time_us >= start_us):
+            return None
+        files = catalog.files(HOUR, start_us, start_us + HOUR_US)
+        mean = [f"{name}_mean" for name in self._vault.columns]
+        rows = self._reader.rows(files, ("sid", "seen", *mean), start_us, start_us + 1)
+        return hour_means(rows, mean, when_us) if rows else None
+
+
+def hour_means(rows: Rows, mean: Sequence[str], when_us: int) -> Known | None:
+    """Of the rows of one hour; a node that was heard later than `when_us` in it is of now."""
+    if not len(rows["sid"]):
+        return None
+    return Known(rows["sid"], np.stack([rows[name] for name in mean]),
+                 np.minimum(rows["seen"], when_us), "hour")
 
 
 def _known_at(sids: SidArray, values: FloatArray, at_us: int) -> Known:

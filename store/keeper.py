@@ -150,7 +150,8 @@ class Keeper:
                                     vault.hot.blocks(*span))
 
     def _write_rollup(self, tier: str, span: Span, rows: Sequence[Rows]) -> None:
-        sealed.write_rollup(self._vault.part_path(tier, span), self._vault.columns, rows)
+        sealed.write_rollup(self._vault.part_path(tier, span), self._vault.columns, rows,
+                            PERIOD_US[tier])
 
     def _written(self, tiers: Sequence[str], span: Span, size: int, *writes: Callable[[], None],
                  instead: Sequence[Sealed] = ()) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from core.errors import HistoryDamagedError
 from store.files import Sealed
 from store.kept import KeptRows, split
-from store.rollup import Rows, between
+from store.rollup import MINUTES_OF_AN_HOUR, Rows, between
 from store.vault import Vault
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ class SealedReader:
     def rows(self, files: Sequence[Sealed], columns: Sequence[str], start_us: int, end_us: int,
              sids: Sequence[int] | None = None) -> Rows:
         """Columns of the rows of [start, end), of some nodes or of all; in no order. Those of
-        some nodes, which must have the column "ts", are kept in memory."""
+        some nodes, which must have the column "ts", are kept in memory. Hours of an older
+        version's files, which lack C_minutes, count as whole."""
         if sids is None:
-            query = f"SELECT {', '.join(columns)} FROM read_parquet(?) WHERE ts >= ? AND ts < ?"
+            query = f"SELECT {_named(columns)} FROM {_source(columns)} WHERE ts >= ? AND ts < ?"
             return self._ask(files, lambda paths: self._run(query, [paths, start_us, end_us]))
         parts = self._kept.take(files, columns, sids,
                                 lambda missing: self._whole(missing, columns, sids))
@@ -67,8 +68,8 @@ class SealedReader:
         """All rows of some nodes, by file; without those that were set aside."""
         if not sids:
             return {}
-        query = (f"SELECT {', '.join(columns)}, list_position(?, filename) AS {PLACE}"
-                 f" FROM read_parquet(?, filename = true) WHERE {_among(len(sids))}")
+        query = (f"SELECT {_named(columns)}, list_position(?, filename) AS {PLACE}"
+                 f" FROM {_source(columns)} WHERE {_among(len(sids))}")
         bounds = [min(sids), max(sids), *sids]
         asked: list[list[str]] = []
 
@@ -125,6 +126,28 @@ class SealedReader:
         with self._opening:
             if self._db is not None:
                 self._db.close()
+
+
+def _is_younger(name: str) -> bool:
+    """Whether files of an older version lack the column."""
+    return name.endswith("_minutes")
+
+
+def _told(name: str) -> str:
+    return f"coalesce({name}, {MINUTES_OF_AN_HOUR}) AS {name}" if _is_younger(name) else name
+
+
+def _named(columns: Sequence[str]) -> str:
+    return ", ".join(_told(name) for name in columns)
+
+
+def _source(columns: Sequence[str]) -> str:
+    """Files, of which each may lack the younger ones of the columns: NULL in those."""
+    younger = [f"NULL::INTEGER AS {name}" for name in columns if _is_younger(name)]
+    if not younger:
+        return "read_parquet(?, filename = true)"
+    return (f"(SELECT * FROM read_parquet(?, union_by_name = true, filename = true) "
+            f"UNION ALL BY NAME SELECT {', '.join(younger)} WHERE false)")
 
 
 def _among(count: int) -> str:

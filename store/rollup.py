@@ -3,7 +3,9 @@
 Rows are columns of equal length, sorted by (sid, ts). Raw rows: sid int32, ts int64 [us] and
 one float32 a column, NaN = missing. Rollup rows: sid, ts (where the bucket begins), seen
 (int64 [us], the newest sample that had any value, 0 = none) and for each column C: C_min,
-C_max, C_mean, C_last float32, NaN where C_n (int32, samples that had a value) is 0.
+C_max, C_mean, C_last float32, NaN where C_n (int32, samples that had a value) is 0. Rows of
+hours also tell C_minutes (int32), how many of their minutes have such a sample, and weigh these
+alike in C_mean: so an hour's mean times its minutes is the sum of what its minutes tell.
 """
 
 from __future__ import annotations
@@ -17,19 +19,23 @@ from numpy.typing import NDArray
 
 from core.topology import FloatArray, IndexArray
 from store.nodes import SidArray
-from store.times import floor_to
+from store.times import HOUR_US, MINUTE_US, floor_to
 
 Rows = dict[str, NDArray[Any]]
 
 PARTS = ("min", "max", "mean", "last", "n")
+HOUR_PARTS = (*PARTS, "minutes")
+MINUTES_OF_AN_HOUR = HOUR_US // MINUTE_US
+"""C_minutes of an hour that a version before C_minutes kept: it counts as whole."""
 
 
 def raw_columns(columns: Sequence[str]) -> tuple[str, ...]:
     return ("sid", "ts", *columns)
 
 
-def rollup_columns(columns: Sequence[str]) -> tuple[str, ...]:
-    return ("sid", "ts", "seen", *(f"{name}_{part}" for name in columns for part in PARTS))
+def rollup_columns(columns: Sequence[str], period_us: int) -> tuple[str, ...]:
+    parts = HOUR_PARTS if period_us == HOUR_US else PARTS
+    return ("sid", "ts", "seen", *(f"{name}_{part}" for name in columns for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +102,17 @@ def bucket_rows(block: Block, columns: Sequence[str], period_us: int,
 
 
 def rolled_up(block: Block, columns: Sequence[str], period_us: int) -> Rows:
-    """Rollup rows of all buckets that the block touches: few samples of many nodes in one
-    bucket, or many samples of few nodes in many, are one expression each."""
+    """Rollup rows of all buckets that the block of a told past touches: few samples of many
+    nodes in one bucket, or many samples of few nodes in many, are one expression each. An hour
+    of which a sample is told is known as a whole, however far apart its samples are."""
     if block.ts[0] // period_us == block.ts[-1] // period_us:
-        return bucket_rows(block, columns, period_us)
-    return coarser(_sample_rows(block, columns), columns, period_us)
+        rows = bucket_rows(block, columns, period_us)
+    else:
+        rows = coarser(_sample_rows(block, columns), columns, period_us)
+    if period_us == HOUR_US:
+        rows |= {f"{name}_minutes": np.where(rows[f"{name}_n"] > 0, MINUTES_OF_AN_HOUR, 0)
+                 .astype(np.int32) for name in columns}
+    return rows
 
 
 def _sample_rows(block: Block, columns: Sequence[str]) -> Rows:
@@ -138,29 +150,35 @@ def between(rows: Rows, start_us: int, end_us: int) -> Rows:
 
 
 def coarser(rows: Rows, columns: Sequence[str], period_us: int) -> Rows:
-    """Rollup rows of buckets of `period_us`, from the rollup rows of finer ones."""
+    """Rollup rows of buckets of `period_us`, from those of minutes, or of one sample each; all
+    that know a value weigh alike in its mean."""
     bucket = rows["ts"] - rows["ts"] % period_us
     starts = group_starts(rows["sid"], bucket)
-    if len(starts) == len(bucket):
+    if len(starts) == len(bucket) and period_us != HOUR_US:
         return {**rows, "ts": bucket}
     found: Rows = {"sid": rows["sid"][starts], "ts": bucket[starts],
                    "seen": np.maximum.reduceat(rows["seen"], starts)}
     for name in columns:
-        found |= _coarser_column(rows, name, starts)
+        known = np.add.reduceat(rows[f"{name}_n"] > 0, starts, dtype=np.int32)
+        found |= _coarser_column(rows, name, starts, known)
+        if period_us == HOUR_US:
+            found[f"{name}_minutes"] = known
     return found
 
 
-def _coarser_column(rows: Rows, name: str, starts: IndexArray) -> Rows:
-    count, mean = rows[f"{name}_n"], rows[f"{name}_mean"]
-    total = np.add.reduceat(np.where(count > 0, mean * count.astype(np.float64), 0), starts)
-    counts = np.add.reduceat(count, starts)
+def _coarser_column(rows: Rows, name: str, starts: IndexArray,
+                    known: NDArray[np.int32]) -> Rows:
+    """known: how many rows of each bucket have a value."""
+    count = rows[f"{name}_n"]
+    known_mean = np.where(count > 0, rows[f"{name}_mean"], np.float32(0))
+    total = np.add.reduceat(known_mean, starts, dtype=np.float64)
     newest = np.maximum.reduceat(np.where(count > 0, np.arange(len(count)), -1), starts)
     return {
         f"{name}_min": np.fmin.reduceat(rows[f"{name}_min"], starts),
         f"{name}_max": np.fmax.reduceat(rows[f"{name}_max"], starts),
-        f"{name}_mean": _mean(total, counts),
+        f"{name}_mean": _mean(total, known),
         f"{name}_last": np.where(newest >= 0, rows[f"{name}_last"][newest], np.float32(np.nan)),
-        f"{name}_n": counts,
+        f"{name}_n": np.add.reduceat(count, starts),
     }
 
 

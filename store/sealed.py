@@ -18,9 +18,10 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
 
-from store.files import PART, Sealed
+from store.files import PART, PERIOD_US, Sealed
 from store.nodes import SidArray
 from store.rollup import (
+    MINUTES_OF_AN_HOUR,
     Block,
     Rows,
     between,
@@ -46,7 +47,7 @@ WriteError = pa.ArrowException
 
 
 def _type_of(name: str) -> Any:
-    if name == "sid" or name.endswith("_n"):
+    if name == "sid" or name.endswith(("_n", "_minutes")):
         return pa.int32()
     return pa.int64() if name in ("ts", "seen") else pa.float32()
 
@@ -98,14 +99,15 @@ def write_raw(path: Path, columns: Sequence[str], blocks: Iterable[Block]) -> li
     return minutes
 
 
-def write_rollup(path: Path, columns: Sequence[str], parts: Sequence[Rows]) -> None:
+def write_rollup(path: Path, columns: Sequence[str], parts: Sequence[Rows],
+                 period_us: int) -> None:
     """Parts of which each is sorted by sid; raises OSError, WriteError."""
     blocks: dict[int, list[tuple[Rows, slice]]] = {}
     for rows in parts:
         for chosen in _blocks_of(rows["sid"]):
             number = int(rows["sid"][chosen.start]) // BLOCK_NODES
             blocks.setdefault(number, []).append((rows, chosen))
-    schema = _schema(rollup_columns(columns))
+    schema = _schema(rollup_columns(columns, period_us))
     with _writer(path, schema) as writer:
         for number in sorted(blocks):
             _write(writer, schema, concatenate([
@@ -118,22 +120,22 @@ def merge(path: Path, columns: Sequence[str], inputs: Sequence[Sealed]) -> None:
 
     Raises OSError, WriteError, and UnreadableError naming the input that cannot be read.
     """
-    _rewrite(path, columns, inputs, lambda rows: rows)
+    _rewrite(path, columns, inputs, PERIOD_US[inputs[0].tier], lambda rows: rows)
 
 
 def merge_coarser(path: Path, columns: Sequence[str], inputs: Sequence[Sealed], period_us: int,
                   span: Span) -> None:
     """One rollup file in buckets of `period_us`, of those that lie in `span`; raises as `merge`.
     """
-    _rewrite(path, columns, inputs,
+    _rewrite(path, columns, inputs, period_us,
              lambda rows: between(coarser(rows, columns, period_us), *span))
 
 
-def _rewrite(path: Path, columns: Sequence[str], inputs: Sequence[Sealed],
+def _rewrite(path: Path, columns: Sequence[str], inputs: Sequence[Sealed], period_us: int,
              change: Callable[[Rows], Rows]) -> None:
-    """Block of numbers by block of numbers, each changed as a whole."""
-    groups, names = _groups_by_block(inputs), rollup_columns(columns)
-    schema = _schema(names)
+    """Block of numbers by block of numbers, each changed as a whole into rows of `period_us`."""
+    groups, names = _groups_by_block(inputs), rollup_columns(columns, PERIOD_US[inputs[0].tier])
+    schema = _schema(rollup_columns(columns, period_us))
     with _writer(path, schema) as writer:
         for number in sorted(groups):
             _write(writer, schema, change(concatenate(
@@ -168,4 +170,11 @@ def _read_group(file: Sealed, opened: Any, index: int, names: Sequence[str]) -> 
         table = opened.read_row_group(index)
     except (OSError, WriteError) as error:
         raise UnreadableError(file, str(error)) from error
-    return {name: table[name].to_numpy() for name in names}
+    return {name: _column_of(table, name) for name in names}
+
+
+def _column_of(table: Any, name: str) -> Any:
+    """Of a file of an older version C_minutes is absent: its hours count as whole."""
+    if name.endswith("_minutes") and name not in table.column_names:
+        return np.full(table.num_rows, MINUTES_OF_AN_HOUR, dtype=np.int32)
+    return table[name].to_numpy()

@@ -43,7 +43,7 @@ ORDER = {
     MINUTE: (MINUTE, HOT, RAW, HOUR),
     HOUR: (HOUR, MINUTE, HOT, RAW),
 }
-ROLLUP_PARTS = ("min", "max", "mean", "n")
+ROLLUP_PARTS = {MINUTE: ("min", "max", "mean", "n"), HOUR: ("min", "max", "mean", "n", "minutes")}
 
 Parts = dict[tuple[int, int], list[Points]]
 """(node, column) in the order of the question -> points by origin."""
@@ -142,7 +142,7 @@ class SeriesReader:
         files = self._vault.catalog.files(tier, *span)
         if not len(question.sids) or not files:
             return 0
-        columns = ["sid", "ts", *_columns(tier, question.columns)]
+        columns = ["sid", "ts", *columns_of(tier, question.columns)]
         rows = self._reader.rows(files, columns, *span, sids=question.sids.tolist())
         if not rows or not len(rows["ts"]):
             return 0
@@ -158,11 +158,12 @@ class SeriesReader:
         return PERIOD_US[tier] or cadence(rows["ts"][low[longest]:high[longest]])
 
 
-def _columns(tier: str, columns: Sequence[str]) -> list[str]:
+def columns_of(tier: str, columns: Sequence[str]) -> list[str]:
+    """What a Series is made of."""
     unique = list(dict.fromkeys(columns))
     if tier == RAW:
         return unique
-    return [f"{name}_{part}" for name in unique for part in ROLLUP_PARTS]
+    return [f"{name}_{part}" for name in unique for part in ROLLUP_PARTS[tier]]
 
 
 def places(have: SidArray, want: SidArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -177,14 +178,16 @@ def places(have: SidArray, want: SidArray) -> tuple[NDArray[np.intp], NDArray[np
 
 def raw_points(time_us: NDArray[np.int64], values: FloatArray) -> Points:
     known = ~np.isnan(values)
-    return Points(time_us, values, values, values, known.astype(np.int32))
+    return Points(time_us, values, values, values, known.astype(np.int32),
+                  np.zeros(len(values), np.int32))
 
 
 def points_of(tier: str, rows: Rows, column: str) -> Points:
     if tier == RAW:
         return raw_points(rows["ts"], rows[column])
-    minimum, maximum, mean, count = (rows[f"{column}_{part}"] for part in ROLLUP_PARTS)
-    return Points(rows["ts"], minimum, maximum, mean, count)
+    minimum, maximum, mean, count = (rows[f"{column}_{part}"] for part in ROLLUP_PARTS[MINUTE])
+    minutes = rows[f"{column}_minutes"] if tier == HOUR else np.ones_like(count)
+    return Points(rows["ts"], minimum, maximum, mean, count, minutes)
 
 
 def cadence(time_us: NDArray[np.int64]) -> int:

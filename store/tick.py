@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from core.frames import Frame
+from core.ports import Moment
 from core.rollup import RollUp
 from core.topology import FloatArray, Topology
 from core.vocabulary import METRIC_NAMES
@@ -40,6 +41,11 @@ def told_of(frames: Iterator[Frame], sids: SidArray) -> Iterator[Told]:
         yield Told(block_of(minute))
 
 
+def not_a_mean(moment: Moment | None) -> Frame | None:
+    """What `core.ports.Store.frame_at` answers."""
+    return None if moment is None or moment.grain == "hour" else moment.frame
+
+
 class FrameMaker:
     """Frames from what was stored, in the order of the present topology."""
 
@@ -48,10 +54,13 @@ class FrameMaker:
         self._sids = sids
         self._roll_up = RollUp(topology)
 
-    def frame(self, known: Known, when_us: int) -> Frame | None:
+    def moment(self, known: Known, when_us: int) -> Moment | None:
         """Ages are those at `when_us`; None where no node of the topology is known."""
         if not np.isin(known.sids, self._sids).any():
             return None
+        return Moment(self._frame(known, when_us), known.grain)
+
+    def _frame(self, known: Known, when_us: int) -> Frame:
         size = self._topology.size
         values = np.full((len(METRIC_NAMES), size), np.nan, dtype=np.float32)
         seen_us = np.zeros(size, dtype=np.int64)

@@ -27,10 +27,11 @@ class Worker:
             self._asked += 1
             self._changed.notify_all()
 
-    def settle(self, timeout_s: float | None = None) -> None:
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Whether it is done."""
         with self._changed:
             wanted = self._asked
-            self._changed.wait_for(
+            return self._changed.wait_for(
                 lambda: self._done >= wanted or not self._thread.is_alive(), timeout_s)
 
     def stop(self) -> None:

@@ -141,13 +141,13 @@ def confirm_all(client: LocalClient, asking: Sequence[Instance]) -> None:
         "list until their causes are gone; what comes after this moment asks again."))
     if not st.button(f"Acknowledge {count}", type="primary", width="stretch", key="act_all_yes"):
         return
-    said = _together(client, asking)
+    said = acknowledged(client, asking)
     if said.done:
         _finish(said)
     blocks.show(refusals(said.refused))
 
 
-def _together(client: LocalClient, about: Sequence[Instance]) -> Said:
+def acknowledged(client: LocalClient, about: Sequence[Instance]) -> Said:
     """One transaction; what does not ask for it is left out."""
     try:
         done = client.journal.acknowledge_all([one.key for one in about], _who(client))
@@ -212,7 +212,7 @@ def _close(client: LocalClient, about: Sequence[Instance], done: str,
 def _do(client: LocalClient, act: Act, about: Sequence[Instance]) -> None:
     """Callback. Several are acknowledged together; one that cannot be is told why."""
     if act is ACTS["acknowledge"] and len(about) > 1:
-        st.session_state[SAID] = _together(client, about)
+        st.session_state[SAID] = acknowledged(client, about)
         return
     st.session_state[SAID] = _each(client, about, act.done,
                                    lambda key, who: act.do(client.journal, key, who, ""))

@@ -1,39 +1,50 @@
-"""What keeps the past: history, alarms and audit."""
+"""What keeps the past: history, alarms and audit, commands."""
 
 from __future__ import annotations
 
 from html import escape
 
 from components import blocks, formats
-from components.api_client import Client
+from components.api_client import LocalClient
 from components.blocks import Html
+from core.ports import StoreHealth
 
 BYTES_PER_MB = 1e6
 Row = tuple[str, str, str]
+WHERE = {"embedded": "on this disk", "postgres": "in PostgreSQL"}
 
 
-def show(client: Client) -> None:
+def show(client: LocalClient) -> None:
     """State and size of each, and what is wrong with it."""
     told = "".join(
         f'<div class="o-row o-store"><span class="nm">{blocks.symbol(icon)} {escape(name)}</span>'
         f'<span>{escape(state)}</span><span class="mut">{escape(words)}</span></div>'
-        for icon, (name, state, words) in (("database", _history(client)),
-                                           ("notifications", _alarms(client))))
+        for icon, (name, state, words) in (
+            *(("database", row) for row in _history(client)),
+            ("notifications", _alarms(client)), ("send", _records(client))))
     blocks.show(blocks.heading("Stores", "what survives a restart"),
                 Html(f'<div class="o o-rows">{told}</div>'))
 
 
-def _history(client: Client) -> Row:
+def _history(client: LocalClient) -> list[Row]:
+    """One of each store that history is in."""
     health, error = client.history(), client.snapshot().history_error
     if health is None:
-        return "History", "off", error or "orrery.toml says so"
+        return [("History", "off", error or "orrery.toml says so")]
+    if not health.parts:
+        return [_part("History", health, error)]
+    return [_part(f"History {WHERE.get(name, name)}", part, "")
+            for name, part in health.parts.items()]
+
+
+def _part(name: str, health: StoreHealth, error: str) -> Row:
     size = (f"{formats.number(health.size_bytes / BYTES_PER_MB)} of "
             f"{formats.number(health.budget_bytes / BYTES_PER_MB)} MB")
     wrong = error or health.error
-    return "History", "not written" if wrong else "written", wrong or size
+    return name, "not written" if wrong else "written", wrong or size
 
 
-def _alarms(client: Client) -> Row:
+def _alarms(client: LocalClient) -> Row:
     name, lost = "Alarms and audit", client.journal.lost
     if client.alarms_error:
         return name, "not kept", client.alarms_error
@@ -41,3 +52,13 @@ def _alarms(client: Client) -> Row:
         return name, "off", "history is off, and with it alarms and audit"
     return name, "kept", (f"{formats.counted(lost, 'line')} given up" if lost else
                           "what a person did survives a power cut")
+
+
+def _records(client: LocalClient) -> Row:
+    """What became of commands, and what was saved beside orrery.toml."""
+    name = "Commands and what was saved"
+    if client.records_error:
+        return name, "not kept", client.records_error
+    if client.records is None:
+        return name, "off", "history is off, and with it what becomes of commands"
+    return name, "kept", "commands of the last 24 hours outlive a restart"

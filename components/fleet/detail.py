@@ -46,8 +46,10 @@ def show(client: LocalClient, element: str) -> None:
         return
     _alarms(client, node)
     _cells(client, pack, node)
-    pairs = [pair for pair in describe.details_pairs(client.topology, client.snapshot(), node)
-             if pair.label not in DEVICE_MEASURES]
+    topology, snapshot = client.topology, client.snapshot()
+    known = [*describe.details_pairs(topology, snapshot, node),
+             *describe.extreme_pairs(topology, snapshot, node)]
+    pairs = [pair for pair in known if pair.label not in DEVICE_MEASURES]
     blocks.show(blocks.details("", [], _pairs(pack) + pairs))
 
 

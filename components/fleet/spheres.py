@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import orrery_spheres
 import streamlit as st
 from orrery_spheres import SceneMeta
@@ -11,6 +12,7 @@ from components.api_client import LocalClient
 from components.fleet import choice
 from components.fleet.board import AGAIN
 from components.space import items
+from components.space.settings import FACTORY
 
 SCENE = "fleet_spheres"
 HEIGHT_PX = 560
@@ -29,9 +31,11 @@ def show(client: LocalClient) -> None:
                                      do="`make setup` builds it."))
         return
     node = sites[choice.site([describe.name(client.topology, one) for one in sites])]
+    nothing_fresh = np.zeros(client.topology.size, dtype=np.bool_)
+    drawn = items.scene(client.topology, client.snapshot(), node, FACTORY, nothing_fresh)
     result = orrery_spheres.spheres(
-        items.items_table(client.topology, client.snapshot(), node), _meta(client, node),
-        key=SCENE, height=HEIGHT_PX, on_selected=_select, on_drill=_nothing)
+        drawn.table, _meta(client, node), key=SCENE, height=HEIGHT_PX, on_selected=_select,
+        on_drill=_nothing)
     drill = getattr(result, "drill", None)
     if isinstance(drill, str) and drill in client.topology.index_of_id:
         session.open_place(client.topology, client.topology.index(drill))

@@ -73,7 +73,7 @@ def energy_bars(totals: Totals, calendar: str, frame: Frame) -> Drawing:
     """What came in above zero, what went out below it; the load as a line of its own."""
     colour = tokens(frame.theme)
     figure = Drawing(template=template(frame.theme), barmode="relative", bargap=0.35)
-    x = [_bucket(float(start_s), calendar, frame.zone) for start_s in totals.edges_s[:-1]]
+    x = [bucket_name(float(start_s), calendar, frame.zone) for start_s in totals.edges_s[:-1]]
     for name, values, hue, alpha in (
             ("Solar", totals.solar_kwh, "solar", 0.85),
             ("Grid, in", totals.import_kwh, "grid", 0.85),
@@ -93,7 +93,7 @@ def energy_bars(totals: Totals, calendar: str, frame: Frame) -> Drawing:
     return figure
 
 
-def _bucket(start_s: float, calendar: str, zone: str | None) -> str:
+def bucket_name(start_s: float, calendar: str, zone: str | None) -> str:
     """"20 Nov", "week 47", "Nov 2026", "2026"."""
     local = datetime.fromtimestamp(start_s, formats.zone(zone))
     words = {"day": f"{local.day} {local:%b}", "month": f"{local:%b %Y}",

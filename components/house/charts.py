@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,8 +36,7 @@ def scaled(series: Series, factor: float) -> Series:
     if factor < 0:
         low, high = high, low
     by = np.float32(factor)
-    return Series(series.node_id, series.metric, series.time_s, low * by, high * by,
-                  series.mean * by, series.resolution_s)
+    return replace(series, minimum=low * by, maximum=high * by, mean=series.mean * by)
 
 
 def with_band(series: Series, unit: str, decimals: int, normal: tuple[float, float] | None,

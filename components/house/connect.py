@@ -222,12 +222,13 @@ def _test(new: NewSource, lines: str) -> None:
 
 def _save(client: LocalClient, new: NewSource) -> None:
     try:
-        path = save(new, client.config)
+        path = save(new, client.config, client.records)
         live = client.restart()
     except OrreryError as error:
         blocks.show(blocks.state_box("error", "Not saved", str(error), error=True))
         return
     st.session_state.pop("connect_tested", None)
     then = "" if live else "; start Orrery again to use it"
-    st.toast(blocks.markdown(f"Saved in {path.name}{then}"), icon=":material/check:")
+    where = "the site's database" if path is None else path.name
+    st.toast(blocks.markdown(f"Saved in {where}{then}"), icon=":material/check:")
     st.rerun()

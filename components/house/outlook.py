@@ -26,6 +26,7 @@ HISTORY_S = 35 * 86400.0
 BEFORE_S, AFTER_S = 12 * 3600.0, 24 * 3600.0
 RECENT_S = 900.0
 HOURS_AHEAD = 24
+MOSTLY = 0.8
 LEGEND = (LegendItem("Measured", "text"), LegendItem("Expected", "text", "dots"),
           LegendItem("80 % of past errors", "text3", "band"))
 
@@ -71,8 +72,11 @@ def _history(client: Client, household: Household) -> History | None:
 
 
 def _on(times: np.ndarray, series: Series) -> np.ndarray:
+    """Hours of which most is known: the mean of some minutes tells little of an hour."""
+    there = (np.ones(series.mean.size, bool) if series.known_s is None
+             else series.known_s >= MOSTLY * series.resolution_s)
     values = np.full(times.size, np.nan)
-    values[np.searchsorted(times, series.time_s)] = series.mean
+    values[np.searchsorted(times, series.time_s[there])] = series.mean[there]
     return values
 
 

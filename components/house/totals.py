@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import streamlit as st
+from numpy.typing import ArrayLike, NDArray
 
 from components import blocks, formats, trends
 from components import charts as plots
@@ -30,11 +31,19 @@ PERIODS: dict[str, tuple[Calendar, int]] = {
     "Days": ("day", 14), "Weeks": ("week", 8), "Months": ("month", 13), "Years": ("year", 2)}
 QUANTITIES = ("solar_power_kw", "load_power_kw", "grid_import_kw", "grid_export_kw",
               "battery_charge_kw", "battery_discharge_kw")
+ENERGIES = (("Solar", "solar_kwh", "solar"), ("Load", "load_kwh", "load"),
+            ("Grid, in", "import_kwh", "grid"), ("Grid, out", "export_kwh", "grid"),
+            ("Battery, in", "charged_kwh", "charge"),
+            ("Battery, out", "discharged_kwh", "discharge"))
+"""Label, field of `core.totals.Sums`, colour."""
 PRICES = ("import_price_per_kwh", "export_price_per_kwh")
 LEGEND = (LegendItem("Solar", "solar", "area"), LegendItem("Grid", "grid", "area"),
           LegendItem("Battery, out", "discharge", "area"),
           LegendItem("Battery, in", "charge", "area"), LegendItem("Load", "text"))
 NEGLIGIBLE = 0.05
+# So much may be missing without a word: a restart, or the minutes since history was read.
+MISSING_SHARE, MISSING_S = 0.01, 300.0
+NAMED = 4
 LONGEST_S = 400 * 86400.0
 COUNTERS = ("deepest_discharge_ah", "last_discharge_ah", "average_discharge_ah",
             "total_drawn_ah", "charge_cycles", "since_full_s")
@@ -99,6 +108,26 @@ def _bars(totals: Totals, house: House, calendar: Calendar) -> None:
                                    blocks.legend(LEGEND)))
         plots.show(ahead_charts.energy_bars(totals, calendar, frame), key="house_bars", height=280,
                    alt="Energy by " + calendar)
+        words = partly_known_words(totals, calendar, str(house.zone))
+        if words:
+            blocks.show(blocks.note(words))
+
+
+def partly_known_words(totals: Totals, calendar: Calendar, zone: str) -> str:
+    """Which bars count less than their time, because the rest of it is not known; "" for none."""
+    ends_s = np.append(totals.edges_s[1:-1], min(totals.edges_s[-1], totals.account.until_s))
+    partly = (totals.coverage > 0) & _lacks(totals.coverage, ends_s - totals.edges_s[:-1])
+    names = [ahead_charts.bucket_name(float(start_s), calendar, zone)
+             for start_s in totals.edges_s[:-1][partly]]
+    if not names:
+        return ""
+    which = ", ".join(names) if len(names) <= NAMED else f"{len(names)} of these {calendar}s"
+    return f"Only a part is known of {which}: what flowed in the rest was not recorded."
+
+
+def _lacks(coverage: ArrayLike, span_s: ArrayLike) -> NDArray[np.bool_]:
+    missing_s = (1.0 - np.asarray(coverage)) * span_s
+    return missing_s > np.maximum(MISSING_S, MISSING_SHARE * np.asarray(span_s))
 
 
 def _sums(totals: Totals, house: House, calendar: Calendar, end: datetime) -> None:
@@ -106,31 +135,38 @@ def _sums(totals: Totals, house: House, calendar: Calendar, end: datetime) -> No
     pair = sums.compare(totals, end)
     word = {"day": "Today", "week": "This week", "month": "This month",
             "year": "This year"}[calendar]
-    blocks.show(blocks.heading(word, f"beside the same part of the {calendar} before"),
-                blocks.grid(_sum_cards(pair, house), columns=5))
+    known = known_words(pair.now)
+    aside = known or f"beside the same part of the {calendar} before"
+    blocks.show(blocks.heading(word, aside), blocks.grid(_sum_cards(pair, house), columns=5))
+
+
+def known_words(now: sums.Sums) -> str:
+    """"known for 12 min of 16 h 00"; "" where next to nothing is missing."""
+    span_s = now.end_s - now.start_s
+    if not _lacks(now.coverage, span_s):
+        return ""
+    if now.coverage == 0:
+        return "not known"
+    return f"known for {formats.age(now.coverage * span_s)} of {formats.age(span_s)}"
 
 
 def _sum_cards(pair: sums.Pair, house: House) -> list[Html]:
     now, before = pair.now, pair.before
-    cards = [
-        _energy_card("Solar", now.solar_kwh, before.solar_kwh, "solar"),
-        _energy_card("Load", now.load_kwh, before.load_kwh, "load"),
-        _energy_card("Grid, in", now.import_kwh, before.import_kwh, "grid"),
-        _energy_card("Grid, out", now.export_kwh, before.export_kwh, "grid"),
-        _energy_card("Battery, in", now.charged_kwh, before.charged_kwh, "charge"),
-        _energy_card("Battery, out", now.discharged_kwh, before.discharged_kwh, "discharge"),
+    cards = [_energy_card(label, getattr(now, name), getattr(before, name), hue, pair)
+             for label, name, hue in ENERGIES]
+    cards += [
         _share_card("Self-consumption", now.self_consumption, before.self_consumption,
                     "of the solar energy stays here"),
         _share_card("Self-sufficiency", now.self_sufficiency, before.self_sufficiency,
                     "of the load is not bought")]
     if math.isfinite(now.cost):
         cards.append(blocks.card("Cost", Text(formats.number(now.cost, 2), house.currency),
-                                 note=_change(now.cost, before.cost)))
+                                 note=_change(now.cost, before.cost, pair)))
     return cards
 
 
-def _energy_card(label: str, kwh: float, before_kwh: float, hue: str) -> Html:
-    return blocks.card(label, formats.energy(kwh), hue=hue, note=_change(kwh, before_kwh))
+def _energy_card(label: str, kwh: float, before_kwh: float, hue: str, pair: sums.Pair) -> Html:
+    return blocks.card(label, formats.energy(kwh), hue=hue, note=_change(kwh, before_kwh, pair))
 
 
 def _share_card(label: str, share: float, before: float, words: str) -> Html:
@@ -138,10 +174,12 @@ def _share_card(label: str, share: float, before: float, words: str) -> Html:
     return blocks.card(label, formats.quantity(100 * share, "%"), note=words + earlier)
 
 
-def _change(value: float, before: float) -> str:
+def _change(value: float, before: float, pair: sums.Pair) -> str:
     """"+12 % beside before", or why there is no share."""
     if not math.isfinite(value + before):
         return "nothing to compare with"
+    if pair.reason:
+        return "too little known to compare"
     if abs(before) < NEGLIGIBLE:
         return "none before"
     share = 100 * (value - before) / abs(before)

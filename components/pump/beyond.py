@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from datetime import date
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,14 +19,14 @@ from components.pump import past, words
 from components.pump.lines import Floats
 from components.pump.shown import frame_of, link, view_of
 from core.devices import Device
-from core.heatpump.cop import cop_series, daily_spf
-from core.heatpump.cycles import starts_per_day
+from core.heatpump.cop import WHOLE_DAY_SHARE, cop_series, daily_spf
+from core.heatpump.cycles import DAY_H, starts_per_day
 from core.heatpump.findings import findings
 from core.heatpump.heat import flow_temperature_c
 from core.heatpump.log import PumpLog
 from core.heatpump.population import Population, Quantiles, population_of
 from core.heatpump.report import Report, Window
-from core.pump import PerformanceMap
+from core.pump import PerformanceMap, Pump
 
 HEIGHT_PX, DAYS = 230, 2.0
 SEVERITY = {"alert": ("error", True), "warning": ("warning", True), "hint": ("lightbulb", False)}
@@ -88,34 +90,36 @@ def _beside(label: str, value: float, real: Quantiles, decimals: int, note: str)
 
 def _runs(report: Report) -> str:
     shortest = report.starts.shortest_s
+    if report.starts.too_coarse:
+        return words.TOO_COARSE
     if not math.isfinite(shortest):
         return "no whole run in this time"
     return f"shortest run {formats.age(shortest)}"
 
 
 def _against(report: Report, what: str, label: str) -> None:
-    """COP of each stretch over a temperature, with the maker's curve."""
-    key = f"pump_scatter_{what}"
-    has_curve = report.pump.performance is not None and _depends(what, report.pump.medium)
+    """COP of each stretch over a temperature, with the curve of the model's map."""
+    key, title = f"pump_scatter_{what}", f"COP over {label.lower()}"
     with st.container(key=f"panel_{key}", gap=None):
-        legend = blocks.legend([LegendItem("measured", "text", "point"),
-                                LegendItem("maker's curve", "heat", "dash")])
-        blocks.show(blocks.heading(f"COP over {label.lower()}", legend if has_curve else ""))
         if report.basis is None:
-            blocks.show(words.missing_box("No COP", words.no_cop(report.account.possible,
-                                                                 report.pump)))
+            blocks.show(blocks.heading(title), words.missing_box(
+                "No COP", words.no_cop(report.account.possible, report.pump)))
             return
         log = report.log
         flow = flow_temperature_c(log, report.pump)
         axis = flow if what == "flow" else log.column("outdoor_c")
-        dots, at, others = _dots(report, axis, flow, what)
+        dots, at, other = _dots(report, axis, flow, what)
         if not dots.size:
-            blocks.show(words.missing_box("No COP in this time",
-                                          "The pump ran too little, or the sensor is missing."))
+            blocks.show(blocks.heading(title), words.missing_box(
+                "No COP in this time", "The pump ran too little, or the sensor is missing."))
             return
-        curve = _curve(report.pump.performance, at, others, what, report.pump.medium)
+        curve = _curve(report.pump.performance, at, other, what, report.pump.medium)
+        name = curve_name(report.pump, what, other)
+        legend = blocks.legend([LegendItem("measured", "text", "point"),
+                                LegendItem(name, "heat", "dash")])
+        blocks.show(blocks.heading(title, "" if curve is None else legend))
         charts.show(plots.scatter(at, dots, "°C", curve, frame_of(report)), key=key,
-                    height=HEIGHT_PX, alt=f"COP over {label.lower()}", view=view_of(report))
+                    height=HEIGHT_PX, alt=title, view=view_of(report))
 
 
 def _dots(report: Report, axis: Floats, flow: Floats, what: str,
@@ -163,6 +167,20 @@ def _curve(known: PerformanceMap | None, at: Floats, other: float, what: str, me
     return (line[there], cop[there]) if there.any() else None
 
 
+def curve_name(pump: Pump, what: str, other: float) -> str:
+    """"Danfoss DHP-H 10, brine at 0 °C": whose curve it is, and at which other temperature; of a
+    map with one source temperature alone it is that one. "" without a map."""
+    known = pump.performance
+    if known is None:
+        return ""
+    source = "outdoor air" if pump.medium == "air" else "brine"
+    sources = {point.source_c for point in known.points}
+    if what == "flow" and len(sources) == 1:
+        other = sources.pop()
+    at = f"{source if what == 'flow' else 'flow'} at {formats.quantity(other, '°C')}"
+    return f"{known.model}, {at}"
+
+
 def _depends(what: str, medium: str) -> bool:
     """Whether a maker's COP depends on the axis."""
     return what == "flow" or medium != "brine"
@@ -190,7 +208,7 @@ def _spf(client: Client, report: Report) -> None:
                 report.account.possible, report.pump)))
             return
         found = daily_spf(report.account, report.basis, _zone(client, report))
-        charts.show(plots.bars([f"{day.day} {day:%b}" for day in found.day], found.spf, "SPF", "",
+        charts.show(plots.bars(day_labels(found.day), found.spf, "SPF", "",
                                2, "heat", frame_of(report), found.partial.tolist()),
                     key="pump_spf", height=HEIGHT_PX, alt="Seasonal performance factor by day",
                     view=view_of(report))
@@ -199,18 +217,26 @@ def _spf(client: Client, report: Report) -> None:
 def _starts(client: Client, report: Report) -> None:
     with st.container(key="panel_pump_starts", gap=None):
         per_hour = report.starts.per_hour
-        aside = (f"{_days(report)}; {formats.number(per_hour, 2)} per hour"
+        aside = (f"{_days(report)}; {formats.number(per_hour, 2)} per hour; paler: not whole"
                  if math.isfinite(per_hour) else "not known")
         blocks.show(blocks.heading("Compressor starts, by day", aside))
         found = starts_per_day(report.log, _zone(client, report))
         if not np.isfinite(found.count).any():
-            blocks.show(words.missing_box("Not known", "Nobody heard the compressor in this "
-                                          "time."))
+            blocks.show(words.missing_box("Not known", words.TOO_COARSE.capitalize()
+                                          if report.starts.too_coarse else
+                                          "Nobody heard the compressor in this time."))
             return
-        charts.show(plots.bars([f"{day.day} {day:%b}" for day in found.day], found.count,
-                               "Starts", "", 0, "text3", frame_of(report)),
+        partial = found.known_h < WHOLE_DAY_SHARE * DAY_H
+        charts.show(plots.bars(day_labels(found.day), found.count, "Starts", "", 0, "text3",
+                               frame_of(report), partial.tolist()),
                     key="pump_starts", height=HEIGHT_PX, alt="Compressor starts by day",
                     view=view_of(report))
+
+
+def day_labels(days: Sequence[date]) -> list[str]:
+    """"3 Jan"; with the year where one day would be called as another."""
+    short = [f"{day.day} {day:%b}" for day in days]
+    return short if len(set(short)) == len(short) else [f"{day.day} {day:%b %Y}" for day in days]
 
 
 def _days(report: Report) -> str:

@@ -20,13 +20,15 @@ from core.heatpump.report import Report, Window
 
 SPARK_POINTS = 60
 STILL = 0.005
+KNOWN_SHARE = 0.99
+RATED_FROM_DAYS = 0.9
 FORMULAS = (
     ("COP", "Sum of heat over sum of electricity, over the moments in which both are known, the "
             "auxiliary heater and standstill included. Tier 1: heat meter or the pump's own "
             "energy log; tier 2: measured flow x 4.186 kJ/(kg K) x (out \u2212 back); tier 3: "
             "the same with an assumed flow, while the compressor runs; tier 4: the maker's "
-            "performance map at brine (or outdoor) and flow temperature. Never cut off at a "
-            "limit, never filled in."),
+            "performance map at brine (or outdoor) and flow temperature, \u201calone\u201d where "
+            "it stands for the electricity too. Never cut off at a limit, never filled in."),
     ("Compressor", "Sum of the time in which the compressor ran, and its share of the time that "
                    "is known."),
     ("Hot water", "Mean of the tank's upper sensor; the last reading stands below."),
@@ -77,8 +79,23 @@ def _cop(report: Report) -> Html:
     if report.basis is None:
         why = words.no_cop(report.account.possible, report.pump)
         return blocks.card("COP", Text(formats.MISSING, ""), note="not known", below=why)
+    why = report.cops[report.basis].reason
+    if why:
+        return blocks.card("COP", Text(formats.MISSING, ""), note="not known",
+                           below=f"{words.basis_line(report.basis, report.account)}: "
+                                 f"{words.reason(why, report.pump)}", help=dict(FORMULAS)["COP"])
     return _card("COP", formats.quantity(report.figures.cop, "", 2), report.change("cop"),
-                 lambda by: formats.number(by, 2), note=words.basis_line(report.basis))
+                 lambda by: formats.number(by, 2),
+                 note=words.basis_line(report.basis, report.account)
+                 + _part(report, report.cops[report.basis].hours))
+
+
+def _part(report: Report, known_h: float) -> str:
+    """", 23.0 of 24.0 h known" where it is but a part of the time, else ""."""
+    whole_h = report.log.size * report.log.step_h
+    if not known_h < KNOWN_SHARE * whole_h:
+        return ""
+    return f", {formats.number(known_h, 1)} of {formats.number(whole_h, 1)} h known"
 
 
 def _compressor(report: Report) -> Html:
@@ -110,6 +127,7 @@ def _energy(report: Report) -> Html:
             if math.isfinite(cost) else "no tariff of this house")
     if report.account.electricity_from == "compressor_power_kw":
         paid += "; pumps not counted"
+    paid += _part(report, report.figures.electricity_h)
     return _card("Energy and cost", formats.energy(kwh), report.change("electricity_kwh"),
                  lambda by: str(formats.energy(by)), note=paid, hue="grid",
                  history=means(report.log, report.account.electricity_kw, SPARK_POINTS)[1])
@@ -131,6 +149,13 @@ def _cycles(report: Report) -> Html:
     note = formats.counted(found.count, "cycle")
     if found.open:
         note += f", {found.open} cut by the edge"
+    if found.too_coarse:
+        return blocks.card("Hot-water cycles", Text(formats.MISSING, "/day"), hue="water",
+                           note="not told", below=words.TOO_COARSE)
+    if found.known_days < RATED_FROM_DAYS:
+        return blocks.card("Hot-water cycles", Text(str(found.count), ""), hue="water",
+                           note="in this time", help=dict(FORMULAS)["Hot-water cycles"],
+                           below=f"{note}; a day's number needs most of a day")
     return _card("Hot-water cycles", formats.quantity(per_day, "/day", 1),
                  report.change("water_cycles_per_day"), lambda by: formats.number(by, 1),
                  note=note, hue="water")

@@ -14,6 +14,7 @@ from components.drawing import Drawing
 from components.pump.lines import Floats, gone_from, means, steps, thin
 from components.series_math import Span, local_ms
 from components.tokens import rgba, tokens
+from core.heatpump.account import FINE_CELLS_S
 from core.heatpump.log import PumpLog
 from core.quantities import QUANTITY
 
@@ -130,9 +131,10 @@ def performance(log: PumpLog, deltas: Mapping[str, tuple[Floats, str]], compress
     return drawing
 
 
-def power(log: PumpLog, kw: Floats, compressor: Floats, auxiliary: Floats | None,
+def power(log: PumpLog, kw: Floats, compressor: Floats, auxiliary: Floats | None, rated: bool,
           frame: Frame) -> Drawing:
-    """Electric power [W] as an area; below it compressor and auxiliary heater [%]."""
+    """Electric power [W] as an area; below it compressor and auxiliary heater [%]. auxiliary: how
+    much of the heater is on, or, where not `rated`, whether it is: 0 to 1."""
     drawing = _stacked(frame, (0.36, 1.0), (0.0, 0.26))
     time_s, watts = thin(log, 1000 * kw)
     drawing.add_scatter(
@@ -147,8 +149,10 @@ def power(log: PumpLog, kw: Floats, compressor: Floats, auxiliary: Floats | None
         drawing.add_scatter(
             x=frame.x(begins), y=share, name="Auxiliary", yaxis="y2", mode="lines",
             line={"width": 1.4, "shape": "hv", "color": frame.colour["discharge"]},
-            customdata=100 * share, hovertemplate="Auxiliary %{customdata:.0f} %<extra></extra>")
-        drawing.update_yaxes("yaxis2", ticktext=["0 %", "100 %"])
+            customdata=100 * share, hovertemplate="Auxiliary %{customdata:.0f} %"
+            + ("" if rated else " of the time") + "<extra></extra>")
+        if rated:
+            drawing.update_yaxes("yaxis2", ticktext=["0 %", "100 %"])
     return drawing
 
 
@@ -172,6 +176,9 @@ def _switch(drawing: Drawing, frame: Frame, log: PumpLog, share: Floats, name: s
             axis: str, words: tuple[str, str] = ("off", "on")) -> None:
     time_s, state = steps(log, share)
     said = np.where(np.isfinite(state), np.where(state > 0, words[1], words[0]), "not known")
+    if log.step_s > FINE_CELLS_S:
+        time_s, state = means(log, share)
+        said = np.array([f"{words[1]} {formats.number(100 * on)} %" for on in state.tolist()])
     drawing.add_scatter(
         x=frame.x(time_s), y=state, name=name, yaxis=axis, mode="lines", fill="tozeroy",
         line={"width": 1.4, "shape": "hv", "color": frame.colour[hue]},
@@ -232,16 +239,17 @@ def bars(days: Sequence[str], values: Floats, name: str, unit: str, decimals: in
 
 def scatter(x: Floats, values: Floats, unit: str, curve: tuple[Floats, Floats] | None,
             frame: Frame) -> Drawing:
-    """COP against a temperature; `curve` is the maker's at the mean of the other one."""
+    """COP against a temperature; `curve` is that of a model's map."""
     drawing = Drawing(template=blank(frame.theme, None, None, None, frame.colour)
                       .layout["template"], hovermode="closest")
     drawing.add_scatter(x=x, y=values, mode="markers", name="Measured",
                         marker={"size": 5, "color": rgba(frame.colour["text"], 0.55)},
                         hovertemplate=f"COP %{{y:.2f}} at %{{x:.1f}} {unit}<extra></extra>")
     if curve is not None:
-        drawing.add_scatter(x=curve[0], y=curve[1], mode="lines", name="Maker's curve",
+        drawing.add_scatter(x=curve[0], y=curve[1], mode="lines", name="By the map",
                             line={"width": 1.6, "dash": "dash", "color": frame.colour["heat"]},
-                            hovertemplate="Maker's curve %{y:.2f}<extra></extra>")
+                            hovertemplate="COP %{y:.2f} by the map, at %{x:.1f} "
+                            + f"{unit}<extra></extra>")
     drawing.update_xaxes(ticksuffix=f" {unit}", zeroline=False)
     drawing.update_yaxes(tickformat=".1f")
     return drawing

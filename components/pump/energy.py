@@ -12,12 +12,12 @@ from components.api_client import Client
 from components.blocks import Html, LegendItem
 from components.pump import charts as plots
 from components.pump import past, words
-from components.pump.lines import runs
+from components.pump.lines import means, runs
 from components.pump.shown import frame_of, link, view_of
 from components.sankey import Stream, sankey
 from core.devices import Device
 from core.heatpump import switches
-from core.heatpump.account import BASES, Basis
+from core.heatpump.account import BASES, FINE_CELLS_S, Account, Basis
 from core.heatpump.cop import Part, cop_over, cop_series
 from core.heatpump.energies import Energies
 from core.heatpump.log import Floats, PumpLog
@@ -28,6 +28,9 @@ HEIGHT_PX = 300
 BUCKETS: tuple[tuple[float, float], ...] = (
     (6 * 3600.0, 900.0), (26 * 3600.0, 3600.0), (8 * 86400.0, 3 * 3600.0))
 DAY_S = 86400.0
+MOST_RUNS, WIDE_STRETCHES = 100, 200
+ESTIMATES = ("Of so long a time only hours are read: what went to the house and what to hot water "
+             "is estimated by their running.")
 LEAST_SHARE = 1e-4
 """Less of the balance is rounding."""
 PARTS: dict[str, tuple[Part, str]] = {
@@ -57,7 +60,8 @@ def _sankey(report: Report) -> None:
 
 def _free(report: Report, found: Energies) -> str:
     known = "" if found.coverage > 0.995 else f", {100 * found.coverage:.0f} % of the time known"
-    return (f"{100 * found.free_share:.0f} % free energy, {words.basis_line(report.basis)}{known}"
+    how = words.basis_line(report.basis, report.account)
+    return (f"{100 * found.free_share:.0f} % free energy, {how}{known}"
             + (", the meters disagree" if found.meters_disagree else ""))
 
 
@@ -96,7 +100,7 @@ def _cop(report: Report) -> None:
                                                                  report.pump)))
             return
         with st.container(key="pump_cop_tools", horizontal=True, vertical_alignment="center"):
-            basis = _chosen_basis(possible, report.basis)
+            basis = _chosen_basis(possible, report.basis, report.account)
             auxiliary = st.toggle("With auxiliary heat", value=True, key="pump_cop_auxiliary")
         bucket_s = _bucket_s(report.window.seconds)
         whole = cop_series(report.account, basis, "all", auxiliary, bucket_s)
@@ -111,15 +115,19 @@ def _cop(report: Report) -> None:
         charts.show(plots.cop((whole.time_s, whole.cop), parts, whole.bucket_s, mean.value,
                               frame_of(report)), key="pump_cop",
                     height=HEIGHT_PX - 60, view=view_of(report), link=link(report),
-                    alt=f"COP by {words.BASIS_WORDS[basis]}, mean {formats.number(mean.value, 2)}")
+                    alt=f"COP by {words.basis_words(basis, report.account)}, mean "
+                        f"{formats.number(mean.value, 2)}")
+        if parts and report.account.parts_are_estimates(basis):
+            blocks.show(blocks.note(ESTIMATES))
 
 
-def _chosen_basis(possible: list[Basis], best: Basis) -> Basis:
+def _chosen_basis(possible: list[Basis], best: Basis, account: Account) -> Basis:
     kept = st.session_state.get("pump_basis")
     chosen = st.selectbox(
         "How the COP is known", possible, key="pump_basis_choice", label_visibility="collapsed",
         index=possible.index(kept if kept in possible else best),
-        format_func=lambda basis: f"Tier {words.TIERS[basis]}: {words.BASIS_WORDS[basis]}")
+        format_func=lambda basis: f"Tier {words.TIERS[basis]}: "
+                                  f"{words.basis_words(basis, account)}")
     st.session_state["pump_basis"] = chosen
     return chosen
 
@@ -162,10 +170,22 @@ def _strip(log: PumpLog, name: str, hue: str, share: Floats) -> str:
     width = max(length_s / 1200, 1.0)
     parts = "".join(
         f'<i style="left:{100 * (start - begin_s) / length_s:.2f}%;'
-        f'width:{100 * max(end - start, width) / length_s:.2f}%"></i>'
-        for start, end in runs(log, share))
+        f'width:{100 * max(end - start, width) / length_s:.2f}%;opacity:{on:.2f}"></i>'
+        for start, end, on in _stretches(log, share))
     return (f'<span>{name}</span><div class="bar" style="--c:var(--o-{hue})">{parts}</div>'
             f"<b>{100 * float(np.nanmean(share)):.0f} %</b>")
+
+
+def _stretches(log: PumpLog, share: Floats) -> list[tuple[float, float, float]]:
+    """From, to [s] and how much it was on: 1, or, where it went on and off more often than can be
+    drawn apart, the share of each of equal stretches."""
+    found = runs(log, share) if log.step_s <= FINE_CELLS_S else []
+    if 0 < len(found) <= MOST_RUNS:
+        return [(start, end, 1.0) for start, end in found]
+    begins_s, mean = means(log, share, WIDE_STRETCHES)
+    ends_s = np.append(begins_s[1:], log.end_s)
+    return [(start, end, on) for start, end, on in zip(
+        begins_s.tolist(), ends_s.tolist(), mean.tolist(), strict=True) if on > 0]
 
 
 def _shares(ran: Runtimes) -> Html:

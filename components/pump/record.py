@@ -46,13 +46,14 @@ def _row(one: Event, report: Report) -> str:
 
 
 def csv(report: Report) -> str:
-    """One row an event: time, what in words, kind, change, value."""
+    """One row an event: time, what in words, kind, change, value with its unit."""
     found = events(report.log, report.pump, EXPORTED)
     return pd.DataFrame({
         "time_utc": pd.to_datetime([one.time_s for one in found], unit="s", utc=True),
         "event": [words.event(one, report.pump) for one in found],
         "kind": [one.kind for one in found], "change": [one.what for one in found],
-        "value": [one.value for one in found]}).to_csv(index=False)
+        "value": [one.value for one in found],
+        "unit": [one.unit for one in found]}).to_csv(index=False)
 
 
 def data_tool(client: Client, device: Device, shown: Window) -> None:
@@ -60,14 +61,15 @@ def data_tool(client: Client, device: Device, shown: Window) -> None:
     st.download_button("CSV", lambda: log_csv(past.told(client, device, shown)),
                        f"{device.id}.csv", "text/csv", icon=":material/download:",
                        key="pump_csv", on_click="ignore",
-                       help="All readings of the shown time, means of each step, time in UTC")
+                       help="All readings of the shown time, means of each step, time in UTC; "
+                            "what an energy log tells stands in the hour that it is of")
 
 
 def log_csv(report: Report) -> str:
     log = report.log
     table = pd.DataFrame({"time_utc": pd.to_datetime(log.time_s, unit="s", utc=True),
-                          **log.columns})
-    return table.to_csv(index=False, float_format="%.4g")
+                          **log.columns, **log.hours})
+    return table.to_csv(index=False, float_format="%.7g")
 
 
 def about(device: Device) -> None:

@@ -8,6 +8,7 @@ from html import escape
 
 from components import blocks, formats
 from components.blocks import Html
+from core.heatpump.standing import compressor_now
 from core.told import DeviceNow
 
 RUNNING = 0.5
@@ -43,7 +44,7 @@ def parts_of(now: DeviceNow) -> Parts:
     kw = now.value("auxiliary_power_kw")
     if math.isfinite(kw):
         auxiliary = _higher(auxiliary, float(kw > 0.05))
-    return Parts(now.value("compressor_on"), now.value("hot_water_valve"),
+    return Parts(compressor_now(now), now.value("hot_water_valve"),
                  now.value("brine_pump_on"), now.value("radiator_pump_on"), auxiliary,
                  now.value("defrost_on"))
 

@@ -19,6 +19,7 @@ from components.pump.lines import Floats, gone_from
 from components.pump.shown import frame_of, link, view_of
 from core.devices import Device
 from core.heatpump import switches
+from core.heatpump.findings import auxiliary_pct
 from core.heatpump.report import Report, Window
 
 TALL_PX, HEIGHT_PX = 340, 260
@@ -77,28 +78,30 @@ def pairs(client: Client, device: Device, shown: Window) -> None:
 def _performance(report: Report, on: Floats) -> None:
     log = report.log
     out, back = report.pump.flow_pair
+    water = "Radiators" if out.startswith("radiator") else "Heat carrier"
     deltas = {"Brine": (log.column("brine_in_c") - log.column("brine_out_c"), "charge"),
-              "Radiators": (log.column(out) - log.column(back), "heat")}
+              water: (log.column(out) - log.column(back), "heat")}
     told = {name: pair for name, pair in deltas.items() if np.isfinite(pair[0]).any()}
     legend = blocks.legend([LegendItem(f"{name} \u0394T", hue, "line")
                             for name, (_, hue) in told.items()])
     _panel(report, "performance", "Performance", legend, bool(told),
-           "Neither brine nor radiators have two sensors here.",
+           "Neither the brine nor the heating's water has two sensors here.",
            lambda: plots.performance(log, told, on, frame_of(report)))
 
 
 def _power(report: Report, on: Floats) -> None:
     kw = report.account.electricity_kw
-    auxiliary = switches.auxiliary(report.log, report.pump)
-    per_cent = report.log.column("auxiliary_pct") / 100
-    strength = per_cent if np.isfinite(per_cent).any() else auxiliary
-    shown = strength if np.isfinite(strength).any() else None
+    strength = auxiliary_pct(report.log, report.pump, report.account) / 100
+    rated = bool(np.isfinite(strength).any())
+    level = strength if rated else switches.auxiliary(report.log, report.pump)
+    shown = level if np.isfinite(level).any() else None
     legend = blocks.legend([LegendItem("Electric power", "grid", "area"),
                             LegendItem("Compressor", "text", "line"),
-                            LegendItem("Auxiliary", "discharge", "line")])
+                            LegendItem("Auxiliary" if rated else "Auxiliary, on or off",
+                                       "discharge", "line")])
     _panel(report, "power", "Power", legend, bool(np.isfinite(kw).any()),
            words.no_electricity(report.pump),
-           lambda: plots.power(report.log, kw, on, shown, frame_of(report)))
+           lambda: plots.power(report.log, kw, on, shown, rated, frame_of(report)))
 
 
 def _valve(report: Report, on: Floats) -> None:

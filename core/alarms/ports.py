@@ -23,7 +23,7 @@ class AlarmStore(Protocol):
         ...
 
     def history(self, query: AlarmQuery) -> list[Transition]:
-        """Newest first."""
+        """Newest first. Raises RetryLaterError."""
         ...
 
     def audit(self, query: AlarmQuery) -> list[AuditEntry]:

@@ -38,13 +38,15 @@ _LOW, _HIGH = (np.array([BY_NAME[name].plausible[side] for name in METRIC_NAMES]
 
 @dataclass(slots=True)
 class PackRecord:
-    """One pack beside its columns. link and what follows it as in PackState. differs: its device
-    says another chemistry or number of cells than the plate, so that its limits are wrong."""
+    """One pack beside its columns. link and what follows it as in PackState. process: where its
+    device says that it lives. differs: its device says another chemistry or number of cells than
+    the plate, so that its limits are wrong."""
 
     plate: PackPlate
     element: str
     body: Body | None = None
     link: LinkState = "unknown"
+    process: str = ""
     firmware: str = ""
     pending: int = 0
     dropped: int = 0
@@ -124,16 +126,24 @@ class FleetBoard:
                 self._decisions.add(1e-6 * body.decision_us)
 
     def tell(self, device: str, status: Status) -> None:
-        """A device's own word, or its last will, which tells its state alone."""
+        """A device's own word; or the last will of its process, which tells alone that all its
+        devices are gone."""
         with self._lock:
             record = self.records[device]
+            for one in self._of_process(status.process) if status.state == "offline" else ():
+                one.link, self._told = "offline", None
             if record.link != status.state:
                 record.link, self._told = status.state, None
             if status.time_s is not None:
+                record.process = status.process
                 plate = record.plate
                 record.firmware = status.firmware
                 record.differs = (status.chemistry, status.cells) != (plate.chemistry, plate.cells)
                 record.pending, record.dropped = status.pending, status.dropped
+
+    def _of_process(self, process: str) -> list[PackRecord]:
+        """Devices which said themselves that they live there."""
+        return [record for record in self.records.values() if process and record.process == process]
 
     def reading(self, now: datetime) -> Reading:
         """Everything known, and what of it was heard since the last time. A device whose clock

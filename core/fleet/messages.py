@@ -115,13 +115,15 @@ class Reply(_Strict, frozen=True):
 
 
 class Status(_Strict, frozen=True):
-    """state: "offline" is the last will. pending: rows in the outbox; dropped: rows that it gave
-    up since it was made. cells: how many the pack has."""
+    """state: "offline" is the last will, of all devices of the same `process`: one connection has
+    one will. pending: rows in the outbox; dropped: rows that it gave up since it was made. cells:
+    how many the pack has."""
 
     v: int
     site: Id
     device: Id
     state: Literal["online", "offline", "conflict"]
+    process: Words = ""
     time_s: float | None = None
     firmware: Words = ""
     chemistry: Words = ""

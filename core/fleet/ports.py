@@ -103,6 +103,18 @@ class CommandLife:
         return self.state in SETTLED
 
 
+class CommandStore(Protocol):
+    """Where the lives of commands are kept; several processes may share it."""
+
+    def keep_commands(self, site: str, lives: Sequence[CommandLife]) -> None:
+        """In place of what was known of each before; raises RetryLaterError."""
+        ...
+
+    def commands(self, site: str, since: datetime, most: int) -> list[CommandLife]:
+        """The newest issued since then, oldest first; raises RetryLaterError."""
+        ...
+
+
 class FleetSource(Source, Protocol):
     """A source of packs that their devices guard and the centre commands."""
 
@@ -125,6 +137,11 @@ class FleetSource(Source, Protocol):
 
     def commands(self) -> Sequence[CommandLife]:
         """The newest first, each as it is now."""
+        ...
+
+    def remember(self, store: CommandStore) -> None:
+        """Go on with the commands of the last hours, and keep there what follows; once, after
+        `start`. Raises RetryLaterError."""
         ...
 
     def reconnect(self) -> None:

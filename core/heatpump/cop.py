@@ -186,11 +186,12 @@ def _cells(account: Account, basis: Basis, part: Part, with_auxiliary: bool) -> 
     heat_kw, electricity_kw = flows.pair(with_auxiliary)
     running = account.compressor_on
     if part != "all":
-        of_heat, of_time = flows.water_share, account.water_of_running
+        of_heat, of_drawn, of_time = (flows.water_share, flows.water_electricity_share,
+                                      account.water_of_running)
         if part == "space":
-            of_heat, of_time = 1.0 - of_heat, 1.0 - of_time
+            of_heat, of_drawn, of_time = 1.0 - of_heat, 1.0 - of_drawn, 1.0 - of_time
         heat_kw, electricity_kw, running = (
-            heat_kw * of_heat, electricity_kw * of_time, running * of_time)
+            heat_kw * of_heat, electricity_kw * of_drawn, running * of_time)
     both = np.isfinite(heat_kw) & np.isfinite(electricity_kw)
     # Unknown running does not forbid a COP: heat and electricity were known.
     running = np.where(np.isfinite(running), running, 1.0)

@@ -22,6 +22,7 @@ SHORTEST_CYCLE_S = 120.0
 # In wider cells two cycles or starts run together and are too few [s].
 COUNTABLE_STEP_S = 600.0
 DAY_H = 24.0
+KNOWN_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class WaterCycles:
     """cycles: in order, those open at an edge included. count: all; open: how many of them are
     open at either edge. per_day: beginnings seen over the known days, so that a cycle is
     counted once however a window cuts it; NaN where nothing is known. too_coarse: the cells are
-    so wide that cycles run together."""
+    so wide that cycles run together; then per_day is NaN."""
 
     cycles: tuple[WaterCycle, ...]
     count: int
@@ -65,7 +66,8 @@ class Starts:
     """time_s: float64[n], each start seen on the grid [s since 1970]. count: of the pump's own
     counter where it has one (then from_counter), else of the grid. per_hour, per_day: over the
     known time (emoncms: over elapsed time); NaN where nothing is known. run_s, run_start_s:
-    float64[m], the complete runs; shortest_s, median_s of them. known_h [h]."""
+    float64[m], the complete runs; shortest_s, median_s of them. known_h [h]. too_coarse: the
+    cells are so wide that starts run together and no counter tells them; then count is NaN."""
 
     time_s: Floats
     count: float
@@ -129,10 +131,10 @@ def hot_water_cycles(log: PumpLog, account: Account, basis: Basis | None = None)
             zip(found.open_start.tolist(), found.open_end.tolist(), strict=True),
             zip(heat.tolist(), electricity.tolist(), strict=True),
             _temperatures(tank, found), strict=True))
-    began = float(np.count_nonzero(~found.open_start))
+    began, coarse = float(np.count_nonzero(~found.open_start)), log.step_s > COUNTABLE_STEP_S
     return WaterCycles(cycles, len(cycles), int(np.count_nonzero(is_open)),
-                       began * DAY_H / known_h if known_h else math.nan, known_h / DAY_H,
-                       log.step_s > COUNTABLE_STEP_S)
+                       began * DAY_H / known_h if known_h and not coarse else math.nan,
+                       known_h / DAY_H, coarse)
 
 
 def compressor_starts(log: PumpLog) -> Starts:
@@ -147,15 +149,18 @@ def compressor_starts(log: PumpLog) -> Starts:
     if from_counter:
         counted = increments(log.peak("compressor_starts"), log.step_s)
         count, known_h = float(np.nansum(counted.rise)), float(np.nansum(counted.since_s)) / 3600.0
+    coarse = log.step_s > COUNTABLE_STEP_S
+    if not known_h or (coarse and not from_counter):
+        count = math.nan
     per_hour = count / known_h if known_h else math.nan
-    whole = found.only(~found.open_start & ~found.open_end)
-    return Starts(began, count if known_h else math.nan, per_hour, per_hour * DAY_H,
-                  from_counter, whole.start_s, whole.seconds, known_h,
-                  not from_counter and log.step_s > COUNTABLE_STEP_S)
+    whole = found.only(~found.open_start & ~found.open_end & (not coarse))
+    return Starts(began, count, per_hour, per_hour * DAY_H, from_counter, whole.start_s,
+                  whole.seconds, known_h, not from_counter and coarse)
 
 
 def starts_per_day(log: PumpLog, zone: ZoneInfo) -> PerDay:
-    """Starts of the compressor on each local day that the log touches."""
+    """Starts of the compressor on each local day that the log touches; NaN where the cells are so
+    wide that starts run together and no counter tells them."""
     if not log.size:
         return PerDay((), np.zeros(0), np.zeros(0), np.zeros(0))
     start, end = (datetime.fromtimestamp(moment, UTC)
@@ -170,7 +175,7 @@ def starts_per_day(log: PumpLog, zone: ZoneInfo) -> PerDay:
         count = np.bincount(day[known], counted.rise[known], days)
     else:
         on = switches.compressor(log)
-        known = np.isfinite(on)
+        known = np.isfinite(on) & (log.step_s <= COUNTABLE_STEP_S)
         found = spans(on, log.time_s, log.step_s)
         count = np.bincount(_day_of(found.start_s[~found.open_start], edges), minlength=days)
     cells = np.bincount(_day_of(log.time_s[known], edges), minlength=days)
@@ -206,18 +211,18 @@ def _drawn(found: Spans, account: Account, basis: Basis | None) -> tuple[Floats,
         nothing = np.full(found.first.size, np.nan)
         return nothing, nothing
     flows = account.flows(basis)
-    of_heat, of_running = flows.water_share, account.water_of_running
-    return (_within(flows.heat_kw * of_heat * account.step_h, found),
-            _within(flows.electricity_kw * of_running * account.step_h, found))
+    return (_within(flows.heat_kw * flows.water_share * account.step_h, found),
+            _within(flows.electricity_kw * flows.water_electricity_share * account.step_h, found))
 
 
 def _within(values: Floats, found: Spans) -> Floats:
-    """Sum of the known `values` over the cells of each span; NaN where none is known."""
+    """Sum of `values` over the cells of each span, NaN where less than KNOWN_SHARE of them are
+    known: the sum of the others would be too little."""
     known = np.isfinite(values)
     total = np.append(0.0, np.cumsum(np.where(known, values, 0.0)))
     count = np.append(0, np.cumsum(known))
-    some = count[found.last + 1] > count[found.first]
-    return np.where(some, total[found.last + 1] - total[found.first], np.nan)
+    share = (count[found.last + 1] - count[found.first]) / (found.last + 1 - found.first)
+    return np.where(share >= KNOWN_SHARE, total[found.last + 1] - total[found.first], np.nan)
 
 
 def _temperatures(tank_c: Floats, found: Spans) -> list[tuple[float, float, float]]:

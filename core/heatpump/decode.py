@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from core.heatpump.profile_model import INTEGERS, Profile, Register, Transport
 from core.quantities import QUANTITY, Quantity
@@ -25,14 +25,12 @@ FEWEST_TEN_TIMES = 3
 class Decoded:
     """values: quantity -> value, NaN = sensor absent or refused; only quantities that a sent
     register tells. problems: register id -> what is wrong, in words. unknown: how many sent
-    registers the profile does not have. ten_times: ids that look ten times too large. hourly:
-    quantity -> kWh of one hour, as an energy log tells it; NaN where a part of it is missing."""
+    registers the profile does not have. ten_times: ids that look ten times too large."""
 
     values: dict[str, float]
     problems: dict[str, str]
     unknown: int = 0
     ten_times: tuple[str, ...] = ()
-    hourly: dict[str, float] = field(default_factory=dict)
 
 
 class _Refused(ValueError):
@@ -53,14 +51,10 @@ def decode(profile: Profile, transport: Transport, raw: Mapping[str, object]) ->
             value = reading.value(register)
             if math.isnan(values.get(register.metric, math.nan)):
                 values[register.metric] = value
-    hourly: dict[str, float] = {}
-    for register in profile.hourly:
-        part = reading.value(register) if register.id in raw else math.nan
-        hourly[register.metric] = hourly.get(register.metric, 0.0) + part
     _doubt_the_transport(profile, raw, values, reading)
-    known = {register.id for register in (*profile.registers, *profile.hourly)}
+    known = {register.id for register in profile.registers}
     return Decoded(values, reading.problems, sum(1 for name in raw if name not in known),
-                   tuple(reading.ten_times), hourly)
+                   tuple(reading.ten_times))
 
 
 class _Reading:

@@ -18,7 +18,8 @@ class Electricity:
     """float64[k] each [kW]. total: all that was measured, the auxiliary heater included;
     auxiliary: the heater alone; compressor: all without it. told_by, auxiliary_told_by: the
     quantity, "" = none. finest_s: the shortest window that both tell [s]. missing: "" or
-    "electricity"."""
+    "electricity". water_share: share of the total that went to hot water (0 to 1) where that is
+    known better than by the running, else None."""
 
     total: Floats
     auxiliary: Floats
@@ -27,12 +28,13 @@ class Electricity:
     auxiliary_told_by: str
     finest_s: float
     missing: str
+    water_share: Floats | None = None
 
 
 def of(log: PumpLog, pump: Pump, compressor_on: Floats) -> Electricity:
     """From `electric_power_kw`, else `compressor_power_kw` (pumps are not in it), else the
     increments of `electricity_kwh`: the first that is known at all."""
-    rated = _Auxiliary(*_auxiliary(log, pump))
+    rated = auxiliary_of(log, pump)
     name, measured, finest_s = _measured(log, compressor_on)
     if name == "compressor_power_kw" or not pump.electricity_has_auxiliary:
         auxiliary, compressor = rated.kw, measured
@@ -47,7 +49,10 @@ def of(log: PumpLog, pump: Pump, compressor_on: Floats) -> Electricity:
 
 
 @dataclass(frozen=True, slots=True)
-class _Auxiliary:
+class Auxiliary:
+    """name: the quantity that told it, "" = none; kw: float64[k]; finest_s: the shortest window
+    that it tells [s]; is_rating: whether it rests on what the heater is rated for."""
+
     name: str
     kw: Floats
     finest_s: float
@@ -65,23 +70,23 @@ def _measured(log: PumpLog, compressor_on: Floats) -> tuple[str, Floats, float]:
     return "", np.full(log.size, np.nan), log.step_s
 
 
-def _auxiliary(log: PumpLog, pump: Pump) -> tuple[str, Floats, float, bool]:
-    """Name, kW, finest window and whether it rests on a rating: from its power, its per cent x
-    rated power, its steps x their power, or its counter. 0 only where it is known to be off."""
+def auxiliary_of(log: PumpLog, pump: Pump) -> Auxiliary:
+    """From its power, its per cent x rated power, its steps x their power, or its counter. 0 only
+    where it is known to be off."""
     if log.tells("auxiliary_power_kw"):
-        return "auxiliary_power_kw", log.column("auxiliary_power_kw"), log.step_s, False
+        return Auxiliary("auxiliary_power_kw", log.column("auxiliary_power_kw"), log.step_s, False)
     if log.tells("auxiliary_pct"):
         share = log.column("auxiliary_pct") / 100.0
-        return "auxiliary_pct", _times(share, pump.auxiliary_kw), log.step_s, True
+        return Auxiliary("auxiliary_pct", _times(share, pump.auxiliary_kw), log.step_s, True)
     told = [name for name in switches.STEPS if log.tells(name)]
     if told:
-        return told[0], _steps_kw(log, pump, told), log.step_s, True
+        return Auxiliary(told[0], _steps_kw(log, pump, told), log.step_s, True)
     share = switches.auxiliary(log, pump)
     if log.tells("auxiliary_kwh"):
         rise = counted(log, "auxiliary_kwh", np.full(log.size, np.nan))
         finest_s = rise.finest_s if math.isfinite(rise.finest_s) else log.step_s
-        return "auxiliary_kwh", rise.kw, finest_s, False
-    return "", share, log.step_s, False
+        return Auxiliary("auxiliary_kwh", rise.kw, finest_s, False)
+    return Auxiliary("", share, log.step_s, False)
 
 
 def _steps_kw(log: PumpLog, pump: Pump, told: list[str]) -> Floats:

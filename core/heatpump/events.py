@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -19,8 +19,8 @@ Kind = Literal["compressor", "brine_pump", "radiator_pump", "valve", "defrost", 
 What = Literal["on", "off", "hot_water_start", "hot_water_stop", "changed", "raised", "cleared",
                "begins", "ends"]
 
-# A change of the auxiliary heater by more than this is an event [per cent points].
-AUXILIARY_CHANGE_PCT = 10.0
+# A change of the auxiliary heater by more than this is an event [per cent points, kW].
+AUXILIARY_CHANGE_PCT, AUXILIARY_CHANGE_KW = 10.0, 0.5
 # A silence is told from this long, and from two cells [s].
 SILENCE_S = 120.0
 LIMIT = 200
@@ -28,24 +28,26 @@ LIMIT = 200
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """time_s [s since 1970]. value: of "auxiliary" what it is now [%, or kW where the pump only
-    tells that; NaN of steps]; of "alarm" the code (-1 = without one), of "alarm_bit" the bit's
-    number; of "silence" "ends" how long it was [s]; else NaN."""
+    """time_s [s since 1970]. value: of "auxiliary" what it is now, in `unit` [%, or kW where the
+    pump only tells that; NaN of steps]; of "alarm" the code (-1 = without one), of "alarm_bit"
+    the bit's number; of "silence" "ends" how long it was [s]; else NaN."""
 
     time_s: float
     kind: Kind
     what: What
     value: float = float("nan")
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """n events of one kind; all float64[n]."""
+    """n events of one kind; all float64[n]. unit: of their values."""
 
     time_s: Floats
     kind: Kind
     what: list[What]
     value: Floats
+    unit: str = ""
 
 
 def events(log: PumpLog, pump: Pump, limit: int = LIMIT) -> list[Event]:
@@ -70,7 +72,8 @@ def events(log: PumpLog, pump: Pump, limit: int = LIMIT) -> list[Event]:
 
 
 def _event(found: _Found, row: int) -> Event:
-    return Event(float(found.time_s[row]), found.kind, found.what[row], float(found.value[row]))
+    return Event(float(found.time_s[row]), found.kind, found.what[row], float(found.value[row]),
+                 found.unit)
 
 
 def _of(kind: Kind, parts: list[tuple[Floats, What, Floats | None]]) -> _Found:
@@ -91,7 +94,7 @@ def _switch(log: PumpLog, share: Floats, kind: Kind, on: What = "on", off: What 
 def _auxiliary(log: PumpLog, pump: Pump) -> _Found:
     """On, off, and while on a change by more than 10 points since the last event."""
     share = switches.auxiliary(log, pump)
-    level, least = _level(log)
+    level, least, unit = _level(log)
     found = spans(share, log.time_s, log.step_s)
     held = carried(level, log.step_s, BRIDGED_S)
     changes: list[int] = []
@@ -100,18 +103,19 @@ def _auxiliary(log: PumpLog, pump: Pump) -> _Found:
     rows = np.array(changes, dtype=np.int64)
     # The first cell is only in part on: how strong, the second one tells.
     steady = np.minimum(found.first + 1, found.last)[~found.open_start]
-    return _of("auxiliary", [
+    return replace(_of("auxiliary", [
         (found.start_s[~found.open_start], "on", held[steady]),
         (found.end_s[~found.open_end], "off", None),
-        (log.time_s[rows], "changed", held[rows])])
+        (log.time_s[rows], "changed", held[rows])]), unit=unit)
 
 
-def _level(log: PumpLog) -> tuple[Floats, float]:
-    """How strong the heater is, and what change of it is an event."""
-    for name, least in (("auxiliary_pct", AUXILIARY_CHANGE_PCT), ("auxiliary_power_kw", 0.5)):
+def _level(log: PumpLog) -> tuple[Floats, float, str]:
+    """How strong the heater is, what change of it is an event, and the unit of both."""
+    for name, least, unit in (("auxiliary_pct", AUXILIARY_CHANGE_PCT, "%"),
+                              ("auxiliary_power_kw", AUXILIARY_CHANGE_KW, "kW")):
         if log.tells(name):
-            return log.column(name), least
-    return np.full(log.size, np.nan), np.inf
+            return log.column(name), least, unit
+    return np.full(log.size, np.nan), np.inf, ""
 
 
 def _changes(level: Floats, first: int, last: int, least: float) -> list[int]:

@@ -13,7 +13,7 @@ from core.heatpump.log import Flags, Floats, PumpLog
 from core.heatpump.population import AIR, population_of
 from core.pump import Pump
 
-__all__ = ["Code", "Finding", "Severity", "findings"]
+__all__ = ["Code", "Finding", "Severity", "auxiliary_pct", "findings"]
 
 # Starts an hour need so much known time to mean something [h].
 STARTS_FROM_H = 12.0
@@ -22,6 +22,8 @@ SHORT_RUN_S, SHORT_RUNS = 600.0, 4
 # Husdata's README for its Homey app: the brine's delta T should be 3 to 4 K, and an auxiliary
 # heater above 50 % is an alert.
 BRINE_BAND_K = (3.0, 4.0)
+# Less beside the band is what sensors of 0.1 K do not tell [K].
+BRINE_SLACK_K = 0.1
 AUXILIARY_ALERT_PCT, AUXILIARY_FROM_H = 50.0, 0.5
 STEADY_FROM_H = 1.0
 # The tank may stay this much below what is wanted [K].
@@ -73,7 +75,7 @@ def _brine_delta(log: PumpLog, pump: Pump) -> list[Finding]:
     low, high = BRINE_BAND_K
     median = float(np.median(delta_k[steady]))
     off_k = max(low - median, median - high)
-    if off_k <= 0:
+    if off_k < BRINE_SLACK_K:
         return []
     numbers = {"delta_k": median, "low_k": low, "high_k": high, "hours": hours}
     return [Finding("brine_delta_low" if median < low else "brine_delta_high",
@@ -81,7 +83,7 @@ def _brine_delta(log: PumpLog, pump: Pump) -> list[Finding]:
 
 
 def _auxiliary_high(log: PumpLog, pump: Pump, account: Account) -> list[Finding]:
-    level_pct = _auxiliary_pct(log, pump, account)
+    level_pct = auxiliary_pct(log, pump, account)
     above = level_pct > AUXILIARY_ALERT_PCT
     hours = float(np.count_nonzero(above)) * log.step_h
     if hours < AUXILIARY_FROM_H:
@@ -92,9 +94,9 @@ def _auxiliary_high(log: PumpLog, pump: Pump, account: Account) -> list[Finding]
     return [Finding("auxiliary_high", "alert", numbers, _run_began(log, above))]
 
 
-def _auxiliary_pct(log: PumpLog, pump: Pump, account: Account) -> Floats:
-    """How much of the auxiliary heater is on: its own per cent, else its power over the rated
-    one, else the steps of 3 and 6 kW."""
+def auxiliary_pct(log: PumpLog, pump: Pump, account: Account) -> Floats:
+    """How much of the auxiliary heater is on [%], float64[k]: its own per cent, else its power
+    over the rated one, else the steps of 3 and 6 kW. NaN where nobody told what it is rated for."""
     if log.tells("auxiliary_pct"):
         return log.column("auxiliary_pct")
     steps = sum(switches.STEPS_KW)

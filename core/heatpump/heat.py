@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.heatpump.counters import counted
 from core.heatpump.electricity import Electricity
+from core.heatpump.energy_log import EnergyLog
+from core.heatpump.hours import HEAT, HOUR_S
 from core.heatpump.log import Floats, PumpLog
 from core.pump import Pump
 
@@ -22,33 +24,40 @@ class Heat:
     """float64[k] each [kW]. all_kw: everything delivered, the auxiliary heater's too; pump_kw:
     the compressor's alone. missing: "" or the name of what is missing. finest_s: the shortest
     window that it tells [s]. water_share: share that went to hot water where the basis knows it
-    better than the valve, else None. compressor_kw: electricity of its own [kW] (the map's),
-    else None."""
+    better than the valve, else None. own: electricity of its own (the map's, the energy log's),
+    else None. told_by: the quantity of a heat meter or an energy log, "" = none."""
 
     all_kw: Floats
     pump_kw: Floats
     finest_s: float
     missing: str = ""
     water_share: Floats | None = None
-    compressor_kw: Floats | None = None
+    own: Electricity | None = None
+    told_by: str = ""
 
 
-def metered(log: PumpLog, pump: Pump, on: Floats, to_water: Floats, power: Electricity) -> Heat:
+def metered(log: PumpLog, pump: Pump, on: Floats, to_water: Floats, power: Electricity,
+            logged: EnergyLog) -> Heat:
     """From `heat_power_kw`, else the increments of `space_heat_kwh` and `water_heat_kwh`, else
-    those of `heat_kwh`. Negative while a defrost takes heat back."""
+    those of `heat_kwh`, else the pump's energy log with the electricity of the same log.
+    Negative while a defrost takes heat back."""
     if log.tells("heat_power_kw"):
-        return Heat(*_apart(log.column("heat_power_kw"), pump, power), log.step_s)
+        return Heat(*_apart(log.column("heat_power_kw"), pump, power), log.step_s,
+                    told_by="heat_power_kw")
     if log.tells("space_heat_kwh") and log.tells("water_heat_kwh"):
         space = counted(log, "space_heat_kwh", on * (1.0 - to_water))
         water = counted(log, "water_heat_kwh", on * to_water)
         whole = space.kw + water.kw
         share = np.where(whole > 0, water.kw / np.where(whole > 0, whole, 1.0), to_water)
         finest_s = float(np.fmax(space.finest_s, water.finest_s))
-        return _of_counter(whole, finest_s, pump, power, share)
+        return _of_counter("space_heat_kwh", whole, finest_s, pump, power, share)
     if log.tells("heat_kwh"):
         both = counted(log, "heat_kwh", on)
-        return _of_counter(both.kw, both.finest_s, pump, power, None)
-    return _none(log, "heat")
+        return _of_counter("heat_kwh", both.kw, both.finest_s, pump, power, None)
+    if logged.heat is not None:
+        return Heat(logged.heat.all_kw, logged.heat.pump_kw, HOUR_S, "", logged.heat.water_share,
+                    logged.electricity, HEAT[0])
+    return _none(log, "energy_log" if logged.has_registers else "heat")
 
 
 def by_flow(log: PumpLog, pump: Pump, on: Floats, power: Electricity) -> Heat:
@@ -100,7 +109,9 @@ def by_map(log: PumpLog, pump: Pump, on: Floats, power: Electricity) -> Heat:
         return _none(log, "electricity")
     pump_kw = np.where(on > 0, rated * on, 0.0 * on)
     drawn_kw = np.where(on > 0, pump_kw / cop, 0.0 * on)
-    return Heat(pump_kw + power.auxiliary, pump_kw, log.step_s, compressor_kw=drawn_kw)
+    own = replace(power, total=drawn_kw + power.auxiliary, compressor=drawn_kw,
+                  finest_s=log.step_s, missing="")
+    return Heat(pump_kw + power.auxiliary, pump_kw, log.step_s, own=own)
 
 
 def flow_temperature_c(log: PumpLog, pump: Pump) -> Floats:
@@ -115,11 +126,11 @@ def _none(log: PumpLog, missing: str) -> Heat:
     return Heat(unknown, unknown, log.step_s, missing)
 
 
-def _of_counter(kw: Floats, finest_s: float, pump: Pump, power: Electricity,
+def _of_counter(name: str, kw: Floats, finest_s: float, pump: Pump, power: Electricity,
                 water_share: Floats | None) -> Heat:
     if not math.isfinite(finest_s):
         return Heat(np.full(kw.shape, np.nan), np.full(kw.shape, np.nan), 0.0, "heat")
-    return Heat(*_apart(kw, pump, power), finest_s, water_share=water_share)
+    return Heat(*_apart(kw, pump, power), finest_s, water_share=water_share, told_by=name)
 
 
 def _apart(measured: Floats, pump: Pump, power: Electricity) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -26,13 +26,15 @@ class PumpLog:
     """k cells of step_s [s]; cell i is [time_s[i], time_s[i] + step_s), time_s float64[k] in
     seconds since 1970. columns, highest, lowest: quantity -> float64[k], the mean and the
     extremes of each cell in the quantity's unit; a switch's mean is the share of the cell in
-    which it was on. NaN = not known."""
+    which it was on. hours: quantity of an energy log -> float64[k], the energy of the whole hour
+    (UTC) in which the cell lies [kWh]. NaN = not known."""
 
     time_s: Floats
     step_s: float
     columns: Mapping[str, Floats]
     highest: Mapping[str, Floats]
     lowest: Mapping[str, Floats]
+    hours: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -56,6 +58,10 @@ class PumpLog:
         The means where no highest ones were kept."""
         return self._of(self.highest if name in self.highest else self.columns, name)
 
+    def trough(self, name: str) -> Floats:
+        """The lowest values, float64[k]; the means where no lowest ones were kept."""
+        return self._of(self.lowest if name in self.lowest else self.columns, name)
+
     def tells(self, name: str) -> bool:
         """Whether any cell knows the quantity."""
         return name in self.columns and bool(np.isfinite(self.columns[name]).any())
@@ -73,7 +79,7 @@ class PumpLog:
         cut = slice(int(first), int(last))
         return PumpLog(self.time_s[cut], self.step_s,
                        *({name: values[cut] for name, values in kept.items()}
-                         for kept in (self.columns, self.highest, self.lowest)))
+                         for kept in (self.columns, self.highest, self.lowest, self.hours)))
 
     def _of(self, kept: Mapping[str, Floats], name: str) -> Floats:
         return kept[name] if name in kept else np.full(self.size, np.nan)
@@ -84,7 +90,8 @@ def log_of(series: Mapping[str, Series], start: datetime, end: datetime,
     """The log of quantity -> Series from `start` to `end`; the grid stands on multiples of
     step_s [s] since 1970, so that the first cell may begin before `start`.
 
-    A cell holds the mean of its known rows. A cell without a row holds the row before it, as
+    A cell holds the mean of its known rows; a row of whose time less than half is known counts
+    as unknown. A cell without a row holds the row before it, as
     long as that row holds: to the next one, but not over a gap (a step wider than 2.5
     resolutions), where it ends after one resolution. Raises RequestError for times without a
     zone, an end that is not after the start, and more than 2,000,000 cells.
@@ -156,11 +163,20 @@ def _held(time_s: Floats, resolution_s: float, begin_s: Floats,
 
 def _gridded(one: Series, places: _Places) -> tuple[Floats, Floats, Floats]:
     """Mean, highest and lowest of each cell; the same array where the rows were the same."""
-    mean = _filled(one.mean, places, _means)
+    mean = _filled(_mostly_known(one), places, _means)
     if places.single and one.maximum is one.mean and one.minimum is one.mean:
         return mean, mean, mean
     return (mean, _filled(one.maximum, places, np.fmax.reduceat),
             _filled(one.minimum, places, np.fmin.reduceat))
+
+
+def _mostly_known(one: Series) -> NDArray[np.float32]:
+    """The means, NaN where less than half of what a row stands for is known: a cell counts as a
+    whole."""
+    if one.known_s is None:
+        return one.mean
+    own_s = np.minimum(np.append(np.diff(one.time_s), np.inf)[: one.mean.size], one.resolution_s)
+    return np.where(2 * one.known_s >= own_s, one.mean, np.float32(np.nan))
 
 
 def _filled(told: NDArray[np.float32], places: _Places, way: Grouping) -> Floats:

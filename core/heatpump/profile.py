@@ -171,7 +171,7 @@ def _map(model: str, cited: str, points: list[Point] | tuple[Point, ...]) -> Per
 def _doubts(profile: Profile, performance: PerformanceMap | None) -> tuple[str, ...]:
     """The profile's own, one for all registers whose notes say the same, one for a flat map."""
     noted: dict[str, list[str]] = {}
-    for register in (*profile.registers, *profile.hourly):
+    for register in profile.registers:
         if not register.verified:
             noted.setdefault(register.note, []).append(f"{register.id} ({register.name})")
     told = [*profile.doubts, *(", ".join(dict.fromkeys(named)) + f": {note}."

@@ -24,10 +24,6 @@ def checked(profile: Profile, stem: str, file: str) -> Profile:
     _transports(profile, refuse)
     for position, register in enumerate(profile.registers):
         _register(profile, register, f"registers[{position}]", refuse)
-    for position, register in enumerate(profile.hourly):
-        _register(profile, register, f"hourly[{position}]", refuse)
-        if not register.metric.endswith("_kwh"):
-            raise refuse(f"hourly[{position}].metric", register.metric, "a counter of kWh")
     _each_once(profile, refuse)
     _absent(profile, refuse)
     _rest(profile, refuse)

@@ -94,8 +94,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     id: the stem of its file. transports: those whose scales every register has. sentinels:
     temperatures [°C] that mean "no sensor". absent: quantity -> why it is not told, also of one
     that only an accessory tells. doubts: facts that nobody verified. flow_pair: water out of and
-    into the condenser. hourly: registers of an energy log, the kWh of one hour each; those of one
-    quantity add up.
+    into the condenser.
     """
 
     id: ProfileId
@@ -106,7 +105,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     transports: Annotated[tuple[Transport, ...], msgspec.Meta(min_length=1)]
     registers: Annotated[tuple[Register, ...], msgspec.Meta(min_length=1, max_length=200)]
     alarms: Alarms
-    hourly: Annotated[tuple[Register, ...], msgspec.Meta(max_length=50)] = ()
     sentinels: Annotated[tuple[float, ...], msgspec.Meta(max_length=50)] = ()
     absent: dict[str, Words] = {}
     doubts: tuple[Words, ...] = ()

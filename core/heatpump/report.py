@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from core.heatpump.change import Change, against
 from core.heatpump.cop import Cop, cop_over
 from core.heatpump.cycles import Starts, WaterCycles, compressor_starts, hot_water_cycles
 from core.heatpump.energies import Energies, energies
+from core.heatpump.hours import HOUR_S, QUANTITIES, with_hours
 from core.heatpump.log import Floats, PumpLog, log_of
 from core.heatpump.runtimes import Runtimes, runtimes
 from core.houses import House
@@ -32,6 +33,7 @@ CUSTOM = "custom"
 STEPS: tuple[tuple[timedelta, float], ...] = (
     (timedelta(days=8), 60.0), (timedelta(days=120), 300.0))
 WIDEST_STEP_S = 3600.0
+HOUR = timedelta(seconds=HOUR_S)
 LONGEST = timedelta(days=800)
 # Quantities of which no figure and no chart is made: the machine's own hours.
 NOT_READ = ("compressor_h", "compressor_space_h", "compressor_water_h", "auxiliary_h",
@@ -43,7 +45,11 @@ OF_FIGURES = (
     "auxiliary_pct", "auxiliary_1_on", "auxiliary_2_on", "hot_water_valve", "hot_water_c",
     "defrost_on", "heat_power_kw", "heat_kwh", "space_heat_kwh", "water_heat_kwh", "flow_lpm",
     "brine_in_c", "outdoor_c", "condenser_out_c", "condenser_in_c", "radiator_supply_c",
-    "radiator_return_c")
+    "radiator_return_c", *QUANTITIES)
+# Figures that are sums over time -> of how much time.
+SUMS = {"compressor_h": "known_h", "auxiliary_h": "known_h", "electricity_kwh": "electricity_h",
+        "cost": "electricity_h"}
+AS_MUCH_KNOWN = 0.95
 # The end of a window stands on multiples of this [s], so that one answer serves all who ask
 # within it.
 PACES: tuple[tuple[timedelta, float], ...] = (
@@ -86,7 +92,8 @@ class Window:
 class Figures:
     """The six numbers of one window, NaN = not known. compressor_h, auxiliary_h [h] and their
     shares of the known time 0..1; hot_water_c: mean [°C]; electricity_kwh [kWh]; cost in the
-    house's currency; water_cycles_per_day [1/d]."""
+    house's currency; water_cycles_per_day [1/d]. known_h, electricity_h: of how much time the
+    runtimes, and the electricity, are known [h]."""
 
     cop: float
     compressor_h: float
@@ -97,6 +104,8 @@ class Figures:
     auxiliary_h: float
     auxiliary_share: float
     water_cycles_per_day: float
+    known_h: float
+    electricity_h: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +129,15 @@ class Report:
     currency: str
 
     def change(self, figure: str) -> Change:
-        """Of a field of Figures against the window before."""
-        return against(getattr(self.figures, figure), getattr(self.before, figure))
+        """Of a field of Figures against the window before; a sum only where both windows know
+        about as much of their time: else the silence would look like a change."""
+        found = against(getattr(self.figures, figure), getattr(self.before, figure))
+        if figure not in SUMS:
+            return found
+        least_h, most_h = sorted(getattr(one, SUMS[figure]) for one in (self.figures, self.before))
+        if least_h >= AS_MUCH_KNOWN * most_h:
+            return found
+        return Change(found.now, found.before, math.nan, math.nan)
 
 
 def window(key: str, now: datetime) -> Window:
@@ -150,10 +166,20 @@ def _step_s(length: timedelta) -> float:
 
 def read_log(series_of: SeriesOf, device: Device, asked: Window,
              only: Sequence[str] = ()) -> PumpLog:
-    """The log of a pump, of its quantities that are in `only` where that is not empty; raises
-    OrreryError as `series_of` does."""
+    """The log of a pump, of its quantities that are in `only` where that is not empty; an energy
+    log's registers, which tell the hour before, are read one hour on. Raises OrreryError as
+    `series_of` does."""
     names = [name for name in device.quantities
              if (name in only if only else name not in NOT_READ)]
+    hourly = [name for name in names if name in QUANTITIES]
+    log = _read(series_of, device, asked, [name for name in names if name not in QUANTITIES])
+    if not hourly:
+        return log
+    later = replace(asked, start=asked.start + HOUR, end=asked.end + HOUR)
+    return with_hours(log, _read(series_of, device, later, hourly))
+
+
+def _read(series_of: SeriesOf, device: Device, asked: Window, names: Sequence[str]) -> PumpLog:
     most = math.ceil(asked.seconds / asked.step_s) + 2
     tier: Tier = "hour" if asked.step_s >= WIDEST_STEP_S else "minute"
     found = series_of([channel_id(device.id, name) for name in names], asked.start, asked.end,
@@ -188,7 +214,8 @@ def figures(log: PumpLog, told: Account, basis: Basis | None, pump: Pump, house:
         cop, ran.compressor_h, _share(ran.compressor_h, known_h), _mean(log.column("hot_water_c")),
         kwh, cost, ran.auxiliary_h if ran.auxiliary_known else math.nan,
         _share(ran.auxiliary_h, known_h) if ran.auxiliary_known else math.nan,
-        hot_water_cycles(log, told, basis).per_day)
+        hot_water_cycles(log, told, basis).per_day, known_h,
+        float(np.count_nonzero(np.isfinite(told.electricity_kw))) * told.step_h)
 
 
 def electricity(told: Account, tariff: Tariff | None) -> tuple[float, float]:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.heatpump import alarms
+from core.heatpump.switches import COMPRESSOR_BY, STEPS
 from core.told import DeviceNow
 
 State = Literal["heating", "hot water", "defrosting", "auxiliary heat", "idle", "unknown"]
 
 ON = 0.5
+HEATERS = ("auxiliary_pct", "auxiliary_power_kw", *STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,25 @@ class ActiveAlarms:
 
 def state(now: DeviceNow) -> State:
     """By its switches; "unknown" where the compressor is not heard and nothing else runs."""
-    compressor, valve = now.value("compressor_on"), now.value("hot_water_valve")
+    compressor, valve = compressor_now(now), now.value("hot_water_valve")
     if now.value("defrost_on") >= ON:
         return "defrosting"
     if compressor >= ON:
         return "hot water" if valve >= ON else "heating"
-    if now.value("auxiliary_pct") > 0 or now.value("auxiliary_power_kw") > 0:
+    if any(now.value(name) > 0 for name in HEATERS):
         return "auxiliary heat"
     return "idle" if math.isfinite(compressor) else "unknown"
+
+
+def compressor_now(now: DeviceNow) -> float:
+    """Its switch, else 1 or 0 by its speed or power as `switches.compressor`; NaN where none of
+    them is heard."""
+    found = now.value("compressor_on")
+    for name, least in COMPRESSOR_BY:
+        told = now.value(name)
+        if math.isnan(found) and math.isfinite(told):
+            found = float(told > least)
+    return found
 
 
 def active_alarms(now: DeviceNow) -> ActiveAlarms:

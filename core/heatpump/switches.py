@@ -14,6 +14,9 @@ COMPRESSOR_FROM_KW, AUXILIARY_FROM_KW = 0.1, 0.05
 # The steps of a heater whose rated power nobody told [kW]: 3 kW and 6 kW (Husdata, C00 and C60).
 STEPS_KW = (3.0, 6.0)
 STEPS = ("auxiliary_1_on", "auxiliary_2_on")
+# What tells a compressor without a switch of its own -> above which it runs.
+COMPRESSOR_BY = (("compressor_hz", 0.0), ("compressor_pct", 0.0),
+                 ("compressor_power_kw", COMPRESSOR_FROM_KW))
 
 
 def compressor(log: PumpLog) -> Floats:
@@ -21,8 +24,7 @@ def compressor(log: PumpLog) -> Floats:
     its speed or its power being above nothing."""
     if log.tells("compressor_on"):
         return log.column("compressor_on")
-    for name, least in (("compressor_hz", 0.0), ("compressor_pct", 0.0),
-                        ("compressor_power_kw", COMPRESSOR_FROM_KW)):
+    for name, least in COMPRESSOR_BY:
         if log.tells(name):
             return _above(log.column(name), least)
     return np.full(log.size, np.nan)

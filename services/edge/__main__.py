@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import signal
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +11,7 @@ from core.clock import SystemClock
 from core.errors import ConfigurationError, OrreryError
 from core.fleet.messages import MOST_CELLS
 from core.fleet.topics import check_device, check_id
+from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
 from services.edge.counter_group import CounterGroup
 from services.edge.guard import Guards
 from services.edge.outbox import MOST_ROWS, Outbox
@@ -22,27 +19,17 @@ from services.edge.pack import SILENT_S, Centre, Pack, PackGroup
 from services.edge.plant import NOMINAL_V, SimulatedPack
 from services.edge.plant_group import PlantGroup
 from services.edge.runtime import EdgeRuntime, Plate
-from services.fleet_link import broker_at
 
-CANNOT_START = 2
 MOST_KWH = 100_000.0
 
 
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
-    words = argparse.ArgumentParser(prog="python -m services.edge", description=__doc__)
-    words.add_argument("--site", default="home")
+    words = parser_of("services.edge", __doc__, "ORRERY_EDGE_PASSWORD")
     words.add_argument("--device", action="append", required=True,
                        metavar="ID[=CHEMISTRY,CELLS,KWH]",
                        help="a pack; several make one process of several. What it does not say of "
                        "itself is as --chemistry, --cells and --capacity-kwh say")
-    words.add_argument("--broker", default="mqtt://127.0.0.1:1883")
-    words.add_argument("--username", default="")
-    words.add_argument("--password-variable", default="ORRERY_EDGE_PASSWORD",
-                       help="environment variable that holds the password")
-    words.add_argument("--ca-file", default="")
-    words.add_argument("--cert-file", default="")
-    words.add_argument("--key-file", default="")
     words.add_argument("--outbox", type=Path, help="its file; data/edge/DEVICE.sqlite")
     words.add_argument("--most-rows", type=int, default=MOST_ROWS)
     words.add_argument("--chemistry", choices=sorted(NOMINAL_V), default="LFP")
@@ -100,16 +87,9 @@ def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal; the exit status."""
     asked = parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = until_a_signal()
     try:
-        broker = broker_at(asked.broker, username=asked.username,
-                           password=os.environ.get(asked.password_variable, ""),
-                           ca_file=asked.ca_file, cert_file=asked.cert_file,
-                           key_file=asked.key_file)
-        plates = plates_of(asked)
+        broker, plates = broker_of(asked), plates_of(asked)
         devices = list(plates)
         outbox = Outbox(asked.outbox or Path("data/edge") / f"{devices[0]}.sqlite", devices,
                         asked.most_rows)

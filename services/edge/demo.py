@@ -20,7 +20,7 @@ from core.errors import SourceError, UnknownIdError
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.messages import Id
-from core.fleet.ports import CommandLife, FleetCounts, PackState
+from core.fleet.ports import CommandLife, CommandStore, FleetCounts, PackState
 from core.fleet.tree import element_of, roots
 from core.frames import CONTACTOR_OPEN, Reading
 from core.ports import SourceInfo
@@ -130,7 +130,12 @@ class Packs:
 
     def commands(self) -> Sequence[CommandLife]:
         with self._lock:
-            return [] if self._living is None else self._living.inbox.newest_first()
+            return [] if self._living is None else self._living.inbox.book.lives()
+
+    def remember(self, store: CommandStore) -> None:
+        """Raises RetryLaterError."""
+        with self._lock:
+            self._site().inbox.book.remember(store)
 
     def reconnect(self) -> None:
         """There is no broker between."""

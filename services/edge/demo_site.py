@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from core.alarms.records import TRIP, WARNING, Finding
+from core.clock import from_epoch
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate
 from core.fleet.messages import VERSION, Allocation, Command, Reply, Status
@@ -70,7 +71,7 @@ class Site:
         self._outbox = Outbox(IN_MEMORY, [plate.device for plate in plates])
         self._at_s, self._lived_s = now_s, 0.0
         self._allocated_s = self._told_s = -np.inf
-        self.inbox = Inbox()
+        self.inbox = Inbox(site, lambda: from_epoch(self._at_s))
         self.received, self.per_s = 0, 0.0
         self._running: dict[str, _Device] = {}
         days = [Day.of(number, plate) for number, plate in enumerate(plates)]
@@ -104,7 +105,7 @@ class Site:
     def send(self, device: str, action: str, issuer: str, ttl_s: float, power_kw: float | None,
              hold_s: float | None) -> CommandLife:
         """Raises RequestError for what the schema does not know."""
-        return self.inbox.send(device, action, issuer, self._at_s, ttl_s, power_kw, hold_s)
+        return self.inbox.send(device, action, issuer, ttl_s, power_kw, hold_s)
 
     def open_elements(self) -> list[str]:
         """Packs of which a contactor was last heard to be open."""
@@ -115,6 +116,7 @@ class Site:
         return [found for device in self._devices.values() for found in device.findings]
 
     def close(self) -> None:
+        self.inbox.book.close()
         self._outbox.close()
 
     # -- faults

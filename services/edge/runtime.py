@@ -69,6 +69,7 @@ class EdgeRuntime:
         self._came_up = threading.Event()
         self.rejected: dict[str, int] = {}
         self._status_due_s = 0.0
+        self._process = f"edge-{site}-{next(iter(self._packs))}"
         self._link = self._linked(broker)
         self.sender = Sender(outbox, self._link, site)
 
@@ -78,9 +79,10 @@ class EdgeRuntime:
         for device in devices:
             topics += [(device_topic(self._site, device, "commands"), 2),
                        (device_topic(self._site, device, "ack"), 0)]
-        gone = Status(v=VERSION, site=self._site, device=devices[0], state="offline")
+        gone = Status(v=VERSION, site=self._site, device=devices[0], state="offline",
+                      process=self._process)
         will = (device_topic(self._site, devices[0], "status"), said(gone))
-        return Link(broker, f"edge-{self._site}-{devices[0]}", topics,
+        return Link(broker, self._process, topics,
                     Manner(session_s=SESSION_S, will=will, gives_way=True), self._on_message,
                     on_up=self._came_up.set)
 
@@ -204,7 +206,7 @@ class EdgeRuntime:
     def _publish_status(self, device: str, state: str, replies: tuple[Reply, ...] = ()) -> None:
         """A reply goes by QoS 1, so that it is not lost; a state is told again anyway."""
         life, plate = self._outbox.life(device), self._plates[device]
-        status = Status(v=VERSION, site=self._site, device=device,
+        status = Status(v=VERSION, site=self._site, device=device, process=self._process,
                         state=state, time_s=self._now_s(),  # type: ignore[arg-type]
                         firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
                         capacity_kwh=plate.capacity_kwh, pending=life.last - life.high,

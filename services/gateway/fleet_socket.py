@@ -11,7 +11,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.gateway.fleet_feed import FleetFeed
-from services.gateway.fleet_roles import KEY_HEADER, Roles
+from services.gateway.fleet_roles import Roles
 from services.gateway.socket import (
     PACE_S,
     PATIENCE_S,
@@ -52,7 +52,7 @@ class FleetSocket:
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves; for a `WebSocketRoute`."""
-        if not self._roles.may_look(websocket.headers.get(KEY_HEADER)):
+        if not await asyncio.to_thread(self._roles.viewer_by, websocket.headers):
             await websocket.close(POLICY_VIOLATION, "without the key")
             return
         if self.clients >= MOST_CLIENTS:

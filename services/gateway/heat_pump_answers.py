@@ -232,7 +232,7 @@ def _kpi(told: Report, name: str) -> KpiTold:
 
 def _event(one: Event, table: AlarmTable) -> EventTold:
     return EventTold(at=iso(one.time_s), kind=one.kind, what=one.what, value=number(one.value),
-                     words=_event_words(one, table))
+                     unit=one.unit, words=_event_words(one, table))
 
 
 def _event_words(one: Event, table: AlarmTable) -> str:

@@ -273,13 +273,14 @@ class NothingOfPump:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTold:
-    """value: of "auxiliary" what it is now [% or kW], of "alarm" its code (-1 = none), of
+    """value: of "auxiliary" what it is now in `unit` (% or kW), of "alarm" its code (-1 = none), of
     "alarm_bit" the bit, of "silence" that "ends" how long it was [s]. words: of an alarm."""
 
     at: str
     kind: Kind
     what: What
     value: float | None
+    unit: str
     words: str
 
 

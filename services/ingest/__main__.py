@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -17,28 +14,18 @@ from core.clock import Clock, SystemClock
 from core.errors import OrreryError
 from core.fleet.topics import check_id
 from core.registry import make_fleet_store
-from services.fleet_link import broker_at
+from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
 from services.ingest.subscriber import KEEP_S, Ingest
-
-CANNOT_START = 2
 
 
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
-    words = argparse.ArgumentParser(prog="python -m services.ingest", description=__doc__)
-    words.add_argument("--site", default="home")
-    words.add_argument("--broker", default="mqtt://127.0.0.1:1883")
+    words = parser_of("services.ingest", __doc__, "ORRERY_INGEST_PASSWORD")
     words.add_argument("--store", default="sqlite:data/fleet/fleet.sqlite")
     words.add_argument("--device", action="append",
                        help="one that may send; without any, whom the broker lets in")
     words.add_argument("--keep-hours", type=float, default=KEEP_S / 3600,
                        help="how long telemetry stays in the store")
-    words.add_argument("--username", default="")
-    words.add_argument("--password-variable", default="ORRERY_INGEST_PASSWORD",
-                       help="environment variable that holds the password")
-    words.add_argument("--ca-file", default="")
-    words.add_argument("--cert-file", default="")
-    words.add_argument("--key-file", default="")
     words.add_argument("--report", type=Path, help="file that gets the counters")
     words.add_argument("--report-every", type=float, default=1.0, metavar="SECONDS")
     return words
@@ -61,16 +48,9 @@ def _report(ingest: Ingest, file: Path, every_s: float, clock: Clock,
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal; the exit status."""
     asked = parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    stop, clock = threading.Event(), SystemClock()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop, clock = until_a_signal(), SystemClock()
     try:
-        broker = broker_at(asked.broker, username=asked.username,
-                           password=os.environ.get(asked.password_variable, ""),
-                           ca_file=asked.ca_file, cert_file=asked.cert_file,
-                           key_file=asked.key_file)
-        store = make_fleet_store(asked.store)
+        broker, store = broker_of(asked), make_fleet_store(asked.store)
         ingest = Ingest(check_id(asked.site), store, broker, clock, asked.device,
                         3600 * asked.keep_hours)
         if asked.report is not None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from store.postgres.alarms import PostgresAlarmStore
     from store.postgres.fleet import PostgresFleetStore
     from store.postgres.history import PostgresStore
+    from store.site_records import SiteTables
 
 REQUIREMENTS = "store/requirements-postgres.txt"
 
@@ -24,11 +25,12 @@ def open_store(variable: str) -> PostgresFleetStore:
     return PostgresFleetStore(variable)
 
 
-def open_alarm_store(variable: str) -> PostgresAlarmStore:
-    """Alarms and their audit there; raises as `open_store`."""
+def open_alarm_store(variable: str, tick_s: float | None = None) -> PostgresAlarmStore:
+    """Alarms and their audit there; raises as `open_store`. tick_s: how long a tick waits for
+    the server [s], None = as it should."""
     _see_that_it_is_installed()
-    from store.postgres.alarms import PostgresAlarmStore
-    return PostgresAlarmStore(variable)
+    from store.postgres.alarms import TICK_S, PostgresAlarmStore
+    return PostgresAlarmStore(variable, tick_s=TICK_S if tick_s is None else tick_s)
 
 
 def open_history(variable: str, topology: Topology, budget_bytes: int) -> PostgresStore:
@@ -37,6 +39,14 @@ def open_history(variable: str, topology: Topology, budget_bytes: int) -> Postgr
     _see_that_it_is_installed()
     from store.postgres.history import PostgresStore
     return PostgresStore(variable, topology, budget_bytes=budget_bytes)
+
+
+def open_site_records(variable: str) -> SiteTables:
+    """Commands and what was saved there; raises as `open_store`."""
+    _see_that_it_is_installed()
+    from store.postgres.records import PostgresTables
+    from store.site_records import SiteTables
+    return SiteTables(PostgresTables(variable))
 
 
 def _see_that_it_is_installed() -> None:

@@ -1,12 +1,19 @@
 """Alarms in PostgreSQL: what is open, the lines of history, the audit. Every batch survives the
-server's power cut, not only a person's action."""
+server's power cut, not only a person's action.
+
+A thread of its own writes, so that neither a tick nor a person waits for a server that is silent:
+who asked is told that it is not kept yet, and when it comes again, what was kept meanwhile is not
+written twice.
+"""
 
 from __future__ import annotations
 
 import operator
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 from uuid import uuid4
 
@@ -21,22 +28,27 @@ from core.alarms.records import (
     Remembered,
     Transition,
 )
-from core.alarms.states import Event, State
 from core.clock import Clock
 from core.errors import RetryLaterError
 from store.alarm_lines import (
     MOST_AUDIT,
     MOST_TRANSITIONS,
     PRUNED_EVERY,
+    entry_of,
     exported,
-    finite,
+    line_of,
     most_lines,
-    or_nan,
+    row_of,
 )
 from store.postgres.database import Database, copy_rows
 from store.postgres.writer import Writer
 
 LOCK = 2
+TICK_S, ACTION_S = 0.1, 1.0
+"""So long a tick, and a person, waits for the server [s]."""
+SILENT = "alarms are not kept yet: the PostgreSQL has not answered; see that it runs"
+MOST_LATE = 8
+"""Batches that were kept after their time."""
 NUL, REPLACED = "\0", "\N{REPLACEMENT CHARACTER}"
 """The one character that PostgreSQL's text has not, and what stands for it."""
 TRANSITION = {"at": "timestamptz", "element": "text", "condition": "text", "event": "text",
@@ -84,46 +96,92 @@ PRUNE_AUDIT = text("DELETE FROM alarms_audit WHERE id <= "
 
 class PostgresAlarmStore:
     """`core.alarms.ports.AlarmStore`. variable: NAME of the environment variable with the URL.
-    most_transitions, most_audit: lines kept, PRUNED_EVERY more for a while. Raises
+    most_transitions, most_audit: lines kept, PRUNED_EVERY more for a while. tick_s: how long a
+    batch that is not durable is waited for, a person's at least ACTION_S [s]. Raises
     ConfigurationError where another process writes."""
 
-    def __init__(self, variable: str, clock: Clock | None = None, *,
+    def __init__(self, variable: str, clock: Clock | None = None, *, tick_s: float = TICK_S,
                  most_transitions: int = MOST_TRANSITIONS, most_audit: int = MOST_AUDIT) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._tick_s = threading.Lock(), tick_s
         self._most_transitions, self._most_audit = most_transitions, most_audit
         self._since_pruned = 0
         self._doubt: tuple[str, Batch] | None = None
-        self._kept = Batch()
+        self._kept: list[Batch] = []
+        self._in_hand: tuple[Future[None], Batch] | None = None
         self._database = Database(variable, clock)
         try:
             self._writer = Writer(self._database, LOCK, "alarms", self._begun)
         except BaseException:
             self._database.dispose()
             raise
+        self._thread = ThreadPoolExecutor(1, "alarms")
+        self._closed = False
 
     # -- writing
 
     def append(self, batch: Batch) -> None:
-        """Raises RetryLaterError; then nothing of it is kept, or, where the server was lost just
-        as it committed, its lines are not written again when the batch comes again."""
-        with self._lock:
-            try:
-                with self._writer.transaction() as connection:
-                    self._doubt = (uuid4().hex, batch)
-                    connection.execute(REMEMBER_TOKEN, {"token": self._doubt[0]})
-                    _write(connection, _less(batch, self._kept))
-                    self._prune(connection, len(batch.transitions) + len(batch.audit))
-            except RetryLaterError as error:
-                raise RetryLaterError(f"alarms are not kept: {error}") from error
-            self._doubt, self._kept = None, Batch()
+        """Raises RetryLaterError; then nothing of it is kept, or, where the server was slow or
+        lost just as it committed, its lines are not written again when the batch comes again."""
+        wait_s = max(ACTION_S, self._tick_s) if batch.durable else self._tick_s
+        if not self._lock.acquire(timeout=wait_s):
+            raise RetryLaterError(SILENT)
+        given_up = threading.Event()
+        try:
+            self._finish(wait_s if batch.durable else 0.0)
+            self._in_hand = self._thread.submit(self._append, batch, given_up), batch
+            self._finish(wait_s, told=True)
+        except RetryLaterError:
+            if batch.durable:
+                given_up.set()
+            raise
+        finally:
+            self._lock.release()
+
+    def _finish(self, wait_s: float, *, told: bool = False) -> None:
+        """What is in hand. told: whoever asked for it hears what became of it."""
+        if self._in_hand is None:
+            return
+        future, batch = self._in_hand
+        try:
+            future.result(wait_s)
+        except TimeoutError:
+            raise RetryLaterError(SILENT) from None
+        except RetryLaterError:
+            self._in_hand = None
+            if told:
+                raise
+        else:
+            self._in_hand = None
+            if not told:
+                self._know(batch)
+
+    def _append(self, batch: Batch, given_up: threading.Event) -> None:
+        """given_up: a person was told that it did not happen."""
+        try:
+            with self._writer.transaction() as connection:
+                self._doubt = (uuid4().hex, batch)
+                connection.execute(REMEMBER_TOKEN, {"token": self._doubt[0]})
+                _write(connection, _less(batch, self._kept))
+                self._prune(connection, len(batch.transitions) + len(batch.audit))
+                if given_up.is_set():
+                    raise RetryLaterError("it came too late")
+        except RetryLaterError as error:
+            raise RetryLaterError(f"alarms are not kept: {error}") from error
+        self._doubt = None
+        self._kept = [one for one in self._kept if not _alike(batch.transitions, one.transitions)]
 
     def _begun(self, connection: Connection) -> None:
         """A new session sees what became of a batch whose answer never came."""
         if self._doubt is not None:
             token, batch = self._doubt
             if connection.execute(TOKEN).scalar() == token:
-                self._kept = batch
+                self._know(batch)
             self._doubt = None
+
+    def _know(self, batch: Batch) -> None:
+        """It is kept, and whoever asked for it does not know."""
+        if batch.transitions:
+            self._kept = [*self._kept, batch][-MOST_LATE:]
 
     def _prune(self, connection: Connection, added: int) -> None:
         """The oldest lines beyond the bound, once in a while."""
@@ -165,18 +223,24 @@ class PostgresAlarmStore:
     def close(self) -> None:
         """Safe to call twice."""
         with self._lock:
-            self._writer.close()
-            self._database.dispose()
+            if not self._closed:
+                self._closed = True
+                self._thread.submit(self._writer.close)
+                self._thread.shutdown()
+                self._database.dispose()
 
 
-def _less(batch: Batch, kept: Batch) -> Batch:
+def _alike(lines: Sequence[object], kept: Sequence[object]) -> int:
+    """How many of the first lines are the very same."""
+    return sum(1 for _ in takewhile(bool, map(operator.is_, lines, kept)))
+
+
+def _less(batch: Batch, kept: Sequence[Batch]) -> Batch:
     """Without the lines at its beginning that are kept already."""
-    def rest(lines: tuple[Any, ...], there: tuple[Any, ...]) -> tuple[Any, ...]:
-        same = len(lines) >= len(there) and all(map(operator.is_, lines, there))
-        return lines[len(there):] if same else lines
-
-    return msgspec.structs.replace(batch, transitions=rest(batch.transitions, kept.transitions),
-                                   audit=rest(batch.audit, kept.audit))
+    lines = max((_alike(batch.transitions, one.transitions) for one in kept), default=0)
+    entries = max((_alike(batch.audit, one.audit) for one in kept), default=0)
+    return msgspec.structs.replace(batch, transitions=batch.transitions[lines:],
+                                   audit=batch.audit[entries:])
 
 
 def _write(connection: Connection, batch: Batch) -> None:
@@ -190,13 +254,10 @@ def _write(connection: Connection, batch: Batch) -> None:
             "data": [msgspec.msgpack.encode(one) for one in batch.changed]})
     if batch.transitions:
         copy_rows(connection, "alarms_transitions", TRANSITION, _rows(
-            (line.at, line.element, line.condition, line.event.value, line.before.value,
-             line.after.value, line.tier, line.metric, finite(line.value), finite(line.limit),
-             line.by, line.occurrence) for line in batch.transitions))
+            (line.at, *row_of(line)) for line in batch.transitions))
     if batch.audit:
         copy_rows(connection, "alarms_audit", AUDIT, _rows(
-            (one.at, one.who, one.action, one.element, one.condition, one.why, one.before,
-             one.after) for one in batch.audit))
+            (one.at, *entry_of(one)) for one in batch.audit))
 
 
 def _rows(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
@@ -211,6 +272,4 @@ def _given(query: AlarmQuery) -> dict[str, object]:
 
 
 def _line(row: Sequence[Any]) -> Transition:
-    at, element, condition, event, before, after, tier, metric, value, limit, by, number = row
-    return Transition(at.astimezone(UTC), element, condition, Event(event), State(before),
-                      State(after), tier, metric, or_nan(value), or_nan(limit), by, number)
+    return line_of(row[0].astimezone(UTC), row[1:])

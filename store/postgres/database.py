@@ -6,13 +6,15 @@ from __future__ import annotations
 import os
 import re
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import psycopg
-from sqlalchemy import URL, Connection, create_engine, make_url
+from psycopg.abc import PQGen
+from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from core.clock import Clock, SystemClock
@@ -25,8 +27,11 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 DRIVER = "postgresql+psycopg"
 CONNECT_S = 5
 SLOW_S = 1.0
-PAUSE_S = 30.0
+PAUSE_S = 10.0
 """A server that was silent is left alone for so long, so that nobody waits for it each second."""
+PATIENCE_S = 12.0
+"""So long a word of the server is waited for: it ends a statement itself before that [s]."""
+LOADING_S = 130.0
 SESSION = {
     "synchronous_commit": "on",
     "timezone": "UTC",
@@ -46,12 +51,37 @@ REFUSED = ("authentication failed", "does not exist", "no pg_hba.conf entry",
 TO_CONFIGURE = ("28", "3D", "3F", "42501")
 """Beginnings of SQLSTATE: who may come in, no such database or schema, no right to a table."""
 
+T = TypeVar("T")
+
+
+class SilentServerError(psycopg.OperationalError):
+    """The server holds the connection and says nothing; keepalives do not notice it."""
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """Waits `patience_s` for the server [s]; then the connection is given up."""
+
+    patience_s = PATIENCE_S
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        bound_s = self.patience_s if timeout is None else timeout
+        began_s = time.monotonic()
+        try:
+            return super().wait(gen, interval, bound_s)
+        except psycopg.OperationalError as error:
+            if time.monotonic() - began_s < bound_s:
+                raise
+            self.pgconn.finish()
+            raise SilentServerError(f"no answer within {bound_s:g} s") from error
+
 
 class Database:
-    """variable: NAME of the environment variable (or secret) that holds the URL. Raises
-    ConfigurationError where it holds none; connects on first use."""
+    """variable: NAME of the environment variable (or secret) that holds the URL. patience_s: how
+    long a word of the server is waited for [s]. Raises ConfigurationError where it holds none;
+    connects on first use."""
 
-    def __init__(self, variable: str, clock: Clock | None = None) -> None:
+    def __init__(self, variable: str, clock: Clock | None = None,
+                 patience_s: float = PATIENCE_S) -> None:
         self.variable = variable
         self._clock = clock or SystemClock()
         url = _url_of(variable)
@@ -59,6 +89,14 @@ class Database:
         self._engine = create_engine(
             url, pool_size=3, max_overflow=2, pool_timeout=CONNECT_S, pool_pre_ping=True,
             hide_parameters=True, connect_args=_connect_args(url))
+
+        @event.listens_for(self._engine, "do_connect")
+        def connected(_dialect: object, _record: object, words: tuple[Any, ...],
+                      options: dict[str, Any]) -> PatientConnection:
+            connection = PatientConnection.connect(*words, **options)
+            connection.patience_s = patience_s
+            return connection
+
         self._silent_until: datetime | None = None
 
     def connect(self) -> Connection:
@@ -70,12 +108,14 @@ class Database:
         try:
             connection = self._engine.connect()
         except FAILURES as error:
-            now = self._clock.now()
-            if now - began > timedelta(seconds=SLOW_S):
-                self._silent_until = now + timedelta(seconds=PAUSE_S)
+            if self._clock.now() - began > timedelta(seconds=SLOW_S):
+                self._leave_alone()
             raise self.problem(error) from None
         self._silent_until = None
         return connection
+
+    def _leave_alone(self) -> None:
+        self._silent_until = self._clock.now() + timedelta(seconds=PAUSE_S)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -90,6 +130,8 @@ class Database:
     def problem(self, error: Exception) -> OrreryError:
         """The error of ours that says what to do."""
         inner = getattr(error, "orig", None) or error
+        if isinstance(inner, (SilentServerError, psycopg.errors.ConnectionTimeout)):
+            self._leave_alone()
         words = self._words(inner)
         state = getattr(inner, "sqlstate", None) or ""
         if state.startswith(TO_CONFIGURE) or (not state and any(part in words for part in REFUSED)):
@@ -137,9 +179,20 @@ def _connect_args(url: URL) -> dict[str, str | int]:
             "options": " ".join([*options, *([said] if isinstance(said, str) else said)])}
 
 
-def driver_of(connection: Connection) -> psycopg.Connection[Any]:
+def driver_of(connection: Connection) -> PatientConnection:
     """psycopg's own connection, for what SQLAlchemy has no words for."""
-    return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+    return cast(PatientConnection, connection.connection.dbapi_connection)
+
+
+@contextmanager
+def loading(connection: Connection) -> Iterator[None]:
+    """The server may take LOADING_S for what is done here: tables made, or all of them read."""
+    driver = driver_of(connection)
+    usual_s, driver.patience_s = driver.patience_s, max(driver.patience_s, LOADING_S)
+    try:
+        yield
+    finally:
+        driver.patience_s = usual_s
 
 
 def binary_rows(connection: Connection, query: str, *values: object) -> list[tuple[Any, ...]]:

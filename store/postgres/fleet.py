@@ -7,14 +7,15 @@ also held in memory, and read anew whenever the writing session is a new one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from core.clock import Clock
-from core.fleet.entries import FleetEntry, Ledger, Mark, Taken
-from store.fleet_batch import FleetBatch, Key, mark_of
+from core.fleet.entries import FleetEntry, Mark, Taken
+from store.fleet_batch import FleetBatch
+from store.fleet_marks import FleetMarks
 from store.postgres.database import Database, copy_rows
 from store.postgres.writer import Writer
 
@@ -62,10 +63,8 @@ class PostgresFleetStore:
 
     def __init__(self, variable: str, clock: Clock | None = None) -> None:
         self._lock = threading.Lock()
-        self._numbers: dict[Key, int] = {}
-        self._ledgers: dict[Key, Ledger] = {}
+        self._marks = FleetMarks()
         self._newest: dict[int, int] = {}
-        self._highest = 0
         self._database = Database(variable, clock)
         try:
             self._writer = Writer(self._database, LOCK, "the fleet's telemetry", self._load)
@@ -75,31 +74,23 @@ class PostgresFleetStore:
 
     def _load(self, connection: Connection) -> None:
         """What is settled, so that no duplicate needs a query."""
-        names: dict[int, Ledger] = {}
-        self._numbers, self._ledgers, self._newest = {}, {}, {}
-        for num, site, device, stream, high, last, heard, newest in connection.execute(
-                LOAD_DEVICES):
-            self._numbers[site, device] = num
-            self._newest[num] = newest
-            names[num] = self._ledgers[site, device] = Ledger(stream, high, last, heard)
-        for num, stream in connection.execute(LOAD_RETIRED):
-            names[num].retired.add(stream)
-        for num, seq in connection.execute(LOAD_AHEAD):
-            names[num].ahead.add(seq)
-        self._highest = max(self._highest, *names, 0)
+        devices = connection.execute(LOAD_DEVICES).all()
+        self._newest = {one.num: one.newest_us for one in devices}
+        self._marks.begin((one[:7] for one in devices),
+                          ((num, stream) for num, stream in connection.execute(LOAD_RETIRED)),
+                          ((num, seq) for num, seq in connection.execute(LOAD_AHEAD)))
 
     # -- writing
 
     def take(self, entries: Sequence[FleetEntry]) -> Taken:
         with self._lock:
             with self._writer.transaction() as connection:
-                batch = FleetBatch(_Stored(self, connection, entries))
+                batch = FleetBatch(_Stored(self._marks, self._newest, connection, entries))
                 for entry in entries:
                     batch.add(entry)
                 newest = self._newest_of(batch)
                 _keep(connection, batch, newest)
-            self._numbers.update(batch.numbers)
-            self._ledgers.update(batch.settled())
+            self._marks.follow(batch)
             self._newest.update(newest)
             return batch.taken()
 
@@ -117,13 +108,10 @@ class PostgresFleetStore:
     # -- reading
 
     def mark(self, site: str, device: str) -> Mark | None:
-        with self._lock:
-            found = self._ledgers.get((site, device))
-            return None if found is None else mark_of((site, device), found)
+        return self._marks.mark((site, device))
 
     def marks(self) -> Sequence[Mark]:
-        with self._lock:
-            return [mark_of(key, self._ledgers[key]) for key in sorted(self._ledgers)]
+        return self._marks.marks()
 
     def bodies(self, site: str, device: str, first: int, last: int) -> Sequence[tuple[int, bytes]]:
         """Raises RetryLaterError."""
@@ -139,8 +127,8 @@ class PostgresFleetStore:
             return [(int(first), int(last)) for first, last in rows]
 
     def _number(self, site: str, device: str) -> int:
-        with self._lock:
-            return self._numbers.get((site, device), -1)
+        num = self._marks.number((site, device))
+        return -1 if num is None else num
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -148,31 +136,14 @@ class PostgresFleetStore:
             self._writer.close()
             self._database.dispose()
 
-    # -- for a batch
-
-    def ledger(self, key: Key) -> Ledger | None:
-        return self._ledgers.get(key)
-
-    def number(self, key: Key) -> int | None:
-        return self._numbers.get(key)
-
-    def new_number(self) -> int:
-        """One that a failed batch took is left out."""
-        self._highest += 1
-        return self._highest
-
-    def newest(self, num: int) -> int:
-        """time_us of the newest message of a device that is stored."""
-        return self._newest.get(num, 0)
-
 
 class _Stored:
     """What a batch asks (`store.fleet_batch.Stored`); times of known numbers in one question."""
 
-    def __init__(self, store: PostgresFleetStore, connection: Connection,
+    def __init__(self, marks: FleetMarks, newest: Mapping[int, int], connection: Connection,
                  entries: Sequence[FleetEntry]) -> None:
-        self._store, self._connection = store, connection
-        self.ledger, self.number, self.new_number = store.ledger, store.number, store.new_number
+        self._newest, self._connection = newest, connection
+        self.ledger, self.number, self.new_number = marks.ledger, marks.number, marks.new_number
         self._times = self._asked(entries)
 
     def _asked(self, entries: Sequence[FleetEntry]) -> dict[tuple[int, int], int]:
@@ -193,7 +164,7 @@ class _Stored:
 
     def is_told(self, num: int, time_us: int, body: bytes) -> bool:
         """Nothing that is newer than all that is stored needs a question."""
-        if time_us > self._store.newest(num):
+        if time_us > self._newest.get(num, 0):
             return False
         found: Any = self._connection.execute(
             IS_TOLD, {"num": num, "time_us": time_us, "body": body}).scalar()

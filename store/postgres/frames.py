@@ -16,15 +16,18 @@ from core.vocabulary import METRIC_NAMES
 from store.hot import Stored
 from store.nodes import NodeNumbers, SidArray
 from store.postgres.database import binary_rows, driver_of
-from store.rollup import PARTS, Rows
-from store.times import DAY_US, HOUR_US, floor_to, stamp
+from store.rollup import Rows, rollup_columns
+from store.times import DAY_US, HOUR_US, MINUTE_US, floor_to, stamp
 
 MINUTES, HOURS = "history_minute", "history_hour"
 WIDTH_US = {"history_raw": HOUR_US, MINUTES: 10 * DAY_US}
 """How much time one partition holds [us]."""
 PARTED = ("history_raw", MINUTES)
-ROLLUP = ("sid", "time_us", "seen_us", *(f"{name}_{part}" for name in METRIC_NAMES
-                                         for part in PARTS))
+KEYS = {"sid": "sid", "ts": "time_us", "seen": "seen_us"}
+"""Columns that `store.rollup` names otherwise."""
+COLUMNS = {MINUTES: rollup_columns(METRIC_NAMES, MINUTE_US),
+           HOURS: rollup_columns(METRIC_NAMES, HOUR_US)}
+"""As `store.rollup` names them, the keys first."""
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 BYTES_PER_VALUE = 4
@@ -113,8 +116,7 @@ def keep_frame(connection: Connection, time_us: int, layout: int, values: FloatA
 def keep_rollup(connection: Connection, table: str, rows: Rows) -> None:
     """Rows of `store.rollup` in one COPY, packed at once: a float in Python costs more than in
     the server."""
-    named = dict(zip(ROLLUP, (rows["sid"], rows["ts"], rows["seen"],
-                              *(rows[name] for name in ROLLUP[3:])), strict=True))
+    named = {KEYS.get(name, name): rows[name] for name in COLUMNS[table]}
     form: list[tuple[str, str]] = [("fields", ">i2")]
     for name in named:
         form += [(f"{name} length", ">i4"), (name, _binary(name))]
@@ -132,6 +134,8 @@ def _binary(name: str) -> str:
     """How PostgreSQL sends a column of rollup rows."""
     if name.endswith("_us"):
         return ">i8"
+    if name.endswith("_minutes"):
+        return ">i2"
     return ">i4" if name == "sid" or name.endswith("_n") else ">f4"
 
 
@@ -178,6 +182,13 @@ def frame_values(connection: Connection, layout: int, nodes: int,
     return time_us, values if few or not rows else values[:, at]
 
 
+def knows_finer(connection: Connection, span: tuple[int, int]) -> bool:
+    """Whether a frame or a minute of [start, end) is kept."""
+    return any(connection.execute(text(
+        f"SELECT EXISTS (SELECT 1 FROM {table} WHERE time_us >= :start AND time_us < :end)"),
+        {"start": span[0], "end": span[1]}).scalar_one() for table in PARTED)
+
+
 def rollup_rows(connection: Connection, table: str, columns: Sequence[str],
                 span: tuple[int, int], sids: Sequence[int] | None = None) -> Rows:
     """sid, ts, seen and `columns` of [start, end), of some nodes or of all, sorted by (sid, ts)."""
@@ -188,6 +199,7 @@ def rollup_rows(connection: Connection, table: str, columns: Sequence[str],
         {"start": span[0], "end": span[1], **({} if sids is None else {"sids": list(sids)})}).all()
     parts = list(zip(*rows, strict=True)) if rows else [()] * (3 + len(columns))
     types = [np.int32, np.int64, np.int64,
-             *(np.int32 if name.endswith("_n") else np.float32 for name in columns)]
+             *(np.int32 if name.endswith(("_n", "_minutes")) else np.float32
+               for name in columns)]
     return {name: np.array(part, kind) for name, part, kind in
             zip(("sid", "ts", "seen", *columns), parts, types, strict=True)}

@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 from core.clock import Clock
 from core.errors import RetryLaterError, UnknownIdError
 from core.frames import Frame
-from core.ports import Series, StoreHealth
+from core.ports import Moment, Series, StoreHealth
 from core.topology import Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 from store.hot import Stored, block_of
-from store.instant import OLDEST_US, Known, newest_of_each
+from store.instant import OLDEST_US, Known, hour_means, newest_of_each
 from store.nodes import NodeNumbers, SidArray
 from store.postgres import frames
 from store.postgres.database import Database
@@ -29,7 +29,7 @@ from store.postgres.series import SeriesReader, bounds_of
 from store.postgres.writer import Writer
 from store.rollup import bucket_rows, coarser
 from store.series import Question
-from store.tick import FrameMaker, told_of, values_of
+from store.tick import FrameMaker, not_a_mean, told_of, values_of
 from store.times import FOREVER_US, HOUR_US, MINUTE_US, floor_to, from_us, to_us
 
 LOCK = 3
@@ -109,8 +109,9 @@ class PostgresStore:
         frames.keep_rollup(connection, frames.MINUTES,
                            bucket_rows(block_of(self._minute), METRIC_NAMES, MINUTE_US))
         if floor_to(now_us, HOUR_US) != hour_us:
-            minutes = frames.rollup_rows(connection, frames.MINUTES, frames.ROLLUP[3:],
-                                         (hour_us, hour_us + HOUR_US))
+            minutes = frames.rollup_rows(
+                connection, frames.MINUTES, frames.COLUMNS[frames.MINUTES][len(frames.KEYS):],
+                (hour_us, hour_us + HOUR_US))
             frames.keep_rollup(connection, frames.HOURS, coarser(minutes, METRIC_NAMES, HOUR_US))
         if frames.size(connection) > self._budget_bytes:
             frames.drop_oldest(connection)
@@ -152,12 +153,16 @@ class PostgresStore:
         with self._database.transaction() as connection:
             return SeriesReader(connection, self._layouts).answer(question)
 
-    def frame_at(self, when: datetime) -> Frame | None:
+    def moment_at(self, when: datetime) -> Moment | None:
         """Raises RetryLaterError."""
         when_us = to_us(when)
         with self._database.transaction() as connection:
-            known = self._known_at(connection, when_us)
-        return None if known is None else self._frames.frame(known, when_us)
+            known = self._known_at(connection, when_us) or self._hour(connection, when_us)
+        return None if known is None else self._frames.moment(known, when_us)
+
+    def frame_at(self, when: datetime) -> Frame | None:
+        """Raises RetryLaterError."""
+        return not_a_mean(self.moment_at(when))
 
     def _known_at(self, connection: Connection, when_us: int) -> Known | None:
         """From a frame, else from the minutes."""
@@ -172,7 +177,15 @@ class PostgresStore:
             (floor_to(oldest_us, MINUTE_US), when_us + 1)), oldest_us, when_us)
         if not len(rows["sid"]):
             return None
-        return Known(rows["sid"], np.stack([rows[name] for name in last]), rows["seen"])
+        return Known(rows["sid"], np.stack([rows[name] for name in last]), rows["seen"], "minute")
+
+    def _hour(self, connection: Connection, when_us: int) -> Known | None:
+        """The means of an hour of which nothing finer is kept."""
+        span = (floor_to(when_us, HOUR_US), floor_to(when_us, HOUR_US) + HOUR_US)
+        if frames.knows_finer(connection, span):
+            return None
+        mean = [f"{name}_mean" for name in METRIC_NAMES]
+        return hour_means(frames.rollup_rows(connection, frames.HOURS, mean, span), mean, when_us)
 
     def health(self) -> StoreHealth:
         """Where the server does not answer, the error says so."""

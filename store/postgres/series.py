@@ -15,9 +15,9 @@ from store.nodes import SidArray
 from store.points import Points, joined, series_of
 from store.postgres import frames
 from store.series import (
-    ROLLUP_PARTS,
     Question,
     cadence,
+    columns_of,
     places,
     points_of,
     raw_points,
@@ -111,9 +111,8 @@ class SeriesReader:
         return longest_us
 
     def _from_rows(self, question: Question, origin: str, span: Span, parts: Parts) -> int:
-        columns = [f"{name}_{part}" for name in dict.fromkeys(question.columns)
-                   for part in ROLLUP_PARTS]
-        rows = frames.rollup_rows(self._connection, TABLES[origin], columns, span,
+        rows = frames.rollup_rows(self._connection, TABLES[origin],
+                                  columns_of(origin, question.columns), span,
                                   question.sids.tolist())
         rows["ts"] = np.maximum(rows["ts"], question.span[0])
         low = np.searchsorted(rows["sid"], question.sids, "left")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from core.errors import ConfigurationError, HistoryLockedError, RetryLaterError
-from store.postgres.database import FAILURES, Database
+from store.postgres.database import FAILURES, Database, loading
 from store.postgres.schema import migrate
 
 LOCK_CLASS = 20_291
@@ -78,12 +78,8 @@ class Writer:
     def _begin(self) -> Connection:
         connection = self._database.connect()
         try:
-            with connection.begin():
-                migrate(connection)
-            self._take_lock(connection)
-            with connection.begin():
-                connection.execute(text("SET LOCAL statement_timeout = '120s'"))
-                self._begun(connection)
+            with loading(connection):
+                self._prepare(connection)
         except FAILURES as error:
             _end(connection)
             raise self._database.problem(error) from None
@@ -92,6 +88,14 @@ class Writer:
             raise
         self._connection = connection
         return connection
+
+    def _prepare(self, connection: Connection) -> None:
+        with connection.begin():
+            migrate(connection)
+        self._take_lock(connection)
+        with connection.begin():
+            connection.execute(text("SET LOCAL statement_timeout = '120s'"))
+            self._begun(connection)
 
     def _take_lock(self, connection: Connection) -> None:
         try:

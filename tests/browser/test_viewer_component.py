@@ -19,7 +19,7 @@ APP = '''
 import numpy as np
 import pyarrow as pa
 import streamlit as st
-from orrery_spheres import ITEMS, spheres
+from orrery_spheres import DEEP, ITEMS, spheres
 
 st.set_page_config(layout="wide")
 query, state = st.query_params, st.session_state
@@ -47,6 +47,32 @@ def items():
     }).cast(ITEMS)
 
 
+def deep_items():
+    """Two children below each item, of which one has a value; a trip below item 2 is fresh."""
+    top, rows = items(), np.repeat(np.arange(count), 2)
+    below = top.take(rows).set_column(0, "id", pa.array(
+        [f"{row}/{k}" for row in range(count) for k in range(2)], pa.string()))
+    both = pa.concat_tables([top, below])
+    parents = np.r_[np.full(count, -1), rows]
+    added = {
+        "parent_row": parents, "tier": np.where(parents < 0, 1, 2), "dim": parents == 1,
+        "value": [None if i % 2 else float(i) for i in range(3 * count)],
+        "fresh_alarm": both["alarm"].to_numpy() > 0, "group": np.zeros(3 * count),
+    }
+    for name, column in added.items():
+        both = both.append_column(name, pa.array(column).cast(DEEP.field(name).type))
+    return both
+
+
+DEEP_META = {
+    "colour": {"by": "temperature_c", "label": "Temperature", "unit": "C", "kind": "sequential",
+               "low": 0.0, "high": 20.0, "decimals": 1},
+    "layout": "disc", "past": {"time": "2026-11-21T16:20:05Z", "words": "Sat 21 Nov 16:20:05"},
+    "can_acknowledge": True, "match": {"shown": 16, "of": 18}, "fly_to": None, "fly_seq": 0,
+}
+TRAIL = pa.table({"row": [0, 0, 0], "age_s": [60.0, 30.0, 0.0], "value": [1.0, None, 3.0]})
+
+
 @st.fragment(run_every=float(query["tick"]) if "tick" in query else None)
 def body():
     state.tick += 1
@@ -66,7 +92,9 @@ def body():
         return
     if state.get("was_away"):
         st.text("It is back.")
-    result = spheres(items(), meta, key="view", height=int(query.get("h", 560)))
+    deep = "deep" in query
+    result = spheres(deep_items() if deep else items(), {**meta, **(DEEP_META if deep else {})},
+                     key="view", height=int(query.get("h", 560)), trails=TRAIL if deep else None)
     st.text(f"tick {state.tick}.")
     st.text(f"selected={result.selected}.")
     if result.drill is not None:
@@ -75,6 +103,10 @@ def body():
     if result.up:
         state.ids = state.ids[:-1]
         st.rerun()
+    if result.acknowledge:
+        state.log.append(f"acknowledge={result.acknowledge}.")
+    if result.playback:
+        state.log.append(f"playback={result.playback}.")
     if result.failed:
         state.log.append(f"failed={result.failed}.")
     st.text(" ".join(state.log))
@@ -147,35 +179,43 @@ def open_view(base: str, browser: Browser,
 
 
 @pytest.mark.parametrize("count", [6, 20, 40, 1000])
-def test_draws_every_size_in_two_calls(open_view: Open, count: int) -> None:
+def test_draws_every_size_in_two_calls_with_labels_apart(open_view: Open, count: int) -> None:
     view = open_view(f"n={count}")
     assert len(view.get("v.ids")) == count
     assert view.get("v.drawCalls") == 2
     assert view.get("v.pixelStats()") > 8000
-
-
-def test_spheres_stay_inside_the_canvas(open_view: Open) -> None:
-    view = open_view("n=20")
-    box = view.page.locator("canvas.scene").bounding_box()
-    for i in range(20):
-        spot = view.get(f"v.screenOf('{i}')")
-        for axis, size in (("x", "width"), ("y", "height")):
-            assert box[axis] <= spot[axis] - spot["r"]
-            assert spot[axis] + spot["r"] <= box[axis] + box[size]
-
-
-@pytest.mark.parametrize("count", [6, 20, 40, 1000])
-def test_labels_do_not_overlap(open_view: Open, count: int) -> None:
-    view = open_view(f"n={count}")
     rects = view.get("v.labels()")
     assert len(rects) >= 6
     for a, b in combinations(rects, 2):
         apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
         assert apart or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+    box = view.page.locator("canvas.scene").bounding_box()
+    for i in range(count if count <= 20 else 0):
+        spot = view.get(f"v.screenOf('{i}')")
+        for axis, size in (("x", "width"), ("y", "height")):
+            assert box[axis] <= spot[axis] - spot["r"]
+            assert spot[axis] + spot["r"] <= box[axis] + box[size]
+    if count == 1000:
+        view.says("of 1000 labels")
 
 
-def test_says_how_many_labels_are_hidden(open_view: Open) -> None:
-    open_view("n=1000").says("of 1000 labels")
+def test_python_tells_all_tiers_and_hears_every_event(open_view: Open) -> None:
+    view = open_view("n=6&deep=1&still=1")
+    assert len(view.get("v.ids")) == 18
+    assert view.get("v.drawCalls") == 2
+    scene = view.page.locator("canvas.scene")
+    expect(view.page.locator(".then")).to_have_text("Not live · Sat 21 Nov 16:20:05")
+    expect(view.page.locator(".match")).to_have_text("16 of 18 match the filter")
+    expect(view.page.locator(".legend")).to_contain_text("Temperature")
+    view.page.mouse.click(*view.spot("2"))
+    view.says("selected=2.")
+    view.page.get_by_role("button", name="Acknowledge").click()
+    view.says("acknowledge=2.")
+    scene.focus()
+    view.page.keyboard.press("Space")
+    view.says("playback=toggle.")
+    view.page.mouse.click(*view.spot("2/1"), button="right")
+    view.until("v.path.join() === '2/1'")
 
 
 def test_hover_shows_name_charge_and_direction(open_view: Open) -> None:

@@ -77,8 +77,10 @@ def test_details_name_the_leaf_behind_an_extreme() -> None:
     hot = "system_2_cluster_0_rack_0_module_1_cell_2"
     site.source.set(hot, {"temperature_c": 31.5})
     snapshot = site.engine.tick()
-    pairs = {pair.label: pair for pair in describe.details_pairs(
-        site.topology, snapshot, site.topology.index("system_2"))}
+    node = site.topology.index("system_2")
+    pairs = {pair.label: pair for pair in [
+        *describe.details_pairs(site.topology, snapshot, node),
+        *describe.extreme_pairs(site.topology, snapshot, node)]}
     assert str(pairs["Hottest cell"].value) == "31.5 °C"
     assert pairs["Hottest cell"].note == "Cluster 0 · Rack 0 · Module 1 · Cell 2"
     assert str(pairs["State of health"].value) == "– %"

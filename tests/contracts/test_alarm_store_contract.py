@@ -36,7 +36,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path,
         return partial(AlarmDatabase, tmp_path)
     server: PostgresServer = request.getfixturevalue("postgres")
     monkeypatch.setenv("ALARMS_URL", server.new_schema())
-    return partial(open_alarm_store, "ALARMS_URL")
+    return partial(open_alarm_store, "ALARMS_URL", tick_s=30.0)
 
 
 @pytest.fixture

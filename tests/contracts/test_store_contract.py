@@ -16,21 +16,46 @@ import numpy as np
 import pytest
 
 from bench._postgres import PostgresServer
+from core.alarms.records import Key
+from core.clock import ManualClock
+from core.engine import Engine, Snapshot
 from core.errors import OrreryError, UnknownIdError
 from core.ports import Store
+from core.replay import Replay
 from core.topology import DEFAULT_LEVELS, Topology
 from core.vocabulary import METRIC_NAMES
+from store.alarms import AlarmDatabase
 from store.embedded import EmbeddedStore
 from store.postgres import open_history
-from tests.core.sites import system
+from store.several import SeveralStores
+from store.spool import SpooledStore
+from tests.core.sites import ScriptedReadings, system
 from tests.store.support import CELL, NOON, SITE, at, fill, frame, seconds_of, values_at, voltages
+
+RACK = "system_0_cluster_0_rack_0"
+HOT_CELL, QUIET_CELL = f"{RACK}_module_1_cell_2", f"{RACK}_module_0_cell_1"
 
 Factory = Callable[[Path, Topology], Any]
 
+
+
+def embedded(directory: Path, topology: Topology) -> EmbeddedStore:
+    return EmbeddedStore(directory, topology, seal_after_s=60.0)
+
+
+def postgres(directory: Path, topology: Topology) -> SpooledStore:
+    return SpooledStore(directory / "spool",
+                        lambda: open_history("HISTORY_URL", topology, 1 << 30), topology,
+                        budget_bytes=1 << 26)
+
+
+def several(directory: Path, topology: Topology) -> SeveralStores:
+    return SeveralStores({"embedded": embedded(directory, topology),
+                          "postgres": postgres(directory, topology)})
+
+
 FACTORIES: dict[str, Factory] = {
-    "embedded": lambda directory, topology: EmbeddedStore(directory, topology, seal_after_s=60.0),
-    "postgres": lambda _, topology: open_history("HISTORY_URL", topology, 1 << 30),
-}
+    "embedded": embedded, "postgres": postgres, "several": several}
 
 
 def settle(store: Store) -> None:
@@ -43,7 +68,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path,
          monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Opens the history of one test, again and with another topology if asked."""
     opened: list[Any] = []
-    if request.param == "postgres":
+    if request.param != "embedded":
         server: PostgresServer = request.getfixturevalue("postgres")
         monkeypatch.setenv("HISTORY_URL", server.new_schema())
 
@@ -182,6 +207,22 @@ def test_a_gap_stays_a_gap(store: Store) -> None:
         assert (steps > 2.5 * found.resolution_s).sum() == 1
 
 
+@pytest.mark.parametrize("later", [4000, 3 * 3600])
+def test_an_hour_tells_how_much_of_it_is_known(store: Store, later: int) -> None:
+    fill(store, [*range(0, 1500, 20), *range(3000, later, 20)])
+    settle(store)
+    (found,) = store.series([CELL], ["voltage_v"], at(-3600 * 24 * 20), at(later))
+    assert found.resolution_s == 3600.0
+    assert found.known_s is not None
+    rest = [7 * 60.0] if later == 4000 else [3600.0, 3600.0]
+    assert found.known_s.tolist() == [35 * 60.0, *rest]
+    (minutes,) = store.series([CELL], ["voltage_v"], at(-3600 * 24), at(later))
+    kwh = minutes.mean.astype(float).sum() * 60
+    assert (found.mean * found.known_s).sum() == pytest.approx(kwh, rel=1e-6)
+    assert minutes.known_s is None
+    assert voltages(store, 0, 600).known_s is None
+
+
 def test_ids_and_metrics_from_outside_are_checked(store: Store) -> None:
     fill(store, [0])
     for ids, metrics in ((["nobody"], ["voltage_v"]), ([CELL], ["ts; DROP TABLE frames"]),
@@ -238,6 +279,81 @@ def test_the_site_at_a_time_of_a_told_past(store: Store) -> None:
     assert at(-3600 + 25) - timedelta(seconds=90) <= found.time <= at(-3600 + 25)
     second = (found.time - NOON).total_seconds()
     np.testing.assert_array_equal(found.columns["voltage_v"], values_at(second, SITE.size)[2])
+
+
+def test_a_moment_says_of_what_grain_it_is(store: Store) -> None:
+    fill(store, [30])
+    store.backfill(past(-7200, 30), lambda _: None)
+    live, told = store.moment_at(at(30)), store.moment_at(at(-3600 + 25))
+    assert live is not None
+    assert told is not None
+    assert (live.grain, told.grain) == ("frame", "minute")
+    assert store.moment_at(at(-7200 - 100)) is None
+
+
+class Site:
+    """An engine over one rack whose cells wander; everything that it published is kept."""
+
+    def __init__(self, store: Store, topology: Topology) -> None:
+        self.clock = ManualClock(at(-70))
+        self.source = ScriptedReadings([system()])
+        self.engine = Engine(DEFAULT_LEVELS, [self.source], self.clock)
+        assert self.engine.topology.ids == topology.ids
+        self.engine.attach(store)
+        self.snapshots: list[Snapshot] = []
+
+    def live(self, seconds: int) -> None:
+        """Cells wander, fall silent and come back; one is too hot until it trips."""
+        rng = np.random.default_rng(6)
+        cells = self.source.topology.child_count == 0
+        for second in range(len(self.snapshots), len(self.snapshots) + seconds):
+            self.clock.advance(1)
+            for name in METRIC_NAMES:
+                self.source.columns[name][cells] = rng.normal(20, 5, cells.sum())
+            self.source.columns["voltage_v"][cells] = rng.normal(3.3, 0.02, cells.sum())
+            self.source.columns["temperature_c"][cells] = 25.0
+            self.source.set(HOT_CELL, {"temperature_c": 25.0 + second / 2})
+            self.source.heard = np.ones(self.source.topology.size, bool)
+            self.source.heard[self.source.topology.index(QUIET_CELL)] = second < 70
+            self.snapshots.append(self.engine.tick())
+
+
+def alarms_of(snapshot: Snapshot) -> set[tuple[object, ...]]:
+    """Without the measured age of what is silent, of which history keeps no value."""
+    return {(one.node, one.condition, one.tier, one.acknowledged_by,
+             one.condition == "silent" or (one.value, one.limit))
+            for one in snapshot.alarms.active}
+
+
+def test_playback_equals_what_was_live(make: Callable[..., Any], tmp_path: Path) -> None:
+    store = make()
+    site = Site(store, SITE)
+    site.engine.keep_alarms(AlarmDatabase(tmp_path / "alarms", site.clock))
+    site.live(100)
+    site.clock.advance(0.5)
+    site.engine.desk.journal.acknowledge(Key(HOT_CELL, "temperature_high"), "ada")
+    site.live(30)
+    settle(store)
+    replay = Replay(site.engine)
+    seen: set[str] = set()
+    for then in site.snapshots:
+        moment = replay.moment(then.frame.time)
+        now, quiet = moment.snapshot, then.frame.stale
+        assert (moment.error, moment.grain, now.frame.time) == ("", "frame", then.frame.time)
+        for name in METRIC_NAMES:
+            expected = np.where(quiet, np.nan, then.frame.columns[name])
+            np.testing.assert_array_equal(now.frame.columns[name], expected)
+        np.testing.assert_array_equal(now.frame.stale, quiet)
+        np.testing.assert_array_equal(now.frame.coverage, then.frame.coverage)
+        seen.add(moment.alarms_from)
+        if moment.alarms_from == "history":
+            assert alarms_of(now) == alarms_of(then)
+            np.testing.assert_array_equal(now.alarms.worst_tier, then.alarms.worst_tier)
+            np.testing.assert_array_equal(now.alarms.count, then.alarms.count)
+    assert seen == {"limits", "history"}
+    assert len({alarm.condition for one in site.snapshots for alarm in one.alarms.active}) == 2
+    assert len({one.number for one in site.snapshots}) == len(site.snapshots) == 130
+    site.engine.desk.close()
 
 
 def test_history_outlives_a_changed_topology(make: Callable[..., Any]) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.devices import Device, DeviceFrame, DeviceTable
 from core.heatpump.log import PumpLog
-from core.ports import Series
+from core.heatpump.report import SeriesOf
+from core.ports import Series, Tier
 from core.pump import AlarmTable, PerformanceMap, PerformancePoint, Pump
+from core.told import DeviceNow
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
 T0 = datetime(2026, 1, 5, tzinfo=UTC).timestamp()
@@ -48,6 +51,28 @@ def series(time_s: ArrayLike, mean: ArrayLike, resolution_s: float = MINUTE_S,
                   means if minimum is None else np.asarray(minimum, np.float32),
                   means if maximum is None else np.asarray(maximum, np.float32),
                   means, resolution_s)
+
+
+def now(**values: float) -> DeviceNow:
+    """A pump that tells just these, a moment ago."""
+    device = Device("p", "home", "heat_pump", "P", tuple(values), "discharge", pump=pump())
+    told = np.array(list(values.values()))
+    frame = DeviceFrame(datetime.fromtimestamp(T0, UTC), told, np.zeros(told.size),
+                        np.zeros(told.size, dtype=np.bool_))
+    return DeviceNow(device, DeviceTable([[device]]), frame)
+
+
+def minutes_history(time_s: NDArray[np.float64], columns: Mapping[str, NDArray[np.float64]],
+                    ) -> SeriesOf:
+    """What answers as a history of minutes does: rows of [start, end] of quantities, float32."""
+    def told(channel_ids: Sequence[str], start: datetime, end: datetime, max_points: int = 1000,
+             tier: Tier = "auto") -> list[Series]:
+        assert tier == "minute"
+        inside = (time_s >= start.timestamp()) & (time_s <= end.timestamp())
+        values = [columns[name.split(".")[1]][inside].astype(np.float32) for name in channel_ids]
+        return [Series(name, "value", time_s[inside], one, one, one, MINUTE_S)
+                for name, one in zip(channel_ids, values, strict=True)]
+    return told
 
 
 def blocks(*parts: tuple[float, int]) -> NDArray[np.float64]:

@@ -219,7 +219,7 @@ def test_wide_cells_give_hot_water_the_running_that_it_can_have_had() -> None:
                         "auxiliary_1_on": [0, 0, 0]}, HOUR_S)
     day = account(log, pump())
     assert day.water_of_running.tolist() == [0.5, 1, 1]
-    assert day.parts_are_rough
+    assert day.parts_are_estimates("metered")
     assert energies(day, "metered").water_heat == pytest.approx(5)
     assert cop_over(day, "metered", "water").electricity_kwh == pytest.approx(1.5)
 

@@ -26,6 +26,16 @@ def cycles(columns: dict[str, np.ndarray], step_s: float = 60.0) -> WaterCycles:
     return hot_water_cycles(log, account(log, pump()))
 
 
+@pytest.mark.parametrize(("unknown", "heat_kwh"), [(0, 7.0), (5, 7 * 55 / 60), (10, NAN)])
+def test_the_energy_of_a_cycle_is_told_only_where_most_of_it_is_known(unknown: int,
+                                                                    heat_kwh: float) -> None:
+    day = golden_day()
+    day["heat_power_kw"][600:600 + unknown] = NAN
+    cycle, = cycles(day).cycles
+    assert cycle.heat_kwh == pytest.approx(heat_kwh, nan_ok=True)
+    assert cycle.electricity_kwh == pytest.approx(2.5)
+
+
 def of_valve(*parts: tuple[float, int]) -> WaterCycles:
     return cycles({"hot_water_valve": blocks(*parts)})
 
@@ -190,3 +200,19 @@ def test_defrosts_and_what_they_took() -> None:
     assert found.heat_kwh == pytest.approx(1.5)
     silent = log_of_cells({"compressor_on": np.ones(9)})
     assert not defrosts(silent, account(silent, pump())).known
+
+
+def test_hours_in_which_starts_and_cycles_run_together_tell_no_number_of_them() -> None:
+    """A compressor that starts twice an hour would look as if it had run for days."""
+    share, starts = np.full(96, 0.4), 2.0 * np.arange(96)
+    log = log_of_cells({"compressor_on": share, "hot_water_valve": share / 4}, 3600.0)
+    found = compressor_starts(log)
+    assert found.too_coarse
+    assert np.isnan([found.count, found.per_hour, found.per_day, found.shortest_s]).all()
+    assert np.isnan(starts_per_day(log, STOCKHOLM).count).all()
+    water = hot_water_cycles(log, account(log, pump()))
+    assert (water.too_coarse, np.isnan(water.per_day)) == (True, True)
+    counted = log_of_cells({"compressor_on": share, "compressor_starts": starts}, 3600.0)
+    assert compressor_starts(counted).per_hour == pytest.approx(2)
+    assert np.isnan(compressor_starts(counted).shortest_s)
+    assert starts_per_day(counted, STOCKHOLM).count[1:3].tolist() == [48, 48]

@@ -44,6 +44,12 @@ def test_the_auxiliary_heater_by_more_than_ten_points() -> None:
     assert [one.value for one in reversed(found)][:3] == [30, 45, 90]
 
 
+def test_a_heater_that_tells_its_power_alone_has_kilowatts() -> None:
+    found = events(log_of_cells({"auxiliary_power_kw": blocks((0, 5), (3, 5), (6, 5))}), pump())
+    assert [(one.what, one.value, one.unit) for one in reversed(found)] == [
+        ("on", 3, "kW"), ("changed", 6, "kW")]
+
+
 def test_an_alarm_that_has_a_flag_is_history_without_it() -> None:
     """IVT keeps the number of the last alarm for ever."""
     log = log_of_cells({"alarm_on": blocks((0, 10), (1, 10), (0, 10)),

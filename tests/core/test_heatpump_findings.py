@@ -88,6 +88,8 @@ def test_the_brine_s_band() -> None:
     one = found(high)["brine_delta_high"]
     assert (one.severity, round(one.numbers["delta_k"], 6)) == ("warning", 6)
     assert "brine_delta_high" not in found(high, medium="air")
+    high["brine_out_c"] = high["brine_in_c"] - 4.04 * high["compressor_on"]
+    assert "brine_delta_high" not in found(high)
 
 
 def test_the_auxiliary_heater_above_half() -> None:

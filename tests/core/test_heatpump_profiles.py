@@ -64,7 +64,7 @@ def raw_of(register: Register, transport: Transport, value: float) -> float:
 
 def good_payload(profile: Profile, transport: Transport) -> dict[str, object]:
     return {register.id: raw_of(register, transport, good_value(register))
-            for register in (*profile.registers, *profile.hourly)}
+            for register in profile.registers}
 
 
 def test_the_profiles_are_there_from_a_clean_clone() -> None:
@@ -101,7 +101,7 @@ def test_what_is_not_verified_is_a_doubt(name: str) -> None:
     pump = device_of(PumpOptions(profile=name), profile, "s", "t.toml").pump
     assert pump is not None
     assert pump.doubts
-    for register in (*profile.registers, *profile.hourly):
+    for register in profile.registers:
         if not register.verified:
             assert any(register.id in doubt and register.note in doubt for doubt in pump.doubts)
 
@@ -135,7 +135,6 @@ def test_a_whole_payload_decodes(name: str, transport: Transport) -> None:
     assert told.unknown == 2
     assert set(told.values) == {register.metric for register in profile.registers}
     assert all(math.isfinite(value) for value in told.values.values())
-    assert set(told.hourly) == {register.metric for register in profile.hourly}
 
 
 @pytest.mark.parametrize(("name", "transport"), WAYS)
@@ -328,11 +327,12 @@ def test_priorities_of_nibe_are_the_valve() -> None:
 
 def test_the_energy_log_tells_one_hour() -> None:
     profile = load_profile("nibe_s_series")
-    told = decode(profile, "coil", {"32284": 412, "32292": 90, "32294": 30})
-    assert told.hourly["space_heat_kwh"] == pytest.approx(4.12)
-    assert told.hourly["electricity_kwh"] == pytest.approx(1.2)
-    assert math.isnan(told.hourly["water_heat_kwh"])
-    assert "space_heat_kwh" not in told.values
+    told = decode(profile, "coil", {"32284": 412, "32292": 90, "32286": 2**32 - 1, "32300": 30_000})
+    assert told.values["space_heat_hour_kwh"] == pytest.approx(4.12)
+    assert told.values["space_electricity_hour_kwh"] == pytest.approx(0.9)
+    assert math.isnan(told.values["water_heat_hour_kwh"])
+    assert "outside of 0 to 200 kWh" in told.problems["32300"]
+    assert set(told.problems) == {"32300"}
 
 
 HOSTILE = st.recursive(
@@ -348,7 +348,7 @@ HOSTILE = st.recursive(
 def test_hostile_payloads_never_break_and_never_pass(name: str, transport: Transport,
                                                      data: st.DataObject) -> None:
     profile = load_profile(name)
-    ids = [register.id for register in (*profile.registers, *profile.hourly)]
+    ids = [register.id for register in profile.registers]
     payload = data.draw(st.dictionaries(st.sampled_from(ids) | st.text(max_size=6), HOSTILE))
     told = decode(profile, transport, payload)
     for metric, value in told.values.items():

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.heatpump.decode import decode
+from core.heatpump.hours import QUANTITIES
 from core.heatpump.profile import Profile, Register, load_profile, profile_ids
 
 IN_FULL = {"nibe_f_series": "f1155_f1255", "nibe_s_series": "s1155_s1255",
@@ -31,7 +32,7 @@ def table(name: str) -> dict[str, dict[str, Any]]:
 
 
 def of(profile: Profile) -> tuple[Register, ...]:
-    return (*profile.registers, *profile.hourly)
+    return profile.registers
 
 
 def same(register: Register, coil: dict[str, Any]) -> None:
@@ -84,6 +85,29 @@ def test_a_register_is_what_its_title_says(metric: str, title: str) -> None:
     register = next(one for one in load_profile("nibe_f_series").registers
                     if one.metric == metric)
     assert title in table("f1155_f1255")[register.id]["title"]
+
+
+ENERGY_LOG = {
+    "space_heat_hour_kwh": "Produced energy for heating",
+    "water_heat_hour_kwh": "Produced energy for hot water",
+    "cooling_hour_kwh": "Produced energy for cooling",
+    "space_electricity_hour_kwh": "Used energy for heating",
+    "water_electricity_hour_kwh": "Used energy for hot water",
+    "cooling_electricity_hour_kwh": "Used energy for cooling",
+    "space_auxiliary_hour_kwh": "Used energy by additional heater for heating",
+    "water_auxiliary_hour_kwh": "Used energy by additional heater for hot water"}
+
+
+def test_the_energy_log_is_read_in_full_and_each_register_is_what_its_title_says() -> None:
+    coils = table(IN_FULL["nibe_s_series"])
+    titles = {register.metric: coils[register.id]["title"]
+              for register in of(load_profile("nibe_s_series")) if "_hour_" in register.metric}
+    assert titles == {metric: f"Energy log - {what} over the past hour"
+                      for metric, what in ENERGY_LOG.items()}
+    logged = {title for coil in coils.values() if (title := coil["title"]).startswith(
+        "Energy log") and coil["unit"] == "kWh"}
+    assert logged == set(titles.values())
+    assert set(titles) == set(QUANTITIES)
 
 
 @pytest.mark.parametrize(("name", "words"), [

@@ -29,8 +29,8 @@ from core.registry import (
     SOURCES,
     make_alarm_store,
     make_fleet_store,
+    make_site_records,
     make_sources,
-    make_store,
 )
 from core.runtime import Runtime
 from core.settings import NewSource, written
@@ -38,6 +38,7 @@ from core.topology import DEFAULT_LEVELS
 from services.fleet_link import broker_at
 from services.gateway.app import standalone
 from store.alarms import AlarmDatabase
+from store.postgres import open_history
 from tests.architecture.test_style import ROOT
 from tests.components.sent import sent
 from tests.gateway.site import engine_of, serving, site
@@ -256,12 +257,16 @@ def test_a_mistake_in_the_file_shows_no_secret_beside_it(more: dict[str, object]
 def stores(variable: str) -> list[Callable[[], object]]:
     kept = HistoryConfig(kind="postgres", url_variable=variable, alarms_url_variable=variable)
     topology = engine_of(site())[0].topology
-    return [lambda: make_store(kept, topology, "orrery.toml"),
+    return [lambda: open_history(variable, topology, 1 << 20),
             lambda: make_alarm_store(kept, "orrery.toml"),
-            lambda: make_fleet_store(f"postgres:{variable}")]
+            lambda: make_fleet_store(f"postgres:{variable}"),
+            lambda: make_site_records(kept, "orrery.toml")]
 
 
-@pytest.mark.parametrize("number", range(3), ids=["history", "alarms", "fleet"])
+STORES = ("history", "alarms", "fleet", "records")
+
+
+@pytest.mark.parametrize("number", range(len(STORES)), ids=STORES)
 @pytest.mark.parametrize("url", [
     f"postgresql://{USER}:{quote(SECRET, safe='')}@127.0.0.1:1/orrery",
     f"mysql://{USER}:{quote(SECRET, safe='')}@127.0.0.1/orrery",
@@ -275,7 +280,7 @@ def test_a_database_that_is_not_there_tells_no_secret(
     assert not leaks(said + logged(caplog))
 
 
-@pytest.mark.parametrize("number", range(3), ids=["history", "alarms", "fleet"])
+@pytest.mark.parametrize("number", range(len(STORES)), ids=STORES)
 def test_a_url_in_place_of_its_variable_s_name_is_not_shown(number: int) -> None:
     said = error_of(stores(f"postgresql://{USER}:{SECRET}@127.0.0.1:1/orrery")[number])
     assert "NAME of an environment variable" in said

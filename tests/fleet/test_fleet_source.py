@@ -30,6 +30,7 @@ from core.errors import (
 )
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate, catalogue
+from core.fleet.command_book import CommandBook
 from core.fleet.messages import Ack, Status, column, packed, said
 from core.fleet.rejections import Rejection
 from core.fleet.tree import element_of, roots
@@ -38,7 +39,6 @@ from core.registry import SOURCES
 from core.talk import LONGEST, Conversation
 from core.topology import DEFAULT_LEVELS, Level, Topology
 from scripts.app_process import free_port
-from services.commander import CommandBook
 from services.fleet_heard import FleetHeard
 from services.fleet_source import PATIENCE_S, MqttFleet, Options, PackOptions, create
 from tests.fleet.examples import NOW_S, OTHER_STREAM, STREAM, body, telemetry
@@ -62,7 +62,7 @@ class Ear:
         self.board = FleetBoard("home", PLATES)
         self.board.place(self.topology)
         self.talk = Conversation(self.clock)
-        self.heard = FleetHeard("home", self.board, CommandBook("home", self.clock), self.clock,
+        self.heard = FleetHeard("home", self.board, CommandBook("home", self.clock.now), self.clock,
                                 self.talk)
 
     def say(self, payload: bytes, topic: str = TOPIC, retained: bool = False) -> None:
@@ -332,6 +332,24 @@ def test_a_status_is_kept_and_an_acknowledgement_lowers_what_is_pending(ear: Ear
     assert ear.pack.pending == 1
     ear.say(status(state="offline", time_s=None, firmware=""), STATUS)
     assert (ear.pack.link, ear.pack.firmware) == ("offline", "edge 1"), "a will tells no more"
+
+
+def test_the_will_of_a_process_is_that_of_all_its_devices(ear: Ear) -> None:
+    other = STATUS.replace("pack_1", "pack_2")
+    ear.say(status(process="edge"), STATUS)
+    ear.say(status(process="edge", device="pack_2"), other)
+    ear.say(status(state="offline", process="edge", time_s=None), STATUS)
+    assert {pack.link for pack in ear.board.packs()} == {"offline"}
+    ear.say(status(process="another", device="pack_2"), other)
+    ear.say(status(state="offline", process="edge", time_s=None), STATUS)
+    assert [pack.link for pack in ear.board.packs()] == ["offline", "online"]
+
+
+def test_a_will_without_a_process_is_of_one_device_alone(ear: Ear) -> None:
+    ear.say(status(), STATUS)
+    ear.say(status(device="pack_2"), STATUS.replace("pack_1", "pack_2"))
+    ear.say(status(state="offline", time_s=None), STATUS)
+    assert [pack.link for pack in ear.board.packs()] == ["offline", "online"]
 
 
 # -- over a broker

@@ -540,7 +540,7 @@ def test_the_openapi_says_who_may_and_what_comes(described: schemathesis.BaseSch
     paths = described.raw_schema["paths"]
     first = paths["/api/fleet/commands"]["post"]
     assert set(first["responses"]) == {"202", "400", "401", "403", "404", "409", "422", "503"}
-    assert first["security"] == [{"APIKeyHeader": []}]
+    assert first["security"] == [{"APIKeyHeader": []}, {"HTTPBearer": []}]
     assert "Nothing is sent yet" in first["description"]
     body = first["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["discriminator"]["mapping"]) == {

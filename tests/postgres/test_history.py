@@ -14,7 +14,12 @@ from core.config import HistoryConfig
 from core.errors import HistoryLockedError, RetryLaterError
 from core.frames import Frame
 from core.ports import Store
-from core.registry import make_alarm_store, make_channel_history, make_store
+from core.registry import (
+    make_alarm_store,
+    make_channel_history,
+    make_site_records,
+    make_store,
+)
 from core.vocabulary import METRIC_NAMES
 from store.alarms import AlarmDatabase
 from store.channels import EmbeddedChannelHistory
@@ -22,6 +27,7 @@ from store.embedded import EmbeddedStore
 from store.postgres import open_history
 from store.postgres.alarms import PostgresAlarmStore
 from store.postgres.history import PostgresStore
+from store.spool import SpooledStore
 from tests.postgres.test_nothing_lost import end_sessions
 from tests.store.support import CELL, SITE, at, fill, frame, seconds_of, values_at, voltages
 
@@ -67,6 +73,9 @@ def assert_same(one: Store, other: Store, start: float, end: float, max_points: 
         for part in ("time_s", "minimum", "maximum"):
             np.testing.assert_array_equal(getattr(ours, part), getattr(theirs, part))
         np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-5)
+        assert (ours.known_s is None) == (theirs.known_s is None)
+        if ours.known_s is not None:
+            np.testing.assert_array_equal(ours.known_s, theirs.known_s)
 
 
 def test_it_answers_as_the_embedded_history_does(opened: Opened, tmp_path: Path) -> None:
@@ -129,6 +138,41 @@ def test_the_budget_gives_up_the_oldest_frames_and_minutes_tell_of_them(
     assert parts == (1,)
 
 
+def test_hours_of_an_older_version_count_as_whole(opened: Opened, variable: str) -> None:
+    store = opened()
+    fill(store, range(0, 3700, 600))
+    store.close()
+    with psycopg.connect(os.environ[variable]) as connection:
+        for name in METRIC_NAMES:
+            connection.execute(f"ALTER TABLE history_hour DROP COLUMN {name}_minutes".encode())
+        connection.execute("DELETE FROM orrery_schema WHERE number = 4")
+    store = opened()
+    fill(store, range(4200, 7300, 600))
+    found = voltages(store, -3600 * 24 * 20, 7300)
+    assert found.known_s is not None
+    assert found.known_s.tolist() == [3600.0, 6 * 60.0, 60.0]
+
+
+def test_a_moment_of_which_hours_alone_are_kept_is_their_mean(opened: Opened,
+                                                              variable: str) -> None:
+    store = opened()
+    store.backfill((frame(second) for second in range(0, 7200, 60)), lambda _: None)
+    minutes = store.moment_at(at(1830))
+    with psycopg.connect(os.environ[variable]) as connection:
+        connection.execute("DELETE FROM history_minute WHERE time_us < %s",
+                           (int(at(3600).timestamp()) * 1_000_000,))
+    hours = store.moment_at(at(1830))
+    assert minutes is not None
+    assert hours is not None
+    assert (minutes.grain, hours.grain) == ("minute", "hour")
+    expected = np.mean([values_at(second, SITE.size) for second in range(0, 3600, 60)], axis=0)
+    np.testing.assert_allclose(hours.frame.columns["voltage_v"], expected[2], rtol=1e-5)
+    assert store.frame_at(at(1830)) is None
+    later = store.moment_at(at(5400))
+    assert later is not None
+    assert later.grain == "minute"
+
+
 def test_a_told_past_is_told_once(opened: Opened) -> None:
     store = opened()
     fill(store, [30])
@@ -144,13 +188,20 @@ def test_the_house_keeps_its_history_where_its_configuration_says(variable: str,
     config = HistoryConfig(kind="postgres", url_variable=variable, directory=str(tmp_path))
     store, alarms = make_store(config, SITE, "x"), make_alarm_store(config, "x")
     channels = make_channel_history(config, ["a"], "x")
-    assert isinstance(store, PostgresStore)
+    assert isinstance(store, SpooledStore)
     assert isinstance(alarms, PostgresAlarmStore)
     assert isinstance(channels, EmbeddedChannelHistory)
     with pytest.raises(HistoryLockedError, match="writes history"):
         make_store(config, SITE, "x")
     for one in (store, alarms, channels):
         one.close()
+    records = make_site_records(config, "x")
+    assert records is not None
+    records.save("operator", "ada", "h")
+    records.close()
+    with psycopg.connect(os.environ[variable]) as connection:
+        kept = connection.execute("SELECT kind, name, told FROM site_saved").fetchall()
+    assert kept == [("operator", "ada", "h")]
     own = make_alarm_store(HistoryConfig(directory=str(tmp_path)), "x")
     assert isinstance(own, AlarmDatabase)
     own.close()

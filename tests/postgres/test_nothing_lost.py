@@ -120,7 +120,7 @@ def test_a_commit_whose_answer_was_lost_is_a_duplicate_when_it_comes_again(
 def test_alarms_whose_answer_was_lost_stand_once_in_the_history(wire: Proxy,
                                                                variable: str) -> None:
     clock = ManualClock(NOON)
-    store = open_alarm_store(variable)
+    store = open_alarm_store(variable, tick_s=30.0)
     journal = AlarmJournal(SITE, clock, keep=store.append)
     findings: list[Finding] = []
     for step in range(6):

@@ -35,7 +35,9 @@ def key(step: int) -> Key:
 
 def store_at(place: str, clock: ManualClock) -> AlarmStore:
     kind, _, variable = place.partition(":")
-    return open_alarm_store(variable) if kind == "postgres" else AlarmDatabase(Path(place), clock)
+    if kind == "postgres":
+        return open_alarm_store(variable, tick_s=30.0)
+    return AlarmDatabase(Path(place), clock)
 
 
 def opened(place: str, step: int) -> tuple[AlarmJournal, ManualClock, AlarmStore]:

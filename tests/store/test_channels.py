@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,16 +81,33 @@ def ask(history: EmbeddedChannelHistory, start: float, end: float, max_points: i
     return found
 
 
+def means(keys: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Of each key, in their order."""
+    _, first, count = np.unique(keys, return_index=True, return_counts=True)
+    return np.add.reduceat(values.astype(np.float64), first) / count
+
+
 def assert_buckets(found: Series, seconds: np.ndarray, values: np.ndarray,
-                   width: int | np.ndarray) -> None:
-    """`found` are the buckets of `width` [s] of all samples, in the order of time."""
-    keys, first, count = np.unique(np.asarray(seconds) // width * width, return_index=True,
-                                   return_counts=True)
+                   width: int | np.ndarray, alone: Iterable[float] = ()) -> None:
+    """`found` are the buckets of `width` [s] of all samples, in the order of time. alone: hours
+    of which no minutes are kept: all of their samples weigh alike, in the others the minutes."""
+    seconds, alone = np.asarray(seconds), np.fromiter(alone, float)
+    keys, first = np.unique(seconds // width * width, return_index=True)
     assert seconds_of(found) == keys.tolist()
     np.testing.assert_array_equal(found.minimum, np.minimum.reduceat(values, first))
     np.testing.assert_array_equal(found.maximum, np.maximum.reduceat(values, first))
-    mean = np.add.reduceat(values.astype(np.float64), first) / count
-    np.testing.assert_allclose(found.mean, mean, rtol=1e-5, atol=1e-5)
+    is_alone = np.isin(seconds // HOUR * HOUR, alone)
+    units, place = np.unique(np.where(is_alone, seconds, seconds // MINUTE * MINUTE),
+                             return_index=True)
+    whole = np.broadcast_to(width, seconds.shape)[place]
+    buckets = units // whole * whole
+    np.testing.assert_allclose(found.mean, means(buckets, means(
+        np.where(is_alone, seconds, seconds // MINUTE * MINUTE), values)), rtol=1e-5, atol=1e-5)
+    if found.resolution_s > MINUTE:
+        minutes = np.unique(buckets, return_counts=True)[1] * 60.0
+        np.testing.assert_array_equal(found.known_s, np.where(np.isin(keys, alone), HOUR, minutes))
+    else:
+        assert found.known_s is None
 
 
 # -- live rows
@@ -196,7 +213,7 @@ def test_hours_minutes_and_live_rows_join(history: EmbeddedChannelHistory) -> No
     history.settle()
     seconds = np.concatenate([far, near, np.arange(30, 200)])
     hours = ask(history, midnight - 40 * DAY, 200)
-    assert_buckets(hours, seconds, values_at(seconds)[:, 0], HOUR)
+    assert_buckets(hours, seconds, values_at(seconds)[:, 0], HOUR, far // HOUR * HOUR)
     across = ask(history, midnight - 2 * HOUR, midnight + 600, tier="minute")
     assert seconds_of(across) == [midnight - 2 * HOUR, midnight - HOUR,
                                   *range(midnight, midnight + 601, 60)]
@@ -224,7 +241,8 @@ def test_the_hour_that_live_rows_share_with_hours_alone(history: EmbeddedChannel
     live(history, range(1900, 3 * HOUR, 10))
     history.settle()
     seconds = np.concatenate([np.arange(-DAY, 1800, 300.0), np.arange(1830, 3 * HOUR, 10)])
-    assert_buckets(ask(history, -20 * DAY, 3 * HOUR), seconds, values_at(seconds)[:, 0], HOUR)
+    assert_buckets(ask(history, -20 * DAY, 3 * HOUR), seconds, values_at(seconds)[:, 0], HOUR,
+                   range(-DAY, 0, HOUR))
     assert seconds_of(ask(history, -HOUR, 1900, tier="minute")) == [
         -HOUR, *range(0, 1800, 300), 1800, 1860]
 
@@ -278,18 +296,18 @@ def test_a_told_past_is_what_was_told(told: list[Stretch], last_alone: bool,
         reached = tell(history, *pieces)
         assert reached == sorted(reached)
         start = seconds[0] // HOUR * HOUR
-        assert_buckets(ask(history, start, end - 0.001, tier="hour"), seconds, values, HOUR)
         alone = hours_alone(pieces, seconds, end // MINUTE * MINUTE)
+        assert_buckets(ask(history, start, end - 0.001, tier="hour"), seconds, values, HOUR, alone)
         width = np.where(np.isin(seconds // HOUR * HOUR, list(alone)), HOUR, MINUTE)
         minutes = ask(history, start, end - 0.001, tier="minute")
-        assert_buckets(minutes, seconds, values, width)
+        assert_buckets(minutes, seconds, values, width, alone)
         assert minutes.resolution_s == (3600.0 if alone else 60.0)
         later = end + np.array([MINUTE, 10 * MINUTE, 2 * DAY, 34 * DAY])
         live(history, later.tolist())
         history.settle()
         everything = np.concatenate([seconds, [end], later])
         assert_buckets(ask(history, start, later[-1], tier="hour"), everything,
-                       values_at(everything)[:, 0], HOUR)
+                       values_at(everything)[:, 0], HOUR, alone)
         history.close()
 
 

@@ -63,7 +63,8 @@ def lived(store: EmbeddedStore, directory: Path, history: list[Stretch], first: 
 
 
 def assert_is(found: Series, seconds: np.ndarray, values: np.ndarray, bucket: int) -> None:
-    """`found` are the buckets [s] of the samples that have a value; 0: the samples."""
+    """`found` are the buckets [s] of the samples that have a value; 0: the samples. Of an hour
+    its minutes weigh alike, and tell how much of it is known."""
     seconds, values = seconds[~np.isnan(values)], values[~np.isnan(values)]
     keys = seconds if bucket == 0 else seconds // bucket * bucket
     unique = np.unique(keys)
@@ -72,7 +73,18 @@ def assert_is(found: Series, seconds: np.ndarray, values: np.ndarray, bucket: in
                                     strict=True):
         own = values[keys == key]
         assert (low, high) == (own.min(), own.max())
-        np.testing.assert_allclose(mean, own.astype(np.float64).mean(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(mean, np.mean(minutes_of(seconds[keys == key], own)),
+                                   rtol=1e-4, atol=1e-5)
+    known_s = [60.0 * len(minutes_of(seconds[keys == key], values[keys == key]))
+               for key in unique]
+    assert (found.known_s is None) == (bucket != HOUR)
+    assert bucket != HOUR or found.known_s.tolist() == known_s
+
+
+def minutes_of(seconds: np.ndarray, values: np.ndarray) -> list[float]:
+    """The mean of each minute."""
+    minute = seconds // MINUTE
+    return [float(values[minute == one].astype(np.float64).mean()) for one in np.unique(minute)]
 
 
 @settings(BRIEF, max_examples=40)

@@ -1,7 +1,9 @@
-import type { Items } from "./types";
+import { PlainTexts, type Texts, Utf8Texts } from "./texts";
+import type { Items, Trails } from "./types";
 
 interface ArrowVector {
   toArray(): ArrayLike<unknown>;
+  data?: readonly { values?: unknown; valueOffsets?: unknown; offset?: number }[];
 }
 
 /** The part of an Arrow table that the page hands over. */
@@ -10,22 +12,34 @@ export interface ArrowTable {
   getChild(name: string): ArrowVector | null;
 }
 
-function column(table: ArrowTable, name: string): ArrayLike<unknown> {
+function vector(table: ArrowTable, name: string): ArrowVector {
   const found = table.getChild(name);
   if (!found) throw new Error(`column ${name} is missing`);
-  return found.toArray();
+  return found;
 }
 
-function texts(table: ArrowTable, name: string): string[] {
-  return Array.from(column(table, name), String);
+/** Arrow's own block of bytes where it is one block, else every text decoded. */
+function texts(table: ArrowTable, name: string): Texts {
+  const found = vector(table, name);
+  const [block, ...more] = found.data ?? [];
+  const { values, valueOffsets, offset } = block ?? {};
+  const whole = values instanceof Uint8Array && valueOffsets instanceof Int32Array && !offset && more.length === 0;
+  if (whole && valueOffsets[0] === 0 && valueOffsets.length > table.numRows) {
+    return new Utf8Texts(values, valueOffsets.subarray(0, table.numRows + 1));
+  }
+  return new PlainTexts(Array.from(found.toArray(), String));
 }
 
-function floats(table: ArrowTable, name: string): Float32Array {
-  return Float32Array.from(column(table, name) as ArrayLike<number>);
+interface Numbers<T> {
+  new (length: number): T & { fill(value: number): T };
+  from(values: ArrayLike<number>): T;
 }
 
-function bytes(table: ArrowTable, name: string): Uint8Array {
-  return Uint8Array.from(column(table, name) as ArrayLike<number>);
+/** A column of numbers; `missing` fills a column that is not there, if that is allowed. */
+function numbers<T extends object>(kind: Numbers<T>, table: ArrowTable, name: string, missing?: number): T {
+  if (missing !== undefined && !table.getChild(name)) return new kind(table.numRows).fill(missing);
+  const found = vector(table, name).toArray();
+  return found instanceof (kind as unknown as new () => T) ? found : kind.from(found as ArrayLike<number>);
 }
 
 export function readItems(table: ArrowTable): Items {
@@ -33,14 +47,41 @@ export function readItems(table: ArrowTable): Items {
     count: table.numRows,
     id: texts(table, "id"),
     name: texts(table, "name"),
-    capacityKwh: floats(table, "capacity_kwh"),
-    powerKw: floats(table, "power_kw"),
-    socPct: floats(table, "soc_pct"),
-    state: bytes(table, "state"),
-    alarm: bytes(table, "alarm"),
-    alarmCount: Uint16Array.from(column(table, "alarm_count") as ArrayLike<number>),
-    ageS: floats(table, "age_s"),
-    stale: bytes(table, "stale"),
-    canDrill: bytes(table, "can_drill"),
+    capacityKwh: numbers(Float32Array, table, "capacity_kwh"),
+    powerKw: numbers(Float32Array, table, "power_kw"),
+    socPct: numbers(Float32Array, table, "soc_pct"),
+    state: numbers(Uint8Array, table, "state"),
+    alarm: numbers(Uint8Array, table, "alarm"),
+    alarmCount: numbers(Uint16Array, table, "alarm_count"),
+    ageS: numbers(Float32Array, table, "age_s"),
+    stale: numbers(Uint8Array, table, "stale"),
+    canDrill: numbers(Uint8Array, table, "can_drill"),
+    parentRow: numbers(Int32Array, table, "parent_row", -1),
+    tier: numbers(Uint8Array, table, "tier", 1),
+    value: numbers(Float32Array, table, "value", Number.NaN),
+    dim: numbers(Uint8Array, table, "dim", 0),
+    freshAlarm: numbers(Uint8Array, table, "fresh_alarm", 0),
+    group: numbers(Uint16Array, table, "group", 0),
+  };
+}
+
+export function readTrails(table: ArrowTable): Trails {
+  return {
+    count: table.numRows,
+    row: numbers(Int32Array, table, "row"),
+    ageS: numbers(Float32Array, table, "age_s"),
+    value: numbers(Float32Array, table, "value"),
+  };
+}
+
+/** The columns that a table may lack, for items that are made elsewhere. */
+export function flatColumns(count: number): Pick<Items, "parentRow" | "tier" | "value" | "dim" | "freshAlarm" | "group"> {
+  return {
+    parentRow: new Int32Array(count).fill(-1),
+    tier: new Uint8Array(count).fill(1),
+    value: new Float32Array(count).fill(Number.NaN),
+    dim: new Uint8Array(count),
+    freshAlarm: new Uint8Array(count),
+    group: new Uint16Array(count),
   };
 }

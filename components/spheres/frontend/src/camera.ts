@@ -1,11 +1,12 @@
-import { PerspectiveCamera } from "three";
-import { type Layout, ROOMY } from "./layout";
+import { PerspectiveCamera, Vector3 } from "three";
+import { ROOMY } from "./layouts/layout";
+import type { Layout } from "./layouts/types";
 import type { Spot } from "./types";
 
-export interface Pose {
+/** Angles [rad], what is looked at, and from how far in units of where everything fits. */
+export interface Pose extends Aim {
   azimuth: number;
   elevation: number;
-  zoom: number;
 }
 
 export interface Insets {
@@ -15,37 +16,50 @@ export interface Insets {
   left: number;
 }
 
+/** What one looks at and from how far, in units of the distance at which everything fits. */
+interface Aim {
+  x: number;
+  y: number;
+  z: number;
+  zoom: number;
+}
+
 const FOV = 30;
 const MIN_ELEVATION = 0.06;
 const MAX_ELEVATION = 1.5;
 const FLIGHT_MS = 360;
 const HOLD_MS = 60;
 const GLIDE = 0.4;
-/** A crowded layout is filled from the inside: its last children are its rim. */
+const NEAREST_ZOOM = 0.12;
+/** A crowded layout is filled from the inside: its last items are its rim. */
 const FIT_SAMPLES = 400;
+const COMPASS = Array.from({ length: 8 }, (_, k) => [Math.sin(k * Math.PI / 4), Math.cos(k * Math.PI / 4)] as const);
+const HOME: Aim = { x: 0, y: 0, z: 0, zoom: 1 };
 
 function clamp(x: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, x));
 }
 
 /** Looks down at about 50 degrees: flatter on a wide canvas, steeper on a tall one. */
-function defaultPose(aspect: number): Pose {
+function defaultElevation(aspect: number, layout: Layout | null): number {
   const degrees = aspect > 1 ? Math.max(40, 52 - 8 * (aspect - 1)) : 52 + 20 * Math.min(1, (1 - aspect) / 0.5);
-  return { azimuth: 0, elevation: (degrees * Math.PI) / 180, zoom: 1 };
+  return layout?.elevation ?? (degrees * Math.PI) / 180;
 }
 
-/** A camera that orbits the origin, fits the layout and glides to rest. */
+/** A camera that orbits what it looks at, fits the layout and glides to rest. */
 export class OrbitCamera {
   readonly camera = new PerspectiveCamera(FOV, 1, 1, 10_000);
   width = 1;
   height = 1;
   moving = false;
-  private pose: Pose = defaultPose(1.5);
+  private azimuth = 0;
+  private elevation = defaultElevation(1.5, null);
+  private aim: Aim = { ...HOME };
   private touched = false;
   private spin = { azimuth: 0, elevation: 0 };
   private dragging = false;
   private lastDrag = 0;
-  private flight: { from: number; started: number } | null = null;
+  private flight: { from: Aim; started: number } | null = null;
   private fitDistance = 300;
   private shift = { x: 0, y: 0 };
   private layout: Layout | null = null;
@@ -55,23 +69,33 @@ export class OrbitCamera {
   resize(width: number, height: number): void {
     this.width = Math.max(1, width);
     this.height = Math.max(1, height);
-    if (!this.touched) this.pose = { ...defaultPose(this.width / this.height), zoom: this.pose.zoom };
+    this.camera.aspect = this.width / this.height;
+    if (!this.touched) this.elevation = defaultElevation(this.camera.aspect, this.layout);
     this.fit();
   }
 
+  /** Other places: what was looked at is elsewhere now, so that all of it is shown again. */
   setLayout(layout: Layout): void {
+    const turned = this.layout?.elevation !== layout.elevation;
     this.layout = layout;
+    if (Math.hypot(this.aim.x, this.aim.y, this.aim.z) > 0) this.aim = { ...HOME };
+    if (turned || !this.touched) this.elevation = defaultElevation(this.camera.aspect, layout);
     this.fit();
   }
 
   /** Back to the default view; a flight starts nearer or farther and settles. */
   fly(from: number, now: number, still: boolean): void {
-    this.pose = defaultPose(this.width / this.height);
+    this.azimuth = 0;
+    this.elevation = defaultElevation(this.camera.aspect, this.layout);
     this.touched = false;
-    this.spin = { azimuth: 0, elevation: 0 };
-    this.flight = still ? null : { from, started: now };
-    this.moving = !still;
-    this.fit();
+    this.go({ ...HOME, zoom: from }, HOME, now, still);
+  }
+
+  /** To a thing of this radius, so near that it and what is around it can be read. */
+  flyTo(x: number, y: number, z: number, radius: number, now: number, still: boolean): void {
+    this.touched = true;
+    const zoom = clamp((radius * 11) / this.fitDistance, this.nearest, 1);
+    this.go({ ...this.aim }, { x, y, z, zoom }, now, still);
   }
 
   drag(dx: number, dy: number, now: number): void {
@@ -83,6 +107,19 @@ export class OrbitCamera {
     this.turn();
   }
 
+  /** Moves what is looked at along the canvas, by CSS pixels. */
+  pan(dx: number, dy: number): void {
+    const unit = (this.fitDistance * this.aim.zoom) / this.pixels;
+    const e = this.camera.matrixWorld.elements;
+    const limit = this.layout?.extent ?? 100;
+    const along = (axis: 0 | 1 | 2) => (-e[axis] * dx + e[4 + axis] * dy) * unit;
+    this.aim.x = clamp(this.aim.x + along(0), -limit, limit);
+    this.aim.y = clamp(this.aim.y + along(1), -limit, limit);
+    this.aim.z = clamp(this.aim.z + along(2), -limit, limit);
+    this.touched = true;
+    this.apply();
+  }
+
   /** Ends a drag; a hand that was still moving leaves a short glide behind. */
   release(still: boolean, now: number): void {
     this.dragging = false;
@@ -92,7 +129,7 @@ export class OrbitCamera {
   }
 
   zoom(factor: number): void {
-    this.pose.zoom = clamp(this.pose.zoom * factor, 0.12, 4);
+    this.aim.zoom = clamp(this.aim.zoom * factor, this.nearest, 4);
     this.touched = true;
     this.apply();
   }
@@ -113,7 +150,7 @@ export class OrbitCamera {
   }
 
   state(): Pose {
-    return { ...this.pose };
+    return { azimuth: this.azimuth, elevation: this.elevation, ...this.aim };
   }
 
   /** Centre, radius (CSS pixels) and distance of a sphere on the canvas; depth < 0 is behind the eye. */
@@ -144,30 +181,55 @@ export class OrbitCamera {
     return { ...own, ...this.panels(this.width) };
   }
 
+  /** Near enough for the smallest sphere. */
+  private get nearest(): number {
+    return Math.min(NEAREST_ZOOM, ((this.layout?.smallest ?? 8) * 7) / this.fitDistance);
+  }
+
+  private go(from: Aim, to: Aim, now: number, still: boolean): void {
+    this.spin = { azimuth: 0, elevation: 0 };
+    this.aim = { ...to };
+    this.flight = still ? null : { from, started: now };
+    this.moving = !still;
+    this.fit();
+  }
+
   private turn(): void {
-    this.pose.azimuth += this.spin.azimuth;
-    this.pose.elevation = clamp(this.pose.elevation + this.spin.elevation, MIN_ELEVATION, MAX_ELEVATION);
+    this.azimuth += this.spin.azimuth;
+    this.elevation = clamp(this.elevation + this.spin.elevation, MIN_ELEVATION, MAX_ELEVATION);
+  }
+
+  /** Where the flight is; zoom goes by ratios, so that the ground goes by evenly. */
+  private aimed(now: number): Aim {
+    if (!this.flight) return this.aim;
+    const progress = clamp((now - this.flight.started) / FLIGHT_MS, 0, 1);
+    const ease = 1 - (1 - progress) ** 3;
+    const { from } = this.flight;
+    const part = (a: number, b: number) => a + (b - a) * ease;
+    return {
+      x: part(from.x, this.aim.x), y: part(from.y, this.aim.y), z: part(from.z, this.aim.z),
+      zoom: from.zoom * (this.aim.zoom / from.zoom) ** ease,
+    };
   }
 
   private apply(now = 0): void {
-    const progress = this.flight ? clamp((now - this.flight.started) / FLIGHT_MS, 0, 1) : 1;
-    const ease = 1 - (1 - progress) ** 3;
-    const flight = this.flight ? this.flight.from + (1 - this.flight.from) * ease : 1;
-    this.place(this.fitDistance * this.pose.zoom * flight, this.shift.x, this.shift.y);
+    const aim = this.aimed(now);
+    const away = Math.hypot(aim.x, aim.y, aim.z) / Math.max(1, this.layout?.extent ?? 1);
+    const centred = clamp(1 - 4 * away, 0, 1);
+    this.place(aim, this.fitDistance * aim.zoom, this.shift.x * centred, this.shift.y * centred);
   }
 
-  private place(distance: number, shiftX: number, shiftY: number): void {
-    const { azimuth, elevation } = this.pose;
+  private place(aim: Pick<Aim, "x" | "y" | "z">, distance: number, shiftX: number, shiftY: number): void {
+    const { azimuth, elevation } = this;
     const c = this.camera;
     c.position.set(
-      Math.sin(azimuth) * Math.cos(elevation) * distance,
-      Math.sin(elevation) * distance,
-      Math.cos(azimuth) * Math.cos(elevation) * distance,
+      aim.x + Math.sin(azimuth) * Math.cos(elevation) * distance,
+      aim.y + Math.sin(elevation) * distance,
+      aim.z + Math.cos(azimuth) * Math.cos(elevation) * distance,
     );
-    c.lookAt(0, 0, 0);
+    c.lookAt(new Vector3(aim.x, aim.y, aim.z));
     c.updateMatrixWorld();
-    c.aspect = this.width / this.height;
-    c.near = Math.max(0.5, distance / 60);
+    c.near = Math.max(0.2, distance / 60);
     c.far = distance + (this.layout?.extent ?? 100) * 3;
     c.updateProjectionMatrix();
     c.projectionMatrix.elements[8] = -shiftX;
@@ -178,8 +240,9 @@ export class OrbitCamera {
   /** Nearest distance at which the default view shows everything, and the shift that centres it. */
   private fit(): void {
     if (!this.layout) return;
-    const kept = this.pose;
-    this.pose = { ...defaultPose(this.width / this.height), zoom: 1 };
+    const kept = [this.azimuth, this.elevation];
+    this.azimuth = 0;
+    this.elevation = defaultElevation(this.camera.aspect, this.layout);
     const { top, right, bottom, left } = this.insets;
     const room = { w: Math.max(60, this.width - left - right), h: Math.max(60, this.height - top - bottom) };
     let near = this.layout.extent * 1.1;
@@ -192,7 +255,7 @@ export class OrbitCamera {
     }
     this.fitDistance = far;
     this.centre(this.bounds(far));
-    this.pose = kept;
+    [this.azimuth, this.elevation] = kept;
     this.apply();
   }
 
@@ -204,23 +267,36 @@ export class OrbitCamera {
   }
 
   private bounds(distance: number): Insets {
-    this.place(distance, 0, 0);
+    this.place(HOME, distance, 0, 0);
     const layout = this.layout as Layout;
     const spot: Spot = { x: 0, y: 0, r: 0, depth: 0 };
     const box = { top: Infinity, right: -Infinity, bottom: -Infinity, left: Infinity };
-    const first = Math.max(0, layout.count - FIT_SAMPLES);
-    const grow = (x: number, z: number, radius: number) => {
-      this.project(x, 0, z, radius * 1.25, spot);
+    const grow = (x: number, y: number, z: number, radius: number) => {
+      this.project(x, y, z, radius * 1.25, spot);
       if (spot.depth <= 0) return;
       box.left = Math.min(box.left, spot.x - spot.r);
       box.right = Math.max(box.right, spot.x + spot.r);
       box.top = Math.min(box.top, spot.y - spot.r);
       box.bottom = Math.max(box.bottom, spot.y + spot.r);
     };
-    grow(0, 0, layout.centreRadius);
-    for (let i = first; i < layout.count; i++) {
-      grow(layout.spheres[i * 4], layout.spheres[i * 4 + 2], layout.spheres[i * 4 + 3]);
-    }
+    grow(0, 0, 0, layout.centreRadius);
+    for (const [x, y, z, r] of this.outline(layout)) grow(x, y, z, r);
+    for (const c of layout.clusters) grow(c.x, 0, c.z, c.r * 0.8);
+    if (layout.sweep) for (const [a, b] of COMPASS) grow(a * layout.sweep, 0, b * layout.sweep, 0);
     return box;
+  }
+
+  /** Spheres that are inside the picture when everything is. */
+  private *outline(layout: Layout): Generator<readonly [number, number, number, number]> {
+    const { spheres: s, reach, parentRow } = layout;
+    const inner = parentRow.findIndex((p) => p >= 0);
+    const tops = inner < 0 ? layout.count : inner;
+    const step = Math.max(1, Math.floor(tops / FIT_SAMPLES));
+    for (let i = 0; i < tops; i += i < tops - FIT_SAMPLES ? step : 1) {
+      const [x, y, z, r] = s.subarray(i * 4, i * 4 + 4);
+      yield [x, y, z, layout.elevation === null ? r : reach[i]];
+      if (reach[i] <= r * 1.01 || layout.elevation !== null) continue;
+      for (const [a, b] of COMPASS) yield [x + a * reach[i], y, z + b * reach[i], 0];
+    }
   }
 }

@@ -1,3 +1,4 @@
+import type { Pose } from "./camera";
 import { VERSION, Viewer } from "./viewer";
 
 /** What tests and support can see of a live viewer. */
@@ -18,7 +19,9 @@ export interface Hook {
   pick(x: number, y: number): string | null;
   labels(): { x: number; y: number; w: number; h: number }[];
   pixelStats(): number;
-  cameraState(): { azimuth: number; elevation: number; zoom: number };
+  cameraState(): Pose | null;
+  /** Size of the picture that an export would save. */
+  picture(scale: number): { w: number; h: number; inked: number } | null;
   /** False while the WebGL context is lost. */
   drawsNow(): boolean;
   loseContext(): void;
@@ -31,6 +34,17 @@ declare global {
   }
 }
 
+/** Size of a picture, and how many of its pixels differ from its corner. */
+function sizeOf(paper: HTMLCanvasElement | null): { w: number; h: number; inked: number } | null {
+  if (!paper) return null;
+  const all = paper.getContext("2d")?.getImageData(0, 0, paper.width, paper.height).data ?? [];
+  let inked = 0;
+  for (let i = 0; i < all.length; i += 4) {
+    if ([0, 1, 2].some((k) => Math.abs(all[i + k] - all[k + 4 * 40]) > 6)) inked++;
+  }
+  return { w: paper.width, h: paper.height, inked };
+}
+
 function hookOf(viewer: Viewer): Hook {
   return {
     version: VERSION,
@@ -38,21 +52,22 @@ function hookOf(viewer: Viewer): Hook {
     get path() { return viewer.path; },
     get ids() { return viewer.ids; },
     get selected() { return viewer.selected; },
-    get drawCalls() { return viewer.drawCalls; },
-    get triangles() { return viewer.triangles; },
+    get drawCalls() { return viewer.scene?.stage.drawCalls ?? 0; },
+    get triangles() { return viewer.scene?.stage.triangles ?? 0; },
     get lastUpdateBytes() { return viewer.lastUpdateBytes; },
     get frameMs() { return viewer.frameMs; },
     get updateMs() { return viewer.updateMs; },
     get frames() { return viewer.frames; },
-    get resting() { return viewer.resting; },
+    get resting() { return viewer.scene?.resting ?? true; },
     drawsNow: () => viewer.drawsNow,
     screenOf: (id) => viewer.screenOf(id),
     pick: (x, y) => viewer.pickClient(x, y),
-    labels: () => viewer.labelRects(),
+    labels: () => viewer.scene?.labels.rects.map((r) => ({ ...r })) ?? [],
     pixelStats: () => viewer.inked(),
-    cameraState: () => viewer.cameraState(),
-    loseContext: () => viewer.loseContext(),
-    restoreContext: () => viewer.restoreContext(),
+    cameraState: () => viewer.scene?.camera.state() ?? null,
+    picture: (scale) => sizeOf(viewer.picture(scale)),
+    loseContext: () => viewer.scene?.stage.loseContext(),
+    restoreContext: () => viewer.scene?.stage.restoreContext(),
   };
 }
 

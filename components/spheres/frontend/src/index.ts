@@ -1,11 +1,13 @@
-import { type ArrowTable, readItems } from "./arrow";
+import { type ArrowTable, readItems, readTrails } from "./arrow";
 import { register } from "./hook";
 import { type Kept, Keeper } from "./keeper";
-import type { Meta } from "./types";
+import { HOLDER, type Snapshot, itemsOf, trailsOf } from "./snapshot";
+import type { Told } from "./types";
 import { Viewer } from "./viewer";
+import { pickRay } from "./xr";
 
 interface Host {
-  data: { meta: Meta & { key: string }; items: ArrowTable };
+  data: { meta: Told & { key: string }; items: ArrowTable; trails?: ArrowTable };
   parentElement: HTMLElement | ShadowRoot;
   setStateValue(name: string, value: unknown): void;
   setTriggerValue(name: string, value: unknown): void;
@@ -22,7 +24,9 @@ class Mounted implements Kept {
       drill: (id) => this.host.setTriggerValue("drill", id),
       up: () => this.host.setTriggerValue("up", true),
       failed: (reason) => this.host.setTriggerValue("failed", reason),
-    });
+      acknowledge: (id) => this.host.setTriggerValue("acknowledge", id),
+      playback: () => this.host.setTriggerValue("playback", "toggle"),
+    }, { source: import.meta.url });
     this.unregister = register(this.viewer);
   }
 
@@ -40,11 +44,24 @@ const viewers = new Keeper<Mounted>();
 
 /** Streamlit calls this on every change of the data; the viewer lives on until the clean-up. */
 export default function spheres(host: Host): () => void {
-  const { meta, items } = host.data;
+  const { meta, items, trails } = host.data;
   const [entry, leave] = viewers.take(meta.key, host.parentElement, () => new Mounted(host));
   entry.host = host;
-  entry.viewer.update(readItems(items), meta);
+  entry.viewer.update(readItems(items), meta, trails ? readTrails(trails) : null);
   return leave;
 }
 
-export { Viewer, readItems, register };
+/** In a saved page this file finds what to show beside it. */
+function openSnapshot(holder: HTMLElement): void {
+  const snapshot = JSON.parse(holder.textContent ?? "") as Snapshot;
+  const quiet = () => undefined;
+  const host = document.getElementById("scene") as HTMLElement;
+  const viewer = new Viewer(host, { selected: quiet, drill: quiet, up: quiet, failed: quiet });
+  register(viewer);
+  viewer.update(itemsOf(snapshot), snapshot.meta, trailsOf(snapshot));
+}
+
+const holder = document.getElementById(HOLDER);
+if (holder) openSnapshot(holder);
+
+export { Viewer, pickRay, readItems, readTrails, register };

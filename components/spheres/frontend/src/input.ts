@@ -2,15 +2,13 @@ import { MOUSE_REACH, TOUCH_REACH } from "./picking";
 
 export interface Gestures {
   drag(dx: number, dy: number): void;
+  pan(dx: number, dy: number): void;
   release(): void;
   zoom(factor: number): void;
   hover(x: number, y: number, reach: number): void;
   leave(): void;
   select(x: number, y: number, reach: number): void;
   drill(x: number, y: number, reach: number): void;
-  move(step: number): void;
-  enter(): void;
-  up(): void;
 }
 
 const LONG_PRESS_MS = 500;
@@ -19,14 +17,19 @@ const WHEEL_STEP = 0.0012;
 interface Held {
   x: number;
   y: number;
+  /** Where it began. */
+  from: { x: number; y: number };
 }
 
-/** Turns pointer, wheel and key events into gestures; one finger orbits, two zoom. */
+/** Turns pointer and wheel events into gestures; one finger orbits, two zoom and move. */
 export class Input {
   private readonly held = new Map<number, Held>();
   private readonly quit = new AbortController();
   private moved = 0;
   private spread = 0;
+  /** A finger that set out up or down scrolls the page, and does not turn the scene. */
+  private scrolls = false;
+  private middle: [number, number] = [0, 0];
   private pressTimer = 0;
   private done = false;
 
@@ -42,7 +45,7 @@ export class Input {
     canvas.addEventListener("dblclick", (e) => this.drillAt(e, MOUSE_REACH), options);
     canvas.addEventListener("contextmenu", (e) => this.menu(e), options);
     canvas.addEventListener("focus", () => canvas.classList.toggle("keys", this.held.size === 0), options);
-    canvas.addEventListener("keydown", (e) => this.key(e), options);
+    canvas.addEventListener("keydown", () => canvas.classList.add("keys"), options);
     canvas.addEventListener("wheel", (e) => this.wheel(e), eager);
     canvas.addEventListener("touchstart", (e) => { if (e.touches.length > 1) e.preventDefault(); }, eager);
   }
@@ -66,8 +69,9 @@ export class Input {
     if (e.button !== 0) return;
     this.canvas.focus({ preventScroll: true });
     this.canvas.classList.remove("keys");
-    this.held.set(e.pointerId, { x: e.clientX, y: e.clientY });
+    this.held.set(e.pointerId, { x: e.clientX, y: e.clientY, from: { x: e.clientX, y: e.clientY } });
     this.spread = this.fingers();
+    this.middle = this.centre();
     if (this.held.size > 1) {
       this.done = true;
       clearTimeout(this.pressTimer);
@@ -96,22 +100,36 @@ export class Input {
     held.x = e.clientX;
     held.y = e.clientY;
     if (this.held.size > 1) this.pinch();
-    else this.orbit(e, dx, dy);
+    else this.orbit(e, held, dx, dy);
   }
 
-  private orbit(e: PointerEvent, dx: number, dy: number): void {
+  private orbit(e: PointerEvent, { from }: Held, dx: number, dy: number): void {
+    const touch = e.pointerType === "touch";
+    const began = this.moved >= (touch ? 10 : 5);
     this.moved += Math.hypot(dx, dy);
-    if (this.moved < (e.pointerType === "touch" ? 10 : 5)) return;
+    if (this.moved < (touch ? 10 : 5)) return;
     clearTimeout(this.pressTimer);
-    if (!this.canvas.hasPointerCapture(e.pointerId)) this.canvas.setPointerCapture(e.pointerId);
+    if (!began) this.scrolls = touch && Math.abs(e.clientY - from.y) > Math.abs(e.clientX - from.x);
     this.done = true;
-    this.on.drag(dx, dy);
+    if (this.scrolls) return;
+    if (!this.canvas.hasPointerCapture(e.pointerId)) this.canvas.setPointerCapture(e.pointerId);
+    if (e.shiftKey) this.on.pan(dx, dy);
+    else this.on.drag(dx, dy);
   }
 
   private pinch(): void {
     const now = this.fingers();
     if (now > 0 && this.spread > 0) this.on.zoom(this.spread / now);
     this.spread = now;
+    const [x, y] = this.centre();
+    this.on.pan(x - this.middle[0], y - this.middle[1]);
+    this.middle = [x, y];
+  }
+
+  private centre(): [number, number] {
+    const all = [...this.held.values()];
+    const mean = (read: (held: Held) => number) => all.reduce((sum, held) => sum + read(held), 0) / all.length;
+    return [mean((held) => held.x), mean((held) => held.y)];
   }
 
   private fingers(): number {
@@ -144,24 +162,5 @@ export class Input {
     const lines = e.deltaMode === WheelEvent.DOM_DELTA_LINE ? 33 : 1;
     const amount = Math.max(-240, Math.min(240, e.deltaY * lines));
     this.on.zoom(Math.exp(amount * WHEEL_STEP));
-  }
-
-  private key(e: KeyboardEvent): void {
-    this.canvas.classList.add("keys");
-    const actions: Record<string, () => void> = {
-      ArrowRight: () => this.on.move(1),
-      ArrowDown: () => this.on.move(1),
-      ArrowLeft: () => this.on.move(-1),
-      ArrowUp: () => this.on.move(-1),
-      Enter: () => this.on.enter(),
-      Backspace: () => this.on.up(),
-      "+": () => this.on.zoom(0.85),
-      "-": () => this.on.zoom(1.18),
-    };
-    const action = actions[e.key];
-    if (!action || e.ctrlKey || e.metaKey || e.altKey) return;
-    e.preventDefault();
-    e.stopPropagation();
-    action();
   }
 }

@@ -1,18 +1,25 @@
 import type { OrbitCamera } from "./camera";
 import { alarmWord, brief } from "./format";
-import { type Layout, ROOMY } from "./layout";
+import { ROOMY } from "./layouts/layout";
+import type { Layout } from "./layouts/types";
 import { Occupancy } from "./occupancy";
 import type { Tokens } from "./palette";
-import type { Marks } from "./spheres";
-import type { Items, Meta, Rect, Spot } from "./types";
+import type { Projection } from "./projection";
+import { ranked } from "./rank";
+import type { Items, Marks, Meta, Rect, Spot } from "./types";
 
 const FAMILY = '"Source Sans", "Source Sans 3", "Source Sans Pro", system-ui, sans-serif';
 const NAME_FONT = `600 13.5px ${FAMILY}`;
 const BRIEF_FONT = `400 12.5px ${FAMILY}`;
 const AGE_FONT = `600 12.5px ${FAMILY}`;
 const PILL_FONT = `600 12px ${FAMILY}`;
+const CLUSTER_FONT = `600 13px ${FAMILY}`;
 const LINE = 16;
 const SMALLEST = 4;
+/** Spheres below this radius [px] leave a label readable. */
+const SPECK = 1.5;
+/** Where the curve above a sphere is, in radii: its middle and half its height. */
+const CURVE = { up: 1.95, half: 0.5 };
 /** Children considered for each label that may be shown. */
 const CANDIDATES = 4;
 
@@ -26,27 +33,34 @@ function overlap(a: Rect, b: Rect): boolean {
   return a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 }
 
-/** Indices of the `wanted` highest scores, highest first. */
-function best(scores: Float64Array, wanted: number): number[] {
-  const least = scores.length > wanted ? scores.slice().sort()[scores.length - wanted] : -Infinity;
-  const above: number[] = [];
-  const level: number[] = [];
-  scores.forEach((s, i) => (s > least ? above : level.length < wanted && s === least ? level : []).push(i));
-  return [...above.sort((a, b) => scores[b] - scores[a] || a - b), ...level].slice(0, wanted);
+/** What the labels are written about. */
+export interface Written {
+  layout: Layout;
+  camera: OrbitCamera;
+  seen: Projection;
+  items: Items;
+  meta: Meta;
+  tokens: Tokens;
+  marks: Marks;
+  /** Rows with a curve above them. */
+  trailed: ReadonlySet<number>;
 }
 
 /** Names over the scene on one 2D canvas; no two of them overlap. */
 export class Labels {
-  readonly canvas = document.createElement("canvas");
   rects: Rect[] = [];
   shown = 0;
-  private readonly context = this.canvas.getContext("2d") as CanvasRenderingContext2D;
+  private readonly context: CanvasRenderingContext2D;
   private readonly widths = new Map<string, number>();
   private order: number[] = [];
   private blocked: Rect[] = [];
   private readonly covered = new Occupancy();
   private centre: Spot = { x: 0, y: 0, r: 0, depth: 0 };
-  private ratio = 1;
+  ratio = 1;
+
+  constructor(readonly canvas: HTMLCanvasElement) {
+    this.context = canvas.getContext("2d") as CanvasRenderingContext2D;
+  }
 
   /** Measures anew, for instance when a font has arrived. */
   forget(): void {
@@ -59,19 +73,14 @@ export class Labels {
     this.canvas.height = Math.round(height * ratio);
   }
 
-  /** Ranks the children: marked first, then alarmed, then by power; keeps the best candidates. */
+  /** Keeps the best candidates: marked first, then alarmed, then the upper tiers, then by power. */
   rank(items: Items, marks: Marks, cap: number): void {
-    const score = (i: number) => {
-      if (i === marks.selected) return 5e12;
-      if (i === marks.hovered) return 4e12;
-      const kw = Math.abs(items.powerKw[i]);
-      return items.alarm[i] * 1e12 + (Number.isNaN(kw) ? 0 : Math.min(kw, 1e11));
-    };
-    const scores = Float64Array.from({ length: items.count }, (_, i) => score(i));
-    this.order = best(scores, cap * CANDIDATES);
+    this.order = ranked(items, marks, cap * CANDIDATES);
   }
 
-  draw(layout: Layout, camera: OrbitCamera, items: Items, meta: Meta, t: Tokens, marks: Marks, taken: Rect[]): void {
+  /** `taken`: rectangles that labels keep clear of. */
+  draw(of: Written, taken: readonly Rect[]): void {
+    const { layout, camera, seen, items, meta, tokens: t, marks, trailed } = of;
     const g = this.context;
     g.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     g.clearRect(0, 0, camera.width, camera.height);
@@ -81,28 +90,45 @@ export class Labels {
     this.rects = [];
     this.shown = 0;
     this.blocked = [...taken];
-    const spots = this.spots(layout, camera);
+    const spots = this.spots(seen, camera);
     this.glow(spots, marks, t);
     this.parent(layout, camera, meta, t);
-    this.occupy(layout, camera);
+    this.occupy(seen, camera, trailed);
+    this.clusters(layout, camera, t);
     for (const i of this.order) if (items.alarm[i] >= 2) this.pill(spots.get(i), items, i, t);
     if (!meta.show_labels) return;
     for (const i of this.order) {
       if (this.shown >= meta.label_cap) break;
       const spot = spots.get(i);
-      if (spot && this.child(spot, i, items, meta, t, marks)) this.shown++;
+      if (spot && this.child(spot, i, of)) this.shown++;
     }
   }
 
-  private spots(layout: Layout, camera: OrbitCamera): Map<number, Spot> {
+  private spots(seen: Projection, camera: OrbitCamera): Map<number, Spot> {
     const found = new Map<number, Spot>();
-    const s = layout.spheres;
     for (const i of this.order) {
-      const spot = camera.project(s[i * 4], s[i * 4 + 1], s[i * 4 + 2], s[i * 4 + 3], { x: 0, y: 0, r: 0, depth: 0 });
+      if (i >= seen.count) continue;
+      const spot = seen.spot(i);
       const inside = spot.x > -40 && spot.y > -40 && spot.x < camera.width + 40 && spot.y < camera.height + 40;
       if (spot.depth > 0 && inside) found.set(i, spot);
     }
     return found;
+  }
+
+  /** Names of the clusters, at the far side of each or, where there is no room, at the near one. */
+  private clusters(layout: Layout, camera: OrbitCamera, t: Tokens): void {
+    const spot: Spot = { x: 0, y: 0, r: 0, depth: 0 };
+    for (const cluster of layout.clusters) {
+      const w = this.measure(cluster.name, CLUSTER_FONT) + 12;
+      for (const side of [-1, 1]) {
+        camera.project(cluster.x, 0, cluster.z + side * cluster.r, 0, spot);
+        const rect = { x: spot.x - w / 2, y: spot.y - 10 + side * 13, w, h: 20 };
+        if (spot.depth <= 0 || !this.free(rect)) continue;
+        this.take(rect);
+        this.line(cluster.name, spot.x, rect.y + 14, CLUSTER_FONT, t.text2, t.bg);
+        break;
+      }
+    }
   }
 
   private glow(spots: Map<number, Spot>, marks: Marks, t: Tokens): void {
@@ -129,13 +155,14 @@ export class Labels {
     if (this.free(rect)) this.write(rect, text, t);
   }
 
-  private child(spot: Spot, i: number, items: Items, meta: Meta, t: Tokens, marks: Marks): boolean {
+  private child(spot: Spot, i: number, { items, meta, tokens: t, marks, trailed }: Written): boolean {
     const marked = i === marks.selected || i === marks.hovered;
-    if (spot.r < SMALLEST && !marked && items.alarm[i] < 2) return false;
-    const text = { name: items.name[i], brief: brief(items, i, meta.sign), old: items.stale[i] === 1 };
+    if (spot.r < SMALLEST && !marked && (items.alarm[i] < 2 || spot.r < SPECK)) return false;
+    const text = { name: items.name.at(i), brief: brief(items, i, meta), old: items.stale[i] === 1 };
     const reach = Math.max(spot.r * 1.185, spot.r + 4) + (items.alarm[i] ? spot.r * 0.16 + 5 : 4);
     for (const shown of text.brief ? [text, { ...text, brief: "" }] : [text]) {
-      const places = this.places(spot, shown, reach, items.count).filter((p) => this.free(p));
+      const over = trailed.has(i) ? spot.r * (CURVE.up + CURVE.half) : reach;
+      const places = this.places(spot, shown, reach, over, items.count).filter((p) => this.free(p));
       const last = marked || (items.alarm[i] >= 2 && !shown.brief) ? places[0] : undefined;
       const inside = shown.brief ? undefined : this.across(spot, shown);
       const chosen = places.find((p) => !this.covered.hits(p)) ?? inside ?? last;
@@ -146,9 +173,9 @@ export class Labels {
   }
 
   /** Where a label may stand, the best place first: outwards where many spheres share the room. */
-  private places(spot: Spot, text: Text, reach: number, count: number): Rect[] {
+  private places(spot: Spot, text: Text, reach: number, over: number, count: number): Rect[] {
     const below = this.below(spot, text, reach);
-    const above = this.above(spot, text, reach);
+    const above = this.above(spot, text, over);
     const [right, left] = this.beside(spot, text, reach);
     const dx = spot.x - this.centre.x;
     const dy = spot.y - this.centre.y;
@@ -165,15 +192,15 @@ export class Labels {
     return spot.r * 1.7 > place.w && this.free(place) ? place : undefined;
   }
 
-  /** Marks what the spheres cover, so that labels stand beside them. */
-  private occupy(layout: Layout, camera: OrbitCamera): void {
-    const spot: Spot = { x: 0, y: 0, r: 0, depth: 0 };
-    const s = layout.spheres;
+  /** Marks what spheres and curves cover, so that labels stand beside them. */
+  private occupy({ x, y, r, depth, count }: Projection, camera: OrbitCamera, trailed: ReadonlySet<number>): void {
     this.covered.reset(camera.width, camera.height);
     this.covered.disc(this.centre.x, this.centre.y, this.centre.r);
-    for (let i = 0; i < layout.count; i++) {
-      camera.project(s[i * 4], s[i * 4 + 1], s[i * 4 + 2], s[i * 4 + 3], spot);
-      if (spot.depth > 0) this.covered.disc(spot.x, spot.y, spot.r * 1.06);
+    for (let i = 0; i < count; i++) {
+      if (r[i] > SPECK && depth[i] > 0) this.covered.disc(x[i], y[i], r[i] * 1.06);
+    }
+    for (const i of trailed) {
+      for (const aside of [-0.8, 0, 0.8]) this.covered.disc(x[i] + aside * r[i], y[i] - CURVE.up * r[i], CURVE.half * r[i]);
     }
   }
 

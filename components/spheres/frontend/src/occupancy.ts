@@ -17,6 +17,7 @@ export class Occupancy {
   }
 
   disc(x: number, y: number, r: number): void {
+    if (r < CELL) this.speck(x, y);
     const first = Math.max(0, Math.round((y - r) / CELL));
     const last = Math.min(this.rows - 1, Math.round((y + r) / CELL) - 1);
     for (let row = first; row <= last; row++) {
@@ -26,6 +27,12 @@ export class Occupancy {
       const right = Math.min(this.columns, Math.round((x + half) / CELL));
       if (left < right) this.cells.fill(1, row * this.columns + left, row * this.columns + right);
     }
+  }
+
+  /** The one cell that something small is in. */
+  private speck(x: number, y: number): void {
+    const [column, row] = [Math.floor(x / CELL), Math.floor(y / CELL)];
+    if (column >= 0 && row >= 0 && column < this.columns && row < this.rows) this.cells[row * this.columns + column] = 1;
   }
 
   /** Whether a sphere covers part of the rectangle. */

@@ -56,6 +56,10 @@ const FLOWS: Record<Meta["palette"], Record<Meta["theme"], Flows>> = {
     dark: { charge: ["#1f7a2e", "#37f05a"], discharge: ["#8f2020", "#ff4646"] },
     light: { charge: ["#7fb98a", "#0b7a25"], discharge: ["#dd9a9a", "#c01818"] },
   },
+  grey: {
+    dark: { charge: ["#66717d", "#8b96a2"], discharge: ["#c2cad3", "#ffffff"] },
+    light: { charge: ["#9aa4ae", "#7c8794"], discharge: ["#59636f", "#14181d"] },
+  },
 };
 
 export function tokens(theme: Meta["theme"], palette: Meta["palette"]): Tokens {
@@ -77,6 +81,7 @@ export function cssVariables(t: Tokens): Record<string, string> {
   return {
     "--bg": t.bg, "--raised": t.raised, "--border": t.border, "--text": t.text, "--text2": t.text2,
     "--text3": t.text3, "--focus": t.focus, "--idle": t.idle, "--charge": t.charge[1],
-    "--discharge": t.discharge[1], "--alarm": t.alarm,
+    "--discharge": t.discharge[1], "--alarm": t.alarm, "--alarm-fill": t.alarmFill, "--orbit": t.orbit,
+    "--shade": t.shade, "--mid": t.mid,
   };
 }

@@ -1,27 +1,28 @@
-import type { OrbitCamera } from "./camera";
-import type { Layout } from "./layout";
-import type { Spot } from "./types";
+import type { Projection } from "./projection";
 
 export const MOUSE_REACH = 12;
 export const TOUCH_REACH = 22;
 const RING = 1.22;
 
-/** The front-most sphere under the point, or the closest one within reach; -1 for none. */
-export function pick(layout: Layout, camera: OrbitCamera, x: number, y: number, reach: number): number {
-  const spot: Spot = { x: 0, y: 0, r: 0, depth: 0 };
+/** The front-most item under the point, or the closest one within reach; -1 for none. */
+export function pick(seen: Projection, x: number, y: number, reach: number): number {
+  const { x: xs, y: ys, r: rs, depth, count } = seen;
   let best = -1;
   let bestDepth = Infinity;
   let near = -1;
   let nearDistance = Infinity;
-  const s = layout.spheres;
-  for (let i = 0; i < layout.count; i++) {
-    camera.project(s[i * 4], s[i * 4 + 1], s[i * 4 + 2], s[i * 4 + 3], spot);
-    if (spot.depth <= 0) continue;
-    const d = Math.hypot(spot.x - x, spot.y - y);
-    if (d <= spot.r && spot.depth < bestDepth) {
+  for (let i = 0; i < count; i++) {
+    const r = rs[i];
+    const wide = r * RING > reach ? r * RING : reach;
+    const dx = xs[i] - x;
+    if (dx > wide || dx < -wide) continue;
+    const dy = ys[i] - y;
+    if (dy > wide || dy < -wide || depth[i] <= 0) continue;
+    const d = Math.sqrt(dx * dx + dy * dy);
+    if (d <= r && depth[i] < bestDepth) {
       best = i;
-      bestDepth = spot.depth;
-    } else if (d <= Math.max(spot.r * RING, reach) && d < nearDistance) {
+      bestDepth = depth[i];
+    } else if (d <= wide && d < nearDistance) {
       near = i;
       nearDistance = d;
     }

@@ -1,4 +1,6 @@
-import { Flow, type Items, type Meta } from "./types";
+import { flatColumns } from "./arrow";
+import { PlainTexts } from "./texts";
+import { Flow, type Items, type Told } from "./types";
 
 export interface WireItem {
   id: string;
@@ -34,9 +36,10 @@ export function itemsOf(view: WireView): Items {
   const { items, level } = view.view;
   const count = items.length;
   return {
+    ...flatColumns(count),
     count,
-    id: items.map((item) => item.id),
-    name: items.map((item) => item.name),
+    id: new PlainTexts(items.map((item) => item.id)),
+    name: new PlainTexts(items.map((item) => item.name)),
     capacityKwh: floats(items, (item) => item.capacity),
     powerKw: floats(items, (item) => item.power_flow),
     socPct: floats(items, (item) => item.soc),
@@ -49,7 +52,7 @@ export function itemsOf(view: WireView): Items {
   };
 }
 
-export function metaOf(view: WireView, parentName: string, dark: boolean): Meta {
+export function metaOf(view: WireView, parentName: string, dark: boolean): Told {
   return {
     path: view.view_path,
     parent: {

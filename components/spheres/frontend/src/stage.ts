@@ -1,31 +1,38 @@
-import { Color, ColorManagement, Scene, WebGLRenderer } from "three";
+import { Color, ColorManagement, Group, Scene, WebGLRenderer } from "three";
 import type { OrbitCamera } from "./camera";
-import type { Layout } from "./layout";
+import type { Layout } from "./layouts/types";
 import { LineMesh } from "./lines";
 import { type Tokens, rgb } from "./palette";
-import { type Marks, SphereMesh } from "./spheres";
-import type { Items } from "./types";
+import { type Look, SphereMesh } from "./spheres";
+import type { Sparks } from "./trails";
+import type { Items, Marks } from "./types";
 
 ColorManagement.enabled = false;
 
+/** Seconds between two beats of an alarm that nobody acknowledged. */
+const BEAT_S = 1.2;
+
 /** The WebGL side: two instanced meshes and the renderer that draws them. */
 export class Stage {
-  private readonly renderer: WebGLRenderer;
-  private readonly scene = new Scene();
-  private readonly spheres = new SphereMesh();
-  private readonly lines = new LineMesh();
+  readonly renderer: WebGLRenderer;
+  readonly scene = new Scene();
+  /** Holds everything, so that it can be made small and put in front of a person in VR. */
+  readonly world = new Group();
+  readonly spheres = new SphereMesh();
+  readonly lines = new LineMesh();
+  shaderError: string | null = null;
   private ratio = 1;
 
-  constructor(canvas: HTMLCanvasElement) {
+  constructor(readonly canvas: HTMLCanvasElement) {
     this.renderer = new WebGLRenderer({ canvas, antialias: true, alpha: false, powerPreference: "low-power" });
     this.renderer.debug.onShaderError = (gl, _program, vertex, fragment) => {
       this.shaderError = gl.getShaderInfoLog(vertex) || gl.getShaderInfoLog(fragment) || "shader did not link";
     };
     this.scene.matrixWorldAutoUpdate = false;
-    this.scene.add(this.spheres.mesh, this.lines.mesh);
+    this.world.matrixAutoUpdate = false;
+    this.world.add(this.spheres.mesh, this.lines.mesh);
+    this.scene.add(this.world);
   }
-
-  shaderError: string | null = null;
 
   get flowing(): boolean {
     return this.lines.flowing;
@@ -45,24 +52,36 @@ export class Stage {
     this.renderer.setSize(width, height, false);
   }
 
-  setColours(t: Tokens): void {
+  setColours(t: Tokens, ramp: readonly string[]): void {
     this.renderer.setClearColor(new Color(...rgb(t.bg)), 1);
-    this.spheres.setColours(t);
+    this.spheres.setColours(t, ramp);
     this.lines.setColours(t);
   }
 
-  setLayout(layout: Layout): number {
-    return this.spheres.setLayout(layout) + this.lines.setLayout(layout);
+  setLayout(layout: Layout, sparks: Sparks): number {
+    return this.spheres.setLayout(layout) + this.lines.setLayout(layout, sparks);
   }
 
-  setState(items: Items, depth: number, marks: Marks): number {
-    return this.spheres.setState(items, depth, marks) + this.lines.setState(items, marks.hovered, marks.selected);
+  move(layout: Layout): void {
+    this.spheres.move(layout);
+    this.lines.move(layout);
+  }
+
+  setState(items: Items, look: Look, depth: number, marks: Marks): number {
+    return this.spheres.setState(items, look, depth, marks)
+      + this.lines.setState(items, marks.hovered, marks.selected);
+  }
+
+  /** Uniforms that change with time. */
+  setTime(seconds: number, still: boolean, pixels: number, width: number, height: number, ratio: number): void {
+    const pulse = still ? 1 : 0.5 + 0.5 * Math.sin(seconds * 9);
+    const beat = still ? 1 : 0.5 + 0.5 * Math.cos((seconds * 2 * Math.PI) / BEAT_S);
+    this.spheres.setFrame(pixels, pulse, beat);
+    this.lines.setFrame(width, height, ratio, seconds, still);
   }
 
   render(camera: OrbitCamera, seconds: number, still: boolean): void {
-    const pulse = still ? 1 : 0.5 + 0.5 * Math.sin(seconds * 9);
-    this.spheres.setFrame(camera.pixels, pulse);
-    this.lines.setFrame(camera.width * this.ratio, camera.height * this.ratio, this.ratio, seconds, still);
+    this.setTime(seconds, still, camera.pixels, camera.width * this.ratio, camera.height * this.ratio, this.ratio);
     this.renderer.render(this.scene, camera.camera);
   }
 

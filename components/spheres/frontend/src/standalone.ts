@@ -48,7 +48,7 @@ class Page {
       drill: (id) => this.go([...(this.last?.view_path ?? []), id]),
       up: () => this.back(),
       failed: () => undefined,
-    }, panels);
+    }, { panels, source: new URL("./index.js", import.meta.url).href });
     register(this.viewer);
     this.link = new Link({
       connected: (on) => this.showStatus(on),
@@ -122,9 +122,9 @@ class Page {
     const items = this.items;
     const help = items.canDrill[i] ? "Right-click to drill down" : "Cells are the last level";
     box.replaceChildren(
-      node("h2", items.name[i]),
+      node("h2", items.name.at(i)),
       table([
-        ["ID", items.id[i]],
+        ["ID", items.id.at(i)],
         ["Capacity", energy(items.capacityKwh[i])],
         ["State", word(items.state[i])],
         ["Power", power(Math.abs(items.powerKw[i]), "discharge")],

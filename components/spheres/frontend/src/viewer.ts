@@ -1,95 +1,94 @@
-import { type Insets, OrbitCamera, type Pose } from "./camera";
-import { brief } from "./format";
+import { Announcer } from "./announcer";
+import type { Insets } from "./camera";
+import { Corner } from "./corner";
+import { alarmed } from "./format";
 import { Input } from "./input";
-import { Labels } from "./labels";
-import { type Layout, layOut } from "./layout";
+import { Help, type KeyActions, press } from "./keys";
+import { Legend } from "./legend";
+import { ItemList } from "./list";
+import { type Drawn, Loop } from "./loop";
+import { Menu } from "./menu";
 import { Overlay } from "./overlay";
-import { type Tokens, tokens } from "./palette";
-import { pick } from "./picking";
-import type { Marks } from "./spheres";
-import { Stage } from "./stage";
-import type { Items, Meta, Rect, ViewerEvents } from "./types";
+import { picture, savePage, savePicture } from "./picture";
+import { Scene3d } from "./scene";
+import { type Items, type Marks, type Meta, type Told, type Trails, type ViewerEvents, complete } from "./types";
+import { Vr } from "./xr";
 
-export const VERSION = "0.1.0";
-const FRAME_GAP_MS = 50;
+export const VERSION = "0.2.0";
 const PENDING_MS = 6000;
+const NONE: Marks = { selected: -1, hovered: -1, pending: -1 };
 
-function same(a: ArrayLike<unknown>, b: ArrayLike<unknown>): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
-  return true;
+export interface ViewerOptions {
+  /** The room that the page's own panels take from the scene, by its width. */
+  panels?: (width: number) => Partial<Insets>;
+  /** Where the viewer's code is, for pages that are saved; null: there is no such place. */
+  source?: string | null;
+}
+
+function samePath(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((id, k) => id === b[k]);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The sphere view: give it items and meta; it reports what the person does. */
-export class Viewer {
+export class Viewer implements Drawn {
   ready = false;
   lastUpdateBytes = 0;
   frameMs = 0;
   updateMs = 0;
   frames = 0;
-  private readonly labels = new Labels();
+  readonly scene: Scene3d | null;
   private readonly overlay: Overlay;
-  private readonly camera: OrbitCamera;
-  private readonly stage: Stage | null;
+  private readonly legend = new Legend();
+  private readonly corner: Corner;
+  private readonly help = new Help();
+  private readonly list: ItemList;
+  private readonly menu: Menu;
+  private readonly announcer: Announcer;
   private readonly input: Input | null = null;
+  private readonly vr: Vr | null = null;
   private readonly quit = new AbortController();
-  private readonly watchers: { disconnect(): void }[] = [];
   private readonly quiet = window.matchMedia("(prefers-reduced-motion: reduce)");
-  private items: Items | null = null;
-  private meta: Meta | null = null;
-  private layout: Layout | null = null;
-  private tokens: Tokens = tokens("dark", "safe");
-  private marks: Marks = { selected: -1, hovered: -1, pending: -1 };
+  private marks: Marks = { ...NONE };
   private selectedId: string | null = null;
   private pendingId: string | null = null;
   private pendingTimer = 0;
-  private frame = 0;
-  private pause = 0;
-  private labelsDue = true;
-  private lastPose = "";
-  private inView = true;
-  private lost = false;
+  private loop: Loop | null = null;
 
-  /** `panels` gives the room that the page's own panels take from the scene, by its width. */
-  constructor(
-    host: HTMLElement | ShadowRoot,
-    private readonly events: ViewerEvents,
-    panels?: (width: number) => Partial<Insets>,
-  ) {
-    this.camera = new OrbitCamera(panels);
-    this.overlay = new Overlay(host, this.labels.canvas);
-    this.stage = this.openStage();
-    if (!this.stage) return;
-    this.input = new Input(this.overlay.canvas, {
-      drag: (dx, dy) => { this.camera.drag(dx, dy, performance.now()); this.redraw(); },
-      release: () => { this.camera.release(this.still, performance.now()); this.redraw(); },
-      zoom: (factor) => { this.camera.zoom(factor); this.redraw(); },
-      hover: (x, y, reach) => this.hover(this.pickAt(x, y, reach)),
-      leave: () => this.hover(-1),
-      select: (x, y, reach) => this.choose(this.pickAt(x, y, reach)),
-      drill: (x, y, reach) => this.drill(this.pickAt(x, y, reach)),
-      move: (step) => this.step(step),
-      enter: () => this.drill(this.marks.selected),
-      up: () => { if (this.meta?.path.length) this.events.up(); },
-    });
-    this.watch();
+  constructor(host: HTMLElement | ShadowRoot, private readonly events: ViewerEvents, options: ViewerOptions = {}) {
+    const labels = document.createElement("canvas");
+    const keys = this.keys();
+    this.corner = new Corner((id) => this.events.acknowledge?.(id));
+    this.list = new ItemList((i) => this.choose(i), keys);
+    this.menu = this.makeMenu(options.source ?? null);
+    this.overlay = new Overlay(host, labels, [this.corner.root, this.legend.root, this.menu.root],
+      [this.list.root, this.help.root]);
+    this.announcer = new Announcer((text) => this.overlay.say(text));
+    this.scene = this.openScene(labels, options.panels);
+    if (!this.scene) return;
+    this.input = this.listen(this.scene, keys);
+    this.vr = this.offerVr(this.scene);
+    this.loop = new Loop(this.overlay.root, this.overlay.canvas, this);
   }
 
   /** New data. The camera stays unless the path changed. */
-  update(items: Items, meta: Meta): void {
-    if (!this.stage) return;
+  update(items: Items, told: Told, trails: Trails | null = null): void {
+    const { scene } = this;
+    if (!scene) return;
     const started = performance.now();
     const before = this.meta;
-    const moved = !before || !same(before.path, meta.path);
-    this.honour(meta, moved);
-    const relaid = this.relaid(items, meta, moved);
-    this.items = items;
-    this.meta = meta;
-    this.restyle(before, meta);
-    const layoutBytes = relaid ? this.place(items, meta) : 0;
+    const meta = complete(told);
+    const moved = !before || !samePath(before.path, meta.path);
+    if (moved || meta.select_seq !== before.select_seq) this.selectedId = meta.selected;
+    const bytes = scene.show({ items, meta, trails }, moved, started, this.still);
+    this.dress(before, meta);
     if (moved) this.arrive(before, meta);
-    this.lastUpdateBytes = layoutBytes + this.remark();
-    this.overlay.describe(items, meta);
+    this.lastUpdateBytes = bytes + this.remark();
+    if (meta.fly_to !== null && meta.fly_seq !== (before?.fly_seq ?? 0)) this.flyTo(meta.fly_to);
+    this.describe(items, meta);
     this.updateMs = performance.now() - started;
     this.redraw();
   }
@@ -97,6 +96,14 @@ export class Viewer {
   select(id: string | null): void {
     this.selectedId = id;
     this.remark();
+    this.redraw();
+  }
+
+  /** Flies to an item of any tier; nothing happens when it is not shown. */
+  flyTo(id: string): void {
+    const { scene } = this;
+    if (!scene?.shown) return;
+    scene.flyTo(scene.shown.items.id.indexOf(id), performance.now(), this.still);
     this.redraw();
   }
 
@@ -109,11 +116,10 @@ export class Viewer {
   dispose(): void {
     this.quit.abort();
     this.input?.dispose();
-    for (const w of this.watchers) w.disconnect();
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.pause);
+    this.announcer.quit();
+    this.loop?.quit();
     clearTimeout(this.pendingTimer);
-    this.stage?.dispose();
+    this.scene?.dispose();
     this.overlay.dispose();
   }
 
@@ -126,40 +132,17 @@ export class Viewer {
   }
 
   get ids(): readonly string[] {
-    return this.items?.id ?? [];
+    return this.items?.id.all() ?? [];
   }
 
   get selected(): string | null {
     return this.selectedId;
   }
 
-  get drawCalls(): number {
-    return this.stage?.drawCalls ?? 0;
-  }
-
-  get triangles(): number {
-    return this.stage?.triangles ?? 0;
-  }
-
-  labelRects(): Rect[] {
-    return this.labels.rects.map((r) => ({ ...r }));
-  }
-
-  /** Whether the camera has come to rest. */
-  get resting(): boolean {
-    return !this.camera.moving;
-  }
-
-  cameraState(): Pose {
-    return this.camera.state();
-  }
-
   /** Where an item is in the window, in CSS pixels. */
   screenOf(id: string): { x: number; y: number; r: number } | null {
-    const i = this.ids.indexOf(id);
-    if (i < 0 || !this.layout) return null;
-    const [x, y, z, r] = this.layout.spheres.subarray(i * 4, i * 4 + 4);
-    const spot = this.camera.project(x, y, z, r, { x: 0, y: 0, r: 0, depth: 0 });
+    const spot = this.scene?.spot(this.items?.id.indexOf(id) ?? -1);
+    if (!spot) return null;
     const box = this.overlay.canvas.getBoundingClientRect();
     return { x: box.left + spot.x, y: box.top + spot.y, r: spot.r };
   }
@@ -167,44 +150,52 @@ export class Viewer {
   /** The item under a point of the window. */
   pickClient(x: number, y: number): string | null {
     const box = this.overlay.canvas.getBoundingClientRect();
-    return this.ids[this.pickAt(x - box.left, y - box.top, 12)] ?? null;
+    const i = this.pickAt(x - box.left, y - box.top, 12);
+    return i < 0 ? null : this.items?.id.at(i) ?? null;
   }
 
   /** False while the WebGL context is lost. */
   get drawsNow(): boolean {
-    return !this.lost;
-  }
-
-  loseContext(): void {
-    this.stage?.loseContext();
-  }
-
-  restoreContext(): void {
-    this.stage?.restoreContext();
+    return this.loop?.lost !== true;
   }
 
   /** Draws now and counts the pixels that are not background. */
   inked(): number {
-    if (!this.stage) return 0;
+    if (!this.scene) return 0;
     this.draw(performance.now());
-    return this.stage.inked();
+    return this.scene.stage.inked();
   }
 
   /** Draws one frame now, whatever is due. */
   drawNow(): void {
-    this.labelsDue = true;
+    if (this.scene) this.scene.labelsDue = true;
     this.draw(performance.now());
+  }
+
+  /** The scene as a picture with its words, `scale` times its size. */
+  picture(scale: number): HTMLCanvasElement | null {
+    const paper = this.scene ? picture(this.scene, scale) : null;
+    this.drawNow();
+    return paper;
+  }
+
+  private get items(): Items | null {
+    return this.scene?.shown?.items ?? null;
+  }
+
+  private get meta(): Meta | null {
+    return this.scene?.shown?.meta ?? null;
   }
 
   private get still(): boolean {
     return this.meta?.reduced_motion ?? this.quiet.matches;
   }
 
-  private openStage(): Stage | null {
+  private openScene(labels: HTMLCanvasElement, panels?: ViewerOptions["panels"]): Scene3d | null {
     try {
-      return new Stage(this.overlay.canvas);
+      return new Scene3d(this.overlay.canvas, labels, panels);
     } catch (error) {
-      this.fail(error instanceof Error ? error.message : String(error));
+      this.fail(reasonOf(error));
       return null;
     }
   }
@@ -214,71 +205,95 @@ export class Viewer {
     setTimeout(() => this.events.failed(reason), 300);
   }
 
-  private watch(): void {
-    const options = { signal: this.quit.signal };
-    const canvas = this.overlay.canvas;
-    const size = new ResizeObserver(() => this.resize());
-    size.observe(this.overlay.root);
-    const sight = new IntersectionObserver((seen) => {
-      this.inView = seen[seen.length - 1].isIntersecting;
-      this.redraw();
+  private keys(): KeyActions {
+    return {
+      move: (step) => this.walk(step),
+      edge: (last) => this.edge(last),
+      enter: () => this.drill(this.marks.selected),
+      up: () => { if (this.meta?.path.length) this.events.up(); },
+      zoom: (factor) => { this.scene?.camera.zoom(factor); this.redraw(); },
+      playback: () => this.events.playback?.(),
+      help: () => this.help.toggle(!this.help.open, this.overlay.canvas),
+      escape: () => this.escape(),
+    };
+  }
+
+  private makeMenu(source: string | null): Menu {
+    const saving = (work: (scene: Scene3d) => Promise<void>) => {
+      if (!this.scene) return;
+      const done = work(this.scene);
+      this.drawNow();
+      done.catch((error: unknown) => this.toast(`Not saved: ${reasonOf(error)}`));
+    };
+    return new Menu({
+      png: (scale) => saving((scene) => savePicture(scene, scale)),
+      page: source === null ? undefined : () => saving((scene) => savePage(scene, source)),
+      list: () => this.list.toggle(true),
+      keys: () => this.help.toggle(true, this.menu.button),
+      home: () => { this.scene?.camera.fly(1, performance.now(), true); this.redraw(); },
     });
-    sight.observe(this.overlay.root);
-    this.watchers.push(size, sight);
-    canvas.addEventListener("webglcontextlost", (e) => { e.preventDefault(); this.lost = true; }, options);
-    canvas.addEventListener("webglcontextrestored", () => this.revive(), options);
-    document.addEventListener("visibilitychange", () => this.redraw(), options);
-    document.fonts.addEventListener("loadingdone", () => this.relabel(), options);
-    this.quiet.addEventListener("change", () => this.redraw(), options);
   }
 
-  /** The renderer forgets its background with its context. */
-  private revive(): void {
-    this.lost = false;
-    this.stage?.setColours(this.tokens);
-    this.redraw();
+  private listen({ camera }: Scene3d, keys: KeyActions): Input {
+    const { canvas } = this.overlay;
+    canvas.addEventListener("keydown", (e) => press(e, keys), { signal: this.quit.signal });
+    return new Input(canvas, {
+      drag: (dx, dy) => { camera.drag(dx, dy, performance.now()); this.redraw(); },
+      pan: (dx, dy) => { camera.pan(dx, dy); this.redraw(); },
+      release: () => { camera.release(this.still, performance.now()); this.redraw(); },
+      zoom: (factor) => { camera.zoom(factor); this.redraw(); },
+      hover: (x, y, reach) => this.hover(this.pickAt(x, y, reach)),
+      leave: () => this.hover(-1),
+      select: (x, y, reach) => this.choose(this.pickAt(x, y, reach)),
+      drill: (x, y, reach) => this.drill(this.pickAt(x, y, reach)),
+    });
   }
 
-  private relabel(): void {
-    this.labels.forget();
-    this.labelsDue = true;
-    this.redraw();
+  private offerVr(scene: Scene3d): Vr {
+    const vr = new Vr(scene.stage, () => scene.layout, {
+      select: (i) => this.choose(i), drill: (i) => this.drill(i), ended: () => { this.resize(); this.redraw(); },
+      step: (now) => { scene.step(now, this.still); },
+      failed: (reason) => this.toast(`VR did not start: ${reason}`),
+    });
+    void vr.offered(() => this.still, (start) => this.menu.offer("VR (experimental)", start));
+    return vr;
   }
 
-  private resize(): void {
+  /** The context is there again. */
+  revive(): void {
+    this.scene?.revive();
+  }
+
+  /** A font arrived. */
+  relabel(): void {
+    this.scene?.labels.forget();
+    if (this.scene) this.scene.labelsDue = true;
+  }
+
+  resize(): void {
     const { clientWidth: w, clientHeight: h } = this.overlay.canvas;
-    if (!this.stage || w === 0 || h === 0) return;
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    this.stage.resize(w, h, ratio);
-    this.labels.resize(w, h, window.devicePixelRatio || 1);
-    this.overlay.fold(w);
-    this.camera.resize(w, h);
-    this.labelsDue = true;
+    if (!this.scene || w === 0 || h === 0 || this.vr?.running) return;
+    const ratio = window.devicePixelRatio || 1;
+    this.legend.fold(w);
+    this.scene.setSize(w, h, Math.min(ratio, 2), ratio);
     this.draw(performance.now());
   }
 
-  private honour(meta: Meta, moved: boolean): void {
-    if (moved || meta.select_seq !== this.meta?.select_seq) this.selectedId = meta.selected;
-  }
-
-  private relaid(items: Items, meta: Meta, moved: boolean): boolean {
-    const old = this.items;
-    if (!old || moved || old.count !== items.count || meta.level !== this.meta?.level) return true;
-    return !same(old.capacityKwh, items.capacityKwh) || !same(old.id, items.id);
-  }
-
-  private restyle(before: Meta | null, meta: Meta): void {
-    if (before?.theme === meta.theme && before.palette === meta.palette && before.height === meta.height) return;
-    this.tokens = tokens(meta.theme, meta.palette);
-    this.overlay.setTheme(meta, this.tokens);
-    this.stage?.setColours(this.tokens);
+  private dress(before: Meta | null, meta: Meta): void {
+    const { scene } = this;
+    if (!scene) return;
+    this.legend.show(meta, scene.tokens, scene.ramp);
+    const same = before?.theme === meta.theme && before.palette === meta.palette && before.height === meta.height;
+    if (same) return;
+    this.overlay.setTheme(meta, scene.tokens);
     if (before?.height !== meta.height) this.resize();
   }
 
-  private place(items: Items, meta: Meta): number {
-    this.layout = layOut(items, meta.level);
-    this.camera.setLayout(this.layout);
-    return this.stage?.setLayout(this.layout) ?? 0;
+  private describe(items: Items, meta: Meta): void {
+    const alarms = alarmed(items);
+    this.overlay.describe(items, meta, alarms.warned);
+    this.overlay.setOther(this.scene?.omitted ?? "");
+    this.announcer.scene(items, meta, alarms);
   }
 
   private arrive(before: Meta | null, meta: Meta): void {
@@ -286,21 +301,22 @@ export class Viewer {
     this.setPending(null);
     this.marks.hovered = -1;
     this.overlay.hideTip();
-    this.camera.fly(deeper ? 1.45 : 0.72, performance.now(), this.still || before === null);
+    this.scene?.camera.fly(deeper ? 1.45 : 0.72, performance.now(), this.still || before === null);
   }
 
   private remark(): number {
-    if (!this.items || !this.meta || !this.stage) return 0;
-    const find = (id: string | null) => (id === null ? -1 : (this.items as Items).id.indexOf(id));
-    this.marks = { ...this.marks, selected: find(this.selectedId), pending: find(this.pendingId) };
-    if (this.marks.hovered >= this.items.count) this.marks.hovered = -1;
-    this.labels.rank(this.items, this.marks, this.meta.label_cap);
-    this.labelsDue = true;
-    return this.stage.setState(this.items, this.meta.parent.depth, this.marks);
+    const { items, meta, scene } = this;
+    if (!items || !meta || !scene) return 0;
+    const find = (id: string | null) => (id === null ? -1 : items.id.indexOf(id));
+    const hovered = this.marks.hovered < items.count ? this.marks.hovered : -1;
+    this.marks = { hovered, selected: find(this.selectedId), pending: find(this.pendingId) };
+    this.corner.show(items, meta, this.marks.selected);
+    this.list.show(items, meta, this.marks.selected);
+    return scene.mark(this.marks);
   }
 
   private pickAt(x: number, y: number, reach: number): number {
-    return this.layout ? pick(this.layout, this.camera, x, y, reach) : -1;
+    return this.scene?.pickAt(x, y, reach) ?? -1;
   }
 
   private hover(i: number): void {
@@ -312,31 +328,44 @@ export class Viewer {
   }
 
   private choose(i: number): void {
-    const id = this.items?.id[i] ?? null;
+    const { items, meta } = this;
+    const id = i < 0 || !items ? null : items.id.at(i);
     if (id === this.selectedId) return;
     this.select(id);
-    if (this.items && this.meta && i >= 0) this.overlay.say(`${this.items.name[i]}, ${brief(this.items, i, this.meta.sign)}`);
+    if (items && meta) this.announcer.item(items, i, meta);
     this.events.selected(id);
   }
 
-  private step(by: number): void {
-    const count = this.items?.count ?? 0;
-    if (count === 0) return;
-    const from = this.marks.selected < 0 && by < 0 ? 0 : this.marks.selected;
-    this.choose((from + by + count) % count);
+  private walk(by: number): void {
+    const row = this.scene?.siblings(this.marks.selected) ?? [];
+    if (row.length === 0) return;
+    const at = row.indexOf(this.marks.selected);
+    const from = at < 0 && by < 0 ? 0 : at;
+    this.choose(row[(from + by + row.length) % row.length]);
+  }
+
+  private edge(last: boolean): void {
+    const row = this.scene?.siblings(this.marks.selected) ?? [];
+    if (row.length > 0) this.choose(row[last ? row.length - 1 : 0]);
+  }
+
+  private escape(): void {
+    if (this.help.open) this.help.toggle(false);
+    else if (this.list.open) this.list.toggle(false);
+    else this.choose(-1);
   }
 
   private drill(i: number): void {
-    const items = this.items;
-    if (!items || !this.meta || i < 0 || this.pendingId !== null) return;
+    const { items, meta } = this;
+    if (!items || !meta || i < 0 || this.pendingId !== null) return;
     if (!items.canDrill[i]) {
-      this.overlay.toast(this.meta.no_drill_reason);
+      this.overlay.toast(meta.no_drill_reason);
       return;
     }
-    this.setPending(items.id[i]);
+    this.setPending(items.id.at(i));
     this.remark();
     this.redraw();
-    this.events.drill(items.id[i]);
+    this.events.drill(items.id.at(i));
   }
 
   private setPending(id: string | null): void {
@@ -350,58 +379,40 @@ export class Viewer {
     }, PENDING_MS);
   }
 
+  /** Advances what moves; true while there is more to come. */
+  step(now: number): boolean {
+    return this.scene?.step(now, this.still) ?? false;
+  }
+
+  get lively(): boolean {
+    return !this.still && (this.scene?.lively === true || this.pendingId !== null);
+  }
+
   private redraw(): void {
-    clearTimeout(this.pause);
-    this.pause = 0;
-    if (!this.frame) this.frame = requestAnimationFrame((now) => this.tick(now));
+    this.loop?.redraw();
   }
 
-  private tick(now: number): void {
-    this.frame = 0;
-    const moving = this.camera.step(now);
-    this.draw(now);
-    if (moving) this.redraw();
-    else if (this.animated) this.pause = window.setTimeout(() => this.redraw(), FRAME_GAP_MS - 8);
-  }
-
-  private get animated(): boolean {
-    const alive = this.inView && !document.hidden && !this.still && !this.lost;
-    return alive && (this.stage?.flowing === true || this.pendingId !== null);
-  }
-
-  private draw(now: number): void {
-    const { stage, layout, items, meta } = this;
-    if (!stage || !layout || !items || !meta || this.lost || this.camera.width <= 1) return;
+  draw(now: number): void {
+    const { scene } = this;
+    if (!scene?.layout || !this.drawsNow || this.vr?.running || scene.camera.width <= 1) return;
     const started = performance.now();
-    stage.render(this.camera, now / 1000, this.still);
-    if (stage.shaderError) {
-      this.fail(stage.shaderError);
+    scene.render(now / 1000, this.still);
+    if (scene.stage.shaderError) {
+      this.fail(scene.stage.shaderError);
       return;
     }
-    this.write(layout, items, meta);
+    if (scene.write(() => this.overlay.taken())) this.note(scene);
     this.ready = true;
     this.frames++;
     this.frameMs = performance.now() - started;
   }
 
-  private write(layout: Layout, items: Items, meta: Meta): void {
-    const pose = this.camera.camera.projectionMatrix.elements.join() + this.camera.camera.matrixWorld.elements.join();
-    if (!this.labelsDue && pose === this.lastPose) return;
-    this.labelsDue = false;
-    this.lastPose = pose;
-    this.labels.draw(layout, this.camera, items, meta, this.tokens, this.marks, this.overlay.taken());
-    if (meta.show_labels) this.overlay.setNote(this.labels.shown, items.count);
-    this.tip(layout, items, meta);
-  }
-
-  private tip(layout: Layout, items: Items, meta: Meta): void {
-    const i = this.marks.hovered;
-    if (i < 0) {
-      this.overlay.hideTip();
-      return;
-    }
-    const [x, y, z, r] = layout.spheres.subarray(i * 4, i * 4 + 4);
-    const spot = this.camera.project(x, y, z, r, { x: 0, y: 0, r: 0, depth: 0 });
-    this.overlay.showTip(items, i, spot, meta);
+  private note(scene: Scene3d): void {
+    const { items, meta } = this;
+    if (!items || !meta) return;
+    if (meta.show_labels) this.overlay.setNote(scene.labels.shown, items.count);
+    const spot = scene.spot(this.marks.hovered);
+    if (spot) this.overlay.showTip(items, this.marks.hovered, spot, meta);
+    else this.overlay.hideTip();
   }
 }

@@ -1,0 +1,114 @@
+"""Twenty viewers on all pages, a hundred who come and go, and what the process keeps of it.
+
+`python -m bench soak` watches for an hour, in its short form for three minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench._live_client import LiveClient
+from bench.report import FigureError, figure_line
+from bench.session import add_sessions, wait_until_idle
+from bench.start import resident_mb, slope
+from scripts.app_process import AppProcess, fetched
+
+PAGES = ("overview", "alarms", "fleet", "space_balls", "energy_monitor", "heat_pump", "connections")
+VIEWERS, CHURN = 20, 100
+LONG_S, SHORT_S = 3600.0, 180.0
+SLOPE_LIMIT, SHORT_SLOPE_LIMIT = 0.2, 1.0
+SAMPLE_S = 2.0
+TICK_LIMIT_MS = 250.0
+TICKS = "orrery_tick_duration_seconds"
+
+line = partial(figure_line, "soak")
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """minutes, megabytes: resident memory over time. refreshes, failed: runs of all viewers."""
+
+    minutes: list[float]
+    megabytes: list[float]
+    refreshes: int
+    failed: int
+
+
+def run(short: bool = False) -> Iterator[dict[str, object]]:
+    """Memory over time, the engine's pace, runs that failed."""
+    seconds = SHORT_S if short else LONG_S
+    with AppProcess("server.py") as app:
+        wait_until_idle(app.pid)
+        before_mb = resident_mb(app.pid)
+        churned_mb, watched = asyncio.run(_soak(app, seconds))
+        tick_ms = 1000 * _p99(_buckets(fetched(app.url + "/metrics")))
+    case = f"{VIEWERS} viewers, {seconds / 60:g} min"
+    yield line(f"{CHURN} sessions come and go", "RSS, more than before", churned_mb - before_mb,
+               "MB")
+    yield line(case, "RSS", watched.megabytes[-1], "MB")
+    yield line(case, "RSS slope", slope(watched.minutes, watched.megabytes), "MB/min",
+               SHORT_SLOPE_LIMIT if short else SLOPE_LIMIT)
+    yield line(case, "tick p99", tick_ms, "ms", TICK_LIMIT_MS)
+    yield line(case, "refreshes", watched.refreshes / seconds, "1/s")
+    yield line(case, "failed runs", watched.failed, "", 0)
+
+
+async def _soak(app: AppProcess, seconds: float) -> tuple[float, Watched]:
+    """Resident memory after the churn [MB], and what was seen then."""
+    viewers: list[LiveClient] = []
+    async with AsyncExitStack() as stack:
+        for count, page in zip(range(1, VIEWERS + 1), cycle(PAGES), strict=False):
+            await add_sessions(stack, viewers, app.url, page, count)
+        failed = await _churn(app.url)
+        churned_mb = resident_mb(app.pid)
+        watched = await _watch(app.pid, viewers, seconds)
+    return churned_mb, Watched(watched.minutes, watched.megabytes, watched.refreshes,
+                               watched.failed + failed)
+
+
+async def _churn(url: str) -> int:
+    """A hundred sessions, one after the other; how many runs failed."""
+    failed = 0
+    for _, page in zip(range(CHURN), cycle(PAGES), strict=False):
+        async with LiveClient(url, page) as client:
+            await asyncio.wait_for(client.first_run.wait(), 60)
+        failed += client.failed_runs
+    return failed
+
+
+async def _watch(pid: int, viewers: list[LiveClient], seconds: float) -> Watched:
+    began, done = time.monotonic(), sum(len(one.refreshes) for one in viewers)
+    minutes: list[float] = []
+    megabytes: list[float] = []
+    while (passed := time.monotonic() - began) < seconds:
+        minutes.append(passed / 60)
+        megabytes.append(resident_mb(pid))
+        await asyncio.sleep(SAMPLE_S)
+    return Watched(minutes, megabytes, sum(len(one.refreshes) for one in viewers) - done,
+                   sum(one.failed_runs for one in viewers))
+
+
+def _buckets(metrics: str) -> list[tuple[float, float]]:
+    """(upper edge [s], ticks up to it) of the engine's histogram."""
+    return [(float(sample.labels["le"]), sample.value)
+            for family in text_string_to_metric_families(metrics) if family.name == TICKS
+            for sample in family.samples if sample.name == f"{TICKS}_bucket"]
+
+
+def _p99(buckets: list[tuple[float, float]]) -> float:
+    """The edge that 99 % of all ticks lie below [s]."""
+    if not buckets or not buckets[-1][1]:
+        raise FigureError("the app tells no ticks at /metrics")
+    edge = next(edge for edge, count in buckets if count >= 0.99 * buckets[-1][1])
+    if math.isinf(edge):
+        raise FigureError("more than 1 % of the ticks were longer than the histogram tells")
+    return edge

@@ -1,0 +1,116 @@
+"""What became of the commands of one site: sent, and believed only when the device answers."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from core.clock import from_epoch
+from core.errors import UnknownIdError
+from core.fleet.command_keeper import CommandKeeper
+from core.fleet.messages import VERSION, Command, Reply, packed, read_small, said
+from core.fleet.ports import CommandLife, CommandStore
+from core.fleet.topics import device_topic
+
+KEPT = 1000
+REMEMBERED = timedelta(hours=24)
+OPEN = frozenset({"sent", "received"})
+Publish = Callable[[str, bytes, int, int], None]
+"""Topic, payload, QoS, and how long the broker may keep it [s]."""
+
+
+class CommandBook:
+    """For any threads. now: the time, UTC."""
+
+    def __init__(self, site: str, now: Callable[[], datetime]) -> None:
+        self._site, self._now = site, now
+        self._known: OrderedDict[str, CommandLife] = OrderedDict()
+        self._changed = threading.Condition(threading.RLock())
+        self._keeper: CommandKeeper | None = None
+
+    def remember(self, store: CommandStore) -> None:
+        """Go on with what the store knows of the last hours, and keep there what follows. Raises
+        RetryLaterError."""
+        before = store.commands(self._site, self._now() - REMEMBERED, KEPT)
+        with self._changed:
+            since = self._known
+            self._known = OrderedDict((life.command.id, life) for life in before)
+            self._known.update(since)
+            self._bound()
+            self._keeper = CommandKeeper(store, self._site)
+            for life in since.values():
+                self._keeper.keep(life)
+
+    def send(self, publish: Publish, device: str, action: str, issuer: str, ttl_s: float = 30.0,
+             power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+        """Raises RequestError for what the schema does not know. It is kept a moment later: an
+        emergency stop of a thousand packs does not wait for a thousand commits."""
+        now = self._now()
+        command = Command(v=VERSION, id=secrets.token_hex(16), issuer=issuer,
+                          issued_s=now.timestamp(), ttl_s=ttl_s,
+                          action=action, power_kw=power_kw,  # type: ignore[arg-type]
+                          hold_s=hold_s)
+        payload = said(command)
+        read_small(packed(command), Command)  # JSON would hide a NaN as null
+        life = CommandLife(command, device, "sent", changed_at=now)
+        with self._changed:
+            self._put(life)
+            self._bound()
+        publish(device_topic(self._site, device, "commands"), payload, 2, max(1, int(ttl_s)))
+        return life
+
+    def _put(self, life: CommandLife) -> None:
+        self._known[life.command.id] = life
+        if self._keeper is not None:
+            self._keeper.keep(life)
+
+    def _bound(self) -> None:
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)
+
+    def life(self, command_id: str) -> CommandLife:
+        """As it is now; raises UnknownIdError."""
+        with self._changed:
+            found = self._known.get(command_id)
+            if found is None:
+                raise UnknownIdError(f"no command {command_id[:40]!r} was sent from here")
+            return self._aged(found)
+
+    def lives(self) -> list[CommandLife]:
+        """The newest first."""
+        with self._changed:
+            return [self._aged(found) for found in reversed(self._known.values())]
+
+    def _aged(self, life: CommandLife) -> CommandLife:
+        over_s = life.command.issued_s + life.command.ttl_s
+        if life.state != "sent" or self._now().timestamp() <= over_s:
+            return life
+        return replace(life, state="expired", reason="the device did not answer in time",
+                       changed_at=from_epoch(over_s))
+
+    def wait(self, command_id: str, seconds: float) -> CommandLife:
+        """When the device has settled it, at the latest after `seconds` [s]."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.life(command_id).settled, seconds)
+            return self.life(command_id)
+
+    def heard(self, device: str, replies: Iterable[Reply]) -> None:
+        """Only the device that was asked may answer, and what is settled stays so."""
+        with self._changed:
+            for reply in replies:
+                known = self._known.get(reply.id)
+                if known is not None and known.device == device and known.state in OPEN:
+                    self._put(replace(known, state=reply.state, reason=reply.reason,
+                                      changed_at=self._now()))
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """What is known is kept; safe to call twice."""
+        with self._changed:
+            keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close()

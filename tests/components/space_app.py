@@ -1,0 +1,28 @@
+"""The parts of the Space Balls page beside its scene, over a site that a test made.
+
+AppTest runs `page` in the test's own process: `SITE`, `PLACE` and `ASKED` are what the test and
+the page share. ASKED: the elements whose alarms the scene asks to acknowledge.
+"""
+
+from __future__ import annotations
+
+from components.api_client import LocalClient
+
+SITE: list[LocalClient] = []
+PLACE: list[int] = []
+ASKED: list[str] = []
+
+
+def page() -> None:
+    """Table, map and alarms of the place."""
+    from components import operator
+    from components.space import alarms, deviation, table
+    from tests.components import space_app
+
+    client, place = space_app.SITE[-1], space_app.PLACE[-1]
+    operator.sign_in_button(client)
+    table.show(client, place)
+    deviation.show(client, place)
+    alarms.show(client, place)
+    for element in space_app.ASKED:
+        alarms.acknowledge_from_scene(client, element)

@@ -1,0 +1,60 @@
+"""The stores of the Connections page: each by name, with what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+from streamlit.testing.v1 import AppTest
+
+from core.ports import StoreHealth
+from tests.core.alarm_bench import NOON
+
+WELL = StoreHealth(NOON, NOON, 1_500_000, 900_000_000)
+HOSTILE = "<script>alert(1)</script> (7 frames wait on this disk)"
+
+
+@dataclass
+class Client:
+    """What the stores' part asks."""
+
+    told: StoreHealth | None = WELL
+    records: object | None = "there"
+    records_error: str = ""
+    alarms_error: str = ""
+    alarm_store: object | None = "there"
+    journal: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(lost=0))
+
+    def history(self) -> StoreHealth | None:
+        return self.told
+
+    def snapshot(self) -> SimpleNamespace:
+        return SimpleNamespace(history_error="")
+
+
+def shown(client: Client) -> str:
+    def page(client: object) -> None:
+        from components.connections import stores
+
+        stores.show(client)  # type: ignore[arg-type]
+
+    app = AppTest.from_function(page, args=(client,)).run()
+    assert not app.exception
+    return "".join(element.proto.body for element in app.get("html"))
+
+
+def test_each_of_several_stores_has_its_line() -> None:
+    parts = {"embedded": WELL, "postgres": replace(WELL, error=HOSTILE)}
+    told = shown(Client(replace(WELL, parts=parts)))
+    for words in ("History on this disk", "2 of 900 MB", "History in PostgreSQL", "not written",
+                  "7 frames wait on this disk", "commands of the last 24 hours"):
+        assert words in told, words
+    assert "<script" not in told
+    assert told.count("o-store") == 4
+
+
+def test_what_is_not_kept_says_why() -> None:
+    told = shown(Client(None, None, records_error="the disk is full"))
+    for words in ("orrery.toml says so", "not kept", "the disk is full"):
+        assert words in told, words
+    assert "and with it what becomes of commands" in shown(Client(records=None))
