@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -24,7 +25,7 @@ from tests.loopback.sitecustomize import hold_to_loopback
 if TYPE_CHECKING:
     from bench._postgres import PostgresServer
 
-BROWSER = "browser"
+BROWSER, BROWSERS = "browser", 2
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 GUARD = Path(__file__).parent / "loopback"
 
@@ -66,11 +67,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Groups(LoadScopeScheduling):
-    """Files with a browser in one process, for two browsers on two cores starve each other; the
+    """Files with a browser in two processes, for more browsers on two cores starve each other; the
     others file by file in whichever process is free."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return BROWSER if _has_browser(nodeid) else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return f"{BROWSER} {crc32(file.encode()) % BROWSERS}" if _has_browser(nodeid) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
