@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bench._postgres import PostgresServer
 
 BROWSER, BROWSERS = "browser", 2
+LONG = ("tests/architecture/test_soak.py", "tests/contracts/test_store_contract.py",
+        "tests/architecture/test_bench_runs.py", "tests/architecture/test_style.py")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 GUARD = Path(__file__).parent / "loopback"
 
@@ -58,12 +60,13 @@ def pytest_make_collect_report(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with a browser first, for they take longest; their name or folder says that they
-    have one."""
+    """Files with a browser first, then the other long ones; a browser's say so by their name or
+    folder."""
     for item in items:
         if BROWSER in getattr(item, "fixturenames", ()) and not _has_browser(item.nodeid):
             pytest.fail(f"{item.nodeid} needs a browser: its file must say so", pytrace=False)
-    items.sort(key=lambda item: not _has_browser(item.nodeid))
+    items.sort(key=lambda item: (not _has_browser(item.nodeid),
+                                 not item.nodeid.startswith(LONG)))
 
 
 class Groups(LoadScopeScheduling):

@@ -113,15 +113,15 @@ def after(before: Instance | None, line: Transition) -> Instance:
     known = before or Instance(line.element, line.condition)
     came = line.event is Event.ON
     acknowledged = line.event is Event.ACKNOWLEDGE
-    calls = line.after is State.UNACKNOWLEDGED
+    anew = line.after is State.UNACKNOWLEDGED or line.occurrence != known.occurrence
     return replace(
         known, state=line.after, on=line.after in ON_STATES, tier=line.tier, worst=line.tier,
         metric=line.metric, value=line.value, limit=line.limit, tripped=line.tier >= TRIP,
         event_at=line.at if came or known.event_at is None else known.event_at,
         raised_at=line.at if came else known.raised_at,
         returned_at=line.at if line.event is Event.OFF else None if came else known.returned_at,
-        acknowledged_at=line.at if acknowledged else None if calls else known.acknowledged_at,
-        acknowledged_by=line.by if acknowledged else "" if calls else known.acknowledged_by,
+        acknowledged_at=line.at if acknowledged else None if anew else known.acknowledged_at,
+        acknowledged_by=line.by if acknowledged else "" if anew else known.acknowledged_by,
         hiding=_hiding(known, line), occurrence=line.occurrence)
 
 

@@ -288,9 +288,9 @@ def test_the_moment_that_is_pointed_at_is_marked_in_all(open_charts: Open) -> No
     assert page.words("late") == [f"T0 {expected:.1f} °C & more",
                                   f"T1 {expected + 1:.1f} °C & more"]
     assert page.words("stacked") == [f"T0 {expected:.1f} °C & more", "Compressor off"]
-    left, _, width = page.area("late")
-    page.until("late", "Math.abs(gd.querySelector('.o-mark').getBoundingClientRect().x"
-                       f" - {left + 0.55 * width}) < 2")
+    page.until("late", "Math.abs(gd.querySelector('.o-mark').getBoundingClientRect().x - (area => "
+                       "area.x + 0.55 * area.width)(gd.querySelector('.nsewdrag')"
+                       ".getBoundingClientRect())) < 2")
     page.page.mouse.move(5, 5)
     for name in ("stacked", "late"):
         expect(page.lines(name)).to_have_count(0, timeout=WAIT_MS)
