@@ -24,14 +24,25 @@ from bench.start import resident_mb
 from scripts.app_process import AppProcess, fetched
 
 PAGES = ("overview", "alarms", "fleet", "space_balls", "energy_monitor", "heat_pump", "connections")
-VIEWERS, CHURN = 20, 100
-LONG_S, SHORT_S = 3600.0, 180.0
 SLOPE_LIMIT, SHORT_SLOPE_LIMIT = 0.2, 1.0
 SAMPLE_S = 2.0
 TICK_LIMIT_MS = 250.0
 TICKS = "orrery_tick_duration_seconds"
 
 line = partial(figure_line, "soak")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """viewers who stay for `seconds` [s], churn of others who came before and left."""
+
+    viewers: int
+    churn: int
+    seconds: float
+    slope_limit: float
+
+
+LONG, SHORT = Form(20, 100, 3600.0, SLOPE_LIMIT), Form(20, 100, 180.0, SHORT_SLOPE_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +57,43 @@ class Watched:
 
 def run(short: bool = False) -> Iterator[dict[str, object]]:
     """Memory over time, the engine's pace, runs that failed."""
-    seconds = SHORT_S if short else LONG_S
+    yield from soak(SHORT if short else LONG)
+
+
+def soak(form: Form) -> Iterator[dict[str, object]]:
+    """The figures of one form."""
     with AppProcess("server.py") as app:
         wait_until_idle(app.pid)
         before_mb = resident_mb(app.pid)
-        churned_mb, watched = asyncio.run(_soak(app, seconds))
+        churned_mb, watched = asyncio.run(_soak(app, form))
         tick_ms = 1000 * _p99(_buckets(fetched(app.url + "/metrics")))
-    case = f"{VIEWERS} viewers, {seconds / 60:g} min"
-    yield line(f"{CHURN} sessions come and go", "RSS, more than before", churned_mb - before_mb,
-               "MB")
+    case = f"{form.viewers} viewers, {form.seconds / 60:g} min"
+    yield line(f"{form.churn} sessions come and go", "RSS, more than before",
+               churned_mb - before_mb, "MB")
     yield line(case, "RSS", watched.megabytes[-1], "MB")
-    yield line(case, "RSS slope", _slope(watched), "MB/min",
-               SHORT_SLOPE_LIMIT if short else SLOPE_LIMIT)
+    yield line(case, "RSS slope", _slope(watched), "MB/min", form.slope_limit)
     yield line(case, "tick p99", tick_ms, "ms", TICK_LIMIT_MS)
-    yield line(case, "refreshes", watched.refreshes / seconds, "1/s")
+    yield line(case, "refreshes", watched.refreshes / form.seconds, "1/s")
     yield line(case, "failed runs", watched.failed, "", 0)
 
 
-async def _soak(app: AppProcess, seconds: float) -> tuple[float, Watched]:
+async def _soak(app: AppProcess, form: Form) -> tuple[float, Watched]:
     """Resident memory after the churn [MB], and what was seen then."""
     viewers: list[LiveClient] = []
     async with AsyncExitStack() as stack:
-        for count, page in zip(range(1, VIEWERS + 1), cycle(PAGES), strict=False):
+        for count, page in zip(range(1, form.viewers + 1), cycle(PAGES), strict=False):
             await add_sessions(stack, viewers, app.url, page, count)
-        failed = await _churn(app.url)
+        failed = await _churn(app.url, form.churn)
         churned_mb = resident_mb(app.pid)
-        watched = await _watch(app.pid, viewers, seconds)
+        watched = await _watch(app.pid, viewers, form.seconds)
     return churned_mb, Watched(watched.minutes, watched.megabytes, watched.refreshes,
                                watched.failed + failed)
 
 
-async def _churn(url: str) -> int:
-    """A hundred sessions, one after the other; how many runs failed."""
+async def _churn(url: str, count: int) -> int:
+    """Sessions, one after the other; how many runs failed."""
     failed = 0
-    for _, page in zip(range(CHURN), cycle(PAGES), strict=False):
+    for _, page in zip(range(count), cycle(PAGES), strict=False):
         async with LiveClient(url, page) as client:
             await asyncio.wait_for(client.first_run.wait(), 60)
         failed += client.failed_runs

@@ -15,7 +15,7 @@ from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, RetryLaterError
 from core.household import with_electricity
 from core.houses import House, houses_in
-from core.memory import share_arenas
+from core.memory import give_back, share_arenas
 from core.operators import check_operators
 from core.ports import ChannelHistory, Store
 from core.registry import (
@@ -204,3 +204,4 @@ def _collect_garbage() -> None:
     pause = threading.Event()
     while not pause.wait(COLLECTION_PERIOD_S):
         gc.collect()
+        give_back()

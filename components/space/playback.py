@@ -55,6 +55,7 @@ def turn(page: Client) -> None:
     playback = _playback()
     if playback is None:
         seen.forget_moment()
+        seen.hold_newest(page)
         return
     now = page.present()
     span = _span(page)

@@ -42,11 +42,22 @@ def shown_moment(client: Client) -> PastMoment | None:
     return held[1] if held is not None and held[0] is client.topology else None
 
 
+def hold_newest(page: Client) -> None:
+    """Nothing for a client that cannot be turned back."""
+    if isinstance(page, Seen):
+        page.hold_newest()
+
+
 class Seen:
     """`components.api_client.Client`; what is not said here is the client's own."""
 
     def __init__(self, live: Client) -> None:
         self._live = live
+        self._newest: Snapshot | None = None
+
+    def hold_newest(self) -> None:
+        """Until the next call the present is this one frame, in all parts of the page."""
+        self._newest = self._live.snapshot()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._live, name)
@@ -61,7 +72,9 @@ class Seen:
 
     def snapshot(self) -> Snapshot:
         moment = shown_moment(self._live)
-        return self._live.snapshot() if moment is None else moment.snapshot
+        if moment is not None:
+            return moment.snapshot
+        return self._newest or self._live.snapshot()
 
     @property
     def journal(self) -> AlarmJournal:

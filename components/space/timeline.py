@@ -39,7 +39,7 @@ def marks(worst: NDArray[np.int8] | None) -> Html:
         f'<i class="t{tier}" style="left:{100 * first / PARTS:.3f}%;'
         f'width:{100 * (last - first) / PARTS:.3f}%"></i>' for tier, first, last in told)
     alt = f' role="img" aria-label="{_spoken(told)}"' if told else ""
-    return Html(f'<div class="o-marks"{alt}>{bars}</div>')
+    return Html(f'<div class="o-called"{alt}>{bars}</div>')
 
 
 def ends(low: datetime, high: datetime) -> Html:

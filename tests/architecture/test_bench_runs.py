@@ -1,8 +1,8 @@
 """Benches cannot rot: each runs in its short form; their numbers are not judged here, but for
 what must never be lost.
 
-Those of whole pages start apps and browsers, four minutes in all, which the tests of the pages do
-too: of them it is only seen that they load. `python -m bench all --short` runs every one.
+The longest start apps, browsers and servers, five minutes in all, as the tests of the same things
+do too: of them it is only seen that they load. `python -m bench all --short` runs every one.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import pytest
 from bench.__main__ import figures, main, names
 from bench.report import Figure, FigureError, figure_line, table
 
-OF_PAGES = {"energy", "heatpump", "session", "start"}
-LONGEST = "soak"
+LONGEST = {"energy", "fleet", "heatpump", "history", "postgres", "session", "soak", "start",
+           "viewer"}
 NEVER = {"lost", "duplicated"}
 
 
-@pytest.mark.parametrize("name", sorted(OF_PAGES))
-def test_a_bench_of_pages_loads(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(LONGEST))
+def test_a_long_bench_loads(name: str) -> None:
     assert callable(importlib.import_module(f"bench.{name}").run)
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in OF_PAGES | {LONGEST}])
+@pytest.mark.parametrize("name", [name for name in names() if name not in LONGEST])
 def test_bench_yields_figures(name: str) -> None:
     found = list(figures(name, short=True))
     assert found, f"bench {name} yields no figure"

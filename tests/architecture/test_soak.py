@@ -1,13 +1,16 @@
-"""Three minutes of twenty viewers: memory stays, and no run fails (`python -m bench soak`)."""
+"""A small soak: a viewer on each page and some who come and go; no run of any page fails. What
+memory does takes minutes to see: `python -m bench soak --short`, or an hour without --short.
+"""
 
 from __future__ import annotations
 
-from bench.__main__ import figures
-from bench.soak import SHORT_SLOPE_LIMIT
+from bench.report import Figure
+from bench.soak import PAGES, SHORT_SLOPE_LIMIT, Form, soak
+
+BRIEF = Form(len(PAGES), len(PAGES), 15.0, SHORT_SLOPE_LIMIT)
 
 
-def test_twenty_viewers_and_a_hundred_who_come_and_go() -> None:
-    found = {figure.metric: figure.value for figure in figures("soak", short=True)}
+def test_every_page_is_watched_and_no_run_fails() -> None:
+    found = {figure.metric: figure.value for figure in map(Figure.of, soak(BRIEF))}
     assert found["failed runs"] == 0
-    assert found["refreshes"] > 5
-    assert found["RSS slope"] <= SHORT_SLOPE_LIMIT
+    assert found["refreshes"] > 1

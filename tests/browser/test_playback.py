@@ -151,7 +151,7 @@ def test_a_link_opens_its_moment_everywhere_and_it_plays_and_ends(
     expect(page.locator(".st-key-space_alarms, .st-key-scene_side")
            .get_by_text("Too hot").first).to_be_visible(timeout=WAIT_MS)
     assert borders(page) == ["dashed", "dashed"]
-    expect(page.locator(".o-marks i.t3")).to_have_count(1)
+    expect(page.locator(".o-called i.t3")).to_have_count(1)
     expect(page.locator("[class*=st-key-panel_power] .shapelayer path").first).to_be_attached(
         timeout=WAIT_MS)
 
@@ -198,7 +198,7 @@ def test_a_phone_holds_the_present_looks_at_all_of_it_and_drills_in_the_past(
     assert held > end
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     phone.get_by_role("radio", name="All").tap()
-    expect(phone.locator(".o-marks i")).to_have_count(2, timeout=WAIT_MS)
+    expect(phone.locator(".o-called i")).to_have_count(2, timeout=WAIT_MS)
     assert shown_time(phone) == held, "another part of the line moves nothing"
     phone.get_by_role("slider", name="Time").focus()
     phone.keyboard.press("Home")

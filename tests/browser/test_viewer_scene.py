@@ -197,6 +197,7 @@ def test_colours_tell_a_value_and_the_legend_its_range(lone: Lone) -> None:
 
 def test_the_filter_dims_what_does_not_match(lone: Lone) -> None:
     lone.show(columns(tree(8)))
+    lone.rests()
     before = [bright(middle(lone, i)) for i in range(8)]
     lone.show(columns(tree(8), dim=[0, 1, 0, 1, 0, 1, 0, 1]), match={"shown": 4, "of": 8})
     after = [bright(middle(lone, i)) for i in range(8)]

@@ -256,4 +256,4 @@ def test_marks_are_runs_with_words() -> None:
     told = timeline.marks(worst)
     assert told.count("<i ") == 3
     assert "Alarms called: 1 trip, 1 warning, 1 info" in told
-    assert timeline.marks(np.zeros(timeline.PARTS, np.int8)) == '<div class="o-marks"></div>'
+    assert timeline.marks(np.zeros(timeline.PARTS, np.int8)) == '<div class="o-called"></div>'

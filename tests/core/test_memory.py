@@ -30,6 +30,29 @@ def arenas(*arguments: str) -> int:
     return len(re.findall(r"^Arena \d+:", done.stderr, re.MULTILINE))
 
 
+FREED = """
+import os
+from core.memory import give_back
+kept = [bytes(700) for _ in range(200_000)]
+last = kept[-1]
+del kept
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
+before = resident()
+give_back()
+print(before - resident())
+"""
+
+
+def test_pages_of_what_was_freed_go_back() -> None:
+    if sys.platform == "linux":
+        done = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True,
+                              check=True)
+        assert int(done.stdout) > 10_000, "of the 36,000 pages that were filled"
+    memory.give_back()
+
+
 def test_many_threads_share_few_arenas() -> None:
     if sys.platform == "linux":
         assert arenas("share") <= memory.ARENAS < arenas()
