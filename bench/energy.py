@@ -113,7 +113,8 @@ def _charts_of_three_days(count: int) -> Iterator[dict[str, object]]:
             spent_ms.append(1000 * (time.perf_counter() - began))
         history.close()
     case = f"{HOURS} h of 1 Hz, {HOURS * 3600} rows x {CHANNELS}"
-    yield line(case, "to three charts", statistics.median(spent_ms), "ms", 250)
+    yield line(case, "to three charts, first time", spent_ms[0], "ms", 250)
+    yield line(case, "to three charts, again", statistics.median(spent_ms[1:]), "ms", 250)
     yield line(case, "to the browser", size / 1000, "kB", 120)
 
 

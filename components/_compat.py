@@ -37,7 +37,7 @@ def write_theme_once() -> None:
     long as 3 ms. A change of the theme in config.toml then needs a new start.
     """
     original = app_session._populate_theme_msg
-    if hasattr(original, "written"):
+    if hasattr(original, "plain"):
         return
 
     @cache
@@ -50,7 +50,7 @@ def write_theme_once() -> None:
         if written(section).ByteSize():  # an empty section stays absent
             message.MergeFrom(written(section))
 
-    copy.written = written  # type: ignore[attr-defined]
+    copy.plain = original  # type: ignore[attr-defined]
     app_session._populate_theme_msg = copy
 
 

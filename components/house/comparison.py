@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import streamlit as st
 
 from components import blocks, formats, trends
@@ -151,7 +152,13 @@ def _of_one(one: Judged, now_s: float) -> list[blocks.Pair]:
     reported = formats.number(one.change.reported_pct, 0)
     source = "its own current" if one.account.own_current else "the counter's current"
     full = (f"{formats.age(now_s - one.full_s)} ago" if math.isfinite(one.full_s)
-            else "not in 7 days")
+            else f"not in the {formats.age(_told_s(one.account.soc))} that are known")
     return [blocks.Pair(f"{label}: change", Text(f"{reported} reported, {counted} counted", "%"),
                         f"by {source}"),
             blocks.Pair(f"{label}: full", full)]
+
+
+def _told_s(soc: Series) -> float:
+    """For how long a device told its state of charge [s]."""
+    known_s = np.full(soc.time_s.size, soc.resolution_s) if soc.known_s is None else soc.known_s
+    return float(known_s[np.isfinite(soc.mean)].sum())
