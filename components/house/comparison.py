@@ -135,8 +135,14 @@ def _verdict(judgement: Judgement, now_s: float) -> list[Html]:
     pills = [blocks.pill(PILLS[one.verdict.word],
                          f"{one.account.device.label}: {WORDS[one.verdict.word]}")
              for one in judgement.judged]
-    trusted = "neither" if judgement.trusted is None else judgement.trusted.label
-    return [blocks.details(f"Trust {trusted}", pills, pairs, note=judgement.sentence)]
+    return [blocks.details(trust_words(judgement), pills, pairs, note=judgement.sentence)]
+
+
+def trust_words(judgement: Judgement) -> str:
+    """Whom to believe; nobody is recommended before any was judged."""
+    if all(one.verdict.word == "unknown" for one in judgement.judged):
+        return "Not judged yet"
+    return f"Trust {'neither' if judgement.trusted is None else judgement.trusted.label}"
 
 
 def _percent(judgement: Judgement, name: str, unit: str = " %") -> Text:
