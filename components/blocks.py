@@ -58,8 +58,8 @@ __all__ = [
     "Html", "LegendItem", "Pair", "PressRow", "SourceRow", "SystemRow", "Text", "alarm_row",
     "alarm_rows", "card", "code", "details", "direction_mark", "grid", "heading", "html", "join",
     "legend", "markdown", "note", "pill", "press_alarms", "press_rows", "press_systems", "show",
-    "show_style", "source_rows", "state_box", "strong", "style", "symbol", "system_row",
-    "system_rows", "tier_pill", "title",
+    "show_page_style", "show_style", "source_rows", "state_box", "strong", "style", "symbol",
+    "system_row", "system_rows", "tier_pill", "title",
 ]
 
 _CSS = Path(__file__).with_name("blocks.css")
@@ -202,6 +202,18 @@ def legend(items: Iterable[LegendItem]) -> Html:
 def show_style(theme: str | None, palette: str = "default") -> None:
     """First thing of every run; takes no room on the page."""
     st.html(style(theme, palette))
+
+
+def show_page_style(package: str) -> None:
+    """What only one page needs: components/PACKAGE/PACKAGE.css; "" for a page without."""
+    st.html(f"<style>{_page_rules(package)}</style>")
+
+
+@lru_cache(maxsize=16)
+def _page_rules(package: str) -> str:
+    if not package:
+        return ""
+    return Path(__file__).with_name(package).joinpath(f"{package}.css").read_text(encoding="utf-8")
 
 
 def press_rows(rows: Sequence[PressRow], *, key: str, head: Html = EMPTY) -> str | None:

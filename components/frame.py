@@ -17,14 +17,16 @@ LOGO = Path(__file__).with_name("logo.svg")
 MARK = Path(__file__).with_name("mark.svg")
 PAGE_ICON = Path(__file__).with_name("page_icon.svg")
 PAGES = (
-    ("pages/overview.py", "Overview", ":material/dashboard:"),
-    ("pages/alarms.py", "Alarms", ":material/notifications:"),
-    ("pages/fleet.py", "Fleet", ":material/battery_charging_full:"),
-    (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:"),
-    ("pages/energy_monitor.py", "Energy Monitor", ":material/bolt:"),
-    ("pages/heat_pump.py", "Heat pump", ":material/heat_pump:"),
-    ("pages/connections.py", "Connections", ":material/hub:"),
+    ("pages/overview.py", "Overview", ":material/dashboard:", ""),
+    ("pages/alarms.py", "Alarms", ":material/notifications:", "alarms"),
+    ("pages/fleet.py", "Fleet", ":material/battery_charging_full:", "fleet"),
+    (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:", "space"),
+    ("pages/energy_monitor.py", "Energy Monitor", ":material/bolt:", "house"),
+    ("pages/heat_pump.py", "Heat pump", ":material/heat_pump:", "pump"),
+    ("pages/connections.py", "Connections", ":material/hub:", "connections"),
 )
+"""File, title, icon, and the package of components whose style the page has beside the blocks'."""
+STYLES = {session.page_name(file): package for file, _, _, package in PAGES}
 
 
 def run() -> None:
@@ -35,8 +37,9 @@ def run() -> None:
     client = _started_client_or_stop()
     _sign_in_or_stop(client)
     pages = [st.Page(file, title=title, icon=icon, url_path=session.page_name(file))
-             for file, title, icon in PAGES]
+             for file, title, icon, _ in PAGES]
     page = st.navigation([_landing(pages[0]), *pages])
+    blocks.show_page_style(STYLES.get(page.url_path, ""))
     st.logo(str(LOGO), size="large", icon_image=str(MARK))
     session.note_page(page.url_path)
     with st.sidebar:

@@ -85,6 +85,10 @@ class Plan:
         return f"http://localhost:{self.ports['app']}"
 
     @property
+    def gateway(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports['gateway']}"
+
+    @property
     def config(self) -> Path:
         return self.folder / "orrery.toml"
 
@@ -204,7 +208,7 @@ def start(plan: Plan, family: Family, stop: threading.Event) -> None:
     _until(lambda: listens(plan.ports["broker"]), "the broker", family, stop)
     for child in (*edges(plan), *rest(plan)):
         family.start(child)
-    _until(lambda: listens(plan.ports["gateway"]), "the gateway", family, stop)
+    _until(lambda: answers(f"{plan.gateway}/healthz"), "the gateway", family, stop)
     _until(lambda: answers(f"{plan.app}/_stcore/health"), "the app", family, stop)
 
 

@@ -6,13 +6,15 @@ import math
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import blocks
+from components import blocks, frame
 from components.blocks import AlarmRow, Html, LegendItem, Pair, SourceRow, SystemRow, Text
 from components.sparkline import sparkline, thinned
 from components.tokens import DARK, LIGHT, SEED, rgb, tokens
@@ -20,6 +22,8 @@ from components.tokens import DARK, LIGHT, SEED, rgb, tokens
 NASTY = ["<script>alert(1)</script>", "\" onmouseover=\"alert(1)", "' style='x", "</div></style>",
          "Rack &amp; roll", "🔋 Rack", "نظام 2", "\u202eevil", "{{x}}", "%{y}"]
 NAN = float("nan")
+SHARED = Path(blocks.__file__).with_name("blocks.css")
+SHEETS = sorted(path for path in SHARED.parent.glob("**/*.css") if "spheres" not in path.parts)
 
 EVERY_BLOCK: list[Callable[[str], Html]] = [
     lambda name: blocks.title(name, Text(name, name), blocks.Alarm(name), sub=[name]),
@@ -87,6 +91,28 @@ def test_title_says_the_alarm_in_its_own_span() -> None:
     assert _read(told).text == "5 systems, 1.24MW, 2 alarms"
 
 
+@pytest.mark.parametrize("sheet", SHEETS, ids=lambda sheet: sheet.name)
+def test_a_sheet_survives_st_html(sheet: Path) -> None:
+    rules = sheet.read_text(encoding="utf-8")
+    assert "<" not in rules
+    assert rules.count("{") == rules.count("}")
+
+
+def test_every_page_has_the_sheet_that_it_names() -> None:
+    named = {package for *_, package in frame.PAGES if package}
+    assert {sheet.stem for sheet in SHEETS} == {"blocks", *named}
+    assert all(sheet.parent.name in (sheet.stem, "components") for sheet in SHEETS)
+
+
+def test_a_class_of_one_page_has_no_rules_on_another() -> None:
+    """Two pages that gave one name to two things were a mark in the wrong place once."""
+    own = [set(re.findall(r"\.(o-[a-z0-9]+)", sheet.read_text())) for sheet in SHEETS
+           if sheet.stem != "blocks"]
+    shared = set(re.findall(r"\.(o-[a-z0-9]+)", SHARED.read_text()))
+    for one, other in combinations(own, 2):
+        assert one & other <= shared
+
+
 def test_style_survives_st_html() -> None:
     rules = blocks.STYLE.removeprefix("<style>").removesuffix("</style>")
     assert "<" not in rules
@@ -97,7 +123,8 @@ def test_style_survives_st_html() -> None:
 
 
 def test_every_variable_used_is_defined() -> None:
-    used = set(re.findall(r"var\(--o-([a-z0-9-]+)", blocks.STYLE))
+    used = {name for sheet in SHEETS
+            for name in re.findall(r"var\(--o-([a-z0-9-]+)", sheet.read_text())}
     defined = set(re.findall(r"--o-([a-z0-9-]+):", blocks.STYLE))
     assert used <= defined
 

@@ -153,7 +153,7 @@ def sign_in(app: AppTest) -> AppTest:
 
 
 def test_every_page_is_looked_at() -> None:
-    assert {file for file, _, _ in VIEWS} == {"Home.py", *(file for file, _, _ in frame.PAGES)}
+    assert {file for file, _, _ in VIEWS} == {"Home.py", *(file for file, *_ in frame.PAGES)}
 
 
 @pytest.mark.parametrize(("file", "address", "kinds"), VIEWS,

@@ -102,7 +102,8 @@ def test_all_of_it_runs_and_nothing_is_left(folder: Path, running: list[Started]
     first = Started(folder)
     running.append(first)
     assert answers(f"http://127.0.0.1:{first.ports['app']}/_stcore/health")
-    assert answers(f"http://127.0.0.1:{first.ports['gateway']}/openapi.json")
+    until(lambda: answers(f"http://127.0.0.1:{first.ports['gateway']}/openapi.json"),
+          "the gateway says what it can be asked", 20.0)
     assert_alive(folder)
     first.process.kill()
     first.process.wait(10)
