@@ -43,11 +43,13 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Change of SOC as reported and as counted, between the first and last known SOC [%];
-    counted_pct is NaN when a piece in between is not known."""
+    """Change of SOC as reported and as counted [%], both summed over the same pieces: those of
+    which SOC at both ends and all that flowed are known. whole: no piece between the first and
+    the last known SOC is left out."""
 
     reported_pct: float
     counted_pct: float
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +76,31 @@ def counted_soc(trace: Trace) -> Floats:
 
     Raises RequestError for times that do not rise or a capacity that is not above 0.
     """
+    steps = _counted_steps(trace)
+    return np.concatenate([np.zeros(min(len(np.atleast_1d(trace.time_s)), 1)), np.cumsum(steps)])
+
+
+def _counted_steps(trace: Trace) -> Floats:
+    """What each step from one row to the next adds, float64[n-1] [%]; NaN over a gap."""
     times, current = checked(trace.time_s, trace.current_a)
     step_s = np.diff(times)
     flowed_ah = np.where(step_s <= trace.gap_s, current[:-1] * step_s, np.nan) / SECONDS_PER_HOUR
-    total_ah = np.concatenate([np.zeros(min(times.size, 1)), np.cumsum(flowed_ah)])
-    return -total_ah / positive("capacity_ah", trace.capacity_ah) * 100
+    return -flowed_ah / positive("capacity_ah", trace.capacity_ah) * 100
 
 
 def change(trace: Trace) -> Change:
     """The reported against the counted change. Raises RequestError as `counted_soc` does."""
     _, soc = checked(trace.time_s, trace.soc_pct)
-    counted = counted_soc(trace)
+    counted_pct = _counted_steps(trace)
     known = np.flatnonzero(np.isfinite(soc))
     if known.size < 2:
         return Change(math.nan, math.nan)
-    first, last = known[0], known[-1]
-    return Change(float(soc[last] - soc[first]), float(counted[last] - counted[first]))
+    pieces = np.add.reduceat(counted_pct[:known[-1]], known[:-1])
+    told = np.isfinite(pieces)
+    if not told.any():
+        return Change(math.nan, math.nan, whole=False)
+    reported = np.diff(soc[known])[told]
+    return Change(float(reported.sum()), float(pieces[told].sum()), bool(told.all()))
 
 
 def last_full_s(trace: Trace) -> float:

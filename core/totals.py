@@ -244,13 +244,13 @@ def _coverage(account: Account, edges: Floats) -> Floats:
 
 
 def compare(now: Totals, end: datetime) -> Pair:
-    """The bucket that `end` lies in, up to `end`, beside the same stretch of the bucket before:
-    as many days and hours by the local clock, but never beyond its end (31 days of March
-    against all of February). RequestError where `end` has no zone."""
+    """The bucket that `end` lies in or ends, up to `end`, beside the same stretch of the bucket
+    before: as many days and hours by the local clock, but never beyond its end (31 days of
+    March against all of February). RequestError where `end` has no zone."""
     if end.tzinfo is None:
         raise RequestError("the time to compare at needs a zone")
     account = now.account
-    begin_s = _bucket_start_s(end, account)
+    begin_s = _bucket_start_s(end - timedelta(microseconds=1), account)
     before_s = _bucket_start_s(datetime.fromtimestamp(begin_s, account.zone)
                                - timedelta(days=1), account)
     passed = (end.astimezone(account.zone).replace(tzinfo=None)

@@ -15,6 +15,7 @@ from components.formats import Text
 from components.house import charts, past
 from components.series_math import alt, has_data
 from core.comparison import Account, Judged, Judgement, current_of, judge
+from core.credibility import Change
 from core.devices import Device, channel_id
 from core.errors import OrreryError
 from core.household import Household
@@ -154,14 +155,20 @@ def _percent(judgement: Judgement, name: str, unit: str = " %") -> Text:
 def _of_one(one: Judged, now_s: float) -> list[blocks.Pair]:
     """Reported against counted change, and when it was last full."""
     label = one.account.device.label
-    counted = formats.number(one.change.counted_pct, 0)
-    reported = formats.number(one.change.reported_pct, 0)
     source = "its own current" if one.account.own_current else "the counter's current"
     full = (f"{formats.age(now_s - one.full_s)} ago" if math.isfinite(one.full_s)
             else f"not in the {formats.age(_told_s(one.account.soc))} that are known")
-    return [blocks.Pair(f"{label}: change", Text(f"{reported} reported, {counted} counted", "%"),
-                        f"by {source}"),
+    return [blocks.Pair(f"{label}: change", _changed(one.change), f"by {source}"
+                        + ("" if one.change.whole else ", gaps left out")),
             blocks.Pair(f"{label}: full", full)]
+
+
+def _changed(change: Change) -> str:
+    if not math.isfinite(change.counted_pct):
+        return "not counted yet"
+    reported, counted = (formats.number(value, 0)
+                         for value in (change.reported_pct, change.counted_pct))
+    return f"{reported} % reported, {counted} % counted"
 
 
 def _told_s(soc: Series) -> float:

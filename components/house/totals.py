@@ -137,7 +137,8 @@ def _sums(totals: Totals, house: House, calendar: Calendar, end: datetime) -> No
             "year": "This year"}[calendar]
     known = known_words(pair.now)
     aside = known or f"beside the same part of the {calendar} before"
-    blocks.show(blocks.heading(word, aside), blocks.grid(_sum_cards(pair, house), columns=5))
+    cards = _sum_cards(pair, house, calendar)
+    blocks.show(blocks.heading(word, aside), blocks.grid(cards, columns=5))
 
 
 def known_words(now: sums.Sums) -> str:
@@ -150,9 +151,10 @@ def known_words(now: sums.Sums) -> str:
     return f"known for {formats.age(now.coverage * span_s)} of {formats.age(span_s)}"
 
 
-def _sum_cards(pair: sums.Pair, house: House) -> list[Html]:
+def _sum_cards(pair: sums.Pair, house: House, calendar: Calendar) -> list[Html]:
     now, before = pair.now, pair.before
-    cards = [_energy_card(label, getattr(now, name), getattr(before, name), hue, pair)
+    cards = [_energy_card(label, getattr(now, name), getattr(before, name), hue,
+                          pair, calendar)
              for label, name, hue in ENERGIES]
     cards += [
         _share_card("Self-consumption", now.self_consumption, before.self_consumption,
@@ -161,12 +163,14 @@ def _sum_cards(pair: sums.Pair, house: House) -> list[Html]:
                     "of the load is not bought")]
     if math.isfinite(now.cost):
         cards.append(blocks.card("Cost", Text(formats.number(now.cost, 2), house.currency),
-                                 note=_change(now.cost, before.cost, pair)))
+                                 note=_change(now.cost, before.cost, pair, calendar)))
     return cards
 
 
-def _energy_card(label: str, kwh: float, before_kwh: float, hue: str, pair: sums.Pair) -> Html:
-    return blocks.card(label, formats.energy(kwh), hue=hue, note=_change(kwh, before_kwh, pair))
+def _energy_card(label: str, kwh: float, before_kwh: float, hue: str, pair: sums.Pair,
+                 calendar: Calendar) -> Html:
+    return blocks.card(label, formats.energy(kwh), hue=hue,
+                       note=_change(kwh, before_kwh, pair, calendar))
 
 
 def _share_card(label: str, share: float, before: float, words: str) -> Html:
@@ -174,8 +178,8 @@ def _share_card(label: str, share: float, before: float, words: str) -> Html:
     return blocks.card(label, formats.quantity(100 * share, "%"), note=words + earlier)
 
 
-def _change(value: float, before: float, pair: sums.Pair) -> str:
-    """"+12 % beside before", or why there is no share."""
+def _change(value: float, before: float, pair: sums.Pair, calendar: Calendar) -> str:
+    """"+12 % on the day before", or why there is no share."""
     if not math.isfinite(value + before):
         return "nothing to compare with"
     if pair.reason:
@@ -184,7 +188,7 @@ def _change(value: float, before: float, pair: sums.Pair) -> str:
         return "none before"
     share = 100 * (value - before) / abs(before)
     sign = "+" if share > 0 else ""
-    return f"{sign}{formats.number(share)} % beside before"
+    return f"{sign}{formats.number(share)} % on the {calendar} before"
 
 
 def _battery(client: Client, household: Household) -> None:

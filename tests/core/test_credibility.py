@@ -116,11 +116,26 @@ def test_too_little_is_unknown() -> None:
     assert cr.change(zero) == cr.Change(0.0, 0.0)
 
 
-def test_a_change_across_a_gap_is_not_counted() -> None:
+def test_a_gap_is_left_out_of_both_sides_of_a_change() -> None:
     trace = battery()
-    current = trace.current_a.copy()
+    current, soc = trace.current_a.copy(), trace.soc_pct.copy()
     current[100] = np.nan
-    assert math.isnan(cr.change(replace(trace, current_a=current)).counted_pct)
+    soc[101:] -= 30
+    soc[200:203] = np.nan
+    found = cr.change(replace(trace, current_a=current, soc_pct=soc))
+    steps = -trace.current_a[:-1] * 60 / 3600 / CAPACITY_AH * 100
+    assert found.counted_pct == pytest.approx(np.delete(steps, 100).sum())
+    known = np.diff(trace.soc_pct)
+    assert found.reported_pct == pytest.approx(np.delete(known, 100).sum())
+    assert not found.whole
+    assert cr.change(trace).whole
+
+
+def test_a_change_of_which_nothing_is_known_is_not_counted() -> None:
+    trace = battery()
+    found = cr.change(replace(trace, current_a=np.full(trace.time_s.size, np.nan)))
+    assert math.isnan(found.counted_pct)
+    assert not found.whole
 
 
 def test_bias_and_drift_between_two_sources() -> None:

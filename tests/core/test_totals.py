@@ -242,6 +242,15 @@ def test_a_day_a_week_and_a_year_before() -> None:
                    datetime(2026, 3, 30, 9))  # noqa: DTZ001
 
 
+def test_at_midnight_the_day_that_ends_is_compared() -> None:
+    told = month_house(20, BERLIN, datetime(2026, 4, 1, tzinfo=BERLIN))
+    end = datetime(2026, 4, 10, tzinfo=BERLIN)
+    pair = tt.compare(tt.totals(told, end - timedelta(days=3), end, "day", BERLIN), end)
+    assert pair.now.load_kwh == pytest.approx(24, abs=1e-3)
+    assert pair.before.load_kwh == pytest.approx(24, abs=1e-3)
+    assert pair.now.end_s == end.timestamp()
+
+
 def test_costs_of_many_buckets_are_those_of_each() -> None:
     times = datetime(2026, 10, 20, tzinfo=BERLIN).timestamp() + HOUR_S * np.arange(240)
     rng = np.random.default_rng(3)
