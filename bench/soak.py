@@ -113,9 +113,10 @@ async def _watch(pid: int, viewers: list[LiveClient], seconds: float) -> Watched
 
 
 def _slope(watched: Watched) -> float:
-    """From the first third's median to the last one's [MB/min]: collections come and go between."""
+    """From what stays in the first third to what stays in the last one [MB/min]: the least of
+    each, for what a refresh takes is handed back by the next collection, 20 MB of it."""
     third = len(watched.megabytes) // 3
-    grown = median(watched.megabytes[-third:]) - median(watched.megabytes[:third])
+    grown = min(watched.megabytes[-third:]) - min(watched.megabytes[:third])
     return grown / (median(watched.minutes[-third:]) - median(watched.minutes[:third]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -31,6 +32,15 @@ def resident_mb(pid: int) -> float:
         except psutil.NoSuchProcess:  # a child may end between listing and asking
             continue
     return total / MEGABYTE
+
+
+async def kept_mb(pid: int, seconds: float) -> float:
+    """The least resident memory [MB] seen in `seconds` [s]: what stays after a collection."""
+    least_mb, until_s = resident_mb(pid), time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        await asyncio.sleep(1.0)
+        least_mb = min(least_mb, resident_mb(pid))
+    return least_mb
 
 
 def slope(times: list[float], values: list[float]) -> float:
