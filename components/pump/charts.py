@@ -11,7 +11,7 @@ import numpy as np
 from components import formats
 from components.charts import blank
 from components.drawing import Drawing
-from components.pump.lines import Floats, gone_from, means, steps, thin
+from components.pump.lines import Floats, gone_from, grounded, held, means, steps, thin
 from components.series_math import Span, local_ms
 from components.tokens import rgba, tokens
 from core.heatpump.account import FINE_CELLS_S
@@ -137,11 +137,8 @@ def power(log: PumpLog, kw: Floats, compressor: Floats, auxiliary: Floats | None
     much of the heater is on, or, where not `rated`, whether it is: 0 to 1."""
     drawing = _stacked(frame, (0.36, 1.0), (0.0, 0.26))
     time_s, watts = thin(log, 1000 * kw)
-    drawing.add_scatter(
-        x=frame.x(time_s), y=watts, name="Power", fill="tozeroy", mode="lines",
-        line={"width": 1.4, "color": frame.colour["grid"]},
-        fillcolor=rgba(frame.colour["grid"], 0.25),
-        hovertemplate="Power %{y:,.0f} W<extra></extra>")
+    _area(drawing, frame, time_s, watts, "grid", 0.25, name="Power", line={},
+          hovertemplate="Power %{y:,.0f} W<extra></extra>")
     drawing.update_yaxes(ticksuffix=" W", tickformat=",~r", rangemode="tozero")
     _switch(drawing, frame, log, compressor, "Compressor", "text", "y2")
     if auxiliary is not None:
@@ -174,17 +171,28 @@ def valve(log: PumpLog, position: Floats, compressor: Floats, water_c: Floats,
 
 def _switch(drawing: Drawing, frame: Frame, log: PumpLog, share: Floats, name: str, hue: str,
             axis: str, words: tuple[str, str] = ("off", "on")) -> None:
-    time_s, state = steps(log, share)
+    time_s, state = held(*steps(log, share))
     said = np.where(np.isfinite(state), np.where(state > 0, words[1], words[0]), "not known")
     if log.step_s > FINE_CELLS_S:
-        time_s, state = means(log, share)
+        time_s, state = held(*means(log, share))
         said = np.array([f"{words[1]} {formats.number(100 * on)} %" for on in state.tolist()])
-    drawing.add_scatter(
-        x=frame.x(time_s), y=state, name=name, yaxis=axis, mode="lines", fill="tozeroy",
-        line={"width": 1.4, "shape": "hv", "color": frame.colour[hue]},
-        fillcolor=rgba(frame.colour[hue], 0.18), text=said.tolist(),
-        hovertemplate=f"{name} %{{text}}<extra></extra>")
+    _area(drawing, frame, time_s, state, hue, 0.18, name=name, yaxis=axis, line={"shape": "hv"},
+          text=said.tolist(), hovertemplate=f"{name} %{{text}}<extra></extra>")
     drawing.update_yaxes(axis.replace("y", "yaxis"), ticktext=list(words), **SWITCH_AXIS)
+
+
+def _area(drawing: Drawing, frame: Frame, time_s: Floats, values: Floats, hue: str, alpha: float,
+          line: Mapping[str, str], **trace: Any) -> None:
+    """A line over its area; a gap is a gap in both."""
+    filled = {"fill": "tozeroy", "fillcolor": rgba(frame.colour[hue], alpha)}
+    if np.isnan(values).any():
+        ground_s, ground = grounded(time_s, values)
+        drawing.add_scatter(x=frame.x(ground_s), y=ground, name=trace["name"],
+                            yaxis=trace.get("yaxis", "y"), mode="lines", hoverinfo="skip",
+                            line={"width": 0, **line}, **filled)
+        filled = {}
+    drawing.add_scatter(x=frame.x(time_s), y=values, mode="lines", **filled, **trace,
+                        line={"width": 1.4, "color": frame.colour[hue], **line})
 
 
 def cop(whole: tuple[Floats, Floats], parts: Mapping[str, tuple[Floats, Floats, str]],

@@ -67,6 +67,24 @@ def steps(log: PumpLog, share: Floats) -> tuple[Floats, Floats]:
     return times, np.where(values < 0, np.nan, values)
 
 
+def held(time_s: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """For a line of shape "hv": what is known is held until it is not known any more."""
+    ends = np.flatnonzero(np.isnan(values[1:]) & np.isfinite(values[:-1])) + 1
+    return np.insert(time_s, ends, time_s[ends]), np.insert(values, ends, values[ends - 1])
+
+
+def grounded(time_s: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """For an area: at zero, with upright edges, where nothing is known, because Plotly fills
+    areas across NaN."""
+    known = np.isfinite(values)
+    ends = np.flatnonzero(known[:-1] & ~known[1:]) + 1
+    begins = np.flatnonzero(~known[:-1] & known[1:]) + 1
+    at = np.concatenate([ends, begins])
+    edges_s = np.concatenate([time_s[ends - 1], time_s[begins]])
+    return (np.insert(time_s, at, edges_s),
+            np.insert(np.where(known, values, 0.0), at, np.zeros(at.size)))
+
+
 def runs(log: PumpLog, share: Floats) -> list[tuple[float, float]]:
     """From, to [s] of each stretch in which a switch was on."""
     on = np.where(np.isfinite(share), share >= ON, False).astype(np.int8)

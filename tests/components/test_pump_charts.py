@@ -46,3 +46,21 @@ def test_a_curve_stands_beside_what_was_measured() -> None:
     assert [trace["name"] for trace in drawing.data] == ["Measured", "By the map"]
     go.Figure(drawing.data, drawing.layout)
     assert len(charts.scatter(at, at, "°C", None, FRAME).data) == 1
+
+
+def test_an_area_bridges_no_gap() -> None:
+    """Plotly joins the two sides of a gap under "tozeroy"; what is joined here lies at zero."""
+    share = np.ones(60)
+    share[20:40] = NAN
+    log = log_of_cells({"compressor_on": share}, 60.0)
+    drawing = charts.power(log, np.where(np.isnan(share), NAN, 2.0), share, None, True, FRAME)
+    filled = [trace for trace in drawing.data if "fill" in trace]
+    assert [trace["name"] for trace in filled] == ["Power", "Compressor"]
+    for trace in filled:
+        assert np.isfinite(trace["y"]).all()
+        height = dict(zip(trace["x"].tolist(), trace["y"].tolist(), strict=True))
+        inside = FRAME.x(log.time_s[[25]])[0]
+        assert all(y == 0 for x, y in height.items() if abs(x - inside) < 4 * 60_000)
+    lines = [trace for trace in drawing.data if "fill" not in trace]
+    assert all(np.isnan(trace["y"]).any() for trace in lines)
+    go.Figure(drawing.data, drawing.layout)
