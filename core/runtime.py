@@ -15,7 +15,7 @@ from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, RetryLaterError
 from core.household import with_electricity
 from core.houses import House, houses_in
-from core.memory import give_back, share_arenas
+from core.memory import give_back, keep_small
 from core.operators import check_operators
 from core.ports import ChannelHistory, Store
 from core.registry import (
@@ -76,7 +76,7 @@ def shared_runtime() -> Runtime:
     global _shared
     with _lock:
         if _shared is None:
-            share_arenas()
+            keep_small()
             _shared = start_runtime(load_config())
             atexit.register(_shared.stop)
             threading.Thread(target=_collect_garbage, name="collector", daemon=True).start()

@@ -10,8 +10,8 @@ from core import memory
 
 MANY = """
 import ctypes, sys, threading
-from core.memory import share_arenas
-if "share" in sys.argv: share_arenas()
+from core.memory import keep_small
+if "share" in sys.argv: keep_small()
 turn = threading.Barrier(12)
 def work():
     turn.wait()
@@ -53,7 +53,35 @@ def test_pages_of_what_was_freed_go_back() -> None:
     memory.give_back()
 
 
-def test_many_threads_share_few_arenas() -> None:
+def test_many_threads_share_one_arena() -> None:
     if sys.platform == "linux":
         assert arenas("share") <= memory.ARENAS < arenas()
-    memory.share_arenas()
+    memory.keep_small()
+
+
+LARGE = """
+import ctypes, sys
+from core.memory import keep_small
+if "apart" in sys.argv: keep_small()
+class Told(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks",
+        "fordblks", "keepcost")]
+glibc = ctypes.CDLL("libc.so.6")
+glibc.mallinfo2.restype = Told
+freed = bytes(16 << 20)
+del freed
+kept = bytes(4 << 20)
+print(glibc.mallinfo2().hblkhd)
+"""
+
+
+def mapped_apart_bytes(*arguments: str) -> int:
+    done = subprocess.run([sys.executable, "-c", LARGE, *arguments], capture_output=True,
+                          text=True, check=True)
+    return int(done.stdout)
+
+
+def test_a_large_piece_is_mapped_by_itself_also_after_a_larger_one_was_freed() -> None:
+    if sys.platform == "linux":
+        assert mapped_apart_bytes("apart") > 4 << 20 > mapped_apart_bytes()
