@@ -12,7 +12,7 @@ from core.errors import ConfigurationError, OrreryError
 from core.fleet.messages import MOST_CELLS
 from core.fleet.topics import check_device, check_id
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
-from services.edge.counter_group import CounterGroup
+from services.edge.estimator import CellEstimators
 from services.edge.guard import Guards
 from services.edge.outbox import MOST_ROWS, Outbox
 from services.edge.pack import SILENT_S, Centre, Pack, PackGroup
@@ -81,7 +81,8 @@ def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
     ratings = [plant.rating for plant in plants]
     guards = Guards(ratings, outbox)
     packs = [Pack(guard.device, guard, Centre(silent_s)) for guard in guards.each]
-    return PackGroup(packs, guards, PlantGroup(plants), CounterGroup(ratings))
+    begin_pct = [float(plant.state.soc_pct.mean()) for plant in plants]
+    return PackGroup(packs, guards, PlantGroup(plants), CellEstimators(ratings, begin_pct))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

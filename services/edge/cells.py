@@ -13,17 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.topology import FloatArray
+from core.twin.models import cell_models
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-GRID_PCT = np.linspace(0.0, 100.0, 11)
-CURVES_V: Mapping[str, tuple[float, ...]] = {
-    "LFP": (2.95, 3.18, 3.21, 3.25, 3.265, 3.27, 3.28, 3.305, 3.315, 3.32, 3.42),
-    "NMC": (3.36, 3.47, 3.53, 3.59, 3.65, 3.71, 3.77, 3.83, 3.90, 3.97, 4.06),
-    "LCO": (3.55, 3.68, 3.69, 3.70, 3.72, 3.74, 3.76, 3.79, 3.83, 3.88, 4.02),
-}
-"""Open-circuit voltage of a cell at 0, 10, ... 100 % of the pack's window [V]."""
+GRID_PCT = np.linspace(0.0, 100.0, 101)
+CURVES_V: Mapping[str, Floats] = {name: model.ocv_v(GRID_PCT / 100.0)
+                                  for name, model in cell_models().items()}
+"""Open-circuit voltage of a cell at 0, 1, ... 100 % of the pack's window [V]."""
 DROP_1C_V = 0.05
 """Lost inside a new cell at 1 C [V]."""
 HEAT_J_PER_K_PER_AH = 38.0
@@ -38,7 +36,7 @@ class Curves:
 
     def __init__(self, chemistries: Sequence[str], counts: Sequence[int]) -> None:
         of = np.repeat(np.array(chemistries), counts)
-        self._parts = [(np.array(CURVES_V[name]), np.flatnonzero(of == name))
+        self._parts = [(CURVES_V[name], np.flatnonzero(of == name))
                        for name in dict.fromkeys(chemistries)]
 
     def volts(self, soc_pct: Floats) -> Floats:
@@ -46,13 +44,6 @@ class Curves:
         found = np.empty(soc_pct.shape)
         for curve, cells in self._parts:
             found[cells] = np.interp(soc_pct[cells], GRID_PCT, curve)
-        return found
-
-    def soc_pct(self, rest_v: NDArray[np.floating]) -> Floats:
-        """float64[cells], NaN where the voltage is; at the ends of the curve 0 and 100."""
-        found = np.empty(rest_v.shape)
-        for curve, cells in self._parts:
-            found[cells] = np.interp(rest_v[cells], curve, GRID_PCT)
         return found
 
 

@@ -22,10 +22,10 @@ from core.fleet.ports import CommandLife
 from core.fleet.tree import CELL
 from core.safety.area import Cause
 from core.safety.profile import SafetyProfile, safety_profile
-from services.edge.counter_group import CounterGroup
 from services.edge.demo_day import Day
 from services.edge.demo_faults import FAULTS, SILENT, pack_of
 from services.edge.demo_inbox import Inbox
+from services.edge.estimator import CellEstimators
 from services.edge.guard import Guard, Guards
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
@@ -84,7 +84,8 @@ class Site:
             plate.device: self._device(plate, day, plant, guard)
             for plate, day, plant, guard in zip(plates, days, plants, guards.each, strict=True)}
         self._group = PackGroup([device.pack for device in self._devices.values()], guards,
-                                PlantGroup(plants), CounterGroup(ratings))
+                                PlantGroup(plants), CellEstimators(
+                                    ratings, [day.soc_pct(now_s) for day in days]))
         self._live(now_s, 1.0)
 
     def _device(self, plate: PackPlate, day: Day, plant: SimulatedPack, guard: Guard) -> _Device:

@@ -14,11 +14,11 @@ from bench._fleet import Mosquitto, Process, edge
 from core.clock import SystemClock
 from core.fleet.messages import packed
 from core.fleet.ports import FleetStore
+from services.edge.estimator import CellEstimators
 from services.edge.guard import Guards
 from services.edge.outbox import Outbox
 from services.edge.pack import Pack, PackGroup
 from services.edge.plant import EachPlant, SimulatedPack
-from services.edge.ports import CoulombCounter, EachEstimator
 from services.edge.runtime import EdgeRuntime, Plate
 from services.ingest.subscriber import Ingest
 from tests.fleet.examples import body
@@ -108,7 +108,7 @@ def test_what_the_broker_never_takes_is_given_up_and_told(mosquitto: Mosquitto, 
     plant = SimulatedPack("LFP", 24, 10.0, seed=1, device="pack_1")
     guards = Guards([plant.rating], outbox)
     group = PackGroup([Pack("pack_1", guards.each[0])], guards, EachPlant([plant]),
-                      EachEstimator([CoulombCounter("LFP", plant)]))
+                      CellEstimators([plant.rating]))
     runtime = EdgeRuntime("home", group, {"pack_1": Plate("LFP", 24, 10.0)}, outbox,
                           broker_of(mosquitto), SystemClock())
     stop = threading.Event()

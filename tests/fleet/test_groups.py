@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.edge.cells import CURVES_V
-from services.edge.counter_group import CounterGroup
+from services.edge.estimator import CellEstimators
 from services.edge.plant import EachPlant, Plants, Sample, SimulatedPack
 from services.edge.plant_group import PlantGroup
-from services.edge.ports import CoulombCounter, EachEstimator, Estimate, Estimators
+from services.edge.ports import Estimate, Estimators
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,17 @@ MOVES = st.tuples(st.floats(-300.0, 300.0) | st.just(math.nan), st.booleans(), s
 Move = tuple[float, bool, bool, Callable[[SimulatedPack], None] | None]
 
 
+class Each:
+    """Estimators, one for each pack."""
+
+    def __init__(self, estimators: Sequence[Estimators]) -> None:
+        self._estimators = estimators
+
+    def update(self, samples: Sequence[Sample], dt_s: float) -> list[Estimate]:
+        return [estimator.update([sample], dt_s)[0]
+                for estimator, sample in zip(self._estimators, samples, strict=True)]
+
+
 class Both:
     """The same packs twice: alone and together."""
 
@@ -83,9 +94,8 @@ class Both:
         self.alone, self.joined = ([make.plant() for make in makes] for _ in range(2))
         self.each: Plants = EachPlant(self.alone)
         self.all: Plants = PlantGroup(self.joined)
-        counters = [CoulombCounter(plant.rating.chemistry, plant) for plant in self.alone]
-        self.counts: Estimators = EachEstimator(counters)
-        self.counter: Estimators = CounterGroup([plant.rating for plant in self.joined])
+        self.counts: Estimators = Each([CellEstimators([plant.rating]) for plant in self.alone])
+        self.counter: Estimators = CellEstimators([plant.rating for plant in self.joined])
 
     def step(self, moves: Sequence[Move],
              dt_s: float) -> tuple[Sequence[Sample], Sequence[Sample]]:

@@ -18,14 +18,14 @@ from core.fleet.messages import Allocation, Command, Reply
 from core.fleet.rejections import WORDS, Rejection
 from scripts.app_process import ROOT
 from services.edge.__main__ import parser, plates_of
-from services.edge.counter_group import CounterGroup
+from services.edge.estimator import CellEstimators
 from services.edge.guard import SETTLED_S, Guards, Keeper
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.pack import Pack, PackGroup
 from services.edge.plant import SimulatedPack
 from services.edge.plant_group import PlantGroup
-from services.edge.ports import CoulombCounter, Estimate
+from services.edge.ports import Estimate
 from tests.fleet.examples import NOW_S
 
 STEP_S = 0.1
@@ -49,7 +49,8 @@ class Bench:
         self.guards = Guards(ratings, keeper, timer=lambda: self.now_s)
         self.packs = [Pack(guard.device, guard) for guard in self.guards.each]
         self.group = PackGroup(self.packs, self.guards, PlantGroup(self.plants),
-                               CounterGroup(ratings))
+                               CellEstimators(ratings, [float(plant.state.soc_pct.mean())
+                                                        for plant in self.plants]))
 
     def live(self, seconds: float, power_kw: float = 4.0) -> None:
         self.now_s = round(self.now_s + STEP_S, 3)
@@ -200,11 +201,11 @@ def test_an_unknown_current_means_zero_and_an_unknown_charge(bench: Bench) -> No
     bench.live(25.0)
     sample = bench.plants[0].step(4.0, STEP_S)
     lost = replace(sample, current_a=math.nan)
-    estimator = CoulombCounter("LFP", bench.plants[0])
-    assert estimator.update(lost, STEP_S) == Estimate(), "not known is not 0 %"
+    estimator = CellEstimators([bench.plants[0].rating], [60.0])
+    assert estimator.update([lost], STEP_S) == [Estimate()], "not known is not 0 %"
     verdict, = bench.guards.judge([lost], [Estimate(60.0)], bench.now_s)
     assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
-    assert estimator.update(sample, STEP_S).soc_pct == pytest.approx(60.0, abs=3.0)
+    assert estimator.update([sample], STEP_S)[0].soc_pct == pytest.approx(60.0, abs=3.0)
 
 
 def test_an_unknown_charge_means_zero(bench: Bench) -> None:

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from core.fleet.messages import Allocation, Command, packed
 from core.fleet.telemetry import Telemetry, read_telemetry
+from services.edge.estimator import CellEstimators
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox, Standing
 from services.edge.pack import Centre, Pack, PackGroup
 from services.edge.plant import NOMINAL_V, EachPlant, Sample, SimulatedPack
-from services.edge.ports import CoulombCounter, EachEstimator, Estimate, Verdict
+from services.edge.ports import Estimate, Verdict
 from tests.fleet.examples import NOW_S, PACK, telemetry
 
 DEVICE = "pack_1"
@@ -51,7 +52,7 @@ class Alone(Pack):
         safety, plant = Limited(limit_a), SimulatedPack("LFP", 96, 50.0, seed=3)
         super().__init__(DEVICE, safety, Centre(60.0))
         self.group = PackGroup([self], safety, EachPlant([plant]),
-                               EachEstimator([CoulombCounter("LFP", plant)]))
+                               CellEstimators([plant.rating]))
 
 
 def pack_with(limit_a: float = NO_LIMIT_A) -> Alone:
@@ -126,18 +127,18 @@ def test_what_it_sends_is_what_the_centre_takes() -> None:
     found = read_telemetry(telemetry(packed(pack.body(NOW_S))), PACK, NOW_S)
     assert isinstance(found, Telemetry)
     assert found.cells["voltage_v"].shape == (96,)
-    assert found.body.soh_pct is None, "a coulomb counter knows no health"
+    assert found.body.soh_pct is None, "a filter of charge knows no health"
 
 
 @pytest.mark.parametrize("chemistry", sorted(NOMINAL_V))
 def test_an_hour_at_half_c_takes_half_the_charge(chemistry: str) -> None:
     plant = SimulatedPack(chemistry, 24, 10.0, seed=1, soc_pct=80.0)
-    counter = CoulombCounter(chemistry, plant)
-    first = counter.update(plant.step(0.0, 1.0), 1.0).soc_pct
+    estimator = CellEstimators([plant.rating], [80.0])
+    first = estimator.update([plant.step(0.0, 1.0)], 1.0)[0].soc_pct
     half_c_kw = 0.5 * plant.capacity_ah * NOMINAL_V[chemistry] * 24 / 1000
     for _ in range(3600):
         sample = plant.step(half_c_kw, 1.0)
-        last = counter.update(sample, 1.0).soc_pct
+        last = estimator.update([sample], 1.0)[0].soc_pct
     assert first is not None
     assert last is not None
     assert first - last == pytest.approx(50.0, abs=4.0)

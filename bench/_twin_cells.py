@@ -1,0 +1,126 @@
+"""Charge and fade of real cells: what the twin makes of the records in `tests/data/twin`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.twin.fade import Score, fit_fade, score
+from core.twin.filter import CellFilter
+from core.twin.identify import with_circuit, with_curve
+from core.twin.models import CellModel, Floats, cell_model
+from core.twin.record import Record
+
+FOLDER = Path(__file__).parents[1] / "tests" / "data" / "twin"
+GAIN = 1.005
+"""Of the current sensor that the filter sees."""
+NOISE_V = 0.002
+BIAS_C = 0.01
+WRONG = 0.2
+BEGIN_SIGMA = 0.1
+"""What the filter is told of its first charge, right or wrong."""
+END = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A drive from full to empty. soc: true, by counting the reference's current, float64[n];
+    model: curve of the same cell's C/20, circuit of the drive's first third."""
+
+    record: Record
+    soc: Floats
+    capacity_ah: float
+    model: CellModel
+    left_v: float
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the filter and the counter are told wrongly: from: share of the record at which they
+    begin; wrong: of the charge there; bias_c: of the current [C-rate]."""
+
+    begin: float
+    wrong: float
+    bias_c: float
+
+    @property
+    def name(self) -> str:
+        return (f"from {100 * self.begin:.0f} % of the drive, start {100 * self.wrong:+.0f} %, "
+                f"bias {100 * self.bias_c:+.0f} % C")
+
+
+FAULTY = tuple(Case(begin, wrong, bias)
+               for begin, wrong in ((0.0, -WRONG), (0.5, WRONG), (0.5, -WRONG))
+               for bias in (BIAS_C, -BIAS_C))
+"""A start 20 % wrong and a bias of 1 %; above full there is no wrong start."""
+BIASED = tuple(Case(begin, 0.0, bias) for begin in (0.0, 0.5) for bias in (BIAS_C, -BIAS_C))
+"""A right start and a bias alone."""
+
+
+def read(name: str) -> Record:
+    """A record of the folder."""
+    rows = np.loadtxt(FOLDER / name, delimiter=",", skiprows=1)
+    return Record.of(rows[:, 0], rows[:, 1], rows[:, 2])
+
+
+def drive(chemistry: str) -> Drive:
+    """Of "NMC" or "LFP"."""
+    record = read(f"{chemistry.lower()}_wltp.csv.gz")
+    rest_v = float(record.voltage_v[0])
+    model, capacity_ah = with_curve(cell_model(chemistry), read(f"{chemistry.lower()}_c20.csv.gz"),
+                                    rest_v)
+    soc = 1.0 - record.used_ah() / capacity_ah
+    third = slice(0, soc.size // 3)
+    model, left_v = with_circuit(model, record.part(third), soc[third], capacity_ah)
+    return Drive(record, soc, capacity_ah, model, left_v)
+
+
+def charge_errors(drive: Drive, cases: Sequence[Case], seed: int = 1
+                  ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Root mean square error of the charge [%] of filter and of counting, float64[cases], from
+    each case's beginning on."""
+    record, count = drive.record, len(cases)
+    noise = np.random.default_rng(seed).normal(0.0, NOISE_V, drive.soc.size)
+    volts = (record.voltage_v + noise).astype(np.float32)
+    bias_a = np.array([case.bias_c for case in cases]) * drive.capacity_ah
+    begins = np.array([int(case.begin * drive.soc.size) for case in cases])
+    wrong = np.array([case.wrong for case in cases])
+    cells = CellFilter([drive.model] * count, [1] * count, np.full(count, drive.capacity_ah))
+    counted = np.full(count, np.nan)
+    squares = np.zeros((2, count))
+    step_s = np.diff(record.time_s, prepend=record.time_s[0])
+    for row, soc in enumerate(drive.soc.tolist()):
+        starts = np.where(begins == row, np.clip(soc + wrong, 0.0, 1.0), np.nan)
+        current_a = GAIN * record.current_a[row] + bias_a
+        if (begins == row).any():
+            cells.begin(starts, BEGIN_SIGMA)
+        counted = np.where(np.isfinite(starts), starts,
+                           counted - current_a * step_s[row] / 3600.0 / drive.capacity_ah)
+        cells.step(current_a, np.full(count, volts[row]), float(step_s[row]))
+        for each, told in enumerate((cells.soc, counted)):
+            squares[each] += np.where(begins <= row, (told - soc) ** 2, 0.0)
+    filtered, alone = 100 * np.sqrt(squares / (drive.soc.size - begins))
+    return filtered, alone
+
+
+def ageing() -> list[tuple[Floats, Floats]]:
+    """Equivalent full cycles and capacity, 1 = its first, of each of 48 NMC cells."""
+    rows = np.loadtxt(FOLDER / "nmc_ageing_baumhofer2014.csv", delimiter=",", skiprows=1)
+    return [(mine[:, 1], mine[:, 2] / mine[0, 2])
+            for mine in (rows[rows[:, 0] == cell] for cell in np.unique(rows[:, 0]))]
+
+
+def forecast_scores() -> list[Score]:
+    """Of each cell: its second half of life (until 80 %) foretold from its first."""
+    found = []
+    for cycles, capacity in ageing():
+        life = float(np.interp(-END, -capacity, cycles))
+        first = cycles <= life / 2
+        later = ~first & (capacity >= END)
+        found.append(score(fit_fade(cycles[first], capacity[first]), cycles[later],
+                           capacity[later]))
+    return found

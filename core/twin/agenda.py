@@ -1,0 +1,125 @@
+"""Which pack's physics is asked next: each every five minutes, the worst first, and never more
+than the machine can do. 10,000 packs are a few columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.clock import Clock
+from core.errors import RequestError, UnknownIdError
+
+PERIOD_S = 300.0
+BUSY = 0.5
+"""Share of one processor that asking may take."""
+COST_S = 0.0015
+"""Of one pack, until a batch has told [s]."""
+LEARNS = 0.3
+"""Weight of the newest batch in the cost."""
+SMALLEST = 16
+"""A batch below this waits for company, unless its time is long past."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a pack is asked next: at, and how many are before it."""
+
+    pack: str
+    at: datetime
+    before: int
+
+
+class Agenda:
+    """One thread asks; the clock is injected (law 3)."""
+
+    def __init__(self, clock: Clock, packs: Sequence[str], period_s: float = PERIOD_S,
+                 busy: float = BUSY) -> None:
+        """Raises RequestError for packs named twice, or no time."""
+        if len(set(packs)) < len(packs):
+            raise RequestError("an agenda holds each pack once")
+        if not (period_s > 0 and 0 < busy <= 1):
+            raise RequestError("an agenda needs a period above 0 s and a share in 0..1")
+        self._clock, self._busy, self._asked_s = clock, busy, period_s
+        self._packs = tuple(packs)
+        self._place: Mapping[str, int] = {pack: row for row, pack in enumerate(packs)}
+        self._last_s: NDArray[np.float64] = np.full(len(packs), -math.inf)
+        self._doubt: NDArray[np.float64] = np.zeros(len(packs))
+        self._running = np.zeros(len(packs), np.bool_)
+        self._cost_s = COST_S
+
+    @property
+    def period_s(self) -> float:
+        """Between two times of one pack: what was asked for, or longer where the machine cannot
+        [s]."""
+        return max(self._asked_s, len(self._packs) * self._cost_s / self._busy)
+
+    @property
+    def cost_s(self) -> float:
+        """Of one pack, as measured [s]."""
+        return self._cost_s
+
+    def doubt(self, pack: str, how_much: float) -> None:
+        """The greater, the sooner among those that are due: a residual, a fade rate. NaN is the
+        greatest, for nothing is known of it. Raises UnknownIdError."""
+        self._doubt[self._at(pack)] = math.inf if math.isnan(how_much) else how_much
+
+    def take(self, most: int | None = None) -> list[str]:
+        """The packs of the next batch, worst first, [] where none is due; they are running until
+        `done`. most: None = what half a minute allows."""
+        now_s = self._now_s()
+        room = max(SMALLEST, int(30.0 * self._busy / self._cost_s)) if most is None else most
+        due = np.flatnonzero((self._last_s + self.period_s <= now_s) & ~self._running)
+        # A pack that has waited twice its time goes before any doubt, the longest first: none is
+        # forgotten.
+        waited_s = now_s - self._last_s[due]
+        late_s = np.where(np.isfinite(waited_s) & (waited_s >= 2 * self.period_s), waited_s, 0.0)
+        chosen = due[np.lexsort((-waited_s, -self._doubt[due], -late_s))][:room]
+        self._running[chosen] = True
+        return [self._packs[row] for row in chosen.tolist()]
+
+    def done(self, packs: Sequence[str], cpu_s: float | None = None) -> None:
+        """A batch is back, answered or not. cpu_s: what it took, processor time, where it ran to
+        its end. Raises UnknownIdError."""
+        rows = [self._at(pack) for pack in packs]
+        self._running[rows] = False
+        self._last_s[rows] = self._now_s()
+        if rows and cpu_s is not None and cpu_s > 0:
+            self._cost_s += LEARNS * (cpu_s / len(rows) - self._cost_s)
+
+    def due(self, pack: str) -> Due:
+        """Raises UnknownIdError."""
+        return self.dues([pack])[0]
+
+    def dues(self, packs: Sequence[str] | None = None) -> list[Due]:
+        """In the order given, or of all. At the pace that the machine can hold."""
+        rows = range(len(self._packs)) if packs is None else [self._at(pack) for pack in packs]
+        now = self._clock.now()
+        now_s = now.timestamp()
+        at_s = np.maximum(self._last_s + self.period_s, now_s)
+        order = np.lexsort((self._last_s, -self._doubt, at_s))
+        before = np.empty(order.size, np.int64)
+        before[order] = np.arange(order.size)
+        starts_s = _paced(at_s[order], self._cost_s / self._busy)
+        at_s[order] = starts_s
+        return [Due(self._packs[row], now + timedelta(seconds=float(at_s[row] - now_s)),
+                    int(before[row])) for row in rows]
+
+    def _at(self, pack: str) -> int:
+        try:
+            return self._place[pack]
+        except KeyError as error:
+            raise UnknownIdError(f"the agenda has no pack {pack[:80]!r}") from error
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _paced(at_s: NDArray[np.float64], each_s: float) -> NDArray[np.float64]:
+    """Starts [s] of what is due at at_s [n], rising, where each takes each_s."""
+    number = np.arange(at_s.size)
+    return np.asarray(np.maximum.accumulate(at_s - number * each_s) + number * each_s)

@@ -1,0 +1,125 @@
+"""Health of a cell out of what was measured: its capacity from the charge between two charges
+that its resting voltage tells, its resistance from steps of current, each with an interval."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import RequestError
+from core.twin.interval import UNKNOWN, Interval, weighed
+from core.twin.models import CellModel, Floats
+from core.twin.record import GAP_S, Record
+
+REST_C = 0.02
+"""Less than this is rest [C-rate]."""
+REST_S = 900.0
+"""So long at rest, and a voltage tells the charge [s]."""
+LEAST_SWING = 0.2
+"""Of charge between two rests; less tells too little of a capacity."""
+GAIN_ERROR = 0.005
+"""Of a current sensor, one standard deviation (class 0.5 of IEC 61869-2)."""
+OFFSET_C = 0.001
+"""Of a current sensor, one standard deviation [C-rate]."""
+STEP_C = 0.1
+"""A step of current that tells a resistance [C-rate]."""
+STEP_S = 5.0
+"""Longer between two samples, and the pairs answer too [s]."""
+LEAST_STEPS = 5
+END_RESISTANCE = 2.0
+"""A cell is at its end at 80 % of its capacity or at twice its resistance (DOE, USABC manual)."""
+END_CAPACITY = 0.8
+RESISTANCE_WORTH = 0.06
+"""How far health by resistance and health by capacity part among cells, one standard deviation:
+resistance is a weak witness beside a measured capacity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A voltage that tells a charge: the row of the record, charge 0..1 and its deviation."""
+
+    row: int
+    soc: float
+    sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """capacity_ah [Ah]; resistance: ohmic, as a multiple of the new cell's; soh: 1 = new, both
+    together. swings: pairs of rests and steps: of current that told it."""
+
+    capacity_ah: Interval
+    resistance: Interval
+    soh: Interval
+    swings: int
+    steps: int
+
+
+def health(record: Record, model: CellModel, rated_ah: float) -> Health:
+    """Of a cell that has rated_ah [Ah] when new. Raises RequestError for a rating that is none."""
+    if not (math.isfinite(rated_ah) and rated_ah > 0):
+        raise RequestError(f"a rated capacity is above 0 Ah, not {rated_ah:g}")
+    capacity, swings = capacity_of(record, model, rated_ah)
+    resistance, steps = resistance_of(record, model, rated_ah)
+    soh = weighed([capacity.times(1.0 / rated_ah), _by_resistance(resistance)])
+    return Health(capacity, resistance, soh, swings, steps)
+
+
+def rests_of(record: Record, model: CellModel, rated_ah: float) -> list[Rest]:
+    """The last row of each rest, where the curve is steep enough to tell a charge."""
+    quiet = np.abs(record.current_a) < REST_C * rated_ah
+    step_s = np.diff(record.time_s, prepend=record.time_s[:1])
+    begins = ~quiet | (step_s > GAP_S)
+    since = np.maximum.accumulate(np.where(begins, np.arange(quiet.size), 0))
+    rested_s = record.time_s - record.time_s[since] if quiet.size else record.time_s
+    good = quiet & (rested_s >= REST_S) & np.isfinite(record.voltage_v)
+    last = good & ~np.concatenate([good[1:], [False]])[:good.size]
+    found = []
+    for row in np.flatnonzero(last):
+        soc = float(model.soc_of(record.voltage_v[row]))
+        slope = float(model.slope_v(soc)) if math.isfinite(soc) else 0.0
+        if slope >= max(model.least_slope_v, 1e-6):
+            found.append(Rest(int(row), soc, model.voltage_error_v / slope))
+    return found
+
+
+def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:
+    """[Ah], and from how many pairs of rests: charge that flowed by change of charge."""
+    rests = rests_of(record, model, rated_ah)
+    found = []
+    for first, second in zip(rests, rests[1:], strict=False):
+        flowed = record.part(slice(first.row, second.row + 1)).used_ah()[-1]
+        swing = first.soc - second.soc
+        if abs(swing) < LEAST_SWING or not math.isfinite(flowed) or flowed * swing <= 0:
+            continue
+        hours = (record.time_s[second.row] - record.time_s[first.row]) / 3600.0
+        error = math.sqrt((first.sigma**2 + second.sigma**2) / swing**2 + GAIN_ERROR**2
+                          + (OFFSET_C * rated_ah * hours / flowed) ** 2)
+        found.append(Interval.of(flowed / swing, error * flowed / swing))
+    return weighed(found), len(found)
+
+
+def resistance_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:
+    """Ohmic, as a multiple of the new cell's, and from how many steps of current: the median of
+    -dV/dI, with the deviation of a median."""
+    moved_a, moved_v = np.diff(record.current_a), np.diff(record.voltage_v)
+    near = np.diff(record.time_s) <= STEP_S
+    use = near & (np.abs(moved_a) >= STEP_C * rated_ah) & np.isfinite(moved_v)
+    if use.sum() < LEAST_STEPS:
+        return UNKNOWN, int(use.sum())
+    ratios: Floats = -moved_v[use] / moved_a[use] * rated_ah / model.ohmic_1c_v
+    middle = float(np.median(ratios))
+    spread = 1.4826 * float(np.median(np.abs(ratios - middle)))
+    sigma = math.hypot(1.2533 * spread / math.sqrt(ratios.size), GAIN_ERROR * middle)
+    return Interval.of(middle, sigma), int(ratios.size)
+
+
+def _by_resistance(resistance: Interval) -> Interval:
+    """Health by a resistance: 1 when new, 0.8 at END_RESISTANCE."""
+    if not resistance.known or resistance.value <= 0:
+        return UNKNOWN
+    loss = (1.0 - END_CAPACITY) / (END_RESISTANCE - 1.0)
+    soh = min(1.0, 1.0 - loss * (resistance.value - 1.0))
+    return Interval.of(max(soh, 0.0), math.hypot(loss * resistance.sigma, RESISTANCE_WORTH))

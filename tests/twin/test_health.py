@@ -1,0 +1,158 @@
+"""Records, circuits and health: synthetic cells of known parameters are found again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from core.errors import RequestError
+from core.twin.health import Health, capacity_of, health, resistance_of, rests_of
+from core.twin.identify import with_circuit, with_curve
+from core.twin.interval import UNKNOWN, Interval, weighed
+from core.twin.models import CellModel
+from core.twin.record import Record, held
+from tests.twin.cells import LFP, NMC, day, live, lively
+
+AH = 100.0
+
+
+# -- what was measured
+
+def test_rows_of_a_clock_that_jumped_back_are_left_out() -> None:
+    record = Record.of([0, 1, 2, 1, 1.5, 3, math.nan, 4], [1, 2, 3, 4, 5, 6, 7, math.inf],
+                       [3.0] * 8)
+    assert record.time_s.tolist() == [0, 1, 2, 3, 4]
+    assert record.current_a[:4].tolist() == [1, 2, 3, 6]
+    assert math.isnan(record.current_a[4]), "what is infinite is missing"
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(RequestError, match="one length"):
+        Record.of([0, 1], [1], [3.0, 3.0])
+
+
+def test_what_flowed_in_a_gap_is_not_known() -> None:
+    record = Record.of([0, 60, 120, 3720, 3780], [0, 60, 60, 60, 60], [3.7] * 5)
+    used = record.used_ah()
+    assert used[:3].tolist() == pytest.approx([0, 1, 2])
+    assert np.isnan(used[3:]).all()
+    assert held(np.array([np.nan, 2.0, np.nan, 3.0])).tolist() == [0.0, 2.0, 2.0, 3.0]
+
+
+# -- intervals
+
+def test_estimates_that_disagree_widen_what_they_say_together() -> None:
+    agree = weighed([Interval.of(1.0, 0.1), Interval.of(1.02, 0.1), UNKNOWN])
+    assert agree.value == pytest.approx(1.01)
+    assert agree.sigma == pytest.approx(0.1 / math.sqrt(2))
+    apart = weighed([Interval.of(1.0, 0.01), Interval.of(1.5, 0.01)])
+    assert apart.low < 1.0 < 1.5 < apart.high
+    assert not weighed([UNKNOWN]).known
+
+
+# -- circuits
+
+def test_a_circuit_is_found_in_a_lively_record() -> None:
+    made = structs.replace(NMC, drop_1c_v=0.09, ohmic_share=0.5, pairs=((0.2, 10.0), (0.3, 200.0)))
+    truth = live(made, AH, lively(AH, 5000), noise_v=0.001)
+    found, left_v = with_circuit(NMC, truth.record, truth.soc, AH)
+    assert found.drop_1c_v == pytest.approx(0.09, rel=0.03)
+    assert found.ohmic_share == pytest.approx(0.5, abs=0.02)
+    assert [constant_s for _, constant_s in found.pairs] == [10.0, 200.0]
+    assert left_v == pytest.approx(0.001, rel=0.1)
+
+
+def test_a_record_that_tells_no_circuit_is_refused() -> None:
+    still = live(NMC, AH, np.full(3600, 20.0))
+    with pytest.raises(RequestError, match="moves"):
+        with_circuit(NMC, still.record, still.soc, AH)
+    moving = live(NMC, AH, lively(AH, 2000))
+    inverted = Record(moving.record.time_s, -moving.record.current_a, moving.record.voltage_v)
+    with pytest.raises(RequestError, match="discharge"):
+        with_circuit(NMC, inverted, moving.soc, AH)
+
+
+def test_a_curve_is_found_in_a_slow_discharge() -> None:
+    whole = structs.replace(NMC, window=(0.0, 1.0))
+    slow = live(whole, AH, np.full(7201, AH / 20), soc=1.0, step_s=10.0)
+    found, capacity_ah = with_curve(NMC, slow.record)
+    assert capacity_ah == pytest.approx(AH)
+    inner = np.linspace(0.05, 0.95, 50)
+    np.testing.assert_allclose(found.ocv_v(inner), whole.ocv_v(inner), atol=0.005)
+    with pytest.raises(RequestError, match="slow discharge"):
+        with_curve(NMC, Record.of(np.arange(5.0), np.zeros(5), np.full(5, 3.7)))
+
+
+# -- health
+
+def days(model: CellModel, capacity_ah: float, resistance: float, seed: int,
+         count: int = 2) -> Record:
+    """Days of use of a cell rated AH, each its own charge and sensor noise of 2 mV."""
+    return live(model, capacity_ah, np.tile(day(capacity_ah), count), soc=0.95,
+                resistance=resistance, step_s=10.0, noise_v=0.002, seed=seed).record
+
+
+def fast(model: CellModel, resistance: float, seed: int) -> Record:
+    return live(model, AH, lively(AH, 600, seed=seed), resistance=resistance, noise_v=0.002,
+                seed=seed).record
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0.7, 1.0), st.floats(0.9, 2.5))
+def test_a_known_capacity_and_resistance_are_found_within_two_intervals(
+        seed: int, share: float, resistance: float) -> None:
+    capacity, swings = capacity_of(days(NMC, share * AH, 1.0, seed), NMC, AH)
+    assert swings >= 3
+    assert abs(capacity.value - share * AH) < 2 * (capacity.high - capacity.value)
+    assert capacity.sigma < 0.05 * AH
+    found, steps = resistance_of(fast(NMC, resistance, seed), NMC, AH)
+    assert steps > 30
+    assert abs(found.value - resistance) < 2 * (found.high - found.value)
+    assert found.sigma < 0.1
+
+
+def test_intervals_cover_what_they_say() -> None:
+    """Nine in ten of 100 cells each, told to hold 90 %: sensors here have no error of gain."""
+    inside = []
+    for seed in range(100):
+        found, _ = resistance_of(fast(NMC, 1.3, seed), NMC, AH)
+        inside.append(found.low <= 1.3 <= found.high)
+    assert 0.82 <= np.mean(inside) <= 1.0
+
+
+def test_health_is_both_together() -> None:
+    record = days(NMC, 0.85 * AH, 1.0, 3)
+    found = health(record, NMC, AH)
+    assert isinstance(found, Health)
+    assert found.soh.value == pytest.approx(0.85, abs=0.03)
+    assert found.soh.low < found.soh.value < found.soh.high
+    resisting = health(fast(NMC, 1.5, 1), NMC, AH)
+    assert not resisting.capacity_ah.known
+    assert resisting.soh.value == pytest.approx(0.9, abs=0.02), "half way to twice the resistance"
+    assert resisting.soh.sigma > 0.05, "a weak witness"
+
+
+def test_a_flat_curve_tells_no_charge() -> None:
+    """LFP that rests at 60 % and at 50 % only: no capacity, and it says so."""
+    record = live(LFP, AH, day(AH, depth=0.1), soc=0.5, step_s=10.0).record
+    assert rests_of(record, LFP, AH) == []
+    assert capacity_of(record, LFP, AH) == (UNKNOWN, 0)
+
+
+def test_a_gap_between_two_rests_tells_no_capacity() -> None:
+    record = days(NMC, AH, 1.0, 0, count=1)
+    middle = slice(450, 700)
+    torn = Record(np.delete(record.time_s, middle), np.delete(record.current_a, middle),
+                  np.delete(record.voltage_v, middle))
+    assert capacity_of(torn, NMC, AH)[1] == capacity_of(record, NMC, AH)[1] - 1
+
+
+@pytest.mark.parametrize("rated", [0.0, -1.0, math.nan, math.inf])
+def test_a_rating_that_is_none_is_refused(rated: float) -> None:
+    with pytest.raises(RequestError, match="rated capacity"):
+        health(days(NMC, AH, 1.0, 0, count=1), NMC, rated)
