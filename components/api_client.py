@@ -341,6 +341,11 @@ class LocalClient:
         store = self._engine.store
         return None if store is None else store.health()
 
+    def channels_history(self) -> StoreHealth | None:
+        """Of the devices' channels; None where there is none."""
+        channels = self._engine.channels
+        return None if channels is None else channels.health()
+
     def backfill(self) -> BackfillState | None:
         work = self._runtime.backfill
         if work is None:

@@ -46,12 +46,11 @@ class SourceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """kind: a key of `core.registry.STORES` or "none"; of several, the battery tree is written
-    to each and read from the first that can answer. budget_mib: never passed on this disk, nor,
-    by the tree, in the database [MiB]. url_variable: the NAME of an environment variable with the
-    URL, for kind "postgres"; alarms_url_variable: of a PostgreSQL that keeps alarms, audit,
-    commands and what was saved by the app, "" = with the first kind. Channels of devices are
-    always kept in the directory."""
+    """kind: a key of `core.registry.STORES` or "none"; of several, the battery tree and the
+    devices' channels are written to each and read from the first that can answer. budget_mib:
+    never passed on this disk, nor in the database [MiB]. url_variable: the NAME of an environment
+    variable with the URL, for kind "postgres"; alarms_url_variable: of a PostgreSQL that keeps
+    alarms, audit, commands and what was saved by the app, "" = with the first kind."""
 
     kind: str | Annotated[list[str], msgspec.Meta(min_length=1, max_length=4)] = "embedded"
     directory: str = "data/history"

@@ -246,6 +246,14 @@ class StoreHealth:
     parts: Mapping[str, StoreHealth] = field(default_factory=dict)
 
 
+class Keeping(Protocol):
+    """What every history tells of itself."""
+
+    def health(self) -> StoreHealth: ...
+
+    def close(self) -> None: ...
+
+
 class Store(Protocol):
     """History. What `append` returned from survives SIGKILL of the process."""
 
@@ -282,8 +290,8 @@ class Store(Protocol):
 class ChannelHistory(Protocol):
     """History of the devices' channels. What `append` returned from survives SIGKILL."""
 
-    def append(self, time: datetime, values: NDArray[np.float64]) -> None:
-        """Keep float64[c], NaN = missing; raises as `Store.append`."""
+    def append(self, time: datetime, values: NDArray[np.float32] | NDArray[np.float64]) -> None:
+        """Keep [c], NaN = missing; raises as `Store.append`."""
         ...
 
     def backfill(self, pieces: Iterator[Past], done: Callable[[datetime], None]) -> None:

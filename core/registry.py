@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from core.alarms.ports import AlarmStore
 from core.config import Config, HistoryConfig, SourceConfig
 from core.errors import ConfigurationError
 from core.fleet.ports import FleetStore
 from core.parsing import as_model
-from core.ports import ChannelHistory, Source, Store
+from core.ports import ChannelHistory, Keeping, Source, Store
 from core.site_records import SiteRecords
 from core.topology import Level, Topology
+from core.twin.ports import Physics
+from core.twin.predictions import PredictionStore
 
 SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
@@ -42,14 +45,20 @@ FLEET_STORES: dict[str, str] = {
     "postgres": POSTGRES,
     "sqlite": "store.fleet",
 }
+PHYSICS = "services.twin.pool"
+PREDICTIONS = "store.twin"
+
+One = TypeVar("One", bound=Keeping)
 
 BYTES_PER_MIB = 1024 * 1024
 CHANNELS_DIRECTORY = "channels"
 ALARMS_DIRECTORY = "alarms"
 RECORDS_DIRECTORY = "records"
 SPOOL_DIRECTORY = "spool"
-EIGHTHS, CHANNELS_EIGHTHS, SPOOL_EIGHTHS = 8, 1, 1
-"""Of the budget: what channels may take, and what may wait for a server; the tree has the rest."""
+CHANNELS_SPOOL_DIRECTORY = "spool-channels"
+EIGHTHS, CHANNELS_EIGHTHS, SPOOL_EIGHTHS, SERVER_CHANNELS_EIGHTHS = 8, 1, 1, 2
+"""Of the budget: what channels may take on this disk, what of the tree and of channels each may
+wait for a server, and what channels may take there; the tree has the rest."""
 
 
 def make_sources(config: Config) -> list[Source]:
@@ -71,56 +80,77 @@ def make_store(history: HistoryConfig, topology: Topology, file: str) -> Store |
     kinds = _kinds_of(history, file)
     if kinds == (NO_STORE,):
         return None
-    opened: dict[str, Store] = {}
-    try:
-        for kind in kinds:
-            opened[kind] = _OPENERS[kind](history, topology, _budget(history))
-    except BaseException:
-        for store in opened.values():
-            store.close()
-        raise
+    openers = {EMBEDDED_KIND: _embedded, POSTGRES_KIND: _postgres}
+    opened = _opened({kind: partial(openers[kind], history, topology) for kind in kinds})
     if len(opened) == 1:
         return opened[kinds[0]]
     return cast(Store, import_module("store.several").SeveralStores(opened))
 
 
-def _budget(history: HistoryConfig) -> Callable[[int], int]:
-    """Eighths of the budget -> bytes."""
-    return lambda eighths: history.budget_mib * BYTES_PER_MIB * eighths // EIGHTHS
+def _opened(openers: Mapping[str, Callable[[], One]]) -> dict[str, One]:
+    """All of them, or none stays open."""
+    opened: dict[str, One] = {}
+    try:
+        for kind, opener in openers.items():
+            opened[kind] = opener()
+    except BaseException:
+        for one in opened.values():
+            one.close()
+        raise
+    return opened
 
 
-def _embedded(history: HistoryConfig, topology: Topology, budget: Callable[[int], int]) -> Store:
-    """All of this disk's budget but what channels and a server's spool may take."""
-    eighths = EIGHTHS - CHANNELS_EIGHTHS - SPOOL_EIGHTHS * (POSTGRES_KIND in history.kinds)
+def _budget(history: HistoryConfig, eighths: int) -> int:
+    """[B]."""
+    return history.budget_mib * BYTES_PER_MIB * eighths // EIGHTHS
+
+
+def _embedded(history: HistoryConfig, topology: Topology) -> Store:
+    """All of this disk's budget but what channels and a server's spools may take."""
+    spools = 2 * SPOOL_EIGHTHS * (POSTGRES_KIND in history.kinds)
     return cast(Store, import_module(STORES[EMBEDDED_KIND]).EmbeddedStore(
-        Path(history.directory), topology, budget_bytes=budget(eighths)))
+        Path(history.directory), topology,
+        budget_bytes=_budget(history, EIGHTHS - CHANNELS_EIGHTHS - spools)))
 
 
-def _postgres(history: HistoryConfig, topology: Topology, budget: Callable[[int], int]) -> Store:
+def _postgres(history: HistoryConfig, topology: Topology) -> Store:
     """Behind a spool on this disk: no tick waits for a server."""
     module = import_module(STORES[POSTGRES_KIND])
     return cast(Store, import_module("store.spool").SpooledStore(
         Path(history.directory) / SPOOL_DIRECTORY,
         lambda: module.open_history(history.url_variable, topology,
-                                    budget(EIGHTHS - CHANNELS_EIGHTHS)),
-        topology, budget_bytes=budget(SPOOL_EIGHTHS)))
-
-
-_OPENERS: dict[str, Callable[[HistoryConfig, Topology, Callable[[int], int]], Store]] = {
-    EMBEDDED_KIND: _embedded,
-    POSTGRES_KIND: _postgres,
-}
+                                    _budget(history, EIGHTHS - SERVER_CHANNELS_EIGHTHS)),
+        topology, budget_bytes=_budget(history, SPOOL_EIGHTHS)))
 
 
 def make_channel_history(history: HistoryConfig, channel_ids: Sequence[str], file: str,
                          ) -> ChannelHistory | None:
-    """The devices' part of the configured history, a directory within the tree's own; None
-    without one or without devices. Raises ConfigurationError."""
-    if _kinds_of(history, file) == (NO_STORE,) or not channel_ids:
+    """The devices' part of the configured history, in directories within the tree's own or beside
+    the tree's tables; None without one or without devices. Raises ConfigurationError."""
+    kinds = _kinds_of(history, file)
+    if kinds == (NO_STORE,) or not channel_ids:
         return None
+    openers = {EMBEDDED_KIND: _embedded_channels, POSTGRES_KIND: _postgres_channels}
+    opened = _opened({kind: partial(openers[kind], history, channel_ids) for kind in kinds})
+    if len(opened) == 1:
+        return opened[kinds[0]]
+    return cast(ChannelHistory, import_module("store.several").SeveralChannels(opened))
+
+
+def _embedded_channels(history: HistoryConfig, channel_ids: Sequence[str]) -> ChannelHistory:
     return cast(ChannelHistory, import_module(CHANNEL_HISTORY).EmbeddedChannelHistory(
         Path(history.directory) / CHANNELS_DIRECTORY, channel_ids,
-        budget_bytes=_budget(history)(CHANNELS_EIGHTHS)))
+        budget_bytes=_budget(history, CHANNELS_EIGHTHS)))
+
+
+def _postgres_channels(history: HistoryConfig, channel_ids: Sequence[str]) -> ChannelHistory:
+    """As `_postgres`."""
+    module = import_module(POSTGRES)
+    return cast(ChannelHistory, import_module("store.spool").SpooledChannels(
+        Path(history.directory) / CHANNELS_SPOOL_DIRECTORY,
+        lambda: module.open_channel_history(history.url_variable, channel_ids,
+                                            _budget(history, SERVER_CHANNELS_EIGHTHS)),
+        channel_ids, budget_bytes=_budget(history, SPOOL_EIGHTHS)))
 
 
 def make_alarm_store(history: HistoryConfig, file: str) -> AlarmStore | None:
@@ -174,3 +204,14 @@ def make_fleet_store(url: str) -> FleetStore:
         raise ConfigurationError("the command line", "--store", kind,
                                  "KIND:PLACE with KIND one of " + ", ".join(FLEET_STORES))
     return cast(FleetStore, import_module(FLEET_STORES[kind]).open_store(place))
+
+
+def make_physics(cache_directory: Path | None, workers: int = 1) -> Physics:
+    """The twin's physics in child processes of this one. cache_directory: where ageing runs are
+    kept."""
+    return cast(Physics, import_module(PHYSICS).Pool(cache_directory, workers))
+
+
+def make_prediction_store(path: Path) -> PredictionStore:
+    """In a SQLite file; raises ConfigurationError."""
+    return cast(PredictionStore, import_module(PREDICTIONS).PredictionDatabase(path))

@@ -15,7 +15,7 @@ from core.errors import OrreryError, RetryLaterError
 from store import sealed
 from store.budget import Budget
 from store.files import HOUR, MINUTE, PART, PERIOD_US, RAW, TIERS, Sealed
-from store.rollup import Rows
+from store.rollup import Rows, coarser
 from store.spans import Span, minus
 from store.times import DAY_US, HOUR_US, MINUTE_US, ceil_to, floor_to
 from store.vault import Vault
@@ -183,6 +183,10 @@ class Keeper:
             with self._tidying:
                 self._vault.discard([file for file in self._vault.catalog.files(HOUR, *span)
                                      if file.end_us - file.start_us <= self.lengths.of(MINUTE)])
+
+    def roll_up_whole(self, minutes: Rows) -> None:
+        """The hours of minutes that were just written and are a file of their own."""
+        self.write_past(HOUR, [coarser(minutes, self._vault.columns, HOUR_US)])
 
     # -- merging
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 
 from core.errors import GiveUpError, OrreryError
 from store.files import HOUR, MINUTE, PERIOD_US
-from store.keeper import Keeper
-from store.rollup import Block, Rows, between, coarser, joined_blocks, rolled_up
+from store.keeper import Lengths
+from store.rollup import Block, Rows, between, joined_blocks, rolled_up
+from store.spans import Span
 from store.times import FOREVER_US, HOUR_US, MINUTE_US, ceil_to, floor_to, from_us
 
 PIECE_BYTES = 32 * 1024 * 1024
@@ -28,6 +30,29 @@ class Told:
     hours_only: bool = False
 
 
+class PastKeeper(Protocol):
+    """Where minutes and hours of a past are written. lengths: how much is written at once.
+    growing: hours that may still be added to. piece_bytes: what may wait in memory [B]."""
+
+    growing: Span | None
+    lengths: Lengths
+
+    @property
+    def piece_bytes(self) -> int: ...
+
+    def write_past(self, tier: str, rows: Sequence[Rows]) -> None:
+        """Minutes or hours, each sorted by (sid, ts)."""
+        ...
+
+    def roll_up_whole(self, minutes: Rows) -> None:
+        """The hours of minutes that were just written, to which none will be added."""
+        ...
+
+    def tidy(self) -> None:
+        """What was written may be merged."""
+        ...
+
+
 class PastWriter:
     """One `write` at a time. `first_us` tells the first appended frame, None before it.
 
@@ -35,7 +60,7 @@ class PastWriter:
     hour alone. The one that the past ends in has minutes: live ones may join them.
     """
 
-    def __init__(self, keeper: Keeper, columns: tuple[str, ...],
+    def __init__(self, keeper: PastKeeper, columns: tuple[str, ...],
                  first_us: Callable[[], int | None]) -> None:
         self._keeper = keeper
         self._columns = columns
@@ -151,7 +176,7 @@ class PastWriter:
         minutes = self._rows if self._tier == MINUTE else []
         self._write_rows()
         if len(minutes) == 1 and self._is_whole_file(minutes[0], until_us):
-            self._keeper.write_past(HOUR, [coarser(minutes[0], self._columns, HOUR_US)])
+            self._keeper.roll_up_whole(minutes[0])
         self._keeper.growing = until_us, ceil_to(max(self._cut_us(), until_us), HOUR_US)
         self._keeper.tidy()
 

@@ -1,4 +1,4 @@
-"""A store whose server may be slow, silent or away: frames wait for it on this disk.
+"""A history whose server may be slow, silent or away: frames wait for it on this disk.
 
 `append` returns when the frame is in a SQLite file here, so that no tick waits for a network and
 SIGKILL loses nothing. One thread hands them on, in order and once each, and forgets what the
@@ -13,13 +13,28 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.clock import Clock, SystemClock
 from core.errors import OrreryError, RetryLaterError
 from core.frames import Frame
-from core.ports import Moment, Series, Store, StoreHealth
-from core.topology import Topology
-from store.tick import not_a_mean, values_of
+from core.ports import (
+    ChannelHistory,
+    Keeping,
+    Moment,
+    Past,
+    Series,
+    Store,
+    StoreHealth,
+    Tier,
+)
+from core.topology import FloatArray, Topology
+from core.vocabulary import METRIC_NAMES
+from store.channels import each_once, row_of
+from store.tick import frame_of, not_a_mean, values_of
 from store.times import from_us, to_us
 from store.waiting import WaitingFrames
 from store.worker import Worker
@@ -41,15 +56,20 @@ HARD = 2
 """Times the bound, nothing more is taken: the thread does not come to giving up."""
 
 
-class SpooledStore:
-    """`core.ports.Store` before another. open_inner: connects; RetryLaterError is tried again,
-    whatever else it raises is raised here. budget_bytes: of what waits [B]."""
+Inner = TypeVar("Inner", bound=Keeping)
 
-    def __init__(self, directory: Path, open_inner: Callable[[], Store], topology: Topology, *,
-                 budget_bytes: int, clock: Clock | None = None) -> None:
+
+class Spool(Generic[Inner]):
+    """A history before another. ids, columns: of its frames. open_inner: connects;
+    RetryLaterError is tried again, whatever else it raises is raised here. hand: one frame to
+    the other. budget_bytes: of what waits [B]."""
+
+    def __init__(self, directory: Path, open_inner: Callable[[], Inner], ids: Sequence[str],
+                 columns: int, hand: Callable[[Inner, int, FloatArray], None], *,
+                 budget_bytes: int, clock: Clock | None) -> None:
         self._clock = clock or SystemClock()
-        self._open_inner, self._budget_bytes = open_inner, budget_bytes
-        self._inner: Store | None = None
+        self._open_inner, self._hand, self._budget_bytes = open_inner, hand, budget_bytes
+        self._inner: Inner | None = None
         self._error, self._given_up, self._handed = "", 0, 0
         self._known = StoreHealth(None, None, 0, 0)
         self._looked_at: datetime | None = None
@@ -58,7 +78,7 @@ class SpooledStore:
         except RetryLaterError as error:
             self._failed(error)
         try:
-            self._waiting = WaitingFrames(directory, topology, self._clock)
+            self._waiting = WaitingFrames(directory, ids, columns, self._clock)
         except BaseException:
             self._leave()
             raise
@@ -72,9 +92,9 @@ class SpooledStore:
 
     # -- writing
 
-    def append(self, frame: Frame) -> None:
-        """Raises RetryLaterError when this disk does not take it, or the clock went back."""
-        time_us, values = to_us(frame.time), values_of(frame)
+    def keep(self, time_us: int, values: FloatArray) -> None:
+        """float32[columns, ids]; raises RetryLaterError when this disk does not take it, or the
+        clock went back."""
         with self._appending:
             self._refuse(time_us)
             self._waiting.add(time_us, values)
@@ -82,8 +102,7 @@ class SpooledStore:
         self._worker.ask()
 
     def _refuse(self, time_us: int) -> None:
-        if self._closed:
-            raise RetryLaterError("this history is closed; open it again")
+        self._refuse_closed()
         if time_us <= self._last_us:
             raise RetryLaterError(
                 f"the clock stepped back: {from_us(time_us).isoformat()} is not later than the "
@@ -124,18 +143,18 @@ class SpooledStore:
             self._in_doubt = False
         while not self._closed and (found := self._waiting.oldest()):
             for stored in found:
-                inner.append(self._waiting.frame(stored))
+                self._hand(inner, stored.time_us, self._waiting.values(stored))
                 self._handed += 1
                 self._waiting.drop(stored.time_us)
         self._look(inner)
 
-    def _open(self) -> Store:
+    def _open(self) -> Inner:
         if self._inner is None:
             self._inner = self._open_inner()
             self._look(self._inner)
         return self._inner
 
-    def _forget_what_is_there(self, inner: Store) -> None:
+    def _forget_what_is_there(self, inner: Inner) -> None:
         """A commit whose answer was lost is there; what is older than the newest can never be."""
         health = inner.health()
         if health.newest is None:
@@ -151,7 +170,7 @@ class SpooledStore:
                         "meanwhile, until %s; they are given up", late, health.newest)
             self._given_up += late
 
-    def _look(self, inner: Store, *, now: bool = False) -> None:
+    def _look(self, inner: Inner, *, now: bool = False) -> None:
         """At the server's own state, not at every frame."""
         at = self._clock.now()
         if (now or self._looked_at is None or self._known.oldest is None
@@ -160,11 +179,11 @@ class SpooledStore:
             if found.newest is not None or not found.error:
                 self._known, self._looked_at = found, at
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
-        """Where the server answers; raises RetryLaterError, GiveUpError."""
+    def tell(self, backfill: Callable[[Inner], None]) -> None:
+        """A past, where the server answers; raises RetryLaterError, GiveUpError."""
         self._worker.settle(PAST_S)
-        inner = self._answering()
-        inner.backfill(frames, done)
+        inner = self.answering()
+        backfill(inner)
         self._look(inner, now=True)
 
     def settle(self) -> None:
@@ -173,11 +192,10 @@ class SpooledStore:
         if self._inner is not None:
             self._look(self._inner, now=True)
 
-    # -- reading
-
-    def _answering(self) -> Store:
+    def answering(self) -> Inner:
         """The server, with what was appended until now, or while it catches up; raises
         RetryLaterError where it is away or silent."""
+        self._refuse_closed()
         before = self._handed
         in_time = self._worker.settle(DOUBTFUL_S if self._error else READ_S)
         if self._inner is None or not (in_time or self._handed > before):
@@ -185,19 +203,11 @@ class SpooledStore:
                                   "it runs")
         return self._inner
 
-    def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
-               end: datetime, max_points: int = 1000) -> list[Series]:
-        """As the store behind; raises RetryLaterError where it does not answer."""
-        return self._answering().series(node_ids, metrics, start, end, max_points)
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise RetryLaterError("this history is closed; open it again")
 
-    def moment_at(self, when: datetime) -> Moment | None:
-        """As `series`."""
-        to_us(when)
-        return self._answering().moment_at(when)
-
-    def frame_at(self, when: datetime) -> Frame | None:
-        """As `series`."""
-        return not_a_mean(self.moment_at(when))
+    # -- reading
 
     def health(self) -> StoreHealth:
         """As last seen, so that nobody waits for a server that is silent."""
@@ -228,3 +238,66 @@ class SpooledStore:
     def _leave(self) -> None:
         if self._inner is not None:
             self._inner.close()
+
+
+class SpooledStore(Spool[Store]):
+    """`core.ports.Store` before another."""
+
+    def __init__(self, directory: Path, open_inner: Callable[[], Store], topology: Topology, *,
+                 budget_bytes: int, clock: Clock | None = None) -> None:
+        super().__init__(directory, open_inner, topology.ids, len(METRIC_NAMES), _hand_frame,
+                         budget_bytes=budget_bytes, clock=clock)
+
+    def append(self, frame: Frame) -> None:
+        """Raises RetryLaterError when this disk does not take it, or the clock went back."""
+        self.keep(to_us(frame.time), values_of(frame))
+
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+        """Where the server answers; raises RetryLaterError, GiveUpError."""
+        self.tell(lambda inner: inner.backfill(frames, done))
+
+    def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
+               end: datetime, max_points: int = 1000) -> list[Series]:
+        """As the store behind; raises RetryLaterError where it does not answer."""
+        return self.answering().series(node_ids, metrics, start, end, max_points)
+
+    def moment_at(self, when: datetime) -> Moment | None:
+        """As `series`."""
+        to_us(when)
+        return self.answering().moment_at(when)
+
+    def frame_at(self, when: datetime) -> Frame | None:
+        """As `series`."""
+        return not_a_mean(self.moment_at(when))
+
+
+class SpooledChannels(Spool[ChannelHistory]):
+    """`core.ports.ChannelHistory` before another."""
+
+    def __init__(self, directory: Path, open_inner: Callable[[], ChannelHistory],
+                 channel_ids: Sequence[str], *, budget_bytes: int, clock: Clock | None = None,
+                 ) -> None:
+        self._channels = len(each_once(channel_ids))
+        super().__init__(directory, open_inner, channel_ids, 1, _hand_row,
+                         budget_bytes=budget_bytes, clock=clock)
+
+    def append(self, time: datetime, values: NDArray[np.float32] | NDArray[np.float64]) -> None:
+        """One value a channel; raises as `SpooledStore.append`."""
+        self.keep(to_us(time), row_of(values, self._channels))
+
+    def backfill(self, pieces: Iterator[Past], done: Callable[[datetime], None]) -> None:
+        """As `SpooledStore.backfill`."""
+        self.tell(lambda inner: inner.backfill(pieces, done))
+
+    def series(self, channel_ids: Sequence[str], start: datetime, end: datetime,
+               max_points: int = 1000, tier: Tier = "auto") -> list[Series]:
+        """As the history behind; raises RetryLaterError where it does not answer."""
+        return self.answering().series(channel_ids, start, end, max_points, tier)
+
+
+def _hand_frame(inner: Store, time_us: int, values: FloatArray) -> None:
+    inner.append(frame_of(time_us, values))
+
+
+def _hand_row(inner: ChannelHistory, time_us: int, values: FloatArray) -> None:
+    inner.append(from_us(time_us), values[0])

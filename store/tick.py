@@ -28,6 +28,14 @@ def values_of(frame: Frame) -> FloatArray:
     return values
 
 
+def frame_of(time_us: int, values: FloatArray) -> Frame:
+    """As fresh as can be: what was stale is missing in float32[metrics, nodes]."""
+    size = values.shape[1]
+    return Frame(from_us(time_us), dict(zip(METRIC_NAMES, values, strict=True)),
+                 np.zeros(size, np.float32), np.zeros(size, np.bool_),
+                 np.ones(size, np.float32), np.zeros(size, np.uint8))
+
+
 def told_of(frames: Iterator[Frame], sids: SidArray) -> Iterator[Told]:
     """One piece a minute that has frames."""
     minute: list[Stored] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -15,38 +15,38 @@ import numpy as np
 
 from core.clock import Clock
 from core.errors import RetryLaterError
-from core.frames import Frame
-from core.topology import FloatArray, Topology
-from core.vocabulary import METRIC_NAMES
+from core.topology import FloatArray
 from store.files import set_aside
 from store.hot import NAME, SIDES, HotTail, Stored, is_damage
 from store.lock import DirectoryLock
 from store.nodes import NodeNumbers
-from store.times import FOREVER_US, from_us
+from store.times import FOREVER_US
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 64
 CHECKPOINT_EVERY = 512
+BYTES_PER_VALUE = 4
 
 
 class WaitingFrames:
-    """Of one topology, in a directory of its own; what was left by another one is told in this
-    one's order. One thread adds, one takes. Raises HistoryLockedError, RetryLaterError."""
+    """Of some nodes, in a directory of its own; what was left by other ones is told in the order
+    of these. columns: how many a frame has. One thread adds, one takes. Raises
+    HistoryLockedError, RetryLaterError."""
 
-    def __init__(self, directory: Path, topology: Topology, clock: Clock) -> None:
-        self._directory, self._topology = directory, topology
+    def __init__(self, directory: Path, ids: Sequence[str], columns: int, clock: Clock) -> None:
+        self._directory, self._shape = directory, (columns, len(ids))
         with self._said("opened"):
             directory.mkdir(parents=True, exist_ok=True)
             self._lock = DirectoryLock(directory, clock.now())
             try:
-                self._hot = _opened(directory, clock.now())
+                self._hot = _opened(directory, columns, clock.now())
             except BaseException:
                 self._lock.release()
                 raise
             self._nodes = NodeNumbers(self._hot.node_ids())
-            self._hot.add_nodes(self._nodes.add(topology.ids))
-            self._sids = self._nodes.sids(topology.ids)
+            self._hot.add_nodes(self._nodes.add(ids))
+            self._sids = self._nodes.sids(ids)
             self._layout = self._hot.layout(self._sids)
             self._counting = threading.Lock()
             self._bytes = self._hot.bytes_in(0, FOREVER_US)
@@ -59,8 +59,8 @@ class WaitingFrames:
 
     @property
     def count(self) -> int:
-        """About: frames of another topology are counted as this one's."""
-        return -(-self._bytes // max(1, 4 * len(METRIC_NAMES) * self._topology.size))
+        """About: frames of other nodes are counted as of these."""
+        return -(-self._bytes // max(1, BYTES_PER_VALUE * self._shape[0] * self._shape[1]))
 
     def bounds(self) -> tuple[int, int]:
         """The oldest and the newest; FOREVER_US and -1 where nothing waits [us]."""
@@ -68,7 +68,7 @@ class WaitingFrames:
             return self._hot.bounds() or (FOREVER_US, -1)
 
     def add(self, time_us: int, values: FloatArray) -> None:
-        """Keep float32[metrics, nodes]; raises RetryLaterError."""
+        """Keep float32[columns, nodes]; raises RetryLaterError."""
         with self._said("written"):
             self._hot.append(time_us, self._layout, values.data.cast("B"))
         self._count(values.nbytes)
@@ -105,18 +105,16 @@ class WaitingFrames:
         with self._counting:
             self._bytes = max(0, self._bytes + added)
 
-    def frame(self, stored: Stored) -> Frame:
-        """In the order of this topology, NaN for nodes that were not there then."""
-        values, size = stored.values, self._topology.size
-        if not np.array_equal(stored.sids, self._sids):
-            place = {sid: index for index, sid in enumerate(stored.sids.tolist())}
-            values = np.full((len(METRIC_NAMES), size), np.nan, np.float32)
-            for node, sid in enumerate(self._sids.tolist()):
-                if sid in place:
-                    values[:, node] = stored.values[:, place[sid]]
-        return Frame(from_us(stored.time_us), dict(zip(METRIC_NAMES, values, strict=True)),
-                     np.zeros(size, np.float32), np.zeros(size, np.bool_),
-                     np.ones(size, np.float32), np.zeros(size, np.uint8))
+    def values(self, stored: Stored) -> FloatArray:
+        """float32[columns, nodes] in the order of the nodes, NaN for those not there then."""
+        if np.array_equal(stored.sids, self._sids):
+            return stored.values
+        place = {sid: index for index, sid in enumerate(stored.sids.tolist())}
+        values = np.full(self._shape, np.nan, np.float32)
+        for node, sid in enumerate(self._sids.tolist()):
+            if sid in place:
+                values[:, node] = stored.values[:, place[sid]]
+        return values
 
     def close(self) -> None:
         self._hot.close()
@@ -132,9 +130,9 @@ class WaitingFrames:
                 "the disk; it goes on by itself when it works again") from error
 
 
-def _opened(directory: Path, now: datetime) -> HotTail:
+def _opened(directory: Path, columns: int, now: datetime) -> HotTail:
     try:
-        return HotTail(directory, len(METRIC_NAMES))
+        return HotTail(directory, columns)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
@@ -142,4 +140,4 @@ def _opened(directory: Path, now: datetime) -> HotTail:
             if path.exists():
                 log.error("%s is damaged (%s); it was set aside as %s, and what waited in it for "
                           "the server with it", path, error, set_aside(path, now).name)
-        return HotTail(directory, len(METRIC_NAMES))
+        return HotTail(directory, columns)

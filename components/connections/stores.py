@@ -31,9 +31,15 @@ def _history(client: LocalClient) -> list[Row]:
     health, error = client.history(), client.snapshot().history_error
     if health is None:
         return [("History", "off", error or "orrery.toml says so")]
+    channels = client.channels_history()
+    return [*_parts("History", health, error),
+            *(_parts("Devices' channels", channels, "") if channels else [])]
+
+
+def _parts(what: str, health: StoreHealth, error: str) -> list[Row]:
     if not health.parts:
-        return [_part("History", health, error)]
-    return [_part(f"History {WHERE.get(name, name)}", part, "")
+        return [_part(what, health, error)]
+    return [_part(f"{what} {WHERE.get(name, name)}", part, "")
             for name, part in health.parts.items()]
 
 

@@ -21,9 +21,10 @@ from core.errors import OrreryError
 from core.registry import NO_STORE
 from core.runtime import Runtime, start_runtime
 from services.gateway.app import standalone
+from services.gateway.clients import PATIENCE_S
 from services.gateway.fleet_roles import roles_of
 from services.gateway.rest import api_key
-from services.gateway.socket import LONGEST_RECEIVED, PATIENCE_S
+from services.gateway.socket import LONGEST_RECEIVED
 from services.gateway.summary import start_lines
 
 log = logging.getLogger(__name__)

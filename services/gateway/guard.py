@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.config import GatewayConfig
 from services.gateway.allowance import Allowance
+from services.gateway.clients import POLICY_VIOLATION
 from services.gateway.origins import Origins
 
 REASONS = ("host", "origin", "rate", "size", "slow")
 BODY_PATIENCE_S = 10.0
-POLICY_VIOLATION = 1008
 NOT_ALLOWED_HERE = "gateway.allowed_hosts in orrery.toml does not name the host that was asked for"
 OTHER_PAGE = ("a page of another host asked; gateway.allowed_origins in orrery.toml does not name "
               "its origin")

@@ -9,7 +9,6 @@ the start and after each change, `graph_update` at once, after a change or a req
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import Callable
@@ -17,19 +16,14 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.types import Message
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from core.errors import OrreryError, RequestError, SourceError, UnknownIdError
+from services.gateway.clients import PATIENCE_S, Clients, is_over
 from services.gateway.heat_pump_api import DEFAULT_RANGE, REFRESH_S, HeatPumpApi, ranges
 from services.gateway.heat_pump_shapes import Range
 from services.gateway.origins import Origins
-from services.gateway.socket import (
-    PATIENCE_S,
-    POLICY_VIOLATION,
-    TOO_BIG,
-    TRY_AGAIN_LATER,
-    Admission,
-)
+from services.gateway.socket import Admission
 
 log = logging.getLogger(__name__)
 
@@ -126,56 +120,41 @@ class HeatPumpSocket:
     def __init__(self, api: HeatPumpApi, now_s: Callable[[], float], key: str | None = None,
                  interval_s: float = REFRESH_S, patience_s: float = PATIENCE_S,
                  admits: Admission = from_here) -> None:
-        self.clients = 0
+        self._clients = Clients(patience_s, MOST_CLIENTS)
         self._admits = admits
         self._api = api
         self._now_s = now_s
         self._key = None if key is None else key.encode()
         self._interval_s = interval_s
-        self._patience_s = patience_s
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return self._clients.number
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves; for a `WebSocketRoute`."""
-        if not (self._admits(websocket) and self._knows_key(websocket)):
-            await websocket.close(POLICY_VIOLATION, "not from here, or without the key")
-            return
-        if self.clients >= MOST_CLIENTS:
-            await websocket.close(TRY_AGAIN_LATER, "too many clients")
-            return
-        self.clients += 1
-        try:
-            await websocket.accept()
-            await _Conversation(websocket, self._api, self._now_s, self._interval_s,
-                                self._patience_s).run()
-        except WebSocketDisconnect:
-            log.debug("a client is gone")
-        except TimeoutError:
-            await self._drop(websocket)
-        finally:
-            self.clients -= 1
+        is_known = self._admits(websocket) and self._knows_key(websocket)
+        await self._clients.serve(
+            websocket, "" if is_known else "not from here, or without the key",
+            lambda: _Conversation(websocket, self._api, self._now_s, self._interval_s,
+                                  self._clients).run())
 
     def _knows_key(self, websocket: WebSocket) -> bool:
         given = websocket.headers.get("x-api-key", "").encode("latin-1")
         return self._key is None or secrets.compare_digest(given, self._key)
-
-    async def _drop(self, websocket: WebSocket) -> None:
-        """Close a client that does not read; it may not even read that."""
-        log.warning("a client did not read for %.0f s and is closed", self._patience_s)
-        with contextlib.suppress(TimeoutError, WebSocketDisconnect):
-            async with asyncio.timeout(min(1.0, self._patience_s)):
-                await websocket.close(TRY_AGAIN_LATER, "updates were not read in time")
 
 
 class _Conversation:
     """One connected client, its pump and its range."""
 
     def __init__(self, websocket: WebSocket, api: HeatPumpApi, now_s: Callable[[], float],
-                 interval_s: float, patience_s: float) -> None:
+                 interval_s: float, clients: Clients) -> None:
         self._websocket = websocket
         self._api = api
         self._now_s = now_s
         self._interval_s = interval_s
-        self._patience_s = patience_s
+        self._clients = clients
         self._clock = asyncio.get_running_loop().time
         self._place: Place = api.checked(DEFAULT_RANGE, None)
         self._reason: Reason = "connected"
@@ -246,13 +225,9 @@ class _Conversation:
 
     async def _hear(self, message: Message) -> bool:
         """Answer one message; False when the conversation is over."""
-        if message["type"] == "websocket.disconnect":
+        if await is_over(self._websocket, message, LONGEST_MESSAGE):
             return False
-        text: str | None = message.get("text")
-        if len(text or message.get("bytes") or "") > LONGEST_MESSAGE:
-            await self._websocket.close(TOO_BIG, f"longer than {LONGEST_MESSAGE} characters")
-            return False
-        said = self._answer(text)
+        said = self._answer(message.get("text"))
         if said is not None:
             await self._send(said)
         return True
@@ -292,8 +267,7 @@ class _Conversation:
         return ConnectionStatus("connected", pump, key, ranges(), self._interval_s, self._now_s())
 
     async def _send(self, said: Said) -> None:
-        async with asyncio.timeout(self._patience_s):
-            await self._websocket.send_text(msgspec.json.encode(said).decode())
+        await self._clients.send(self._websocket, msgspec.json.encode(said).decode())
 
 
 def _short(why: str) -> str:

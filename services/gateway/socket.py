@@ -7,36 +7,25 @@ Every client has a place of its own. It gets that place's view at once, then eve
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 from collections.abc import Callable
 from typing import Literal, TypedDict
 
 import msgspec
 from starlette.types import Message
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from core.engine import Engine
 from core.errors import RequestError, UnknownIdError
 from core.paths import node_of_path
 from core.topology import Topology
 from core.views import parse_navigate, view_message
-
-log = logging.getLogger(__name__)
+from services.gateway.clients import PATIENCE_S, Clients, is_over, update_and_hear
 
 LONGEST_MESSAGE = 1024 * 1024
 # For uvicorn. What is longer than this is cut off while it still arrives, and the client then
 # often sees a reset instead of a reason (tried); up to this the reason reaches it.
 LONGEST_RECEIVED = 16 * 1024 * 1024
 LONGEST_ERROR = 300
-PATIENCE_S = 10.0
-# At most 100 messages a second are taken from one client, so that none can starve the others.
-PACE_S = 0.01
-
-POLICY_VIOLATION = 1008
-TOO_BIG = 1009
-TRY_AGAIN_LATER = 1013
 
 Admission = Callable[[WebSocket], bool]
 
@@ -75,84 +64,52 @@ def everyone(websocket: WebSocket) -> bool:
 class Gateway:
     """The endpoint over one engine, and who is connected to it.
 
-    interval_s: between two updates of a client [s]. patience_s: a client that has not taken
-    an update for so long is closed [s]; until then it misses updates and none is queued.
+    interval_s: between two updates of a client [s]. patience_s: as `Clients` says.
     """
 
     def __init__(self, engine: Engine, interval_s: float, patience_s: float = PATIENCE_S,
                  admits: Admission = everyone) -> None:
         self.engine = engine
-        self.clients = 0
+        self._clients = Clients(patience_s)
         self._texts = ViewTexts(engine)
         self._interval_s = interval_s
-        self._patience_s = patience_s
         self._admits = admits
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return self._clients.number
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves; for a `WebSocketRoute`."""
-        if not self._admits(websocket):
-            await websocket.close(POLICY_VIOLATION, "not from here")
-            return
-        self.clients += 1
-        try:
-            await websocket.accept()
-            await _Conversation(websocket, self.engine.topology, self._texts,
-                                self._patience_s).run(self._interval_s)
-        except WebSocketDisconnect:
-            log.debug("a client is gone")
-        except TimeoutError:
-            await self._drop(websocket)
-        finally:
-            self.clients -= 1
-
-    async def _drop(self, websocket: WebSocket) -> None:
-        """Close a client that does not read; it may not even read that."""
-        log.warning("a client did not read for %.0f s and is closed", self._patience_s)
-        with contextlib.suppress(TimeoutError, WebSocketDisconnect):
-            async with asyncio.timeout(min(1.0, self._patience_s)):
-                await websocket.close(TRY_AGAIN_LATER, "updates were not read in time")
+        await self._clients.serve(
+            websocket, "" if self._admits(websocket) else "not from here",
+            _Conversation(websocket, self.engine.topology, self._texts, self._clients,
+                          self._interval_s).run)
 
 
 class _Conversation:
     """One connected client and the place where it is."""
 
     def __init__(self, websocket: WebSocket, topology: Topology, texts: ViewTexts,
-                 patience_s: float) -> None:
+                 clients: Clients, interval_s: float) -> None:
         self._websocket = websocket
         self._topology = topology
         self._texts = texts
-        self._patience_s = patience_s
+        self._clients = clients
+        self._interval_s = interval_s
         self._node = 0
 
-    async def run(self, interval_s: float) -> None:
+    async def run(self) -> None:
         """Update and answer until the client leaves; TimeoutError when it does not read."""
-        clock = asyncio.get_running_loop().time
-        due = clock()
-        hearing = asyncio.ensure_future(self._websocket.receive())
-        try:
-            while True:
-                if clock() >= due:
-                    await self._show()
-                    due = max(due + interval_s, clock())
-                await asyncio.wait({hearing}, timeout=max(0.0, due - clock()))
-                if hearing.done():
-                    if not await self._hear(hearing.result()):
-                        return
-                    await asyncio.sleep(PACE_S)
-                    hearing = asyncio.ensure_future(self._websocket.receive())
-        finally:
-            hearing.cancel()
+        await update_and_hear(self._websocket, self._interval_s, self._show, self._hear)
 
     async def _hear(self, message: Message) -> bool:
         """Answer one message; False when the conversation is over."""
-        if message["type"] == "websocket.disconnect":
-            return False
-        text: str | None = message.get("text")
-        if len(text or message.get("bytes") or "") > LONGEST_MESSAGE:
-            await self._websocket.close(TOO_BIG, f"longer than {LONGEST_MESSAGE} bytes")
+        if await is_over(self._websocket, message, LONGEST_MESSAGE):
             return False
         try:
-            self._node = self._place(text)
+            self._node = self._place(message.get("text"))
         except (RequestError, UnknownIdError) as error:
             await self._send(_error_text(str(error)))
         else:
@@ -172,8 +129,7 @@ class _Conversation:
         await self._send(self._texts.text(self._node))
 
     async def _send(self, text: str) -> None:
-        async with asyncio.timeout(self._patience_s):
-            await self._websocket.send_text(text)
+        await self._clients.send(self._websocket, text)
 
 
 def _error_text(why: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from core.topology import Topology
 
 if TYPE_CHECKING:
     from store.postgres.alarms import PostgresAlarmStore
+    from store.postgres.channels import PostgresChannelHistory
     from store.postgres.fleet import PostgresFleetStore
     from store.postgres.history import PostgresStore
     from store.site_records import SiteTables
@@ -39,6 +41,14 @@ def open_history(variable: str, topology: Topology, budget_bytes: int) -> Postgr
     _see_that_it_is_installed()
     from store.postgres.history import PostgresStore
     return PostgresStore(variable, topology, budget_bytes=budget_bytes)
+
+
+def open_channel_history(variable: str, channel_ids: Sequence[str],
+                         budget_bytes: int) -> PostgresChannelHistory:
+    """The history of the devices' channels there; as `open_history`."""
+    _see_that_it_is_installed()
+    from store.postgres.channels import PostgresChannelHistory
+    return PostgresChannelHistory(variable, channel_ids, budget_bytes=budget_bytes)
 
 
 def open_site_records(variable: str) -> SiteTables:

@@ -1,77 +1,61 @@
-"""Writes a told past as minutes and hours, an hour a transaction, beside the frames that come."""
+"""Writes minutes with their hours, and a told past of them, in the tables of a history."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
-from sqlalchemy import text
+from sqlalchemy import Connection
 
-from core.errors import GiveUpError
-from core.vocabulary import METRIC_NAMES
-from store.past import Told
-from store.postgres import frames
-from store.postgres.database import Database
-from store.rollup import Rows, bucket_rows, coarser, concatenate
-from store.times import HOUR_US, MINUTE_US, floor_to, from_us
-
-IS_THERE = text("SELECT EXISTS (SELECT 1 FROM history_minute "
-                "WHERE time_us >= :start AND time_us < :start + :length)")
+from store.files import HOUR
+from store.past import PIECE_BYTES
+from store.postgres.shape import Shape
+from store.rollup import Rows, coarser, concatenate
+from store.spans import Span
+from store.times import FOREVER_US, HOUR_US, floor_to
 
 
-class PastKeeper:
-    """One `keep` at a time. cut_us: where the first appended frame's minute begins [us].
+def keep_minutes(connection: Connection, shape: Shape, rows: Rows) -> None:
+    """Minutes, sorted by (sid, ts), and anew the hours that they are of."""
+    first_us, last_us = int(rows["ts"].min()), int(rows["ts"].max())
+    hours = floor_to(first_us, HOUR_US), floor_to(last_us, HOUR_US) + HOUR_US
+    there = shape.minutes.rows(connection, shape.minutes.names, hours)
+    shape.minutes.keep(connection, rows)
+    if len(there["ts"]):
+        outside = (there["ts"] < first_us) | (there["ts"] > last_us)
+        rows = concatenate([{name: there[name][outside] for name in rows}, rows])
+    shape.hours.keep(connection, coarser(rows, shape.columns, HOUR_US))
 
-    The hour that the past ends in is kept as minutes where the first frame goes on in it, and
-    dropped where nothing goes on; an hour that has minutes already is left as it is.
-    """
 
-    def __init__(self, database: Database, cut_us: Callable[[], int]) -> None:
-        self._database, self._cut_us = database, cut_us
-        self._minutes: list[Rows] = []
-        self._hour_us, self._last_us, self._step_us = -1, -1, MINUTE_US
+class TablesOfPast:
+    """`store.past.PastKeeper`. writing: one transaction of the one that writes. provide: the
+    partition of minutes that a moment falls into. first_us: of what was written [us]."""
 
-    def keep(self, pieces: Iterator[Told], done: Callable[[datetime], None]) -> None:
-        """pieces: each within one minute. Raises GiveUpError for times that do not rise,
-        RetryLaterError."""
-        for piece in pieces:
-            block, late = piece.block.split(self._cut_us())
-            for time_us in block.ts.tolist():
-                self._step(time_us)
-            if len(block):
-                hour_us = floor_to(int(block.ts[0]), HOUR_US)
-                if hour_us != self._hour_us:
-                    self._keep_hour(done, whole=True)
-                    self._hour_us = hour_us
-                self._minutes.append(bucket_rows(block, METRIC_NAMES, MINUTE_US))
-            if len(late):
-                break
-        end_us, cut_us = self._hour_us + HOUR_US, self._cut_us()
-        if end_us in (cut_us, self._last_us + self._step_us):
-            self._keep_hour(done, whole=True)
-        elif self._hour_us < cut_us < end_us:
-            self._keep_hour(done, whole=False)
+    piece_bytes = PIECE_BYTES
 
-    def _step(self, time_us: int) -> None:
-        if time_us <= self._last_us:
-            raise GiveUpError(f"the past goes back from {from_us(self._last_us)} to "
-                              f"{from_us(time_us)}; correct the source")
-        if self._last_us >= 0:
-            self._step_us = time_us - self._last_us
-        self._last_us = time_us
+    def __init__(self, shape: Shape, writing: Callable[[], AbstractContextManager[Connection]],
+                 provide: Callable[[Connection, str, int], None]) -> None:
+        self._shape, self._writing, self._provide = shape, writing, provide
+        self.lengths = shape.lengths
+        self.growing: Span | None = None
+        self.first_us = FOREVER_US
 
-    def _keep_hour(self, done: Callable[[datetime], None], *, whole: bool) -> None:
-        """whole: nothing will be added to it, so that the hour itself is kept too."""
-        minutes, self._minutes = self._minutes, []
-        if not minutes:
-            return
-        rows = concatenate(minutes)
-        with self._database.transaction() as connection:
-            there = connection.execute(IS_THERE, {"start": self._hour_us, "length": HOUR_US})
-            if not there.scalar():
-                frames.provide(connection, frames.MINUTES, self._hour_us)
-                frames.keep_rollup(connection, frames.MINUTES, rows)
-                if whole:
-                    frames.keep_rollup(connection, frames.HOURS,
-                                       coarser(rows, METRIC_NAMES, HOUR_US))
-        done(from_us(self._hour_us + HOUR_US))
+    def write_past(self, tier: str, rows: Sequence[Rows]) -> None:
+        """Raises RetryLaterError."""
+        found = concatenate(rows)
+        with self._writing() as connection:
+            if tier == HOUR:
+                self._shape.hours.keep(connection, found)
+            else:
+                table = self._shape.frames.minutes
+                width_us = self._shape.frames.widths_us[table]
+                for start_us in set((found["ts"] // width_us * width_us).tolist()):
+                    self._provide(connection, table, start_us)
+                keep_minutes(connection, self._shape, found)
+        self.first_us = min(self.first_us, int(found["ts"].min()))
+
+    def roll_up_whole(self, minutes: Rows) -> None:
+        """Hours are kept with their minutes."""
+
+    def tidy(self) -> None:
+        """Nothing lies in pieces."""

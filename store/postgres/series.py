@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from core.ports import Series
-from core.vocabulary import METRIC_NAMES
 from store.files import HOUR, MINUTE, PERIOD_US, RAW
 from store.nodes import SidArray
 from store.points import Points, joined, series_of
-from store.postgres import frames
+from store.postgres.shape import Shape
 from store.series import (
     Question,
     cadence,
@@ -26,54 +25,43 @@ from store.series import (
 from store.spans import Span
 from store.times import FOREVER_US, HOUR_US, MINUTE_US, SECOND_US, floor_to
 
-BOUNDS = text("""
-SELECT (SELECT min(time_us) FROM history_raw), (SELECT max(time_us) FROM history_raw),
-    (SELECT min(time_us) FROM history_minute), (SELECT min(time_us) FROM history_hour)
-""")
-TABLES = {MINUTE: frames.MINUTES, HOUR: frames.HOURS}
 Parts = dict[tuple[int, int], list[Points]]
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """raw_us, last_us: the first and the newest frame; minute_us, hour_us: the first row of
-    each; FOREVER_US where there is none [us]."""
+    """raw_us, last_us: the first and the newest frame; oldest_us: what is known first; FOREVER_US
+    where there is none [us]. grain_us: of how much time frames become rows at once."""
 
-    raw_us: int
-    last_us: int
-    minute_us: int
-    hour_us: int
+    grain_us: int
+    raw_us: int = FOREVER_US
+    last_us: int = FOREVER_US
+    oldest_us: int = FOREVER_US
 
     @property
     def live_us(self) -> int:
-        """Where the minute begins that no row tells yet."""
-        return floor_to(self.last_us, MINUTE_US)
+        """Where the frames begin that no row tells yet."""
+        return max(floor_to(self.last_us, self.grain_us), floor_to(self.raw_us, MINUTE_US))
 
     def spans(self, tier: str, span: Span) -> dict[str, Span]:
-        """Which origin answers which part of the range."""
+        """Which origin answers which part of the range; hours only where there is no minute."""
         start_us, end_us = span
-        if tier == HOUR:
-            hours_us, minutes_us = floor_to(self.live_us, HOUR_US), self.live_us
-        else:
-            hours_us = floor_to(min(self.minute_us, self.live_us), HOUR_US)
-            minutes_us = floor_to(self.raw_us, MINUTE_US) if tier == RAW else self.live_us
+        minutes_us = floor_to(self.raw_us, MINUTE_US) if tier == RAW else self.live_us
         first_us = start_us if tier == HOUR else floor_to(start_us, HOUR_US)
-        return {HOUR: (first_us, min(end_us, hours_us)),
-                MINUTE: (max(start_us, hours_us), min(end_us, minutes_us)),
-                RAW: (max(start_us, minutes_us), end_us)}
-
-
-def bounds_of(connection: Connection) -> Bounds:
-    raw, last, minute, hour = (FOREVER_US if one is None else int(one)
-                               for one in connection.execute(BOUNDS).one())
-    return Bounds(raw, last, minute, hour)
+        hours_us = floor_to(minutes_us, HOUR_US)
+        from_us = max(start_us, hours_us) if tier == HOUR else first_us
+        return {RAW: (max(start_us, minutes_us), end_us),
+                MINUTE: (from_us, min(end_us, minutes_us)),
+                HOUR: (first_us, min(end_us, hours_us))}
 
 
 class SeriesReader:
     """layouts: the nodes of the frames, by number."""
 
-    def __init__(self, connection: Connection, layouts: dict[int, SidArray]) -> None:
-        self._connection, self._layouts = connection, layouts
+    def __init__(self, connection: Connection, shape: Shape, layouts: dict[int, SidArray],
+                 bounds: Bounds) -> None:
+        self._connection, self._shape = connection, shape
+        self._layouts, self._bounds = layouts, bounds
 
     def answer(self, question: Question) -> list[Series]:
         """One Series a (node, column), in that order."""
@@ -82,27 +70,28 @@ class SeriesReader:
         parts: Parts = {pair: [] for pair in product(range(len(question.node_ids)),
                                                      range(len(question.columns)))}
         step_us = 0
-        for origin, span in bounds_of(self._connection).spans(tier, question.span).items():
+        for origin, span in self._bounds.spans(tier, question.span).items():
             if span[0] >= span[1]:
                 continue
             if origin == RAW:
                 own_us = self._from_frames(question, span, parts)
             else:
-                own_us = self._from_rows(question, origin, span, parts)
+                own_us = self._from_rows(question, origin, tier, span, parts)
             if tier == RAW or origin != RAW:
                 step_us = max(step_us, own_us)
         return [series_of(question.node_ids[node], question.columns[column],
-                          joined(parts[node, column]), PERIOD_US[tier], step_us or SECOND_US,
-                          (start_us, end_us - 1), question.max_points) for node, column in parts]
+                          _since(joined(parts[node, column]), start_us), PERIOD_US[tier],
+                          step_us or SECOND_US, (start_us, end_us - 1), question.max_points)
+                for node, column in parts]
 
     def _from_frames(self, question: Question, span: Span, parts: Parts) -> int:
-        metrics = [METRIC_NAMES.index(name) for name in question.columns]
+        metrics = [self._shape.columns.index(name) for name in question.columns]
         longest_us = 0
         for layout, sids in self._layouts.items():
             nodes, positions = places(sids, question.sids)
             asked = list(product(nodes.tolist(), range(len(metrics))))
             where = dict(zip(nodes.tolist(), positions.tolist(), strict=True))
-            time_us, values = frames.frame_values(
+            time_us, values = self._shape.frames.values(
                 self._connection, layout, len(sids),
                 [(metrics[column], where[node]) for node, column in asked], span)
             for index, pair in enumerate(asked):
@@ -110,14 +99,38 @@ class SeriesReader:
             longest_us = max(longest_us, cadence(time_us))
         return longest_us
 
-    def _from_rows(self, question: Question, origin: str, span: Span, parts: Parts) -> int:
-        rows = frames.rollup_rows(self._connection, TABLES[origin],
-                                  columns_of(origin, question.columns), span,
-                                  question.sids.tolist())
-        rows["ts"] = np.maximum(rows["ts"], question.span[0])
+    def _from_rows(self, question: Question, origin: str, tier: str, span: Span,
+                   parts: Parts) -> int:
+        """How much time one of the points stands for that they add [us]."""
+        table = self._shape.minutes if origin == MINUTE else self._shape.hours
+        rows = table.rows(self._connection, columns_of(origin, question.columns), span,
+                          question.sids.tolist())
         low = np.searchsorted(rows["sid"], question.sids, "left")
         high = np.searchsorted(rows["sid"], question.sids, "right")
+        added = False
         for node, column in parts:
             own = {name: values[low[node]:high[node]] for name, values in rows.items()}
-            parts[node, column].append(points_of(origin, own, question.columns[column]))
-        return PERIOD_US[origin] if len(rows["ts"]) else 0
+            points = points_of(origin, own, question.columns[column])
+            if origin == HOUR:
+                if tier != HOUR:
+                    points = _without_finer(points, parts[node, column])
+                points = _begun(points, question.span[0])
+            parts[node, column].append(points)
+            added = added or bool((points.time_us >= question.span[0]).any())
+        return PERIOD_US[origin] if added else 0
+
+
+def _without_finer(hours: Points, finer: list[Points]) -> Points:
+    """The hours of which no minute and no reading is known."""
+    known = [part.time_us[part.count > 0] // HOUR_US for part in finer]
+    taken = np.concatenate(known) if known else np.empty(0, np.int64)
+    return hours.chosen((hours.count > 0) & ~np.isin(hours.time_us // HOUR_US, taken))
+
+
+def _begun(hours: Points, start_us: int) -> Points:
+    """The hour that the range begins in, from there."""
+    return replace(hours, time_us=np.maximum(hours.time_us, start_us))
+
+
+def _since(points: Points, start_us: int) -> Points:
+    return points.chosen(points.time_us >= start_us)

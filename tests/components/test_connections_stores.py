@@ -19,6 +19,7 @@ class Client:
     """What the stores' part asks."""
 
     told: StoreHealth | None = WELL
+    channels: StoreHealth | None = None
     records: object | None = "there"
     records_error: str = ""
     alarms_error: str = ""
@@ -27,6 +28,9 @@ class Client:
 
     def history(self) -> StoreHealth | None:
         return self.told
+
+    def channels_history(self) -> StoreHealth | None:
+        return self.channels
 
     def snapshot(self) -> SimpleNamespace:
         return SimpleNamespace(history_error="")
@@ -51,6 +55,14 @@ def test_each_of_several_stores_has_its_line() -> None:
         assert words in told, words
     assert "<script" not in told
     assert told.count("o-store") == 4
+
+
+def test_channels_of_devices_have_lines_of_their_own() -> None:
+    parts = {"postgres": replace(WELL, error=HOSTILE), "embedded": WELL}
+    told = shown(Client(channels=replace(WELL, parts=parts)))
+    assert "channels in PostgreSQL" in told
+    assert "7 frames wait on this disk" in told
+    assert told.count("o-store") == 5
 
 
 def test_what_is_not_kept_says_why() -> None:

@@ -15,19 +15,9 @@ from websockets.typing import Subprotocol
 
 from scripts.app_process import AppProcess
 from tests.deploy.fronts import DEPLOY, FRONTS, GATEWAY_NAME, NAME, Front, home_with
-from tests.gateway.site import WAIT_S, eventually, told
+from tests.gateway.site import SMALL_SITE, WAIT_S, eventually, told
 
-SMALL = """
-[[sources]]
-kind = "fleet"
-name = "fleet"
-options = {systems = 2}
-[history]
-kind = "none"
-[gateway]
-update_interval_s = 0.2
-allowed_hosts = ["orrery.example", "gateway.orrery.example"]
-"""
+ALLOWED = 'allowed_hosts = ["orrery.example", "gateway.orrery.example"]\n'
 HEADERS = {"strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff",
            "x-frame-options": "DENY", "cross-origin-opener-policy": "same-origin",
            "referrer-policy": "no-referrer"}
@@ -38,7 +28,7 @@ def app(app_server: Callable[..., AppProcess],
         tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     """Pages, REST and WebSocket; it stands for the gateway too, whose routes it has."""
     folder = tmp_path_factory.mktemp("app")
-    (folder / "orrery.toml").write_text(SMALL)
+    (folder / "orrery.toml").write_text(SMALL_SITE + ALLOWED)
     running = app_server("server.py", config=folder / "orrery.toml", environment=home_with(
         folder / "home", DEPLOY / "config" / "streamlit.toml"))
     yield running

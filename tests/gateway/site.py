@@ -27,13 +27,25 @@ from core.ports import SourceInfo
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from services.gateway.app import standalone
-from services.gateway.socket import LONGEST_RECEIVED, PATIENCE_S, Gateway
+from services.gateway.clients import PATIENCE_S
+from services.gateway.socket import LONGEST_RECEIVED, Gateway
 
 START = datetime(2025, 11, 21, 14, 23, 45, 123456, tzinfo=UTC)
 INTERVAL_S = 0.05
 WAIT_S = 5.0
 CELLS = 4
 SILENT = "system_1"
+SMALL_SITE = """
+[[sources]]
+kind = "fleet"
+name = "fleet"
+options = {systems = 2}
+[history]
+kind = "none"
+[gateway]
+update_interval_s = 0.2
+"""
+"""The orrery.toml of a small site; keys of the gateway may follow."""
 
 
 def branch(system: int, cells: int = CELLS) -> NodeSpec:

@@ -77,7 +77,7 @@ def test_ten_megabytes_close_the_connection_with_a_reason(
     with gateway.connect() as other, gateway.connect() as client:
         view_at(other, MODULE)
         client.send(message)
-        assert closing(client) == (1009, f"longer than {LONGEST_MESSAGE} bytes")
+        assert closing(client) == (1009, f"longer than {LONGEST_MESSAGE} characters")
         for _ in range(3):
             assert told(other)["view_path"] == MODULE
 

@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from scripts.app_process import ROOT, free_port
 from services.gateway.__main__ import configured, listen, parser
-from services.gateway.socket import PATIENCE_S
+from services.gateway.clients import PATIENCE_S
 from services.gateway.summary import start_lines
 from tests.gateway.site import WAIT_S, branch, site, told, view_at
 

@@ -16,24 +16,13 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from scripts.app_process import ROOT, AppProcess, free_port
-from tests.gateway.site import WAIT_S, closing, error_of, eventually, told, view_at
-
-SMALL = """
-[[sources]]
-kind = "fleet"
-name = "fleet"
-options = {systems = 2}
-[history]
-kind = "none"
-[gateway]
-update_interval_s = 0.2
-"""
+from tests.gateway.site import SMALL_SITE, WAIT_S, closing, error_of, eventually, told, view_at
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     config = tmp_path_factory.mktemp("server") / "orrery.toml"
-    config.write_text(SMALL)
+    config.write_text(SMALL_SITE)
     with AppProcess("server.py", config=config) as running:
         yield running
 
@@ -112,7 +101,7 @@ def test_bad_messages_are_answered_and_long_ones_closed_with_a_reason(app: AppPr
 
 def test_a_signal_ends_it_cleanly_with_clients_connected(tmp_path: Path) -> None:
     config = tmp_path / "orrery.toml"
-    config.write_text(SMALL)
+    config.write_text(SMALL_SITE)
     app = AppProcess("server.py", config=config).start()
     with open_client(app) as client:
         told(client)
@@ -121,7 +110,7 @@ def test_a_signal_ends_it_cleanly_with_clients_connected(tmp_path: Path) -> None
 
 def test_a_broken_configuration_stops_the_start(tmp_path: Path) -> None:
     config = tmp_path / "orrery.toml"
-    config.write_text(SMALL + 'colour = "red"\n')
+    config.write_text(SMALL_SITE + 'colour = "red"\n')
     done = subprocess.run(
         [sys.executable, "-m", "streamlit", "run", "server.py", "--server.headless", "true",
          "--server.address", "127.0.0.1", "--server.port", str(free_port()),
@@ -135,7 +124,7 @@ def test_a_broken_configuration_stops_the_start(tmp_path: Path) -> None:
 
 def test_pages_and_websocket_share_one_engine_inside_home(tmp_path: Path) -> None:
     config = tmp_path / "orrery.toml"
-    config.write_text(SMALL)
+    config.write_text(SMALL_SITE)
     code = ("import server, components.api_client as pages\n"
             "from streamlit.runtime.pages_manager import PagesManager\n"
             "assert pages.shared_runtime() is server.runtime\n"

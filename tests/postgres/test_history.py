@@ -22,12 +22,11 @@ from core.registry import (
 )
 from core.vocabulary import METRIC_NAMES
 from store.alarms import AlarmDatabase
-from store.channels import EmbeddedChannelHistory
 from store.embedded import EmbeddedStore
 from store.postgres import open_history
 from store.postgres.alarms import PostgresAlarmStore
 from store.postgres.history import PostgresStore
-from store.spool import SpooledStore
+from store.spool import SpooledChannels, SpooledStore
 from tests.postgres.test_nothing_lost import end_sessions
 from tests.store.support import CELL, SITE, at, fill, frame, seconds_of, values_at, voltages
 
@@ -190,7 +189,7 @@ def test_the_house_keeps_its_history_where_its_configuration_says(variable: str,
     channels = make_channel_history(config, ["a"], "x")
     assert isinstance(store, SpooledStore)
     assert isinstance(alarms, PostgresAlarmStore)
-    assert isinstance(channels, EmbeddedChannelHistory)
+    assert isinstance(channels, SpooledChannels)
     with pytest.raises(HistoryLockedError, match="writes history"):
         make_store(config, SITE, "x")
     for one in (store, alarms, channels):

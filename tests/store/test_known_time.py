@@ -16,20 +16,9 @@ from hypothesis import strategies as st
 from core.energy import SECONDS_PER_HOUR, closed, running
 from core.ports import Past, Series
 from store.channels import EmbeddedChannelHistory
-from tests.store.support import NOON, at
-from tests.store.test_channels import (
-    DAY,
-    HOUR,
-    IDS,
-    MINUTE,
-    ask,
-    history_of,
-    live,
-    piece,
-    seconds_of,
-    tell,
-    values_at,
-)
+from tests.store.channel_support import DAY, HOUR, IDS, MINUTE, ask, live, tell, values_at
+from tests.store.support import NOON, seconds_of
+from tests.store.test_channels import history_of
 from tests.store.test_seams import BRIEF
 
 SPAN_DAYS = 40 * DAY
@@ -60,16 +49,6 @@ def without_minutes(directory: Path) -> int:
     return len(paths)
 
 
-def test_half_a_minute_after_a_first_start_a_minute_is_known(tmp_path: Path) -> None:
-    history = history_of(tmp_path)
-    for second in range(40 * MINUTE, 40 * MINUTE + 30):
-        history.append(at(second), np.full(len(IDS), 4.9))
-    found = hours_of(history)
-    assert (seconds_of(found), found.known_s.tolist()) == ([0], [60.0])
-    assert energy(found) == pytest.approx((4.9 / 60, 60.0))
-    history.close()
-
-
 @pytest.mark.parametrize("sealed", [False, True])
 def test_a_pause_of_20_minutes_is_not_counted(tmp_path: Path, sealed: bool) -> None:
     history = history_of(tmp_path)
@@ -81,47 +60,6 @@ def test_a_pause_of_20_minutes_is_not_counted(tmp_path: Path, sealed: bool) -> N
     assert seconds_of(found) == [0, HOUR, 2 * HOUR, 13 * HOUR]
     assert found.known_s.tolist() == [40 * 60, 3600, 3600, 120]
     assert energy(found)[1] == 3 * HOUR - 20 * MINUTE + 120
-    history.close()
-
-
-def test_what_one_channel_misses_the_others_know(tmp_path: Path) -> None:
-    history = history_of(tmp_path)
-    for second in range(0, 2 * HOUR, 10):
-        history.append(at(second), np.array([1.0, 2.0 if second < 600 else np.nan, np.nan]))
-    live(history, list(NEXT_DAY))
-    history.settle()
-    known = [one.known_s.tolist() for one in
-             history.series(IDS, at(-SPAN_DAYS), at(2 * HOUR), tier="hour")]
-    assert known == [[3600, 3600], [600], []]
-    history.close()
-
-
-def test_hours_alone_are_known_as_a_whole(tmp_path: Path) -> None:
-    history = history_of(tmp_path)
-    live(history, [30])
-    far = piece(-4 * DAY, -2 * DAY, 300.0, True)
-    far.values[:, 1] = np.nan
-    tell(history, far, piece(-2 * DAY, -2 * DAY + HOUR, 300.0), piece(-DAY, 0, 60.0))
-    found = hours_of(history, 60)
-    assert found.known_s.tolist() == [3600] * 48 + [12 * 60] + [3600] * 24 + [60]
-    (other,) = history.series(IDS[1:2], at(-4 * DAY), at(60), tier="hour")
-    assert seconds_of(other)[0] == -2 * DAY, "what was not told is no hour"
-    mixed = ask(history, -4 * DAY, 60, tier="minute")
-    assert mixed.known_s.tolist() == [3600] * 48 + [60] * (12 + 24 * 60 + 1)
-    history.close()
-
-
-def test_wider_buckets_add_up_what_they_know(tmp_path: Path) -> None:
-    history = history_of(tmp_path)
-    live(history, [*range(0, 25 * MINUTE, 10), *range(3 * HOUR, 4 * HOUR, 10)])
-    for tier, most in (("minute", 10), ("hour", 2)):
-        fine = ask(history, 0, 4 * HOUR, tier=tier)
-        few = ask(history, 0, 4 * HOUR, max_points=most, tier=tier)
-        assert len(few.time_s) <= most < 86
-        assert few.known_s.sum() == 85 * 60
-        assert (few.known_s <= few.resolution_s).all()
-        assert energy(few)[0] == pytest.approx(energy(fine)[0], rel=1e-6)
-    assert ask(history, 0, HOUR - 1).known_s is None, "readings stand for themselves"
     history.close()
 
 
