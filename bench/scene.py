@@ -1,4 +1,5 @@
-"""What a refresh of the Space Balls page costs Python: the items of the scene, filter, panel.
+"""What a refresh of the Space Balls page costs Python: the items of the scene with what is lowest
+and highest below each, filter, panel.
 
 From the engine's frame to the bytes for the browser; the browser's part is `bench viewer`.
 """
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from bench.report import figure_line
 from bench.tick import START, build_source
-from components.space import filtering, items
+from components.space import filtering, items, tips
 from components.space.settings import FACTORY, Settings
 from core.aggregate import stock, together
 from core.below import ALL
@@ -54,11 +55,13 @@ def build(cells: int) -> Site:
 def refresh(site: Site, chosen: Settings, fresh: np.ndarray) -> int:
     """Everything from the frame to the bytes of one refresh; how many rows."""
     drawn = items.scene(site.topology, site.snapshot, 0, chosen, fresh)
-    table = orrery_spheres._wire(drawn.table)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    sink.getvalue()
+    extremes = tips.table(drawn.rows, site.snapshot.frame, chosen.temperature)
+    for table in (orrery_spheres._wire(drawn.table),
+                  orrery_spheres._wire_other(extremes, orrery_spheres.EXTREMES)):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        sink.getvalue()
     return drawn.rows.size
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,11 @@ from core.vocabulary import BY_NAME, Direction
 from core.worst import worst
 
 MILLIVOLTS_PER_VOLT = 1000.0
+DETAILS = ("power_kw", "soc_pct", "capacity_kwh", "voltage_v", "current_a", "temperature_c",
+           "soh_pct")
+
+Read = Callable[[str, float, int | None], Text]
+"""Metric, value, decimals (None: as usual) -> text."""
 
 
 def way(topology: Topology, snapshot: Snapshot, node: int) -> Direction:
@@ -191,24 +196,29 @@ def worst_first(topology: Topology, snapshot: Snapshot) -> list[int]:
     return sorted(range(part.start, part.stop), key=rank)
 
 
-def details_pairs(topology: Topology, snapshot: Snapshot, node: int) -> list[Pair]:
-    """What is known of one element beside its extremes."""
-    frame = snapshot.frame
-    decimals = {"soc_pct": 1, "voltage_v": 3 if is_cell(topology, node) else 2}
-    pairs = [Pair("Power", formats.magnitude(frame.value("power_kw", node)))]
-    pairs += [Pair(BY_NAME[name].label, formats.value(name, frame.value(name, node),
-                                                      decimals.get(name)))
-              for name in ("soc_pct", "voltage_v", "current_a", "temperature_c", "soh_pct")
-              if not (node == 0 and name in ("voltage_v", "current_a"))]
-    pairs.insert(2, Pair("Capacity", formats.energy(float(topology.capacity_kwh[node]))))
+def details_pairs(topology: Topology, snapshot: Snapshot, node: int,
+                  metrics: Collection[str] = DETAILS, read: Read = formats.value) -> list[Pair]:
+    """What is known of one element beside its extremes. metrics: of DETAILS. read: writes one."""
+    pairs = [_detail(topology, snapshot, node, name, read) for name in DETAILS
+             if name in metrics and not (node == 0 and name in ("voltage_v", "current_a"))]
     if not topology.is_leaf(node):
         pairs += _measured_pairs(topology, snapshot, node)
-        pairs.append(Pair("Heard", Text(f"{100 * float(frame.coverage[node]):.0f}", "%"),
+        pairs.append(Pair("Heard", Text(f"{100 * float(snapshot.frame.coverage[node]):.0f}", "%"),
                           "of what is below"))
     chemistry = topology.chemistry_name(node)
     if chemistry is not None:
         pairs.append(Pair("Chemistry", chemistry))
     return pairs
+
+
+def _detail(topology: Topology, snapshot: Snapshot, node: int, name: str, read: Read) -> Pair:
+    if name == "capacity_kwh":
+        return Pair("Capacity", formats.energy(float(topology.capacity_kwh[node])))
+    value = snapshot.frame.value(name, node)
+    if name == "power_kw":
+        return Pair("Power", formats.magnitude(value))
+    decimals = {"soc_pct": 1, "voltage_v": 3 if is_cell(topology, node) else 2}
+    return Pair(BY_NAME[name].label, read(name, value, decimals.get(name)))
 
 
 def is_cell(topology: Topology, node: int) -> bool:

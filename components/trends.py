@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,6 +15,7 @@ from components.drawing import Drawing
 from components.series_math import local_ms
 from components.tokens import tokens
 from core.errors import OrreryError
+from core.paint import fahrenheit
 from core.ports import Series
 
 RANGES_S: dict[str, float] = {"15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400,
@@ -32,12 +34,13 @@ POWER_LEGEND = (LegendItem("Discharging", "discharge", "area"),
 RANGE_LEGEND = (LegendItem("mean", "text", "line"), LegendItem("min to max", "text3", "band"))
 
 
-def show(client: Client, place: int) -> None:
-    """The panel of what is selected, else of the place itself; refreshed by itself."""
-    st.fragment(_panel, key=session.TRENDS)(client, place)
+def show(client: Client, place: int, temperature: str = "C") -> None:
+    """The panel of what is selected, else of the place itself; refreshed by itself. temperature:
+    "C" or "F"."""
+    st.fragment(_panel, key=session.TRENDS)(client, place, temperature)
 
 
-def _panel(client: Client, place: int) -> None:
+def _panel(client: Client, place: int, temperature: str) -> None:
     topology = client.topology
     chosen_node = session.selected_node(topology, place)
     node = place if chosen_node is None else chosen_node
@@ -49,7 +52,7 @@ def _panel(client: Client, place: int) -> None:
             label_visibility="collapsed", bind="query-params")
     range_s = RANGES_S[chosen or DEFAULT_RANGE]
     every_s = refresh_s(range_s) if client.past is None else PAST_S
-    st.fragment(_plots, run_every=every_s, key="trend_plots")(client, node, range_s)
+    st.fragment(_plots, run_every=every_s, key="trend_plots")(client, node, range_s, temperature)
 
 
 def refresh_s(range_s: float) -> float:
@@ -64,7 +67,7 @@ def end_of(present: datetime, past: datetime | None, width: timedelta) -> dateti
     return min(present, past + AFTER * width)
 
 
-def _plots(client: Client, node: int, range_s: float) -> None:
+def _plots(client: Client, node: int, range_s: float, temperature: str) -> None:
     end = end_of(client.present(), client.past, timedelta(seconds=range_s))
     start = end - timedelta(seconds=range_s)
     try:
@@ -76,12 +79,19 @@ def _plots(client: Client, node: int, range_s: float) -> None:
         no_history(client)
         return
     with st.container():  # all in one, so that what is written instead takes its place at once
-        _charts(client, node, dict(zip(METRICS, series, strict=True)),
-                (start.timestamp(), end.timestamp()))
+        found = dict(zip(METRICS, series, strict=True))
+        if temperature == "F":
+            found["temperature_c"] = _in_fahrenheit(found["temperature_c"])
+        _charts(client, node, found, (start.timestamp(), end.timestamp()), f"°{temperature}")
+
+
+def _in_fahrenheit(one: Series) -> Series:
+    return replace(one, minimum=fahrenheit(one.minimum), maximum=fahrenheit(one.maximum),
+                   mean=fahrenheit(one.mean))
 
 
 def _charts(client: Client, node: int, found: dict[str, Series],
-            span: tuple[float, float]) -> None:
+            span: tuple[float, float], degrees: str) -> None:
     theme, zone = st.context.theme.type, st.context.timezone
     power, soc = found["power_kw"], found["soc_pct"]
     view = f"{client.topology.ids[node]} {span[1] - span[0]:.0f}"
@@ -96,7 +106,7 @@ def _charts(client: Client, node: int, found: dict[str, Series],
             empty(client, node)
     with st.container(key="trend_pair"):
         for metric, name, unit, decimals in (("voltage_v", "Voltage", "V", _volts(client, node)),
-                                             ("temperature_c", "Temperature", "°C", 1)):
+                                             ("temperature_c", "Temperature", degrees, 1)):
             one = found[metric]
             with st.container(key=f"panel_{metric}", gap=None):
                 blocks.show(blocks.heading(name, blocks.legend(RANGE_LEGEND)))

@@ -40,10 +40,12 @@ class Playback:
         """Playing, and nothing is left to play."""
         return self.playing and self.position(now) >= self.end
 
-    def play(self, now: datetime) -> Playback:
-        """From where it stands; from the beginning where it stands at the end."""
+    def play(self, now: datetime, first: datetime | None = None) -> Playback:
+        """From where it stands; where it stands at the end, from `first` or the beginning."""
         at = self.position(now)
-        return self._at(self.start if at >= self.end else at, now, playing=True)
+        if at >= self.end:
+            at = self.start if first is None else self._inside(first)
+        return self._at(at, now, playing=True)
 
     def pause(self, now: datetime) -> Playback:
         return self._at(self.position(now), now, playing=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,16 +16,18 @@ from core.alarms.book import AlarmBook, journal_state
 from core.alarms.past import AlarmPast
 from core.alarms.ports import AlarmStore
 from core.alarms.records import Instance
+from core.alarms.rules import alarm_rules
 from core.alarms.states import State
 from core.devices import Board
 from core.engine import Engine, Snapshot
 from core.errors import OrreryError, RetryLaterError
-from core.frames import Frame, empty_columns
+from core.frames import CONTACTOR_OPEN, Frame, empty_columns
 from core.ports import Grain, Store
 from core.topology import Topology
 from core.vocabulary import BY_NAME
 
 AlarmsFrom = Literal["history", "limits"]
+OPEN = "contactor_open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,10 @@ class PastMoment:
     """The site at `time` (UTC).
 
     snapshot: its frame is of `time`, ages are those of then, what is not kept is missing: the
-    devices beside the tree, what sources were doing, what contactors said. Its number is
-    negative and no other moment's. grain: None where nothing is known of that time.
-    alarms_from: their history, or the limits of cells where it does not reach back so far.
+    devices beside the tree, what sources were doing. Its number is negative and no other
+    moment's. grain: None where nothing is known of that time. alarms_from: their history, which
+    also tells which contactors were open, or the limits of cells where it does not reach back so
+    far; contactors are then not known.
     error: why history could not be read, "" when it could.
     """
 
@@ -74,9 +78,10 @@ class Replay:
               error: str = "") -> PastMoment:
         engine = self._engine
         try:
-            stood = self._stood(when)
+            stood, cut = self._stood(when), self._open_contactors(when)
         except OrreryError as failure:
-            stood, error = None, error or str(failure)
+            stood, cut, error = None, (), error or str(failure)
+        frame = with_open_contactors(frame, engine.topology, cut)
         instances = (by_limits(frame, engine.topology) if stood is None else
                      tuple(as_measured(one, frame, engine.topology) for one in stood))
         limits = [source.info.stale_after_s for source in engine.sources]
@@ -89,6 +94,13 @@ class Replay:
     def _stood(self, when: datetime) -> tuple[Instance, ...] | None:
         past = self._alarm_past()
         return None if past is None else past.at(when, self._engine.clock.now())
+
+    def _open_contactors(self, when: datetime) -> tuple[str, ...]:
+        """Each is an alarm as long as it is open."""
+        past = self._alarm_past()
+        found = None if past is None else past.there(
+            OPEN, alarm_rules().of(OPEN), when, self._engine.clock.now())
+        return found or ()
 
     def marks(self, start: datetime, end: datetime, parts: int) -> NDArray[np.int8]:
         """The worst tier that called a person in each of `parts` equal parts of a span,
@@ -114,6 +126,16 @@ def nothing(topology: Topology, when: datetime) -> Frame:
     size = topology.size
     return Frame(when, empty_columns(size), np.full(size, np.nan, np.float32),
                  np.ones(size, bool), np.zeros(size, np.float32), np.zeros(size, np.uint8))
+
+
+def with_open_contactors(frame: Frame, topology: Topology, elements: Iterable[str]) -> Frame:
+    """As `frame`, and these are open; who is not of this site any more is left out."""
+    nodes = [topology.index_of_id[one] for one in elements if one in topology.index_of_id]
+    if not nodes:
+        return frame
+    flags = frame.flags.copy()
+    flags[nodes] |= CONTACTOR_OPEN
+    return replace(frame, flags=flags)
 
 
 def by_limits(frame: Frame, topology: Topology) -> tuple[Instance, ...]:

@@ -102,13 +102,19 @@ class Spans:
                      int(self.known[row]), int(self.missing[row]))
 
     def _who(self, wanted: FloatArray) -> IndexArray:
-        sizes = np.diff(np.append(self._edges, self._told.value.size))
-        rows = np.repeat(np.arange(sizes.size), sizes)
-        inside = np.flatnonzero(rows % 2 == 0)
-        row = rows[inside] // 2
-        hit = np.flatnonzero(self._told.value[inside] == wanted[row])[::-1]
+        """The first of each range with the value that is wanted there; NaN is no value."""
         found = np.full(self.nodes.size, NO_NODE, dtype=np.int64)
-        found[row[hit]] = self._told.node[inside[hit]]
+        if not found.size:
+            return found
+        sizes = np.diff(np.append(self._edges, self._told.value.size))
+        between = np.full(found.size, np.nan, dtype=np.float32)
+        sought = np.repeat(np.stack((wanted, between), axis=1).ravel(), sizes)
+        first = int(self._edges[0])
+        hits = np.append(np.flatnonzero(self._told.value[first:] == sought) + first,
+                         self._told.value.size)
+        hit = hits[np.searchsorted(hits, self._edges[::2])]
+        known = hit < self._edges[1::2]
+        found[known] = self._told.node[hit[known]]
         return found
 
 

@@ -6,12 +6,11 @@ from components import blocks, frame, live, parts, session, trends
 from components.space import (
     aggregate,
     alarms,
+    chosen_view,
     details,
-    deviation,
     export,
     playback,
     settings,
-    table,
     tools,
     view,
 )
@@ -34,27 +33,14 @@ def scene_and_details() -> None:
     playback.bar(client)
     with st.container(key="scene_pair"):
         with st.container(key="scene_views"), parts.skeleton("space_views", view.SCENE_HEIGHT_PX):
-            views()
+            chosen_view.show(client, place.node)
         with st.container(key="scene_side"):
             details.show(client, place.node)
             alarms.show(client, place.node)
-
-
-def views() -> None:
-    """The scene, with the map beside it, or the table instead."""
-    shown = settings.current().show
-    if client.topology.is_leaf(place.node):
-        view.nothing_below(client, place.node)
-    elif shown == "table":
-        table.show(client, place.node)
-    else:
-        view.show(client, place.node)
-        if shown == "map":
-            deviation.show(client, place.node)
 
 
 every_s = playback.pace_s(client, max(client.period_s, chosen.every_s))
 st.fragment(scene_and_details, run_every=every_s, key=session.LIVE)()
 export.menu(client, place.node)
 aggregate.show(client, place.node)
-trends.show(client, place.node)
+trends.show(client, place.node, chosen.temperature)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from components import blocks, formats
+from components import blocks, formats, scripted
 from components.api_client import LocalClient
 from components.blocks import Content
 from components.fleet import choice
@@ -18,14 +16,9 @@ from components.fleet.standing import TRIPPED, Standings, Wish, standings, wante
 from core.direction import direction
 
 TABLE = "fleet_table"
+SCRIPT = Path(__file__).with_name("table.js")
 ROWS = 50
 AGAIN = "fleet_again"
-
-
-@cache
-def _renderer() -> Any:
-    script = Path(__file__).with_name("table.js").read_text(encoding="utf-8")
-    return st.components.v2.component("orrery.fleet", js=script, isolate_styles=False)
 
 
 def now(client: LocalClient) -> Standings:
@@ -100,7 +93,7 @@ def show(client: LocalClient, wish: Wish) -> None:
     first = min(choice.page(), (order.size - 1) // ROWS) * ROWS
     topology, snapshot = client.topology, client.snapshot()
     shown = order[first:first + ROWS]
-    _renderer()(
+    scripted.component("orrery.fleet", SCRIPT)(
         key=TABLE, height="content", on_act_change=_act,
         data={"rows": [line(topology, snapshot, all_, int(place)) for place in shown],
               "first": first, "size": ROWS, "total": int(order.size), "sort": wish.sort,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import orrery_spheres
 import streamlit as st
 from orrery_spheres import SceneMeta
@@ -11,7 +10,7 @@ from components import blocks, describe, session
 from components.api_client import LocalClient
 from components.fleet import choice
 from components.fleet.board import AGAIN
-from components.space import items
+from components.space import alarms, items
 from components.space.settings import FACTORY
 
 SCENE = "fleet_spheres"
@@ -31,8 +30,8 @@ def show(client: LocalClient) -> None:
                                      do="`make setup` builds it."))
         return
     node = sites[choice.site([describe.name(client.topology, one) for one in sites])]
-    nothing_fresh = np.zeros(client.topology.size, dtype=np.bool_)
-    drawn = items.scene(client.topology, client.snapshot(), node, FACTORY, nothing_fresh)
+    drawn = items.scene(client.topology, client.snapshot(), node, FACTORY,
+                        alarms.fresh_mask(client))
     result = orrery_spheres.spheres(
         drawn.table, _meta(client, node), key=SCENE, height=HEIGHT_PX, on_selected=_select,
         on_drill=_nothing)

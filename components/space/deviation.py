@@ -3,40 +3,33 @@ median or by its value; numbers under the pointer only. Its selection is the sce
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from components import blocks, describe, formats, session
+from components import blocks, describe, formats, scripted, session
 from components.api_client import LocalClient
 from components.space import alarms, extremes, filtering, ramps, settings, squares
+from components.space.mirror import mirror
+from components.space.panel import took
+from components.space.settings import Settings
 from components.space.squares import Squares
 from components.tokens import tokens
 from core.topology import Topology
 from core.vocabulary import BY_NAME
 
 MAP = "space_map"
-AWAY, VALUE = "Deviation", "Value"
+SCRIPT = Path(__file__).with_name("deviation.js")
+AWAY = "deviation"
 INKS = ("text", "text3", "stale", "alarm")
 
 
-@cache
-def _renderer() -> Any:
-    script = Path(__file__).with_name("deviation.js").read_text(encoding="utf-8")
-    return st.components.v2.component("orrery.deviation", js=script, isolate_styles=False)
-
-
 def show(client: LocalClient, node: int) -> None:
-    """The map of a place with its choice of quantity and its legend."""
+    """The map of a place that has parts, with its choice of quantity and its legend."""
     topology = client.topology
-    if topology.is_leaf(node):
-        blocks.show(blocks.state_box("grid_off", f"{describe.name(topology, node)} has no parts",
-                                     "A map needs something beside each other.",
-                                     "Go up to see it among its neighbours."))
-        return
     with st.container(key="panel_map", gap="xsmall"):
         metric, paint = _choice()
         shown = squares.squares(topology, node, _depth())
@@ -54,20 +47,28 @@ def _depth() -> int:
 
 def _choice() -> tuple[str, str]:
     """A metric, and whether its deviation is shown or its value."""
+    chosen = settings.current()
     with st.container(key="space_map_tools", horizontal=True, vertical_alignment="center"):
-        metric = st.segmented_control(
-            "Map of", squares.QUANTITIES, default=_metric_of_scene(), required=True,
-            format_func=lambda name: BY_NAME[name].label, key="space_map_metric",
-            label_visibility="collapsed")
-        paint = st.segmented_control("Coloured by", (AWAY, VALUE), default=AWAY, required=True,
-                                     key="space_map_paint", label_visibility="collapsed")
+        metric = _control("map", "Map of", settings.MAPS, chosen.map or _metric_of_scene(chosen),
+                          lambda name: BY_NAME[name].label)
+        paint = _control("map_kind", "Coloured by", settings.MAP_KINDS, chosen.map_kind,
+                         str.capitalize)
     return metric, paint
 
 
-def _metric_of_scene() -> str:
+def _control(field: str, label: str, options: tuple[str, ...], value: str,
+             words: Callable[[str], str]) -> str:
+    shown = mirror(field, value)
+    chosen: str = st.segmented_control(
+        label, options, default=shown.default, required=True, format_func=words, key=shown.key,
+        on_change=partial(took, field), label_visibility="collapsed")
+    return chosen
+
+
+def _metric_of_scene(chosen: Settings) -> str:
     """What the scene is coloured by, where the map has it too."""
-    colour = settings.current().colour.removeprefix("deviation_")
-    return colour if colour in squares.QUANTITIES else squares.QUANTITIES[0]
+    colour = chosen.colour.removeprefix("deviation_")
+    return colour if colour in settings.MAPS else settings.MAPS[0]
 
 
 def _too_many(topology: Topology, node: int, shown: Squares) -> None:
@@ -89,9 +90,9 @@ def _map(client: LocalClient, node: int, shown: Squares, metric: str, paint: str
             "alt": f"Map of {BY_NAME[metric].label.lower()}, "
                    f"{formats.counted(shown.cells.size, 'square')}: arrow keys move, Enter "
                    "selects, Enter again goes in. The table shows the same elements."}
-    result = _renderer()(key=MAP, height="content", data={"meta": meta, "cells": table},
-                         on_picked_change=partial(_pick, client, node, _depth()),
-                         on_entered_change=_nothing)
+    result = scripted.component("orrery.space.map", SCRIPT)(
+        key=MAP, height="content", data={"meta": meta, "cells": table},
+        on_picked_change=partial(_pick, client, node, _depth()), on_entered_change=_nothing)
     target = _target(topology, node, _depth(), getattr(result, "entered", None))
     if target is not None and not topology.is_leaf(target):
         session.go_to(topology, target)

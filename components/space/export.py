@@ -164,7 +164,7 @@ def _numbers(rows: Below, snapshot: Snapshot, chosen: Settings) -> Mapping[str, 
     for metric in chosen.metrics:
         if metric == "capacity_kwh":
             found[metric] = _rounded(rows.take(rows.topology.capacity_kwh))
-        elif metric != "age_s":
+        else:
             values = filtering.as_shown(metric, rows.take(snapshot.frame.columns[metric]), chosen)
             found[_title(metric, chosen)] = _rounded(values)
     value, colour = items.painted(rows, snapshot, chosen)

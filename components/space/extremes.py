@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from components import blocks, describe, formats, session
 from components.api_client import Client
@@ -75,16 +77,16 @@ def short(topology: Topology, node: int, leaf: int) -> str:
     below = _between(topology, node, leaf)
     if len(below) <= PLAIN:
         return describe.below(topology, node, leaf)
-    return " · ".join([*(_initial(topology, one) for one in below[:-1]),
+    return " · ".join([*(initial(topology, one) for one in below[:-1]),
                        describe.name(topology, leaf)])
 
 
 def tight(topology: Topology, node: int, leaf: int) -> str:
     """ "S1·C0·R2·M0·C9": in the least room that still tells who it is."""
     below = _between(topology, node, leaf)
-    if len(below) <= PLAIN:
-        return describe.below(topology, node, leaf)
-    return "·".join(_initial(topology, one) for one in below)
+    if len(below) == 1:
+        return describe.name(topology, leaf)
+    return "·".join(initial(topology, one) for one in below)
 
 
 def _between(topology: Topology, node: int, leaf: int) -> list[int]:
@@ -93,16 +95,24 @@ def _between(topology: Topology, node: int, leaf: int) -> list[int]:
     return path[path.index(node) + 1 if node in path else 0:]
 
 
-def _initial(topology: Topology, node: int) -> str:
+def initial(topology: Topology, node: int) -> str:
     name, level = describe.name(topology, node), topology.level_title(node)
     number = name.removeprefix(f"{level} ")
     return f"{level[0]}{number}" if number.isdecimal() else name
 
 
 def is_of_one_chemistry(topology: Topology, node: int) -> bool:
+    return bool(of_one_chemistry(topology)[node])
+
+
+@lru_cache(maxsize=4)
+def of_one_chemistry(topology: Topology) -> NDArray[np.bool_]:
+    """Whether all leaves of an element are, bool[n]."""
     ranges = topology.leaf_ranges
-    kinds = topology.chemistry[ranges.order[ranges.start[node]:ranges.stop[node]]]
-    return bool(np.all(kinds == kinds[0]))
+    kinds = topology.chemistry[ranges.order]
+    changes = np.append(0, np.cumsum(kinds[1:] != kinds[:-1]))
+    alike: NDArray[np.bool_] = changes[ranges.start] == changes[ranges.stop - 1]
+    return alike
 
 
 def _line(topology: Topology, node: int, row: Row, temperature: str) -> str:

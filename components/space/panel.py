@@ -36,7 +36,7 @@ WORDS: Mapping[str, Mapping[Any, str]] = {
     "trail": {"": "None", "soc_pct": "State of charge", "power_kw": "Power"},
     "group": {"": "Nothing", "chemistry": "Chemistry", "state": "State"},
 }
-METRIC_WORDS = {"capacity_kwh": "Capacity", "age_s": "Age"}
+METRIC_WORDS = {"capacity_kwh": "Capacity"}
 
 
 def took(field: str) -> None:
@@ -151,7 +151,7 @@ def _names(chosen: Settings) -> None:
 
 def _metrics(chosen: Settings) -> None:
     shown = mirror("metrics", list(chosen.metrics))
-    st.pills("Metrics in table and files", settings.METRICS, selection_mode="multi",
+    st.pills("Metrics in details, table and files", settings.METRICS, selection_mode="multi",
              default=shown.default, key=shown.key, on_change=partial(took, "metrics"),
              format_func=lambda one: METRIC_WORDS.get(one) or BY_NAME[one].label)
 

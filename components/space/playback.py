@@ -27,6 +27,7 @@ STEPS = {"Hour": timedelta(seconds=1), "Day": timedelta(seconds=10),
 PLAYING_S, HELD_S = 1.0, 10.0
 SPAN_S = 5.0
 GRAINS = {"frame": "", "minute": "minute values", "hour": "hour means"}
+NO_ALARMS_KEPT = "alarms from the limits of cells, contactors not known"
 _PLAYBACK, _LINKED, _SAID, _SPAN = ("space_playback", "space_t", "space_t_said", "space_span")
 _WINDOW, _SPEED, _ZOOM, _SLIDER = ("space_window", "space_speed", "space_zoom", "space_slider")
 _WIDTH = "space_width"
@@ -168,7 +169,14 @@ def toggle(page: Client) -> None:
     if playback is None:
         _start(page)
     else:
-        _go_on(page, playback.pause(now) if playback.playing else playback.play(now))
+        _go_on(page, playback.pause(now) if playback.playing
+               else playback.play(now, _first_shown()))
+
+
+def _first_shown() -> datetime | None:
+    """Where the slider begins: what a person sees is what plays."""
+    held: tuple[str, datetime, datetime] | None = st.session_state.get(_WINDOW)
+    return None if held is None else held[1]
 
 
 def _sought(page: Client, offset: timedelta, step: timedelta) -> None:
@@ -246,7 +254,7 @@ def bar(page: Client) -> None:
 def _time_line(page: Client, playback: Playback, moment: PastMoment) -> Html:
     ago = formats.age((page.present() - moment.time).total_seconds())
     words = ["not live", f"{ago} ago", GRAINS[moment.grain or "frame"],
-             "" if moment.alarms_from == "history" else "alarms from the limits of cells",
+             "" if moment.alarms_from == "history" else NO_ALARMS_KEPT,
              f"{playback.speed:g}x" if playback.playing else "paused"]
     return timeline.time_line(moment.time, [word for word in words if word])
 

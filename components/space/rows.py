@@ -39,17 +39,19 @@ class Column:
 
     @property
     def head(self) -> dict[str, object]:
+        """sorts: how it can be sorted by, first what it begins with: numbers with the largest."""
+        sorts = [self.name, f"-{self.name}"]
         return {"name": self.name, "label": self.label, "unit": self.unit,
-                "right": self.name not in (NAME, STATE, ALARMS)}
+                "right": self.name not in (NAME, STATE, ALARMS),
+                "sorts": sorts if self.name in (NAME, STATE) else sorts[::-1]}
 
 
 def columns(topology: Topology, snapshot: Snapshot, place: int, nodes: IndexArray,
             chosen: Settings) -> list[Column]:
     """Name, state and alarms, then the chosen metrics, and how old all of it is."""
-    metrics = [name for name in chosen.metrics if name != AGE]
     return [_names(topology, place, nodes), _states(topology, snapshot, nodes),
             _alarms(snapshot, nodes),
-            *(_metric(topology, snapshot, nodes, name, chosen) for name in metrics),
+            *(_metric(topology, snapshot, nodes, name, chosen) for name in chosen.metrics),
             _ages(snapshot, nodes)]
 
 

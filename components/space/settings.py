@@ -32,7 +32,10 @@ VIEWS = ("scene", "map", "table")
 SIGNS = ("discharge", "charge")
 TEMPERATURES = ("C", "F")
 TRAILS = ("", "soc_pct", "power_kw")
-METRICS = (*METRIC_NAMES, "capacity_kwh", "age_s")
+METRICS = (*METRIC_NAMES, "capacity_kwh")
+MAPS = ("temperature_c", "voltage_v", "soc_pct")
+MAP_KINDS = ("deviation", "value")
+SORTS = ("name", "state", "alarms", "age_s", *METRICS)
 FEWEST_LABELS, MOST_LABELS = 8, 200
 FASTEST_S, SLOWEST_S = 0.2, 10.0
 LONGEST_FILTER = 500
@@ -48,6 +51,8 @@ class Settings:
     `colour` as the frame has it [°C, V, %; mV, K, %, s], or "auto". group: an attribute of the
     topology, "" for none. label_cap: most names at once. every_s: seconds between two refreshes
     [s], never faster than the engine. metrics: those of the details, the table and the export.
+    map: the quantity of the map, "" as the scene is coloured. sort: a column of the table, with a
+    minus the largest first.
     """
 
     depth: int = 1
@@ -65,6 +70,9 @@ class Settings:
     temperature: str = "C"
     trail: str = ""
     metrics: tuple[str, ...] = METRIC_NAMES
+    map: str = ""
+    map_kind: str = "deviation"
+    sort: str = "-alarms"
 
 
 FACTORY = Settings()
@@ -154,6 +162,12 @@ def _metrics(text: str) -> tuple[str, ...]:
     return tuple(name for name in METRICS if name in named)
 
 
+def _sort(text: str) -> str:
+    if text.removeprefix("-") not in SORTS:
+        raise RequestError("with or without a minus before it, one of " + ", ".join(SORTS))
+    return text
+
+
 _READ: dict[str, Callable[[str], object]] = {
     "depth": _depth, "colour": _one_of(COLOURS), "scale": _scale,
     "palette": _one_of(PALETTES), "layout": _one_of(LAYOUTS), "group": _group,
@@ -162,7 +176,8 @@ _READ: dict[str, Callable[[str], object]] = {
     "show_labels": lambda text: _one_of(("yes", "no"))(text) == "yes",
     "every_s": lambda text: _number(text, FASTEST_S, SLOWEST_S),
     "sign": _one_of(SIGNS), "temperature": _one_of(TEMPERATURES), "trail": _one_of(TRAILS),
-    "metrics": _metrics,
+    "metrics": _metrics, "map": _one_of(("", *MAPS)), "map_kind": _one_of(MAP_KINDS),
+    "sort": _sort,
 }
 
 
@@ -179,7 +194,9 @@ def problems() -> list[str]:
 def follow_address(client: LocalClient) -> Settings:
     """To be called once in each run of the whole page: takes over a link, browser's back or
     forward and a reload; writes the session's choices where another page was shown before.
-    The person's own defaults stand in where neither says anything."""
+    The person's own defaults stand in where neither says anything. What stands beside the page
+    and was drawn before in another unit is drawn anew."""
+    drawn = current().temperature
     defaults.meet(client)
     asked = {name: st.query_params[name] for name in FIELDS if name in st.query_params}
     arrives = st.session_state.get("page_before") != st.session_state.get("page_now")
@@ -189,6 +206,8 @@ def follow_address(client: LocalClient) -> Settings:
         base = FACTORY if asked else own()
         st.session_state[_CHOSEN], st.session_state[_PROBLEMS] = parsed(asked, base)
         st.session_state[_LINKED] = asked
+    if current().temperature != drawn:
+        st.rerun()
     return current()
 
 

@@ -20,7 +20,6 @@ from core.engine import Snapshot
 from core.topology import FloatArray, IndexArray, Topology
 
 MOST_CELLS = 20_000
-QUANTITIES = ("temperature_c", "voltage_v", "soc_pct")
 
 
 @dataclass(frozen=True, slots=True)

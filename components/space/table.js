@@ -15,6 +15,7 @@ function set(node, name, value) {
   if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
+// What is told is what is wanted and not a step to it: a press may be delivered twice.
 const tell = (root, kind, id) => root.host.setTriggerValue("act", { kind, id, place: root.place });
 
 function build(parent) {
@@ -33,12 +34,12 @@ function build(parent) {
     const button = make("button", "", foot, text);
     button.type = "button";
     button.setAttribute("aria-label", name);
-    button.addEventListener("click", () => tell(root, "page", by));
+    button.addEventListener("click", () => tell(root, "page", String(root.page + by)));
     return button;
   };
-  root.before = step("Rows before", "chevron_left", "-1");
+  root.before = step("Rows before", "chevron_left", -1);
   root.count = make("span", "", foot);
-  root.after = step("Rows after", "chevron_right", "1");
+  root.after = step("Rows after", "chevron_right", 1);
   root.foot = foot;
   return root;
 }
@@ -55,7 +56,7 @@ function makeHead(root, columns) {
     if (column.unit) make("span", "o-un", button, column.unit);
     const arrow = make("span", "o-ic", button);
     arrow.setAttribute("aria-hidden", "true");
-    button.addEventListener("click", () => tell(root, "sort", column.name));
+    button.addEventListener("click", () => tell(root, "sort", column.sorts.find((one) => one !== root.sort)));
     return { cell, arrow, name: column.name };
   });
 }
@@ -124,6 +125,8 @@ export default function table(host) {
   const root = parentElement.querySelector(":scope > .o-tbl") ?? build(parentElement);
   root.host = host;
   root.place = data.place;
+  root.sort = (data.down ? "-" : "") + data.sort;
+  root.page = data.first / data.size;
   const columns = JSON.stringify(data.columns);
   if (columns !== root.columns) makeHead(root, data.columns);
   root.columns = columns;

@@ -4,38 +4,27 @@ selection; for whoever does not see or cannot use the scene."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from components import blocks, describe, formats, session
+from components import blocks, describe, formats, scripted, session
 from components.api_client import LocalClient
 from components.space import filtering, rows, settings
 from core.below import below
 from core.topology import IndexArray, Topology
 
 TABLE = "space_table"
-SORT, PAGE, FOLLOWED = "space_table_sort", "space_table_page", "space_table_followed"
-ROWS = 50
-WORST_FIRST = (rows.ALARMS, True)
-
-
-@cache
-def _renderer() -> Any:
-    script = Path(__file__).with_name("table.js").read_text(encoding="utf-8")
-    return st.components.v2.component("orrery.space.table", js=script, isolate_styles=False)
+SCRIPT = Path(__file__).with_name("table.js")
+PAGE, FOLLOWED = "space_table_page", "space_table_followed"
+ROWS, MOST_DIGITS = 50, 6
 
 
 def show(client: LocalClient, node: int) -> None:
-    """One screen of rows of what is below a place."""
+    """One screen of rows of what is below a place that has parts."""
     topology = client.topology
-    if topology.is_leaf(node):
-        blocks.show(blocks.state_box("table_rows", f"{describe.name(topology, node)} has no parts",
-                                     "There is nothing to list.",
-                                     "Go up to see it among its neighbours."))
-        return
     every = below(topology, node, settings.current().depth).nodes
     matches = filtering.matches(client, every)
     nodes = every if matches is None else every[matches]
@@ -57,7 +46,7 @@ def _draw(client: LocalClient, node: int, nodes: IndexArray, of: int) -> Any:
     first = _page(topology.ids[node], rows.page_of(ranked, nodes, chosen, ROWS), chosen,
                   rows.pages(nodes.size, ROWS)) * ROWS
     shown = ranked[first:first + ROWS].tolist()
-    return _renderer()(
+    return scripted.component("orrery.space.table", SCRIPT)(
         key=TABLE, height="content", on_act_change=partial(_act, client, node),
         data={"place": topology.ids[node], "columns": [column.head for column in table],
               "rows": [rows.line(topology, snapshot, table, nodes, at) for at in shown],
@@ -75,9 +64,11 @@ def _caption(topology: Topology, node: int, count: int, of: int) -> str:
 
 
 def _sorting(names: list[str]) -> tuple[str, bool]:
-    """A column that was chosen away is no longer sorted by."""
-    name, down = st.session_state.get(SORT, WORST_FIRST)
-    return (name, down) if name in names else WORST_FIRST
+    """Column, and whether the largest come first; one that was chosen away is no longer sorted
+    by."""
+    sort = settings.current().sort
+    name = sort.removeprefix("-")
+    return (name, sort != name) if name in names else (rows.ALARMS, True)
 
 
 def _page(place: str, of_chosen: int, chosen: int | None, pages: int) -> int:
@@ -98,9 +89,8 @@ def _act(client: LocalClient, node: int) -> None:
     kind, what = _told(topology, node, getattr(st.session_state[TABLE], "act", None))
     if kind == "sort":
         _sort_by(what)
-    elif kind == "page" and what in {"-1", "1"}:
-        place, page = st.session_state.get(PAGE, (topology.ids[node], 0))
-        st.session_state[PAGE] = place, max(page + int(what), 0)
+    elif kind == "page" and what.isdecimal() and len(what) <= MOST_DIGITS:
+        st.session_state[PAGE] = topology.ids[node], int(what)
     elif kind == "pick" and what in topology.index_of_id:
         session.select(what)
         st.session_state[FOLLOWED] = topology.ids[node], topology.index(what)
@@ -115,13 +105,11 @@ def _told(topology: Topology, node: int, act: object) -> tuple[str, str]:
     return (kind, what) if isinstance(kind, str) and isinstance(what, str) else ("", "")
 
 
-def _sort_by(name: str) -> None:
-    """Numbers begin with the largest, names and states with the first; again the other way."""
-    before, down = st.session_state.get(SORT, WORST_FIRST)
-    begins_down = name not in (rows.NAME, rows.STATE)
-    st.session_state[SORT] = (name, not down if before == name else begins_down)
-    place, _ = st.session_state.get(PAGE, ("", 0))
-    st.session_state[PAGE] = place, 0
+def _sort_by(sort: str) -> None:
+    if sort.removeprefix("-") in settings.SORTS:
+        settings.change(sort=sort)
+        place, _ = st.session_state.get(PAGE, ("", 0))
+        st.session_state[PAGE] = place, 0
 
 
 def _enter(topology: Topology, node: int, act: object) -> None:

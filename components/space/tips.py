@@ -1,41 +1,129 @@
 """What a sphere says under the pointer of the cells below it: the lowest, the highest, and how far
-they are apart."""
+they are apart. Reckoned for all elements of a scene at once, so that no press has to be awaited.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from orrery_spheres import EXTREMES, Reading
+
+from components import describe
 from components.space import extremes, units
+from core.below import Below
 from core.frames import Frame
-from core.topology import Topology
-from core.worst import Spans, Worst, worst_of_children
+from core.paint import FAHRENHEIT_PER_KELVIN, fahrenheit
+from core.topology import FloatArray, IndexArray, Topology
+from core.worst import Spans, spans
 
-MOST = 60
-"""Children at most: of more, the details of the one that is selected tell it."""
+BETWEEN = " · "
 
 
-def tips(topology: Topology, frame: Frame, place: int, temperature: str = "C") -> list[list[str]]:
-    """Lines of each child of `place` in their order; [] for too many children, and no lines for
-    one without parts."""
-    if int(topology.child_count[place]) > MOST:
+def readings(temperature: str = "C") -> list[Reading]:
+    """What the lines of `table` mean, by their `kind`."""
+    found = []
+    for metric, label, _ in extremes.METRICS:
+        low, spread = units.reading(metric, 0.0, temperature), units.difference(
+            metric, 0.0, temperature)
+        found.append(Reading(label=label, unit=low.unit, decimals=_decimals(low.number),
+                             spread_unit=spread.unit, spread_decimals=_decimals(spread.number)))
+    return found
+
+
+def _decimals(zero: str) -> int:
+    return len(zero.partition(".")[2])
+
+
+def table(rows: Below, frame: Frame, temperature: str = "C") -> pa.Table:
+    """A line for each row and metric of which something is known below it, the columns of
+    `orrery_spheres.EXTREMES`; temperatures in the unit that a person chose."""
+    begins = np.cumsum([0, *(part.stop - part.start for part in rows.parts)])
+    found = [_tier(rows.topology, frame, part, int(first), temperature)
+             for part, first in zip(rows.parts, begins, strict=False)]
+    columns = [pa.concat_arrays([pa.array([], field.type), *(one[at] for one in found if one)])
+               for at, field in enumerate(EXTREMES)]
+    return pa.table(columns, schema=EXTREMES)
+
+
+def _tier(topology: Topology, frame: Frame, part: slice, first: int,
+          temperature: str) -> list[pa.Array]:
+    """Columns of one tier, whose first row is the row `first`; none of a tier without parts."""
+    inner = np.flatnonzero(topology.child_count[part] > 0)
+    nodes = inner + part.start
+    lines = [_lines(topology, spans(topology, frame, nodes, metric), metric, kind, temperature)
+             for kind, (metric, _, _) in enumerate(extremes.METRICS)] if nodes.size else []
+    if not sum(line[0].size for line in lines):
         return []
-    of = [(metric, worst_of_children(topology, frame, place, metric))
-          for metric, _, _ in extremes.METRICS]
-    part = topology.children(place)
-    return [[] if topology.is_leaf(child) else _lines(topology, child, row, of, temperature)
-            for row, child in enumerate(range(part.start, part.stop))]
+    place, kind, low, high, spread, low_at, high_at = (
+        np.concatenate(column) for column in zip(*lines, strict=True))
+    order = np.argsort(place, kind="stable")
+    leaves = np.concatenate([low_at[order], high_at[order]])
+    names = _names(topology, leaves, int(topology.depth[nodes[0]]))
+    row = (inner + first).astype(np.int32)[place]
+    return [*(pa.array(column[order]) for column in (row, kind, low, high, spread)),
+            names[:order.size], names[order.size:]]
 
 
-def _lines(topology: Topology, child: int, row: int, of: list[tuple[str, Spans]],
-           temperature: str) -> list[str]:
-    told = ((metric, spans.at(row)) for metric, spans in of)
-    return [_line(topology, child, metric, one, temperature) for metric, one in told
-            if one is not None and one.low_node != child]
+def _lines(topology: Topology, of: Spans, metric: str, kind: int,
+           temperature: str) -> list[NDArray[np.generic]]:
+    """Place in `of`, kind, both ends, spread and who has the ends; nothing of an element that is
+    compared with itself alone."""
+    told = np.flatnonzero((of.known > 0) & (of.low_node != of.nodes))
+    spread = np.where(_comparable(topology, of.nodes[told], metric), of.delta[told],
+                      np.float32(np.nan))
+    return [told, np.full(told.size, kind, np.uint8), _shown(metric, of.low[told], temperature),
+            _shown(metric, of.high[told], temperature), _apart(metric, spread, temperature),
+            of.low_node[told], of.high_node[told]]
 
 
-def _line(topology: Topology, child: int, metric: str, one: Worst, temperature: str) -> str:
-    """ "3.266 V (M2 · Cell 9) to 3.312 V (M0 · Cell 3), 46 mV" """
-    low, high = (f"{units.reading(metric, value, temperature)} "
-                 f"({extremes.short(topology, child, leaf)})"
-                 for value, leaf in ((one.low, one.low_node), (one.high, one.high_node)))
-    if metric == "voltage_v" and not extremes.is_of_one_chemistry(topology, child):
-        return f"{low} to {high}"
-    return f"{low} to {high}, {units.difference(metric, one.delta, temperature)}"
+def _comparable(topology: Topology, nodes: IndexArray, metric: str) -> NDArray[np.bool_]:
+    """Whether all cells below each are of one chemistry, where that matters."""
+    if metric != "voltage_v":
+        return np.ones(nodes.size, dtype=bool)
+    return extremes.of_one_chemistry(topology)[nodes]
+
+
+def _shown(metric: str, values: FloatArray, temperature: str) -> FloatArray:
+    in_fahrenheit = metric == "temperature_c" and temperature == "F"
+    return fahrenheit(values) if in_fahrenheit else values
+
+
+def _apart(metric: str, delta: FloatArray, temperature: str) -> FloatArray:
+    if metric == "voltage_v":
+        return delta * np.float32(units.MILLIVOLTS_PER_VOLT)
+    in_fahrenheit = metric == "temperature_c" and temperature == "F"
+    return delta * np.float32(FAHRENHEIT_PER_KELVIN) if in_fahrenheit else delta
+
+
+def _names(topology: Topology, leaves: IndexArray, depth: int) -> pa.Array:
+    """Each as `extremes.short` says it from its parent at `depth`."""
+    steps = topology.depth[leaves] - depth
+    places = [np.flatnonzero(steps == count) for count in np.unique(steps).tolist()]
+    if len(places) == 1:
+        return _chain(topology, leaves, int(steps[0]))
+    found = [_chain(topology, leaves[place], int(steps[place[0]])) for place in places]
+    order = np.argsort(np.concatenate([np.arange(0), *places]))
+    return pa.concat_arrays([pa.array([], pa.string()), *found]).take(order)
+
+
+def _chain(topology: Topology, leaves: IndexArray, steps: int) -> pa.Array:
+    """The names of `steps` levels, the last of which are `leaves`."""
+    names, initials = _texts(topology)
+    above, words = leaves, [names.take(leaves)]
+    for _ in range(steps - 1):
+        above = topology.parent[above]
+        words.insert(0, (names if steps <= extremes.PLAIN else initials).take(above))
+    return pc.binary_join_element_wise(*words, BETWEEN)
+
+
+@lru_cache(maxsize=4)
+def _texts(topology: Topology) -> tuple[pa.Array, pa.Array]:
+    """The name of each element, and the short one of each that has parts."""
+    nodes = range(topology.size)
+    return (pa.array([describe.name(topology, node) for node in nodes], pa.string()),
+            pa.array(["" if topology.is_leaf(node) else extremes.initial(topology, node)
+                      for node in nodes], pa.string()))

@@ -31,6 +31,7 @@ def show(client: LocalClient, node: int) -> None:
         result = orrery_spheres.spheres(
             drawn.table, _meta(client, node, drawn), key=SCENE_KEY, height=SCENE_HEIGHT_PX,
             trails=trails.table(client, drawn.rows.nodes, chosen.trail),
+            extremes=tips.table(drawn.rows, client.snapshot().frame, chosen.temperature),
             on_selected=_note_selection, on_drill=_nothing, on_up=_nothing, on_failed=_nothing,
             on_acknowledge=_nothing, on_playback=_nothing)
     if notes := _notes(drawn):
@@ -65,7 +66,7 @@ def _meta(client: LocalClient, node: int, drawn: Scene) -> SceneMeta:
         "match": drawn.match,
         "fly_to": st.session_state.get("fly_to"),
         "fly_seq": st.session_state.get("fly_seq", 0),
-        "tips": tips.tips(topology, snapshot.frame, node, chosen.temperature),
+        "readings": tips.readings(chosen.temperature),
     }
 
 
@@ -122,12 +123,3 @@ def _inside(topology: Topology, node: int, asked: object) -> int | None:
         return None
     target = topology.index(asked)
     return target if session.is_below(topology, target, node) else None
-
-
-def nothing_below(client: LocalClient, node: int) -> None:
-    """In place of the scene when an element has no parts."""
-    topology = client.topology
-    note = topology.notes.get(topology.ids[node], "")
-    blocks.show(blocks.state_box("block", f"{topology.names[node]} has no parts",
-                                 note or "It is the last level.", "Go up to see its neighbours.",
-                                 height_px=SCENE_HEIGHT_PX // 2))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.alarms.ports import AlarmStore
 from core.alarms.records import TRIP, AlarmQuery, Hiding, Instance, Key, Transition
+from core.alarms.rules import Rule
 from core.alarms.states import HIDDEN, Event, State
 from core.clock import from_epoch
 
@@ -40,6 +41,18 @@ class AlarmPast:
         if not spans.began_s or when.timestamp() < spans.began_s:
             return None
         return spans.at(when.timestamp())
+
+    def there(self, condition: str, rule: Rule, when: datetime,
+              now: datetime) -> tuple[str, ...] | None:
+        """The elements whose condition was there at `when`, whatever people did about its alarm:
+        its lines, each less the delay that it waited for, so to within a tick. One that lasted
+        less than its delay has no line; one that went a moment ago has none yet. None and raises
+        as `at`."""
+        spans = self._known(now)
+        if not spans.began_s or when.timestamp() < spans.began_s:
+            return None
+        return spans.there(condition, when.timestamp() + rule.on_delay_s,
+                           when.timestamp() + rule.off_delay_s)
 
     def marks(self, start: datetime, end: datetime, parts: int,
               now: datetime) -> NDArray[np.int8]:
@@ -84,6 +97,7 @@ class _Spans:
         ends: list[float] = []
         raised: list[tuple[float, int]] = []
         open_at: dict[Key, int] = {}
+        self._came: dict[str, dict[str, list[list[float]]]] = {}
         for line in lines:
             at_s, before = line.at.timestamp(), open_at.get(line.key)
             if before is not None:
@@ -95,11 +109,27 @@ class _Spans:
             ends.append(np.inf)
             if line.raises:
                 raised.append((at_s, line.tier))
+            self._note(line, at_s)
         self._start_s, self._end_s = np.array(starts), np.array(ends)
         self._open = np.array([one.state is not State.NORMAL for one in self._stood], dtype=bool)
         self.raised_s = np.array([at_s for at_s, _ in raised])
         self.raised_tier = np.array([tier for _, tier in raised], dtype=np.int8)
         self.began_s = starts[0] if starts else 0.0
+
+    def _note(self, line: Transition, at_s: float) -> None:
+        """Of one whose beginning is not known any more, it was on before the first line."""
+        came = self._came.setdefault(line.condition, {}).setdefault(line.element, [])
+        if line.event is Event.ON:
+            came.append([at_s, np.inf])
+        elif line.event is Event.OFF and came:
+            came[-1][1] = at_s
+        elif line.event is Event.OFF:
+            came.append([-np.inf, at_s])
+
+    def there(self, condition: str, from_s: float, to_s: float) -> tuple[str, ...]:
+        """Elements whose condition was on from before `from_s` until after `to_s`."""
+        return tuple(element for element, came in self._came.get(condition, {}).items()
+                     if any(on_s <= from_s and to_s < off_s for on_s, off_s in came))
 
     def at(self, when_s: float) -> tuple[Instance, ...]:
         stood = (self._start_s <= when_s) & (when_s < self._end_s) & self._open

@@ -6,35 +6,19 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from core.alarms.journal import AlarmJournal
 from core.alarms.records import Finding, Key
-from core.assembly import place
 from core.clock import ManualClock
-from core.config import load_config
-from core.registry import ALARMS_DIRECTORY, make_sources
 from scripts.app_process import AppProcess
-from store.alarms import AlarmDatabase
+from tests.browser.alarm_site import start
 from tests.browser.driver import WAIT_MS
 
 Open = Callable[..., Page]
-SITE = """
-[[sources]]
-kind = "fleet"
-name = "fleet"
-[operators]
-mode = "local"
-demo = true
-[history]
-kind = "embedded"
-directory = "h"
-backfill_hours = 0
-"""
 DESKTOP, PHONE = (1440, 900), (390, 844)
 A_MINUTE_MS = 70_000
 """An age in minutes changes that seldom; one in seconds at each refresh."""
@@ -43,30 +27,21 @@ NASTY = "=1+1 <img src=x onerror=\"document.title='hit'\">"
 RACK = "System 4 · Cluster 0 · Rack 0"
 
 
-def remember(folder: Path, config: Path) -> None:
-    """An hour ago a cell tripped; somebody acknowledged it and said why; it is gone again."""
-    parsed = load_config(config)
-    topology, _ = place(parsed.level_list, make_sources(parsed))
-    clock = ManualClock(datetime.now(UTC) - timedelta(hours=1))
-    store = AlarmDatabase(folder, clock)
-    journal = AlarmJournal(topology, clock, keep=store.append)
+def one_was_there(journal: AlarmJournal, clock: ManualClock) -> None:
+    """A cell tripped; somebody acknowledged it and said why; it is gone again."""
     tripped = [Finding(*TRIPPED, 3, "voltage_v", 3.667, 3.65)]
     for findings in (tripped, tripped, [], []):
         clock.advance(60)
         journal.tick(findings)
     journal.acknowledge(TRIPPED, "grace")
     journal.comment(TRIPPED, "grace", NASTY)
-    store.close()
 
 
 @pytest.fixture(scope="module")
 def app(app_server: Callable[..., AppProcess],
         tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    folder = tmp_path_factory.mktemp("alarms")
-    config = folder / "orrery.toml"
-    config.write_text(SITE)
-    remember(folder / "h" / ALARMS_DIRECTORY, config)
-    started = app_server(history=folder / "h", config=config)
+    started = start(app_server, tmp_path_factory.mktemp("alarms"), timedelta(hours=1),
+                    one_was_there)
     yield started
     started.stop()
 

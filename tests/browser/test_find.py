@@ -94,8 +94,8 @@ def test_the_worst_is_found_and_what_limits_is_told(app: AppProcess, browser: Br
     open_scene(page, app.url, "/space_balls?path=system_4")
     wait_path(page, "system_4")
     page.mouse.move(*sphere_at(page, "system_4_cluster_0"))
-    expect(page.locator(".tip")).to_contain_text(
-        re.compile(r"V \(.+ · Cell \d+\) to [\d.]+ V \(.+ · Cell \d+\), \d+ mV"), timeout=WAIT_MS)
+    expect(page.locator(".tip .ends")).to_contain_text(
+        re.compile(r"Voltage([\d.]+ VR\d · M\d · Cell \d+){2}\d+ mV"), timeout=WAIT_MS)
     lowest, highest = (page.get_by_role("button", name=f"Go to the {end} voltage: System 4")
                        for end in ("lowest", "highest"))
     expect(lowest).to_be_visible(timeout=WAIT_MS)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.alarms.journal import AlarmJournal
 from core.alarms.records import Finding
-from core.assembly import place
 from core.clock import ManualClock
-from core.config import load_config
-from core.registry import ALARMS_DIRECTORY, make_sources
 from scripts.app_process import AppProcess
-from store.alarms import AlarmDatabase
+from tests.browser.alarm_site import start
 from tests.browser.barriers import SCRIPT, violations
 from tests.browser.driver import WAIT_MS, open_scene, select, settle, wait_path
 
@@ -25,18 +22,6 @@ MODULE = f"{RACK}_module_0"
 TRIPPED = f"{RACK}_module_0_cell_1"
 NEAR = "System 0 · Cluster 0 · Rack 0 · Module 0"
 TWO = (f"{RACK}_module_1_cell_3", f"{RACK}_module_1_cell_4")
-SITE = """
-[[sources]]
-kind = "fleet"
-name = "fleet"
-[operators]
-mode = "local"
-demo = true
-[history]
-kind = "embedded"
-directory = "h"
-backfill_hours = 0
-"""
 # Client coordinates of the middle of a square.
 SQUARE = """at => {
   const map = document.querySelector('.o-map'), box = map.canvas.getBoundingClientRect();
@@ -49,30 +34,21 @@ LABEL = """index => {
 }"""
 
 
-def remember(folder: Path, config: Path) -> None:
-    """A few minutes ago three cells tripped, and nobody has looked at them."""
-    parsed = load_config(config)
-    topology, _ = place(parsed.level_list, make_sources(parsed))
-    clock = ManualClock(datetime.now(UTC) - timedelta(minutes=5))
-    store = AlarmDatabase(folder, clock)
-    journal = AlarmJournal(topology, clock, keep=store.append)
+def three_tripped(journal: AlarmJournal, clock: ManualClock) -> None:
+    """Three cells tripped, and nobody has looked at them."""
     tripped = [Finding(cell, "voltage_high", 3, "voltage_v", 3.667, 3.65)
                for cell in (TRIPPED, *TWO)]
     for findings in (tripped, []):
         for _ in range(30):
             clock.advance(2)
             journal.tick(findings)
-    store.close()
 
 
 @pytest.fixture(scope="module")
 def app(app_server: Callable[..., AppProcess],
         tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    folder = tmp_path_factory.mktemp("map")
-    config = folder / "orrery.toml"
-    config.write_text(SITE)
-    remember(folder / "h" / ALARMS_DIRECTORY, config)
-    started = app_server(history=folder / "h", config=config)
+    started = start(app_server, tmp_path_factory.mktemp("map"), timedelta(minutes=5),
+                    three_tripped)
     yield started
     started.stop()
 
@@ -140,6 +116,12 @@ def test_map_and_scene_have_one_selection(app: AppProcess, page: Page) -> None:
     page.wait_for_function("document.querySelector('.o-map').meta.paint === 'value'",
                            timeout=WAIT_MS)
     selected_square(page, 6)
+    expect(page).to_have_url(re.compile("map=voltage_v.*map_kind=value"), timeout=WAIT_MS)
+    page.reload()
+    wait_map(page, cells)
+    page.wait_for_function("document.querySelector('.o-map').meta.paint === 'value'",
+                           timeout=WAIT_MS)
+    expect(page.get_by_role("radio", name="Voltage", exact=True)).to_be_checked()
 
 
 def test_the_blocks_of_the_map_are_ways_in(app: AppProcess, page: Page) -> None:
@@ -189,9 +171,18 @@ def test_the_table_keeps_sort_focus_and_selection_while_it_is_live(
     expect(name).to_be_focused()
     heard = table.locator("tbody tr").first.locator("td").last
     assert heard.inner_text() in {"0 s", "1 s", "2 s"}
+    expect(page).to_have_url(re.compile("sort=-temperature_c"), timeout=WAIT_MS)
     row.get_by_role("button", name="Go into Module 0").click()
     expect(table.locator("caption")).to_contain_text("below Module 0", timeout=WAIT_MS)
     assert f"path={MODULE}" in page.url
+
+    page.goto(f"{app.url}/space_balls?path=system_0&show=table&depth=0")
+    after = table.get_by_role("button", name="Rows after")
+    expect(after).to_have_css("font-family", re.compile("Material Symbols"), timeout=WAIT_MS)
+    after.click()
+    expect(table.locator(".o-pages")).to_contain_text("51 to 100 of", timeout=WAIT_MS)
+    table.get_by_role("button", name="Rows before").click()
+    expect(table.locator(".o-pages")).to_contain_text("1 to 50 of", timeout=WAIT_MS)
 
 
 def sign_in(page: Page) -> None:

@@ -442,10 +442,37 @@ def test_a_picture_has_the_size_asked_for(lone: Lone) -> None:
     assert int.from_bytes(head[16:20], "big") == 2 * INSIDE["width"]
 
 
+READINGS = [{"label": "Voltage", "unit": "V", "decimals": 3, "spread_unit": "mV",
+             "spread_decimals": 0},
+            {"label": "Temp.", "unit": "°C", "decimals": 1, "spread_unit": "K",
+             "spread_decimals": 1}]
+BELOW = {"row": [0, 0, 90], "kind": [0, 1, 1], "low": [3.2, -4.0, 21.5], "high": [3.25, 30.0, 22.0],
+         "spread": [float("nan"), 34.0, 0.5], "low_at": ["M2 · Cell 9", "Cell 1", "<b>Cell</b>"],
+         "high_at": ["M0 · Cell 3", "Cell 2", "Cell 4"]}
+
+
+def test_any_of_many_items_tells_the_lowest_and_the_highest_below_it(lone: Lone) -> None:
+    lone.show(columns(tree(100)), None, BELOW, readings=READINGS)
+    lone.rests()
+    told_by = {90: [["Temp.", "21.5 °C<b>Cell</b>", "22.0 °CCell 4", "0.5 K"]], 50: [],
+               0: [["Voltage", "3.200 VM2 · Cell 9", "3.250 VM0 · Cell 3", "–"],
+                   ["Temp.", "−4.0 °CCell 1", "30.0 °CCell 2", "34.0 K"]]}
+    for item, told in told_by.items():
+        spot = lone.get(f"h.screenOf('item_{item}')")
+        lone.page.mouse.move(spot["x"], spot["y"])
+        expect(lone.page.locator("#host .tip b")).to_have_text(f"Part {item}")
+        cells = lone.page.locator("#host .tip .ends > span").all_text_contents()
+        assert cells == [cell for line in told for cell in line]
+    lone.page.mouse.click(spot["x"], spot["y"])
+    expect(lone.page.locator("#host .voice")).to_contain_text(
+        "Voltage 3.200 V (M2 · Cell 9) to 3.250 V (M0 · Cell 3), Temp. −4.0 °C (Cell 1) to")
+
+
 def test_a_saved_page_opens_without_a_network(lone: Lone, browser: Browser, tmp_path: Path,
                                               console: Callable[[Page], list[str]]) -> None:
     names = ["</script><script>window.hacked = 1</script>", "<!-- 'quoted' \"twice\"", "שלום 🔋"]
-    lone.show(columns(tree(3), name=names, value=[20.0, float("nan"), 60.0]), colour=SCALE)
+    lone.show(columns(tree(3), name=names, value=[20.0, float("nan"), 60.0]), None, BELOW,
+              colour=SCALE, readings=READINGS)
     lone.rests()
     lone.page.get_by_role("button", name="Scene menu").click()
     with lone.page.expect_download() as told:
@@ -465,6 +492,9 @@ def test_a_saved_page_opens_without_a_network(lone: Lone, browser: Browser, tmp_
     assert page.evaluate("window.hacked") is None
     assert page.get_by_role("option").all_inner_texts()[0].startswith(names[0])
     expect(page.locator(".then")).to_contain_text("Not live · snapshot of")
+    spot = page.evaluate("window.__spheres[0].screenOf('item_0')")
+    page.mouse.move(spot["x"], spot["y"])
+    expect(page.locator(".tip .ends")).to_contain_text("Voltage3.200 VM2 · Cell 93.250 V")
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     context.close()
 

@@ -16,7 +16,7 @@ PAGE = ("<!doctype html><html><head><title>Scene</title>"
         "</html>")
 HELPERS = """
 async () => {
-  const { Viewer, readItems, readTrails, register } = await import('/index.js');
+  const { Viewer, readExtremes, readItems, readTrails, register } = await import('/index.js');
   const host = document.getElementById('host');
   const table = (columns, count) => ({ numRows: count, getChild: (name) =>
     name in columns ? { toArray: () => columns[name] } : null });
@@ -32,8 +32,9 @@ async () => {
       { source: new URL('/index.js', location.href).href });
     register(window.viewer);
   };
-  window.show = (spec, meta, trails) => window.viewer.update(read(spec), meta,
-    trails ? readTrails(table(trails, trails.row.length)) : null);
+  window.show = (spec, meta, trails, extremes) => window.viewer.update(read(spec), meta,
+    trails ? readTrails(table(trails, trails.row.length)) : null,
+    extremes ? readExtremes(table(extremes, extremes.row.length)) : null);
   // Every pixel of a point and around it, as it is drawn now.
   window.pixel = (x, y) => {
     window.viewer.drawNow();
@@ -108,9 +109,9 @@ class Lone:
         self.page.evaluate("size => window.open_(size)", size or SIZE)
 
     def show(self, items: dict[str, Any], trails: dict[str, Any] | None = None,
-             **meta: Any) -> None:
-        self.page.evaluate("([spec, meta, trails]) => window.show(spec, meta, trails)",
-                           [items, {**META, **meta}, trails])
+             extremes: dict[str, Any] | None = None, **meta: Any) -> None:
+        self.page.evaluate("told => window.show(...told)",
+                           [items, {**META, **meta}, trails, extremes])
 
     def get(self, expression: str) -> Any:
         """An expression over the viewer `v`, its hook `h` and its layout `l`."""

@@ -30,6 +30,14 @@ def page() -> None:
     commands.show(client)
 
 
+def spheres_page() -> None:
+    """The packs of a site as spheres."""
+    from components.fleet import spheres
+    from tests.components import fleet_app
+
+    spheres.show(fleet_app.SITE[-1])
+
+
 def _second_step(client: AuditedClient) -> None:
     step = orders.step(client, *ASKED[-1])
     if "token" not in st.session_state:

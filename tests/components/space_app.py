@@ -14,15 +14,18 @@ ASKED: list[str] = []
 
 
 def page() -> None:
-    """Table, map and alarms of the place."""
+    """Table, map and alarms of the place; what there is instead of both where nothing is below."""
     from components import operator
-    from components.space import alarms, deviation, table
+    from components.space import alarms, chosen_view, deviation, table
     from tests.components import space_app
 
     client, place = space_app.SITE[-1], space_app.PLACE[-1]
     operator.sign_in_button(client)
-    table.show(client, place)
-    deviation.show(client, place)
+    if client.topology.is_leaf(place):
+        chosen_view.show(client, place)
+    else:
+        table.show(client, place)
+        deviation.show(client, place)
     alarms.show(client, place)
     for element in space_app.ASKED:
         alarms.acknowledge_from_scene(client, element)

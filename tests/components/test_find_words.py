@@ -50,7 +50,8 @@ def test_the_table_names_who_is_lowest_and_highest_in_little_room() -> None:
                  "S1·C0·R0·M1·C2"):
         assert part in said, part
     assert "Not told" not in said
-    assert "Module 1 · Cell 2" in Site().table(RACK)
+    assert "M1·C2" in Site().table(RACK)
+    assert "Cell 2" in Site().table(f"{RACK}_module_1"), "one level is told by its name"
     assert "106.7" in Site().table(temperature="F")
 
 

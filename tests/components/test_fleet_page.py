@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -420,3 +421,29 @@ def test_a_name_is_text_wherever_it_stands(
     confirm(app)
     assert fleet.lives[0].command.issuer == name
     assert "<img" not in "".join(one.proto.body for one in app.get("html"))
+
+
+def rings(app: AppTest) -> list[int]:
+    """Which spheres wait for somebody, as the viewer was told."""
+    (scene,) = app.get("bidi_component")
+    tables = [pa.ipc.open_stream(blob.data).read_all()
+              for blob in scene.proto.mixed.arrow_blobs.values()]
+    (told,) = (table for table in tables if "fresh_alarm" in table.column_names)
+    return told.column("fresh_alarm").to_pylist()  # type: ignore[no-any-return]
+
+
+def test_the_ring_of_a_sphere_waits_for_an_acknowledgement() -> None:
+    client, fleet, clock = site(3)
+    fleet.change(1, safety="latched")
+    for _ in range(5):
+        clock.advance(1)
+        tick(client)
+    fleet_app.SITE.append(client)
+    app = AppTest.from_function(fleet_app.spheres_page, default_timeout=30).run()
+    assert not app.exception
+    assert rings(app) == [0, 1, 0]
+    for one in client.journal.instances():
+        client.journal.acknowledge(one.key, "Anna")
+    app.run()
+    assert rings(app) == [0, 0, 0]
+    fleet_app.SITE.clear()

@@ -128,6 +128,14 @@ def test_the_present_is_held_and_played_by_the_clock(site: Site) -> None:
     assert link(app) == "2026-06-01T12:06:00Z"
 
 
+def test_from_the_end_it_plays_what_the_slider_shows(site: Site) -> None:
+    app = opened()
+    app.button(key="space_open").click().run()
+    app.session_state["space_window"] = "Hour", END - timedelta(minutes=5), END
+    app.button(key="space_play").click().run()
+    assert "past 2026-06-01 12:05:00+00:00" in said(app)
+
+
 def test_at_the_end_it_rests_and_says_so(site: Site) -> None:
     app = opened("2026-06-01T12:09:50Z")
     app.button(key="space_play").click().run()

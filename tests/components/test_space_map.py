@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -328,6 +329,72 @@ def test_the_table_lists_what_matches_the_filter(site: Site, page: Callable[[str
         assert ("Nothing here matches the filter" in said) is told
         listed = json.dumps([one.proto.json for one in run.get("bidi_component")])
         assert ("1 element of 4 that match" in listed) is not told
+
+
+def told(run: AppTest, component: str) -> str:
+    """What a component was given."""
+    found = next(one.proto for one in run.get("bidi_component")
+                 if one.proto.component_name.endswith(component))
+    return found.json or found.mixed.json
+
+
+def test_map_and_table_are_as_the_link_says(site: Site, page: Callable[[str], AppTest]) -> None:
+    run = page(RACK)
+    assert '"paint":"away"' in told(run, "map").replace(" ", "")
+    assert "Map of temperature" in told(run, "map")
+    assert '"sort":"alarms","down":true' in told(run, "table").replace(" ", "")
+    run.session_state["space_chosen"] = Settings(map="soc_pct", map_kind="value", sort="voltage_v",
+                                                 colour="voltage_v")
+    run.run()
+    assert not run.exception
+    assert "Map of state of charge" in told(run, "map")
+    assert '"paint":"value"' in told(run, "map").replace(" ", "")
+    assert '"sort":"voltage_v","down":false' in told(run, "table").replace(" ", "")
+    run.session_state["space_chosen"] = Settings(colour="voltage_v", sort="soh_pct",
+                                                 metrics=("soc_pct",))
+    run.run()
+    assert "Map of voltage" in told(run, "map"), "as the scene is coloured"
+    assert '"sort":"alarms","down":true' in told(run, "table").replace(" ", ""), "a hidden column"
+
+
+def beside() -> None:
+    """The panel beside the scene."""
+    from components.space import details
+    from tests.components import space_app
+
+    details.show(space_app.SITE[-1], space_app.PLACE[-1])
+
+
+def test_the_details_tell_what_was_chosen_in_its_units_and_always_the_worst(site: Site) -> None:
+    site.source.set(CELL, {"current_a": 7.5})
+    site.heat(CELL)
+    space_app.SITE[:], space_app.PLACE[:] = [site.client], [site.node(CELL)]
+    run = AppTest.from_function(beside, default_timeout=30).run()
+    said = text_of(run)
+    for words in ("State of charge", "Capacity", "Voltage", "7.5 A", "70.0 °C", "Too hot"):
+        assert words in said, words
+    run.session_state["space_chosen"] = Settings(metrics=("current_a", "temperature_c"),
+                                                 temperature="F", sign="charge")
+    run.run()
+    said = text_of(run)
+    for words in ("\N{MINUS SIGN}7.5 A", "158.0 °F", "Too hot"):
+        assert words in said, words
+    for words in ("State of charge", "Voltage", "Power"):
+        assert words not in said, words
+    assert "Capacity" in said
+    space_app.PLACE[:] = [site.node(RACK)]
+    run.session_state["space_chosen"] = Settings(metrics=())
+    run.run()
+    assert not run.exception
+    assert "Lowest" in text_of(run)
+    assert "1 alarm" in text_of(run)
+    space_app.SITE.clear()
+
+
+def text_of(run: AppTest) -> str:
+    """The page's own HTML as it is read."""
+    html = " ".join(one.proto.body for one in run.get("html"))
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)))
 
 
 class PastClient(LocalClient):

@@ -41,7 +41,9 @@ CHOICES = st.builds(
     sign=st.sampled_from(settings.SIGNS), temperature=st.sampled_from(settings.TEMPERATURES),
     trail=st.sampled_from(settings.TRAILS),
     metrics=st.sets(st.sampled_from(settings.METRICS)).map(
-        lambda named: tuple(name for name in settings.METRICS if name in named)))
+        lambda named: tuple(name for name in settings.METRICS if name in named)),
+    map=st.sampled_from(("", *settings.MAPS)), map_kind=st.sampled_from(settings.MAP_KINDS),
+    sort=st.builds(str.__add__, st.sampled_from(("", "-")), st.sampled_from(settings.SORTS)))
 
 
 @examples(max_examples=60)
@@ -57,6 +59,8 @@ def test_every_choice_comes_back_out_of_a_link(chosen: Settings) -> None:
     ("group", "x" * 30), ("show", "all"), ("filter", "a" * 10_000), ("label_cap", "1e9"),
     ("show_labels", "true"), ("every_s", "0.1"), ("every_s", "inf"), ("sign", "plus"),
     ("temperature", "K"), ("trail", "voltage_v"), ("metrics", "soc_pct,secret"),
+    ("map", "power_kw"), ("map", "<img src=x onerror=alert(1)>"), ("map_kind", ""),
+    ("sort", "--alarms"), ("sort", "-"), ("sort", "name" * 1000), ("sort", "'; drop table"),
 ])
 def test_a_link_is_held_against_lists_and_said(name: str, text: str) -> None:
     found, problems = parsed({name: text, "depth": "2"} if name != "depth" else {name: text})

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 
 from core.alarms.past import AlarmPast
-from core.alarms.records import AlarmQuery, Transition
+from core.alarms.records import AlarmQuery, Key, Transition
+from core.alarms.rules import Rule
 from core.alarms.states import State
 from tests.core.alarm_bench import HOT, NOON, OPERATOR, Bench, hot
 from tests.core.test_alarm_properties import STEPS, play
@@ -47,6 +48,28 @@ def test_every_moment_is_told_as_it_was(steps: list[tuple[object, ...]]) -> None
         assert (told is None) == (not bench.store.lines or when < bench.store.lines[0].at)
         if told is not None:
             assert shown(told) == stood
+
+
+AT_ONCE = Rule("as the lines tell it", 0, 0, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS)
+def test_a_condition_is_told_whatever_people_did_about_its_alarm(
+        steps: list[tuple[object, ...]]) -> None:
+    bench = Bench()
+    past = AlarmPast(History(bench))  # type: ignore[arg-type]
+    then: dict[datetime, set[Key]] = {}
+    for step in steps:
+        play(bench, step)
+        then[bench.clock.now()] = {one.key for one in bench.journal.instances() if one.on}
+    now = bench.clock.advance(60)
+    for when, there in then.items():
+        for condition in {key.condition for keys in then.values() for key in keys}:
+            told = past.there(condition, AT_ONCE, when, now)
+            known = bool(bench.store.lines) and when >= bench.store.lines[0].at
+            assert (told is None) is not known
+            assert set(told or ()) == {key.element for key in there if key.condition == condition}
 
 
 def test_it_is_read_again_only_after_a_while_and_then_only_what_is_new() -> None:

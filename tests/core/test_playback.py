@@ -83,7 +83,10 @@ def test_it_ends_where_history_ends_and_begins_again() -> None:
     grown = playback.bounded(NOON, after(200))
     assert grown.position(after(5)) == after(140), "as if it had always been so long"
     assert not grown.is_over(after(5))
-    assert playback.pause(after(5)).play(after(5)).position(after(5)) == NOON
+    over = playback.pause(after(5))
+    assert over.play(after(5)).position(after(5)) == NOON
+    assert over.play(after(5), after(40)).position(after(5)) == after(40)
+    assert playback.pause(NOON).play(NOON, after(40)).position(NOON) == after(90), "not at the end"
 
 
 def test_a_clock_that_goes_back_holds_it() -> None:

@@ -13,8 +13,9 @@ from core.alarms.records import Finding
 from core.clock import ManualClock
 from core.engine import Engine
 from core.errors import RetryLaterError, UnknownIdError
-from core.frames import Frame
+from core.frames import CONTACTOR_OPEN, Frame
 from core.replay import PastMoment, Replay
+from core.strand import strand
 from core.topology import DEFAULT_LEVELS, Topology
 from core.trails import POINTS, SPAN_S, STEP_S, Trails
 from store.alarms import AlarmDatabase
@@ -84,6 +85,41 @@ def test_where_alarms_were_not_kept_the_limits_of_that_moment_tell(site: Site) -
     assert (topology.ids[alarm.node], alarm.condition, alarm.tier) == (CELL, "temperature_high", 2)
     assert moment.snapshot.alarms.count[0] == 1
     assert [one.element for one in moment.instances] == [CELL]
+
+
+def open_at(site: Site, when: datetime) -> list[str]:
+    topology = site.engine.topology
+    flags = site.replay.moment(when).snapshot.frame.flags
+    return [topology.ids[node] for node in np.flatnonzero(flags & CONTACTOR_OPEN)]
+
+
+def test_an_open_contactor_is_told_from_when_it_opened_until_it_closed(site: Site) -> None:
+    rack = "system_0_cluster_0_rack_0"
+    flags = np.zeros(site.source.topology.size, np.uint8)
+    site.source.flags = flags
+    site.source.set(CELL, {"temperature_c": 62.0})
+    before = site.after(10)
+    flags[site.source.topology.index(rack)] = CONTACTOR_OPEN
+    opened = site.after(1)
+    for _ in range(20):
+        while_open = site.after(1)
+    flags[:] = 0
+    site.source.set(CELL, {"temperature_c": 25.0})
+    closed = site.after(1)
+    for _ in range(60):
+        later = site.after(1)
+    site.clock.advance(10)
+    assert open_at(site, before) == []
+    assert open_at(site, opened) == [rack]
+    assert open_at(site, while_open) == [rack]
+    assert open_at(site, closed) == []
+    assert open_at(site, later) == []
+    assert open_at(site, NOON + timedelta(seconds=1)) == [], "before the first alarm: not known"
+    moment = site.replay.moment(opened)
+    assert moment.alarms_from == "history"
+    ends = strand(site.engine.topology, moment.snapshot.frame, 0, "discharge")
+    assert ends.first is not None
+    assert ends.first.reason == "contactor"
 
 
 def test_a_history_that_fails_says_why_and_the_next_look_is_a_new_try(site: Site) -> None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-__all__ = ["DEEP", "ITEMS", "TRAILS", "Colour", "Match", "Parent", "Past", "SceneMeta",
-           "assets_dir", "is_built", "spheres"]
+__all__ = ["DEEP", "EXTREMES", "ITEMS", "TRAILS", "Colour", "Match", "Parent", "Past", "Reading",
+           "SceneMeta", "assets_dir", "is_built", "spheres"]
 
 COMPONENT = "orrery-spheres.viewer"
 
@@ -48,6 +48,21 @@ value, dimmed or in a group, and no alarm waits for an acknowledgement."""
 
 TRAILS = pa.schema([("row", pa.int32()), ("age_s", pa.float32()), ("value", pa.float32())])
 """What rows of the items were: the value `age_s` ago."""
+
+EXTREMES = pa.schema(
+    [
+        ("row", pa.int32()),
+        ("kind", pa.uint8()),
+        ("low", pa.float32()),
+        ("high", pa.float32()),
+        ("spread", pa.float32()),
+        ("low_at", pa.string()),
+        ("high_at", pa.string()),
+    ]
+)
+"""Of rows of the items the lowest and the highest below them, who has it, and how far they are
+apart, NaN where they cannot be compared. `kind` is an index into `meta["readings"]`. Sorted by
+row."""
 
 Callback = Callable[[], None]
 
@@ -85,6 +100,16 @@ class Past(TypedDict):
     words: str
 
 
+class Reading(TypedDict):
+    """One kind of extremes: how it is called and written."""
+
+    label: str
+    unit: str
+    decimals: int
+    spread_unit: str
+    spread_decimals: int
+
+
 class Match(TypedDict):
     """How many of the items pass the filter."""
 
@@ -96,8 +121,8 @@ class SceneMeta(TypedDict):
     """What the viewer shows beside the items; every value must be JSON-able.
 
     `fly_to` (an item of any tier) is flown to when `fly_seq` changes, `selected` is honoured
-    when `select_seq` changes. `groups` are the names that the column `group` points into. `tips`
-    are further lines under the pointer, of the first rows.
+    when `select_seq` changes. `groups` are the names that the column `group` points into,
+    `readings` what the column `kind` of the extremes does.
     """
 
     path: list[str]
@@ -122,7 +147,7 @@ class SceneMeta(TypedDict):
     match: NotRequired[Match | None]
     fly_to: NotRequired[str | None]
     fly_seq: NotRequired[int]
-    tips: NotRequired[list[list[str]]]
+    readings: NotRequired[list[Reading]]
 
 
 def assets_dir() -> Path:
@@ -163,8 +188,8 @@ def _wire(items: pa.Table) -> pa.Table:
     return pa.table({field.name: _wire_column(items, field) for field in fields}).combine_chunks()
 
 
-def _wire_trails(trails: pa.Table) -> pa.Table:
-    columns = {field.name: _wire_column(trails, field) for field in TRAILS}
+def _wire_other(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = {field.name: _wire_column(table, field) for field in schema}
     return pa.table(columns).combine_chunks()
 
 
@@ -175,6 +200,7 @@ def spheres(
     key: str,
     height: int = 560,
     trails: pa.Table | None = None,
+    extremes: pa.Table | None = None,
     on_selected: Callback | None = None,
     on_drill: Callback | None = None,
     on_up: Callback | None = None,
@@ -191,15 +217,16 @@ def spheres(
     and tier how far below the place (1 = its child), rows sorted by tier; value the coloured
     quantity (NaN = not known), dim 1 outside the filter, fresh_alarm 1 with an alarm at or
     below that nobody acknowledged, group an index into `meta["groups"]`. `trails` has the
-    columns of `TRAILS`. `height` is in CSS pixels.
+    columns of `TRAILS`, `extremes` those of `EXTREMES`. `height` is in CSS pixels.
 
     The result has `selected` (an id or None, kept) and, for one run each, `drill` (an id of any
     tier), `up` (True), `acknowledge` (an id), `playback` ("toggle") and `failed` (why WebGL did
     not start).
     """
     data: dict[str, Any] = {"meta": {**meta, "key": key, "height": height}, "items": _wire(items)}
-    if trails is not None:
-        data["trails"] = _wire_trails(trails)
+    for name, table, schema in (("trails", trails, TRAILS), ("extremes", extremes, EXTREMES)):
+        if table is not None:
+            data[name] = _wire_other(table, schema)
     return _renderer()(
         key=key,
         data=data,

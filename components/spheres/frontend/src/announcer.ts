@@ -24,8 +24,9 @@ export class Announcer {
     if (!first) this.later(now);
   }
 
-  item(items: Items, i: number, meta: Meta): void {
-    this.later(i < 0 ? "nothing selected" : [spoken(items, i, meta), ...(meta.tips?.[i] ?? [])].join(", "), 0);
+  /** more: what there is to say besides. */
+  item(items: Items, i: number, meta: Meta, more: readonly string[]): void {
+    this.later(i < 0 ? "nothing selected" : [spoken(items, i, meta), ...more].join(", "), 0);
   }
 
   quit(): void {

@@ -1,5 +1,5 @@
 import { PlainTexts, type Texts, Utf8Texts } from "./texts";
-import type { Items, Trails } from "./types";
+import type { Extremes, Items, Trails } from "./types";
 
 interface ArrowVector {
   toArray(): ArrayLike<unknown>;
@@ -71,6 +71,19 @@ export function readTrails(table: ArrowTable): Trails {
     row: numbers(Int32Array, table, "row"),
     ageS: numbers(Float32Array, table, "age_s"),
     value: numbers(Float32Array, table, "value"),
+  };
+}
+
+export function readExtremes(table: ArrowTable): Extremes {
+  return {
+    count: table.numRows,
+    row: numbers(Int32Array, table, "row"),
+    kind: numbers(Uint8Array, table, "kind"),
+    low: numbers(Float32Array, table, "low"),
+    high: numbers(Float32Array, table, "high"),
+    spread: numbers(Float32Array, table, "spread"),
+    lowAt: texts(table, "low_at"),
+    highAt: texts(table, "high_at"),
   };
 }
 

@@ -1,6 +1,6 @@
 import { PerspectiveCamera, Vector3 } from "three";
 import { ROOMY } from "./layouts/layout";
-import type { Layout } from "./layouts/types";
+import { type Layout, isSurrounded } from "./layouts/types";
 import type { Spot } from "./types";
 
 /** Angles [rad], what is looked at, and from how far in units of where everything fits. */
@@ -288,14 +288,13 @@ export class OrbitCamera {
 
   /** Spheres that are inside the picture when everything is. */
   private *outline(layout: Layout): Generator<readonly [number, number, number, number]> {
-    const { spheres: s, reach, parentRow } = layout;
-    const inner = parentRow.findIndex((p) => p >= 0);
-    const tops = inner < 0 ? layout.count : inner;
-    const step = Math.max(1, Math.floor(tops / FIT_SAMPLES));
-    for (let i = 0; i < tops; i += i < tops - FIT_SAMPLES ? step : 1) {
+    const { spheres: s, reach, tops } = layout;
+    const step = Math.max(1, Math.floor(tops.length / FIT_SAMPLES));
+    for (let k = 0; k < tops.length; k += k < tops.length - FIT_SAMPLES ? step : 1) {
+      const i = tops[k];
       const [x, y, z, r] = s.subarray(i * 4, i * 4 + 4);
       yield [x, y, z, layout.elevation === null ? r : reach[i]];
-      if (reach[i] <= r * 1.01 || layout.elevation !== null) continue;
+      if (!isSurrounded(layout, i) || layout.elevation !== null) continue;
       for (const [a, b] of COMPASS) yield [x + a * reach[i], y, z + b * reach[i], 0];
     }
   }

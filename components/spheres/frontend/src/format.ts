@@ -62,7 +62,7 @@ export function powerPhrase(kw: number, state: number, sign: Meta["sign"]): stri
 }
 
 /** The coloured quantity with its unit; a deviation always tells its sign. */
-export function coloured(value: number, { kind, unit, decimals }: Colour): string {
+export function coloured(value: number, { kind, unit, decimals }: Pick<Colour, "kind" | "unit" | "decimals">): string {
   if (!Number.isFinite(value)) return `${MISSING} ${unit}`.trim();
   const digits = Math.abs(value).toFixed(decimals);
   const zero = Number(digits) === 0;

@@ -1,13 +1,13 @@
-import { type ArrowTable, readItems, readTrails } from "./arrow";
+import { type ArrowTable, readExtremes, readItems, readTrails } from "./arrow";
 import { register } from "./hook";
 import { type Kept, Keeper } from "./keeper";
-import { HOLDER, type Snapshot, itemsOf, trailsOf } from "./snapshot";
+import { HOLDER, type Snapshot, extremesOf, itemsOf, trailsOf } from "./snapshot";
 import type { Told } from "./types";
 import { Viewer } from "./viewer";
 import { pickRay } from "./xr";
 
 interface Host {
-  data: { meta: Told & { key: string }; items: ArrowTable; trails?: ArrowTable };
+  data: { meta: Told & { key: string }; items: ArrowTable; trails?: ArrowTable; extremes?: ArrowTable };
   parentElement: HTMLElement | ShadowRoot;
   setStateValue(name: string, value: unknown): void;
   setTriggerValue(name: string, value: unknown): void;
@@ -44,10 +44,11 @@ const viewers = new Keeper<Mounted>();
 
 /** Streamlit calls this on every change of the data; the viewer lives on until the clean-up. */
 export default function spheres(host: Host): () => void {
-  const { meta, items, trails } = host.data;
+  const { meta, items, trails, extremes } = host.data;
   const [entry, leave] = viewers.take(meta.key, host.parentElement, () => new Mounted(host));
   entry.host = host;
-  entry.viewer.update(readItems(items), meta, trails ? readTrails(trails) : null);
+  entry.viewer.update(readItems(items), meta, trails ? readTrails(trails) : null,
+    extremes ? readExtremes(extremes) : null);
   return leave;
 }
 
@@ -58,10 +59,10 @@ function openSnapshot(holder: HTMLElement): void {
   const host = document.getElementById("scene") as HTMLElement;
   const viewer = new Viewer(host, { selected: quiet, drill: quiet, up: quiet, failed: quiet });
   register(viewer);
-  viewer.update(itemsOf(snapshot), snapshot.meta, trailsOf(snapshot));
+  viewer.update(itemsOf(snapshot), snapshot.meta, trailsOf(snapshot), extremesOf(snapshot));
 }
 
 const holder = document.getElementById(HOLDER);
 if (holder) openSnapshot(holder);
 
-export { Viewer, pickRay, readItems, readTrails, register };
+export { Viewer, pickRay, readExtremes, readItems, readTrails, register };

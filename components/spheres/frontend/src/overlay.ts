@@ -1,4 +1,5 @@
 import { element } from "./dom";
+import { type Ends, endsTable } from "./extremes";
 import { alarmWord, age, coloured, hasValue, longName, percent, powerPhrase } from "./format";
 import { type Tokens, cssVariables } from "./palette";
 import { STYLE } from "./style";
@@ -85,16 +86,17 @@ export class Overlay {
     }).filter((rect) => rect.w > 0);
   }
 
-  showTip(items: Items, i: number, spot: Spot, meta: Meta): void {
+  /** ends: what is lowest and highest below the item. */
+  showTip(items: Items, i: number, spot: Spot, meta: Meta, ends: readonly Ends[]): void {
     const lines = [
       `State of charge ${percent(items.socPct[i])}`,
       powerPhrase(items.powerKw[i], items.state[i], meta.sign),
     ];
     if (hasValue(meta.colour)) lines.unshift(`${meta.colour.label} ${coloured(items.value[i], meta.colour)}`);
-    lines.push(...(meta.tips?.[i] ?? []));
     if (items.alarm[i]) lines.push(alarmWord(items.alarm[i], items.alarmCount[i]));
     if (items.stale[i]) lines.push(age(items.ageS[i]));
     this.tip.replaceChildren(element("b", "", longName(items, i)), ...lines.map((text) => element("span", "", text)));
+    if (ends.length > 0) this.tip.append(endsTable(ends));
     this.tip.hidden = false;
     const { offsetWidth: w, offsetHeight: h } = this.tip;
     const right = spot.x + spot.r + 14;

@@ -38,7 +38,7 @@ export async function savePage(scene: Scene3d, source: string): Promise<void> {
   const shown = scene.shown;
   if (!shown) throw new Error("there is nothing to save yet");
   const { words } = moment(shown.meta);
-  const snapshot = taken(shown.items, shown.meta, shown.trails, words);
+  const snapshot = taken(shown, words);
   const answer = await fetch(source);
   if (!answer.ok) throw new Error(`the viewer's code did not come (HTTP ${answer.status})`);
   const text = page(snapshot, await answer.text(), `${shown.meta.parent.name}, ${words}`);

@@ -10,13 +10,14 @@ import { Projection } from "./projection";
 import { rampOf, tintsOf } from "./ramps";
 import { Stage } from "./stage";
 import { NO_SPARKS, type Sparks, TRAILS_MAX, sparksOf } from "./trails";
-import type { Items, Marks, Meta, Rect, Spot, Trails } from "./types";
+import type { Extremes, Items, Marks, Meta, Rect, Spot, Trails } from "./types";
 
 /** What is shown: the data, and how. */
 export interface Shown {
   items: Items;
   meta: Meta;
   trails: Trails | null;
+  extremes: Extremes | null;
 }
 
 function same(a: ArrayLike<unknown>, b: ArrayLike<unknown>): boolean {

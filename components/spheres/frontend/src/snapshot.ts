@@ -1,10 +1,12 @@
 import { flatColumns } from "./arrow";
 import { PlainTexts } from "./texts";
-import type { Items, Meta, Trails } from "./types";
+import type { Shown } from "./scene";
+import type { Extremes, Items, Meta, Trails } from "./types";
 
 /** Where a standalone page keeps what it shows. */
 export const HOLDER = "orrery-snapshot";
 const FLOATS = ["capacityKwh", "powerKw", "socPct", "ageS", "value"] as const;
+const ENDS = ["row", "kind", "low", "high", "spread"] as const;
 const BYTES = ["state", "alarm", "stale", "canDrill", "tier", "dim", "freshAlarm"] as const;
 
 type Row = (number | null)[];
@@ -16,13 +18,14 @@ export interface Snapshot {
   name: string[];
   columns: Record<string, Row>;
   trails: Record<"row" | "ageS" | "value", Row> | null;
+  extremes: (Record<(typeof ENDS)[number], Row> & Record<"lowAt" | "highAt", string[]>) | null;
 }
 
 function row(values: ArrayLike<number>): Row {
   return Array.from(values, (v) => (Number.isFinite(v) ? Number(v.toPrecision(7)) : null));
 }
 
-export function taken(items: Items, meta: Meta, trails: Trails | null, words: string): Snapshot {
+export function taken({ items, meta, trails, extremes }: Shown, words: string): Snapshot {
   const names = [...FLOATS, ...BYTES, "alarmCount", "parentRow", "group"] as const;
   const { height: _height, ...rest } = meta;
   return {
@@ -34,6 +37,10 @@ export function taken(items: Items, meta: Meta, trails: Trails | null, words: st
     name: items.name.all(),
     columns: Object.fromEntries(names.map((name) => [name, row(items[name])])),
     trails: trails && { row: row(trails.row), ageS: row(trails.ageS), value: row(trails.value) },
+    extremes: extremes && {
+      row: row(extremes.row), kind: row(extremes.kind), low: row(extremes.low), high: row(extremes.high),
+      spread: row(extremes.spread), lowAt: extremes.lowAt.all(), highAt: extremes.highAt.all(),
+    },
   };
 }
 
@@ -64,6 +71,15 @@ export function trailsOf({ trails }: Snapshot): Trails | null {
   return {
     count: trails.row.length, row: Int32Array.from(whole(trails.row)), ageS: floats(trails.ageS),
     value: floats(trails.value),
+  };
+}
+
+export function extremesOf({ extremes }: Snapshot): Extremes | null {
+  if (!extremes) return null;
+  return {
+    count: extremes.row.length, row: Int32Array.from(whole(extremes.row)), kind: Uint8Array.from(whole(extremes.kind)),
+    low: floats(extremes.low), high: floats(extremes.high), spread: floats(extremes.spread),
+    lowAt: new PlainTexts(extremes.lowAt), highAt: new PlainTexts(extremes.highAt),
   };
 }
 

@@ -62,7 +62,13 @@ export const STYLE = `
 .os .tip{position:absolute;z-index:2;padding:6px 10px;border-radius:6px;border:1px solid var(--border);background:var(--raised);
  pointer-events:none;white-space:nowrap;box-shadow:0 4px 14px rgba(0,0,0,.22)}
 .os .tip b{display:block;color:var(--text);font-weight:600}
-.os .tip span{display:block}
+.os .tip>span{display:block}
+.os .tip .ends{display:grid;grid-template-columns:auto auto auto auto;gap:4px 14px;margin-top:5px;padding-top:5px;
+ border-top:1px solid var(--border);font-variant-numeric:tabular-nums}
+.os .tip .ends>:not(:nth-child(4n+1)){text-align:right}
+.os .tip .ends i{font-style:normal;color:var(--text3)}
+.os .tip .ends>span:not(:nth-child(4n+1)){color:var(--text)}
+.os .tip .ends small{display:block;font-size:11px;line-height:1.3;color:var(--text3)}
 .os .toast{position:absolute;left:50%;top:14px;transform:translateX(-50%);padding:6px 14px;border-radius:99px;z-index:6;
  background:var(--raised);border:1px solid var(--border);color:var(--text);pointer-events:none;max-width:90%}
 .os .message{position:absolute;inset:0;display:grid;place-items:center;padding:24px;text-align:center}

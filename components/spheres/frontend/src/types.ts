@@ -39,6 +39,28 @@ export interface Trails {
   value: Float32Array;
 }
 
+/** What is lowest and highest below rows, sorted by row; `spread` is NaN where they cannot be compared. */
+export interface Extremes {
+  count: number;
+  row: Int32Array;
+  /** Index into the readings of the meta. */
+  kind: Uint8Array;
+  low: Float32Array;
+  high: Float32Array;
+  spread: Float32Array;
+  lowAt: Texts;
+  highAt: Texts;
+}
+
+/** How one kind of extremes is called and written. */
+export interface Reading {
+  label: string;
+  unit: string;
+  decimals: number;
+  spread_unit: string;
+  spread_decimals: number;
+}
+
 export interface Parent {
   id: string;
   name: string;
@@ -83,12 +105,11 @@ export interface Meta {
   match: { shown: number; of: number } | null;
   fly_to: string | null;
   fly_seq: number;
-  /** Further lines under the pointer, of the first rows. */
-  tips?: readonly (readonly string[])[];
+  readings: readonly Reading[];
 }
 
 type Later = "colour" | "layout" | "groups" | "past" | "can_acknowledge" | "acknowledge_reason" | "match"
-  | "fly_to" | "fly_seq";
+  | "fly_to" | "fly_seq" | "readings";
 
 /** A meta whose newer parts may be missing. */
 export type Told = Omit<Meta, Later> & Partial<Pick<Meta, Later>>;
@@ -96,7 +117,7 @@ export type Told = Omit<Meta, Later> & Partial<Pick<Meta, Later>>;
 const PLAIN: Pick<Meta, Later> = {
   colour: { by: "state", label: "Power flow", unit: "", kind: "flow", low: null, high: null, decimals: 0 },
   layout: "auto", groups: [], past: null, can_acknowledge: false, acknowledge_reason: "", match: null,
-  fly_to: null, fly_seq: 0,
+  fly_to: null, fly_seq: 0, readings: [],
 };
 
 export function complete(told: Told): Meta {

@@ -1,6 +1,7 @@
 import { Announcer } from "./announcer";
 import type { Insets } from "./camera";
 import { Corner } from "./corner";
+import { type Ends, endsBelow, spokenEnds } from "./extremes";
 import { alarmed } from "./format";
 import { Input } from "./input";
 import { Help, type KeyActions, press } from "./keys";
@@ -11,7 +12,9 @@ import { Menu } from "./menu";
 import { Overlay } from "./overlay";
 import { picture, savePage, savePicture } from "./picture";
 import { Scene3d } from "./scene";
-import { type Items, type Marks, type Meta, type Told, type Trails, type ViewerEvents, complete } from "./types";
+import {
+  type Extremes, type Items, type Marks, type Meta, type Told, type Trails, type ViewerEvents, complete,
+} from "./types";
 import { Vr } from "./xr";
 
 export const VERSION = "0.2.0";
@@ -75,7 +78,7 @@ export class Viewer implements Drawn {
   }
 
   /** New data. The camera stays unless the path changed. */
-  update(items: Items, told: Told, trails: Trails | null = null): void {
+  update(items: Items, told: Told, trails: Trails | null = null, extremes: Extremes | null = null): void {
     const { scene } = this;
     if (!scene) return;
     const started = performance.now();
@@ -83,7 +86,7 @@ export class Viewer implements Drawn {
     const meta = complete(told);
     const moved = !before || !samePath(before.path, meta.path);
     if (moved || meta.select_seq !== before.select_seq) this.selectedId = meta.selected;
-    const bytes = scene.show({ items, meta, trails }, moved, started, this.still);
+    const bytes = scene.show({ items, meta, trails, extremes }, moved, started, this.still);
     this.dress(before, meta);
     if (moved) this.arrive(before, meta);
     this.lastUpdateBytes = bytes + this.remark();
@@ -185,6 +188,10 @@ export class Viewer implements Drawn {
 
   private get meta(): Meta | null {
     return this.scene?.shown?.meta ?? null;
+  }
+
+  private below(i: number): Ends[] {
+    return endsBelow(this.scene?.shown?.extremes ?? null, i, this.meta?.readings ?? []);
   }
 
   private get still(): boolean {
@@ -332,7 +339,7 @@ export class Viewer implements Drawn {
     const id = i < 0 || !items ? null : items.id.at(i);
     if (id === this.selectedId) return;
     this.select(id);
-    if (items && meta) this.announcer.item(items, i, meta);
+    if (items && meta) this.announcer.item(items, i, meta, this.below(i).map(spokenEnds));
     this.events.selected(id);
   }
 
@@ -412,7 +419,7 @@ export class Viewer implements Drawn {
     if (!items || !meta) return;
     if (meta.show_labels) this.overlay.setNote(scene.labels.shown, items.count);
     const spot = scene.spot(this.marks.hovered);
-    if (spot) this.overlay.showTip(items, this.marks.hovered, spot, meta);
+    if (spot) this.overlay.showTip(items, this.marks.hovered, spot, meta, this.below(this.marks.hovered));
     else this.overlay.hideTip();
   }
 }

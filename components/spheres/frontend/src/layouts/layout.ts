@@ -3,7 +3,7 @@ import { disc, orbitsOf, ring } from "./flat";
 import { isFixed, median, scaledCapacities, sphereRadius, tierRadii } from "./sizes";
 import { discSlots, ringSlots, shellDirections, shellRadius, wallSlots } from "./slots";
 import { Tree } from "./tree";
-import type { Circle, Cluster, Layout, Slots } from "./types";
+import { type Circle, type Cluster, type Layout, type Slots, extentOf } from "./types";
 
 /** Up to this many children every label finds room below its sphere. */
 export const ROOMY = 9;
@@ -212,7 +212,7 @@ function nested(items: Items, tree: Tree, radii: Float32Array, name: LayoutName,
   const clusters: Cluster[] = nest.clusters.map((c) => ({ ...ground(c), name: c.name }));
   return {
     ...blank(items, tree), spheres, reach: nest.reach, centreRadius: nest.centreRadius, clusters,
-    circles: clusters.map(({ x, z, r }) => ({ x, z, r })), extent: Math.max(nest.outer, nest.centreRadius * 2),
+    circles: clusters.map(({ x, z, r }) => ({ x, z, r })), extent: extentOf(nest.outer, nest.centreRadius),
     elevation: groups.length ? null : name === "wall" ? WALL_ELEVATION : name === "shell" ? SHELL_ELEVATION : null,
   };
 }
@@ -220,7 +220,7 @@ function nested(items: Items, tree: Tree, radii: Float32Array, name: LayoutName,
 function blank(items: Items, tree: Tree): Layout {
   return {
     count: items.count, spheres: new Float32Array(0), radii: new Float32Array(0),
-    reach: new Float32Array(0), parentRow: tree.parentRow,
+    reach: new Float32Array(0), parentRow: tree.parentRow, tops: tree.of(-1),
     centreRadius: 8, circles: [], clusters: [], extent: 1, sweep: 0, smallest: 1, elevation: null,
     capacityKwh: items.capacityKwh,
   };
@@ -235,11 +235,12 @@ function flat(items: Items, tree: Tree, level: string, name: LayoutName): Layout
   const radii = onDisc ? raw.map((r) => Math.min(r, 2 * typical)) : raw;
   const centreRadius = Math.max(8, typical * 1.2);
   const spheres = onDisc ? disc(radii, centreRadius) : ring(level, capacity, radii, centreRadius);
-  let extent = centreRadius * 2;
+  let outermost = 0;
   for (let i = 0; i < items.count; i++) {
-    extent = Math.max(extent, Math.hypot(spheres[i * 4], spheres[i * 4 + 2]) + radii[i]);
+    outermost = Math.max(outermost, Math.hypot(spheres[i * 4], spheres[i * 4 + 2]) + radii[i]);
   }
   const circles = orbitsOf(spheres, onDisc).map((r) => ({ x: 0, z: 0, r }));
+  const extent = extentOf(outermost, centreRadius);
   return { ...blank(items, tree), spheres, reach: radii.slice(), centreRadius, circles, extent };
 }
 

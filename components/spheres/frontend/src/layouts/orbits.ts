@@ -1,5 +1,5 @@
 import type { Items } from "../types";
-import type { Layout } from "./types";
+import { type Layout, extentOf, isSurrounded } from "./types";
 
 /** More than this many stand still: every place goes to the GPU anew in each frame. */
 export const ORBITS_MAX = 2000;
@@ -37,7 +37,6 @@ export class Orbits {
   /** How far an item is off its place on its orbit [rad]. */
   private readonly lag: Float32Array;
   private readonly home: Float32Array;
-  private readonly tops: number[] = [];
   private readonly room: number;
   private orbits: Orbit[] = [];
   private age = Number.POSITIVE_INFINITY;
@@ -47,18 +46,13 @@ export class Orbits {
     this.home = layout.spheres.slice();
     [this.angle, this.distance, this.lag] = [new Float32Array(n), new Float32Array(n), new Float32Array(n)];
     let reach = 0;
-    for (let i = 0; i < n; i++) {
-      if (layout.parentRow[i] >= 0) continue;
-      this.tops.push(i);
-      const ring = layout.reach[i] > layout.spheres[i * 4 + 3] * 1.01 ? 1.04 : 1.35;
-      reach = Math.max(reach, layout.reach[i] * ring);
-    }
+    for (const i of layout.tops) reach = Math.max(reach, layout.reach[i] * (isSurrounded(layout, i) ? 1.04 : 1.35));
     this.room = reach;
     this.advance(0, items, true);
     layout.circles = this.orbits.map(({ distance }) => ({ x: 0, z: 0, r: distance }));
     const last = this.orbits[this.orbits.length - 1];
     layout.sweep = (last?.distance ?? 0) + reach;
-    layout.extent = Math.max(layout.sweep, layout.centreRadius * 2);
+    layout.extent = extentOf(layout.sweep, layout.centreRadius);
   }
 
   get moves(): boolean {
@@ -86,10 +80,11 @@ export class Orbits {
     this.age = 0;
     const power = (i: number) => Math.abs(items.powerKw[i]) || 0;
     const falling = (rows: number[]) => rows.sort((a, b) => power(b) - power(a));
-    const charging = falling(this.tops.filter((i) => items.powerKw[i] < 0));
-    const others = falling(this.tops.filter((i) => !(items.powerKw[i] < 0)));
+    const tops = [...this.layout.tops];
+    const charging = falling(tops.filter((i) => items.powerKw[i] < 0));
+    const others = falling(tops.filter((i) => !(items.powerKw[i] < 0)));
     const largest = Math.max(power(charging[0] ?? -1), power(others[0] ?? -1)) || 1;
-    const n = this.tops.length;
+    const n = tops.length;
     const each = n <= ALONE ? 1 : Math.ceil(n / (Math.ceil(Math.sqrt(n)) + 1));
     const before = this.orbits;
     this.orbits = [];

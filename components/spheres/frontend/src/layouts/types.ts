@@ -21,6 +21,8 @@ export interface Layout {
   reach: Float32Array;
   /** Row of the item that a spoke comes from; -1 is the centre. */
   parentRow: Int32Array;
+  /** The rows that stand directly around the centre. */
+  tops: Int32Array;
   centreRadius: number;
   circles: Circle[];
   clusters: Cluster[];
@@ -33,6 +35,16 @@ export interface Layout {
   elevation: number | null;
   /** The capacities that the radii were made of. */
   capacityKwh: Float32Array;
+}
+
+/** Whether something of its own stands around an item. */
+export function isSurrounded({ reach, spheres }: Pick<Layout, "reach" | "spheres">, row: number): boolean {
+  return reach[row] > spheres[row * 4 + 3] * 1.01;
+}
+
+/** How far the scene reaches: what is outermost, and never less than the centre needs. */
+export function extentOf(outermost: number, centreRadius: number): number {
+  return Math.max(outermost, centreRadius * 2);
 }
 
 /** Places in a plane: a to the right, b away from the eye. */
