@@ -1,0 +1,198 @@
+"""A cell's own record from a file: `time, voltage, current, temperature` in the usual layouts.
+
+Columns are found by their names, units stand in them (`Time [s]`, `I/mA`, `Voltage(V)`,
+`current_a`), and the sign of the current is found from how the voltage answers it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import RequestError
+from core.twin.tasks import MOST_POINTS
+
+MOST_TEXT = 64 * 1024 * 1024
+LEAST_ROWS = 10
+GAP_STEPS = 5.0
+"""A hole longer than so many steps of the grid stays a hole: NaN, never a line drawn over it."""
+PLAUSIBLE_V = (0.0, 10.0)
+Sign = Literal["auto", "discharge_positive", "discharge_negative"]
+Floats = NDArray[np.float64]
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "time": ("time", "t", "testtime", "totaltime", "elapsedtime", "timestamp", "datetime", "date"),
+    "voltage": ("voltage", "v", "u", "ecell", "ewe", "cellvoltage", "terminalvoltage",
+                "voltagemeasured"),
+    "current": ("current", "i", "currentmeasured", "cellcurrent"),
+    "temperature": ("temperature", "temp", "t1", "celltemperature", "temperaturemeasured",
+                    "surfacetemperature"),
+}
+_SCALES: Mapping[str, Mapping[str, float]] = {
+    "time": {"": 1.0, "s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0,
+             "hours": 3600.0},
+    "voltage": {"": 1.0, "v": 1.0, "volt": 1.0, "volts": 1.0, "mv": 1e-3},
+    "current": {"": 1.0, "a": 1.0, "amps": 1.0, "ma": 1e-3},
+    "temperature": {"": 1.0, "c": 1.0, "degc": 1.0, "degreec": 1.0, "k": 1.0},
+}
+_HEAD = re.compile(r"^\s*(?P<name>[^\[(/<]*?)\s*(?:[\[(/<]\s*(?P<unit>[^\])>]*)[\])>]?)?\s*$")
+_SNAKE = re.compile(r"^(?P<name>.*?)_(?P<unit>s|ms|min|h|v|mv|a|ma|c|k)$")
+
+
+@dataclass(frozen=True, slots=True)
+class EvenRecord:
+    """On an even grid. float64[points], NaN = missing; + is discharging. temperature_c: mean, None
+    where the file tells none. note: what was done to it, for a person."""
+
+    step_s: float
+    current_a: Floats
+    voltage_v: Floats
+    temperature_c: float | None
+    note: str
+
+
+def read_record(text: str, step_s: float | None = None, sign: Sign = "auto") -> EvenRecord:
+    """A CSV (comma, semicolon or tab) as a record; raises RequestError that says what is wrong.
+    step_s: of the grid, by default the file's own median step, at least 1 s."""
+    if len(text) > MOST_TEXT:
+        raise RequestError(f"the file is longer than {MOST_TEXT // 2 ** 20} MiB; cut it")
+    columns = _columns(text)
+    order = np.argsort(columns["time"], kind="stable")
+    columns = {name: values[order] for name, values in columns.items()}
+    time_s, first = np.unique(columns["time"], return_index=True)
+    columns = {name: values[first] for name, values in columns.items()}
+    if time_s.size < LEAST_ROWS:
+        raise RequestError(f"the file has {time_s.size} rows with a time of their own; a record "
+                           f"needs {LEAST_ROWS}")
+    step = max(1.0, round(float(np.median(np.diff(time_s))), 3)) if step_s is None else step_s
+    if (time_s[-1] - time_s[0]) / step >= MOST_POINTS:
+        raise RequestError(f"at a step of {step:g} s the file has more than {MOST_POINTS} points; "
+                           "choose a longer step")
+    voltage = _on_grid(time_s, columns["voltage"], step)
+    current, note = _signed(_on_grid(time_s, columns["current"], step), voltage, sign)
+    _check_voltage(voltage)
+    return EvenRecord(step, current, voltage, _mean_c(columns.get("temperature")), note)
+
+
+def _columns(text: str) -> dict[str, Floats]:
+    """time, voltage, current, and temperature where it is there; rows without a time left out."""
+    sample = text[:4096].removeprefix("\ufeff")
+    delimiter = max(",;\t", key=sample.count)
+    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=delimiter)
+    try:
+        places = next(found for found in (_places(row) for row in rows) if found)
+        kept = [row for row in rows if row]
+    except StopIteration:
+        raise RequestError("no row names the columns time, voltage and current; name them so, with "
+                           "units as in `time [s], voltage [V], current [A]`") from None
+    except csv.Error as error:
+        raise RequestError(f"this is no CSV ({error})") from error
+    found = {name: np.array([_number(row, place, name) for row in kept]) * scale
+             for name, (place, scale) in places.items()}
+    known = np.isfinite(found["time"])
+    if not known.any():
+        raise RequestError("the column of the time holds no times: seconds, or ISO 8601")
+    return {name: values[known] for name, values in found.items()}
+
+
+def _places(row: Sequence[str]) -> dict[str, tuple[int, float]]:
+    """(column, scale to SI) by quantity, {} where this row is no head of the three needed."""
+    found: dict[str, tuple[int, float]] = {}
+    for place, cell in enumerate(row):
+        name, unit = _name_and_unit(cell)
+        for quantity, names in _NAMES.items():
+            if name in names and quantity not in found and unit in _SCALES[quantity]:
+                found[quantity] = (place, _SCALES[quantity][unit])
+    return found if {"time", "voltage", "current"} <= set(found) else {}
+
+
+def _name_and_unit(cell: str) -> tuple[str, str]:
+    told = _HEAD.match(cell)
+    name, unit = (told["name"], told["unit"] or "") if told else (cell, "")
+    snake = _SNAKE.match(name.lower())
+    if snake and not unit:
+        name, unit = snake["name"], snake["unit"]
+    return re.sub(r"[^a-z0-9]", "", name.lower()), re.sub(r"[^a-z]", "", unit.lower())
+
+
+def _number(row: Sequence[str], place: int, quantity: str) -> float:
+    text = row[place].strip() if place < len(row) else ""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    if quantity != "time":
+        return math.nan
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        return math.nan
+    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
+
+
+def _on_grid(time_s: Floats, values: Floats, step_s: float) -> Floats:
+    """Between known neighbours a line, in a hole NaN: float64[points]."""
+    known = np.isfinite(values)
+    steps = int((time_s[-1] - time_s[0]) / step_s + 0.01)
+    grid: Floats = np.minimum(time_s[0] + step_s * np.arange(steps + 1), time_s[-1])
+    if known.sum() < 2:
+        return np.full(grid.size, np.nan)
+    at, told = time_s[known], values[known]
+    found: Floats = np.interp(grid, at, told, left=np.nan, right=np.nan)
+    after = np.clip(np.searchsorted(at, grid, side="left"), 1, at.size - 1)
+    hole = (at[after] - at[after - 1] > GAP_STEPS * max(step_s, float(np.median(np.diff(at)))))
+    inside = hole & (grid > at[after - 1] + 1e-9) & (grid < at[after] - 1e-9)
+    found[inside] = np.nan
+    return found
+
+
+def _signed(current: Floats, voltage: Floats, sign: Sign) -> tuple[Floats, str]:
+    """With + discharging, and what was done."""
+    if sign == "discharge_positive":
+        return current, ""
+    if sign == "discharge_negative":
+        return 0.0 - current, "the current's sign was turned, as asked"
+    if _answers_by_falling(current, voltage):
+        return current, ""
+    return 0.0 - current, ("the current's sign was turned: in the file the voltage rises with it, "
+                           "so that + means charging there")
+
+
+def _answers_by_falling(current: Floats, voltage: Floats) -> bool:
+    """Whether a larger current goes with a lower voltage: by its steps (V = OCV - R I), and where
+    it has none by the charge that it moved."""
+    steps, moves = np.diff(current), np.diff(voltage)
+    known = np.isfinite(steps) & np.isfinite(moves)
+    swing = float(np.nanmax(np.abs(current), initial=0.0))
+    strong = known & (np.abs(steps) > 0.02 * swing)
+    if strong.any():
+        return float(np.sum(steps[strong] * moves[strong])) <= 0.0
+    both = np.isfinite(current) & np.isfinite(voltage)
+    if both.sum() < 2:
+        raise RequestError("the file holds no row with both a voltage and a current")
+    moved = np.cumsum(current[both])
+    return float(np.sum((moved - moved.mean()) * (voltage[both] - voltage[both].mean()))) <= 0.0
+
+
+def _check_voltage(voltage: Floats) -> None:
+    low, high = float(np.nanmin(voltage)), float(np.nanmax(voltage))
+    if not PLAUSIBLE_V[0] <= low <= high <= PLAUSIBLE_V[1]:
+        raise RequestError(f"voltages from {low:g} to {high:g} V are no cell's; a pack's are "
+                           "divided by its cells in series first")
+
+
+def _mean_c(values: Floats | None) -> float | None:
+    """Kelvin where it can be nothing else."""
+    if values is None or not np.isfinite(values).any():
+        return None
+    mean = float(np.nanmean(values))
+    return mean - 273.15 if mean > 200.0 else mean
