@@ -34,7 +34,8 @@ ACTING: Responses = {
     **LOOKING,
     400: {"model": Problem, "description": "The request is not JSON"},
     403: {"model": Problem, "description": "Only operators may act"},
-    409: {"model": Problem, "description": "Not as things are now; the text says what to do"}}
+    409: {"model": Problem, "description": "Not as things are now; the text says what to do"},
+    413: {"model": Problem, "description": "The request is larger than this gateway takes"}}
 Start = Annotated[Moment | None, Query(
     description="with a zone; without it, 24 h before the end")]
 End = Annotated[Moment | None, Query(description="with a zone; without it, now")]
