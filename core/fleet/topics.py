@@ -11,7 +11,7 @@ from core.errors import RequestError
 ROOT = "pulsebms"
 COORDINATOR = "coordinator"
 ALLOCATION = "allocation"
-DeviceKind = Literal["telemetry", "commands", "status", "ack"]
+DeviceKind = Literal["telemetry", "commands", "status", "ack", "prediction"]
 DEVICE_KINDS: tuple[str, ...] = get_args(DeviceKind)
 ID_WORDS = "1 to 40 of a-z, 0-9, _ and -, beginning with a letter or a digit"
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")

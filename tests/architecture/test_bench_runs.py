@@ -16,7 +16,7 @@ from bench.__main__ import figures, main, names
 from bench.report import Figure, FigureError, figure_line, table
 
 LONGEST = {"energy", "fleet", "heatpump", "history", "postgres", "session", "soak", "start",
-           "viewer"}
+           "twin", "viewer"}
 NEVER = {"lost", "duplicated"}
 
 

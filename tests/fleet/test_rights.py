@@ -18,7 +18,7 @@ from tests.sources.mosquitto import until
 
 Come = Callable[..., Talker]
 PASSWORD = "a good one for tests"
-USERS = ("ingest", "app", "gateway", "coordinator", "pack_1", "pack_2")
+USERS = ("ingest", "app", "gateway", "coordinator", "twin", "pack_1", "pack_2")
 OWN = "pulsebms/home/pack_1/telemetry"
 COMMAND = said(Command(v=1, id="0" * 32, issuer="eve", issued_s=NOW_S, ttl_s=30.0, action="ping"))
 
@@ -124,6 +124,18 @@ def test_each_service_has_its_own_rights(come: Come) -> None:
         service.say("pulsebms/home/pack_1/ack", service is ingest and b"right" or b"wrong")
     until(lambda: len(device.heard) >= 3, "each right word comes")
     assert [payload for _, payload in device.heard] == [b"right"] * 3
+
+
+def test_the_twin_hears_packs_and_writes_predictions_alone(come: Come) -> None:
+    twin, device, ingest = come("twin", "pulsebms/#"), come("pack_1"), come("ingest", "pulsebms/#")
+    for kind in ("telemetry", "status", "commands", "ack"):
+        twin.say(f"pulsebms/home/pack_1/{kind}", b"wrong")
+    device.say("pulsebms/home/pack_1/prediction", b"wrong")
+    device.say(OWN, b"right")
+    until(lambda: bool(twin.heard), "the twin hears telemetry")
+    twin.say("pulsebms/home/pack_1/prediction", b"right")
+    until(lambda: len(ingest.heard) >= 2, "a prediction comes through")
+    assert [payload for _, payload in ingest.heard] == [b"right"] * 2
 
 
 @pytest.mark.parametrize("user", ["app", "gateway"])

@@ -1,0 +1,144 @@
+"""The twin's physics: what a batched window costs a pack, what a year of ageing costs and how far
+the state jump is from solving every day, and whether the process that asks for it all stays small.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench.report import figure_line
+from core.twin.models import cell_model
+from core.twin.tasks import (
+    ForecastResult,
+    ForecastTask,
+    Result,
+    Task,
+    WindowPack,
+    WindowResult,
+    WindowTask,
+    column,
+    new_id,
+)
+from services.twin.child import ROOT, Child
+
+PACKS, POINTS, STEP_S = 200, 31, 10.0
+AH = 100.0
+TIMEOUT_S = 600.0
+RUNS, RUNS_SHORT = 50, 8
+YEAR, YEAR_SHORT = 365, 40
+
+line = partial(figure_line, "twin")
+
+
+def windows(chemistry: str, packs: int, horizon_s: float, model: str = "SPM") -> WindowTask:
+    """Five minutes of packs whose currents wander: 0.5 C to either side, 0.1 C within a minute."""
+    rng = np.random.default_rng(5)
+    told = []
+    for number in range(packs):
+        noise = np.zeros(POINTS)
+        for at in range(1, POINTS):
+            noise[at] = noise[at - 1] * np.exp(-STEP_S / 60.0) + rng.normal(0.0, 0.05)
+        volts = float(cell_model(chemistry).ocv_v(soc := float(rng.uniform(0.3, 0.9))))
+        told.append(WindowPack(
+            pack=f"pack_{number:03d}", capacity_ah=AH, soc=soc, start_v=volts,
+            current_a=column(AH * (rng.uniform(-0.5, 0.5) + noise)),
+            voltage_v=column(np.full(POINTS, volts)), temperature_c=float(rng.uniform(15, 35))))
+    return WindowTask(id=new_id(), chemistry=chemistry, time_s=0.0,  # type: ignore[arg-type]
+                      packs=tuple(told), step_s=STEP_S, horizon_s=horizon_s,
+                      model=model)  # type: ignore[arg-type]
+
+
+def physics(short: bool = False) -> Iterator[dict[str, object]]:
+    """All figures of the physics."""
+    child = Child()
+    try:
+        yield from _windows(child, short)
+        yield from _year(child, short)
+    finally:
+        child.close()
+    yield from memory(short)
+
+
+def _windows(child: Child, short: bool) -> Iterator[dict[str, object]]:
+    """Processor time of the solve alone, a pack. The figure asked for is of the window; what the
+    15 minutes after it cost on top is beside it."""
+    cases = [("NMC", 0.0, "SPM", 1.5), ("LFP", 0.0, "SPM", 1.5), ("LCO", 0.0, "SPM", 1.5),
+             ("NMC", 900.0, "SPM", None), ("NMC", 0.0, "SPMe", None)]
+    for chemistry, horizon_s, model, target in cases[:1] if short else cases:
+        found = [_solved(child, windows(chemistry, PACKS, horizon_s, model)) for _ in range(3)]
+        ahead = " and 15 minutes ahead" if horizon_s else ""
+        yield line(f"{PACKS} packs, {chemistry}, {model}, 5 minutes{ahead}", "solve",
+                   min(found), "ms a pack", target)
+
+
+def _solved(child: Child, task: Task) -> float:
+    result = _run(child, task)
+    assert isinstance(result, WindowResult)
+    assert result.solve_ms is not None
+    failed = [answer.failed for answer in result.answers if answer.failed]
+    assert not failed, failed[0]
+    return result.solve_ms / len(result.answers)
+
+
+def _year(child: Child, short: bool) -> Iterator[dict[str, object]]:
+    """A daily cycle; error of the loss against solving every day, as a share of it."""
+    days = YEAR_SHORT if short else YEAR
+    for chemistry in ("NMC",) if short else ("NMC", "LFP", "LCO"):
+        task = ForecastTask(id=new_id(), chemistry=chemistry, days=days, check=True)
+        result = _run(child, task)
+        assert isinstance(result, ForecastResult)
+        case = f"{days} days, {chemistry}, K = {task.jump}"
+        yield line(case, "forecast", result.cpu_s or 0.0, "CPU-s", 10.0)
+        yield line(case, "error of the loss", abs(result.error_pct or 0.0), "%", 3.0)
+        yield line(case, "loss", result.loss_pct or 0.0, "%")
+
+
+def _run(child: Child, task: Task) -> Result:
+    result = child.run(task, lambda _told: None, TIMEOUT_S)
+    assert not result.failed, result.failed
+    return result
+
+
+def memory(short: bool = False) -> Iterator[dict[str, object]]:
+    """Growth of the process that asks, in a process of its own."""
+    runs = RUNS_SHORT if short else RUNS
+    ran = subprocess.run([sys.executable, "-m", "bench._twin_physics", str(runs)], cwd=ROOT,
+                         capture_output=True, text=True, check=True, timeout=1800)
+    yield line(f"{runs} windows of {PACKS} packs", "growth of the app's memory",
+               float(ran.stdout), "MB", 30.0)
+
+
+def _grown_mb(runs: int) -> float:
+    """As an app does: a pool, tasks one after the other, results looked at."""
+    from core.registry import make_physics
+
+    pool = make_physics(None)
+    task = windows("NMC", PACKS, 900.0)
+    before_mb = _resident_mb()
+    for _ in range(runs):
+        asked = pool.ask(WindowTask(**{name: getattr(task, name) for name in (
+            "chemistry", "time_s", "packs", "step_s", "horizon_s", "model")}, id=new_id()))
+        while not (state := pool.state(asked.id)).settled:
+            time.sleep(0.05)
+        assert state.standing == "done", state.words
+    grown = _resident_mb() - before_mb
+    pool.close()
+    return grown
+
+
+def _resident_mb() -> float:
+    """Of this process, as Linux tells it."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+if __name__ == "__main__":
+    print(f"{_grown_mb(int(sys.argv[1])):.3f}")

@@ -1,0 +1,72 @@
+"""The digital twin: what estimating every cell costs, how far charge and forecast are off on real
+cells, and what its physics costs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from bench import _twin_cells, _twin_physics
+from bench.report import figure_line
+from core.twin.filter import CellFilter
+from core.twin.fused import kernel
+from core.twin.models import cell_models
+
+CELLS, CELLS_OF_PACK = 1_000_000, 400
+STEPS = 15
+
+line = partial(figure_line, "twin")
+
+
+def run(short: bool = False) -> Iterator[dict[str, object]]:
+    """All figures (short: fewer samples of the cost, one chemistry, shorter physics)."""
+    yield _step_cost(5 if short else STEPS)
+    for chemistry in ("NMC",) if short else ("NMC", "LFP"):
+        yield from _charge(chemistry)
+    yield from _forecast()
+    yield from _twin_physics.physics(short)
+
+
+def _step_cost(steps: int) -> dict[str, object]:
+    """Processor time of one sample of all cells, all three chemistries."""
+    models, packs = list(cell_models().values()), CELLS // CELLS_OF_PACK
+    mine = [models[pack % len(models)] for pack in range(packs)]
+    rng = np.random.default_rng(7)
+    cells = CellFilter(mine, [CELLS_OF_PACK] * packs, rng.normal(100.0, 2.0, CELLS))
+    volts = np.repeat([float(model.ocv_v(0.5)) for model in mine], CELLS_OF_PACK)
+    volts = (volts + rng.normal(0.0, 0.002, CELLS)).astype(np.float32)
+    current_a, warm_c = rng.normal(0.0, 30.0, packs), np.full(packs, 25.0)
+    spent_ms = []
+    for _ in range(steps + 2):
+        began = time.process_time()
+        cells.step(current_a, volts, 1.0, warm_c)
+        spent_ms.append(1000 * (time.process_time() - began))
+    way, target = ("numpy", 60) if kernel() is None else ("numba", 15)
+    return line(f"{CELLS:,} cells", f"EKF step, {way}", statistics.median(spent_ms[2:]), "ms",
+                target)
+
+
+def _charge(chemistry: str) -> Iterator[dict[str, object]]:
+    """Error of the charge on a real drive, counting alone beside it."""
+    drive = _twin_cells.drive(chemistry)
+    cases = _twin_cells.FAULTY + _twin_cells.BIASED
+    filtered, counted = _twin_cells.charge_errors(drive, cases)
+    for case, error, alone in zip(cases, filtered.tolist(), counted.tolist(), strict=True):
+        target = (1.0 if chemistry == "NMC" else round(alone, 3)) if case.wrong else None
+        yield line(f"{chemistry}, {case.name}", "SoC RMSE", error, "%", target)
+        yield line(f"{chemistry}, {case.name}", "SoC RMSE of counting", alone, "%")
+
+
+def _forecast() -> Iterator[dict[str, object]]:
+    """48 NMC cells, second half of life from the first."""
+    scores = _twin_cells.forecast_scores()
+    points = sum(score.points for score in scores)
+    inside = sum(score.covered * score.points for score in scores)
+    case = f"{len(scores)} NMC cells, second half of life"
+    yield line(case, "SoH MAPE", statistics.mean(score.mape_pct for score in scores), "%", 1.5)
+    yield line(case, "inside of the 90 % interval", 100 * inside / points, "%", 85, "higher")
+    yield line(case, "inside, at most", 100 * inside / points, "%", 95)

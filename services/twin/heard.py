@@ -1,0 +1,183 @@
+"""The last half hour of each pack's mean cell, as its telemetry told it, in steps of ten seconds.
+
+Between the steps the estimator of `core/twin/filter.py` runs over all packs at once, so that it
+is known how charged each was at every step: where a window's model starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.fleet.messages import Status
+from core.fleet.telemetry import Telemetry
+from core.topology import FloatArray
+from core.twin.filter import CellFilter
+from core.twin.models import CellModel, cell_models
+
+STEP_S = 10
+STEPS = 180
+SURE = 0.02
+"""Standard deviation with which a charge is taken over when the filter is made anew."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """What a device says of its pack; rated_ah: between the charges that it calls 0 and 100 %."""
+
+    device: str
+    chemistry: str
+    model: CellModel
+    rated_ah: float
+
+    @property
+    def full_ah(self) -> float:
+        """Over the cell's whole window."""
+        low, high = self.model.window
+        return self.rated_ah / (high - low)
+
+
+def plate_of(status: Status) -> Plate | None:
+    """None of a device that does not say enough."""
+    model = cell_models().get(status.chemistry)
+    if model is None or not status.cells or not status.capacity_kwh:
+        return None
+    return Plate(status.device, status.chemistry, model,
+                 1000.0 * status.capacity_kwh / (status.cells * model.nominal_v))
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One pack's columns over some steps, NaN = missing, and its charge (0..1 of the pack's own
+    window) at the first; NaN where it is not known."""
+
+    current_a: FloatArray
+    voltage_v: FloatArray
+    temperature_c: float | None
+    soc: float
+
+
+class Heard:
+    """For one thread. Moments are of the devices, seconds since 1970."""
+
+    def __init__(self) -> None:
+        self.plates: dict[str, Plate] = {}
+        self._rows: dict[str, int] = {}
+        self._columns = {name: np.full((0, STEPS), np.nan, np.float32)
+                         for name in ("current_a", "voltage_v", "temperature_c", "soc")}
+        self._sums = np.zeros((0, 3))
+        self._counts = np.zeros((0, 3))
+        self._step = -1
+        self._filter: CellFilter | None = None
+
+    def status(self, status: Status) -> None:
+        """A device says what it is; one that changed begins anew."""
+        plate = plate_of(status)
+        if plate is None or self.plates.get(status.device) == plate:
+            return
+        self.plates[status.device] = plate
+        row = self._rows.setdefault(status.device, len(self._rows))
+        if row == self._sums.shape[0]:
+            self._columns = {name: np.vstack([values, np.full((1, STEPS), np.nan, np.float32)])
+                             for name, values in self._columns.items()}
+            self._sums = np.vstack([self._sums, np.zeros((1, 3))])
+            self._counts = np.vstack([self._counts, np.zeros((1, 3))])
+        for values in self._columns.values():
+            values[row] = np.nan
+        self._filter = None
+
+    def telemetry(self, told: Telemetry, now_s: float) -> None:
+        """One second of a pack; what is older than the step that is open is too late."""
+        row = self._rows.get(told.envelope.device)
+        if row is None:
+            return
+        self.close_steps(now_s)
+        if int(told.body.time_s // STEP_S) != self._step:
+            return
+        volts = told.cells.get("voltage_v")
+        mean_v = np.nan if volts is None or np.isnan(volts).all() else float(np.nanmean(volts))
+        values = np.array([_or_nan(told.body.current_a), mean_v, _or_nan(told.body.temperature_c)])
+        known = np.isfinite(values)
+        self._sums[row, known] += values[known]
+        self._counts[row, known] += 1
+
+    def close_steps(self, now_s: float) -> None:
+        """Make columns of the steps that are over."""
+        step = int(now_s // STEP_S)
+        if self._step < 0 or step < self._step:
+            self._step = step
+        for _ in range(min(step - self._step, STEPS)):
+            self._close()
+        self._step = step
+
+    def _close(self) -> None:
+        with np.errstate(invalid="ignore"):
+            means = np.where(self._counts > 0, self._sums / np.maximum(self._counts, 1), np.nan)
+        self._sums[:] = 0.0
+        self._counts[:] = 0.0
+        for values in self._columns.values():
+            values[:, :-1] = values[:, 1:]
+        for place, name in enumerate(("current_a", "voltage_v", "temperature_c")):
+            self._columns[name][:, -1] = means[:, place]
+        self._estimate(means)
+
+    def _estimate(self, means: Floats) -> None:
+        if not len(means):
+            return
+        if self._filter is None:
+            self._filter = self._made()
+        self._filter.step(means[:, 0], means[:, 1], STEP_S, means[:, 2])
+        self._columns["soc"][:, -1] = self._filter.soc
+
+    def _made(self) -> CellFilter:
+        """A filter that goes on with the charges that are known."""
+        plates = [self.plates[device] for device in self._rows]
+        made = CellFilter([plate.model for plate in plates], [1] * len(plates),
+                          [plate.rated_ah for plate in plates])
+        made.begin(self._columns["soc"][:, -2], SURE)
+        return made
+
+    @property
+    def ends_s(self) -> float:
+        """When the newest closed step ended."""
+        return float(self._step * STEP_S)
+
+    def past(self, device: str, steps: int) -> Past | None:
+        """The newest closed steps; None where none of them has a voltage."""
+        row = self._rows.get(device)
+        if row is None:
+            return None
+        found = {name: values[row, -steps:].copy() for name, values in self._columns.items()}
+        if np.isnan(found["voltage_v"]).all():
+            return None
+        warm = found["temperature_c"]
+        return Past(found["current_a"], found["voltage_v"],
+                    None if np.isnan(warm).all() else float(np.nanmean(warm)),
+                    float(found["soc"][0]))
+
+    def between(self, device: str, first_s: float, last_s: float) -> tuple[float, float]:
+        """Mean current of the steps from `first_s` to `last_s`, and the voltage in the step that
+        holds `last_s`; NaN where nothing was measured."""
+        row = self._rows.get(device)
+        first, last = (STEPS - self._step + int(at // STEP_S) for at in (first_s, last_s))
+        if row is None or not 0 <= first <= last < STEPS:
+            return float("nan"), float("nan")
+        current = self._columns["current_a"][row, first:last + 1]
+        mean_a = float("nan") if np.isnan(current).all() else float(np.nanmean(current))
+        return mean_a, float(self._columns["voltage_v"][row, last])
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def by_chemistry(plates: Sequence[Plate]) -> dict[str, list[Plate]]:
+    found: dict[str, list[Plate]] = {}
+    for plate in plates:
+        found.setdefault(plate.chemistry, []).append(plate)
+    return found

@@ -1,0 +1,213 @@
+"""The twin of a fleet: listens to its telemetry, models every pack's last minutes, publishes what
+comes next, and puts beside it what came.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+
+import numpy as np
+from paho.mqtt.client import MQTTMessage
+
+from core.clock import Clock
+from core.errors import RequestError, RetryLaterError
+from core.fleet.messages import Status, read_small, said
+from core.fleet.rejections import RejectedError
+from core.fleet.telemetry import Refused, read_telemetry
+from core.fleet.topics import address_of, device_topic
+from core.twin.ports import Physics
+from core.twin.predictions import (
+    KEPT_C_RATE,
+    VERSION,
+    Due,
+    Met,
+    Point,
+    Prediction,
+    PredictionStore,
+)
+from core.twin.tasks import (
+    WindowAnswer,
+    WindowPack,
+    WindowResult,
+    WindowTask,
+    column,
+    floats,
+    new_id,
+)
+from services.fleet_link import Broker, Link, Manner
+from services.twin.heard import STEP_S, Heard, Plate, by_chemistry
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 300.0
+HORIZON_S = 900.0
+AFTER_S = (300.0, 600.0, 900.0)
+"""Moments of a prediction that are published and scored."""
+TICK_S = 0.5
+FIRST_S = 3.0 * STEP_S
+"""So much later the first window is whole."""
+SETTLE_S = 2.0
+"""So long after a step its last telemetry may come."""
+MOST_QUEUED = 50_000
+INTERVAL = 1.96
+"""Standard deviations on either side that hold 95 %."""
+LEAST_MV = 1.0
+"""A residual below a sensor's resolution is no reason for a narrower interval."""
+TASK_URGENCY = 10.0
+
+
+class TwinService:
+    """Of one site. every_s: from one window to the next."""
+
+    def __init__(self, site: str, broker: Broker, clock: Clock, physics: Physics,
+                 store: PredictionStore, every_s: float = EVERY_S) -> None:
+        self._site, self._clock, self._physics, self._store = site, clock, physics, store
+        self._every_s, self._next_s = every_s, 0.0
+        self._steps = int(every_s // STEP_S) + 1
+        self._queue: deque[tuple[str, bytes]] = deque(maxlen=MOST_QUEUED)
+        self._asked: dict[str, dict[str, Plate]] = {}
+        self.heard = Heard()
+        self.published = 0
+        self.link = Link(broker, f"twin-{site}",
+                         [(f"pulsebms/{site}/+/telemetry", 0), (f"pulsebms/{site}/+/status", 0)],
+                         Manner(session_s=0), self._on_message)
+
+    def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
+        if not message.retain:
+            self._queue.append((topic, bytes(message.payload)))
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`."""
+        if self._physics.missing:
+            log.error("%s", self._physics.missing)
+        self.link.start()
+        try:
+            while not self._clock.wait(TICK_S, stop):
+                self.tick()
+        finally:
+            self.link.close()
+
+    def tick(self) -> None:
+        """What there is to do now."""
+        now_s = self._clock.now().timestamp()
+        while self._queue:
+            self._hear(*self._queue.popleft(), now_s)
+        self.heard.close_steps(now_s - SETTLE_S)
+        if not self._next_s:
+            self._next_s = now_s + self._every_s + FIRST_S
+        if now_s >= self._next_s:
+            self._next_s += self._every_s * max(1, int((now_s - self._next_s) // self._every_s) + 1)
+            self._ask(now_s)
+        try:
+            self._collect()
+            self._meet()
+        except RetryLaterError as error:
+            log.error("predictions are not kept: %s", error)
+
+    def _hear(self, topic: str, payload: bytes, now_s: float) -> None:
+        """What cannot be read the ingest counts and shows; here it is left out."""
+        try:
+            address = address_of(topic)
+            if address.kind == "status":
+                status = read_small(payload, Status)
+                if (status.site, status.device) == (address.site, address.device):
+                    self.heard.status(status)
+                return
+        except (RequestError, RejectedError):
+            return
+        told = read_telemetry(payload, address, now_s)
+        if not isinstance(told, Refused):
+            self.heard.telemetry(told, now_s - SETTLE_S)
+
+    # -- every five minutes
+
+    def _ask(self, now_s: float) -> None:
+        for chemistry, plates in by_chemistry(list(self.heard.plates.values())).items():
+            found = {plate.device: pack for plate in plates
+                     if (pack := self._pack(plate)) is not None}
+            if not found:
+                continue
+            task = WindowTask(id=new_id(), chemistry=chemistry,  # type: ignore[arg-type]
+                              time_s=self.heard.ends_s, packs=tuple(found.values()),
+                              step_s=float(STEP_S), horizon_s=HORIZON_S)
+            try:
+                self._physics.ask(task, TASK_URGENCY)
+            except RetryLaterError as error:
+                log.error("no window of %s: %s", chemistry, error)
+                continue
+            self._asked[task.id] = {device: self.heard.plates[device] for device in found}
+
+    def _pack(self, plate: Plate) -> WindowPack | None:
+        """None of a pack that was silent, or whose charge is not known."""
+        past = self.heard.past(plate.device, self._steps)
+        if past is None or not np.isfinite(past.soc) or np.isnan(past.current_a).all():
+            return None
+        return WindowPack(
+            pack=plate.device, capacity_ah=plate.full_ah, soc=min(1.0, max(0.0, past.soc)),
+            start_v=float(plate.model.ocv_v(past.soc)), current_a=column(past.current_a),
+            voltage_v=column(past.voltage_v), temperature_c=past.temperature_c)
+
+    def _collect(self) -> None:
+        """Publish and keep what is done."""
+        for task_id in list(self._asked):
+            state = self._physics.state(task_id)
+            if not state.settled:
+                continue
+            plates = self._asked.pop(task_id)
+            self._physics.forget(task_id)
+            result = state.result
+            if not isinstance(result, WindowResult) or result.failed:
+                log.error("no window of %d packs: %s", len(plates), state.words)
+                continue
+            predictions = [self._prediction(result, answer, plates[answer.pack])
+                           for answer in result.answers]
+            for told in predictions:
+                self.link.publish(device_topic(self._site, told.device, "prediction"), said(told))
+                self.published += 1
+            self._store.keep(predictions)
+
+    def _prediction(self, result: WindowResult, answer: WindowAnswer, plate: Plate) -> Prediction:
+        return Prediction(
+            v=VERSION, site=self._site, device=plate.device, made_s=result.time_s or 0.0,
+            plan_a=answer.plan_a or 0.0, rated_ah=plate.rated_ah, points=_points(answer),
+            parameter_set=result.parameter_set, residual_rms_mv=answer.residual_rms_mv,
+            residual_mean_mv=answer.residual_mean_mv, soc=answer.end_soc,
+            note=answer.note[:200], failed=answer.failed[:200])
+
+    # -- what came true
+
+    def _meet(self) -> None:
+        due = self._store.due(self._site, self._clock.now())
+        ready = [one for one in due if one.due_at.timestamp() + STEP_S <= self.heard.ends_s]
+        if ready:
+            self._store.meet([self._met(one) for one in ready])
+
+    def _met(self, due: Due) -> Met:
+        mean_a, volts = self.heard.between(due.device, due.made_at.timestamp(),
+                                           due.due_at.timestamp())
+        kept = abs(mean_a - due.plan_a) <= KEPT_C_RATE * due.rated_ah
+        return Met(due.number, float(volts) if np.isfinite(volts) else None, bool(kept))
+
+
+def _points(answer: WindowAnswer) -> tuple[Point, ...]:
+    """With an interval as wide as the model was wrong in the window."""
+    after, volts, socs = (floats(told) for told in (answer.ahead_s, answer.ahead_v,
+                                                    answer.ahead_soc))
+    known = np.isfinite(volts)
+    if not known.any():
+        return ()
+    wide_v = None
+    if answer.residual_rms_mv is not None:
+        wide_v = INTERVAL * max(LEAST_MV, answer.residual_rms_mv) / 1000.0
+    found = []
+    for at in AFTER_S:
+        if at > after[known][-1]:
+            continue
+        cell_v = float(np.interp(at, after[known], volts[known]))
+        found.append(Point(
+            after_s=at, cell_v=cell_v, soc=float(np.interp(at, after[known], socs[known])),
+            low_v=None if wide_v is None else cell_v - wide_v,
+            high_v=None if wide_v is None else cell_v + wide_v))
+    return tuple(found)

@@ -1,0 +1,133 @@
+"""Predictions of the twin and what they met, in one SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.clock import Clock, SystemClock
+from core.errors import ConfigurationError, RetryLaterError
+from core.twin.predictions import Due, Met, Prediction, Score
+from store.times import SECOND_US, from_us, to_us
+
+BUSY_S = 5.0
+KEPT = timedelta(days=90)
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS predictions
+    (site TEXT NOT NULL, device TEXT NOT NULL, made_us INTEGER NOT NULL, told BLOB NOT NULL,
+     PRIMARY KEY (site, device, made_us)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS points
+    (number INTEGER PRIMARY KEY, site TEXT NOT NULL, device TEXT NOT NULL,
+     made_us INTEGER NOT NULL, due_us INTEGER NOT NULL, after_s REAL NOT NULL,
+     plan_a REAL NOT NULL, rated_ah REAL NOT NULL, told_v REAL NOT NULL, low_v REAL, high_v REAL,
+     met INTEGER NOT NULL DEFAULT 0, truth_v REAL, kept INTEGER);
+CREATE INDEX IF NOT EXISTS waiting ON points (site, due_us) WHERE met = 0;
+CREATE INDEX IF NOT EXISTS of_pack ON points (site, device, made_us);
+"""
+SCORES = """
+SELECT after_s,
+    sum(kept = 1 AND truth_v IS NOT NULL), sum(met = 0),
+    sum(met = 1 AND truth_v IS NOT NULL AND kept = 0), sum(met = 1 AND truth_v IS NULL),
+    avg(CASE WHEN kept = 1 THEN (truth_v - told_v) * (truth_v - told_v) END),
+    avg(CASE WHEN kept = 1 THEN truth_v - told_v END),
+    avg(CASE WHEN kept = 1 AND low_v IS NOT NULL THEN truth_v BETWEEN low_v AND high_v END)
+FROM points WHERE site = :site AND made_us >= :since_us AND (:device IS NULL OR device = :device)
+GROUP BY after_s ORDER BY after_s
+"""
+
+
+class PredictionDatabase:
+    """`core.twin.predictions.PredictionStore`; any threads."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        self._path, self._clock, self._lock = path, clock or SystemClock(), threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None,
+                                       check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.executescript(SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError("the twin's store", "path", str(path),
+                                     f"a file that can be written ({error})") from error
+
+    def keep(self, predictions: Sequence[Prediction]) -> None:
+        with self._transaction() as db:
+            for told in predictions:
+                if not told.failed:
+                    _keep(db, told)
+            before_us = to_us(self._clock.now() - KEPT)
+            db.execute("DELETE FROM predictions WHERE made_us < ?", (before_us,))
+            db.execute("DELETE FROM points WHERE made_us < ?", (before_us,))
+
+    def due(self, site: str, now: datetime) -> Sequence[Due]:
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT number, device, made_us, due_us, plan_a, rated_ah FROM points "
+                "WHERE site = ? AND met = 0 AND due_us <= ? ORDER BY due_us", (site, to_us(now)))
+            return [Due(number, device, from_us(made_us), from_us(due_us), plan_a, rated_ah)
+                    for number, device, made_us, due_us, plan_a, rated_ah in rows]
+
+    def meet(self, met: Sequence[Met]) -> None:
+        with self._transaction() as db:
+            db.executemany("UPDATE points SET met = 1, truth_v = ?, kept = ? WHERE number = ?",
+                           [(one.truth_v, int(one.kept), one.number) for one in met])
+
+    def newest(self, site: str, device: str) -> Prediction | None:
+        with self._transaction() as db:
+            row = db.execute("SELECT told FROM predictions WHERE site = ? AND device = ? "
+                             "ORDER BY made_us DESC LIMIT 1", (site, device)).fetchone()
+        return None if row is None else msgspec.msgpack.decode(row[0], type=Prediction)
+
+    def scores(self, site: str, since: datetime, device: str | None = None) -> Sequence[Score]:
+        with self._transaction() as db:
+            rows = db.execute(SCORES, {"site": site, "since_us": to_us(since), "device": device})
+            return [_score(row) for row in rows]
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise RetryLaterError(f"{self._path}: {error}; see that the disk has room and can "
+                                      "be written") from error
+            finally:
+                with suppress(sqlite3.Error):  # none is open, or the connection itself is gone
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+
+
+def _keep(db: sqlite3.Connection, told: Prediction) -> None:
+    made_us = round(told.made_s * SECOND_US)
+    new = db.execute("INSERT OR IGNORE INTO predictions VALUES (?, ?, ?, ?)",
+                     (told.site, told.device, made_us, msgspec.msgpack.encode(told))).rowcount
+    if not new:
+        return
+    db.executemany(
+        "INSERT INTO points (site, device, made_us, due_us, after_s, plan_a, rated_ah, told_v, "
+        "low_v, high_v) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(told.site, told.device, made_us, made_us + round(point.after_s * SECOND_US),
+          point.after_s, told.plan_a, told.rated_ah, point.cell_v, point.low_v, point.high_v)
+         for point in told.points])
+
+
+def _score(row: Sequence[Any]) -> Score:
+    after_s, count, waiting, unkept, unmeasured, square, mean, covered = row
+    return Score(after_s, count or 0, waiting or 0, unkept or 0, unmeasured or 0,
+                 None if square is None else 1000.0 * float(square) ** 0.5,
+                 None if mean is None else 1000.0 * float(mean), covered)

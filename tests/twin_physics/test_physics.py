@@ -1,0 +1,348 @@
+"""PyBaMM itself, in one child for all of this file: windows, ageing, calibration.
+
+Oracles: charge that is counted, voltages at rest, PyBaMM's own run of every day, and a cell whose
+parameters are known because PyBaMM's SPMe made its record (`truth.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+import msgspec
+import numpy as np
+import pytest
+
+from core.twin.models import cell_model
+from core.twin.tasks import (
+    CalibrationResult,
+    CalibrationTask,
+    ForecastResult,
+    ForecastTask,
+    Progress,
+    Result,
+    Task,
+    Usage,
+    WindowPack,
+    WindowResult,
+    WindowTask,
+    column,
+    floats,
+    new_id,
+)
+from services.twin.child import ITS_OWN, ROOT, Child
+from tests.twin_physics.bpx_cell import bpx
+
+POINTS, STEP_S, AH = 31, 10.0, 50.0
+WINDOW_H = (POINTS - 1) * STEP_S / 3600.0
+TIMEOUT_S = 120.0
+MINIMAL = {"PATH": "/usr/bin:/bin", **ITS_OWN}
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[Child]:
+    made = Child()
+    yield made
+    made.close()
+
+
+def run(child: Child, task: Task) -> Result:
+    told: list[Progress] = []
+    result = child.run(task, told.append, TIMEOUT_S)
+    assert result.id == task.id
+    shares = [one.share for one in told]
+    assert shares == sorted(shares)
+    return result
+
+
+def pack(name: str, soc: float = 0.5, current: float | np.ndarray = 0.0, volts: float = 3.7,
+         **more: object) -> WindowPack:
+    told = {"capacity_ah": AH, **more}
+    return WindowPack(pack=name, soc=soc, voltage_v=column(np.full(POINTS, volts)),
+                      current_a=column(np.full(POINTS, 0.0) + current),
+                      **told)  # type: ignore[arg-type]
+
+
+def window_task(*packs: WindowPack, **more: object) -> WindowTask:
+    return WindowTask(id=new_id(), packs=packs, time_s=1.7e9,
+                      **{"chemistry": "NMC", **more})  # type: ignore[arg-type]
+
+
+def window(child: Child, *packs: WindowPack, **more: object) -> WindowResult:
+    result = run(child, window_task(*packs, **more))
+    assert isinstance(result, WindowResult)
+    assert not result.failed
+    assert [answer.pack for answer in result.answers] == [one.pack for one in packs]
+    return result
+
+
+@pytest.fixture(scope="module")
+def many(child: Child) -> WindowResult:
+    """Good packs and bad ones in one batch."""
+    rng = np.random.default_rng(3)
+    wild = rng.normal(0.0, 0.3 * AH, POINTS)
+    holes = np.where(np.arange(POINTS) % 5 == 2, np.nan, wild)
+    return window(
+        child, pack("rest", start_v=3.75, volts=3.75), pack("half c", current=0.5 * AH),
+        pack("small", current=0.5, capacity_ah=1.0), pack("wild", current=wild),
+        pack("holes", current=holes), pack("above", volts=4.5),
+        pack("below", volts=2.2), pack("declared wrong", start_v=2.1),
+        pack("blind", current=np.nan), pack("empty", soc=0.0, current=5.0 * AH, volts=3.0),
+        pack("ampere for milliampere", current=1000.0 * AH), pack("last", current=0.5 * AH),
+        pack("cold", current=0.5 * AH, temperature_c=0.0))
+
+
+def answers(result: WindowResult) -> dict[str, object]:
+    return {answer.pack: answer for answer in result.answers}
+
+
+def test_at_rest_the_voltage_is_the_open_circuit_one(many: WindowResult) -> None:
+    found = answers(many)["rest"]
+    assert np.allclose(floats(found.voltage_v), 3.75, atol=1e-3)
+    assert found.residual_rms_mv < 1.0
+    assert np.allclose(floats(found.ahead_v), 3.75, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("half c", 0.5), ("small", 0.5), ("last", 0.5)])
+def test_charge_is_counted(many: WindowResult, name: str, rate: float) -> None:
+    found = answers(many)[name]
+    assert found.end_soc == pytest.approx(0.5 - rate * WINDOW_H, abs=2e-4)
+    ahead = floats(found.ahead_soc)
+    hours = floats(found.ahead_s) / 3600.0
+    assert np.allclose(ahead, found.end_soc - rate * hours, atol=5e-4)
+    assert found.plan_a == pytest.approx(rate * (1.0 if name == "small" else AH))
+
+
+def test_charge_of_a_changing_current_is_its_integral(many: WindowResult) -> None:
+    current = np.random.default_rng(3).normal(0.0, 0.3 * AH, POINTS)
+    moved = np.trapezoid(current, dx=STEP_S) / 3600.0 / AH
+    assert answers(many)["wild"].end_soc == pytest.approx(0.5 - moved, abs=5e-4)
+
+
+def test_packs_of_any_size_are_one_cell(many: WindowResult) -> None:
+    found = answers(many)
+    assert np.allclose(floats(found["half c"].voltage_v), floats(found["small"].voltage_v),
+                       atol=5e-4)
+    assert found["half c"].voltage_v == found["last"].voltage_v
+
+
+def test_a_cold_cell_loses_more(many: WindowResult) -> None:
+    found = answers(many)
+    drop = [floats(found[name].voltage_v)[-1] for name in ("half c", "cold")]
+    assert drop[0] > drop[1] + 0.005
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("above", "4.500 V, lies above the 2.5 to 4.2 V"), ("below", "2.200 V, lies below"),
+    ("declared wrong", "check the declared chemistry"), ("blind", "no current was measured"),
+    ("ampere for milliampere", "unit of the current"),
+])
+def test_what_cannot_be_modelled_says_why(many: WindowResult, name: str, words: str) -> None:
+    found = answers(many)[name]
+    assert words in found.failed
+    assert not found.voltage_v
+
+
+def test_an_emptied_cell_ends_early_and_the_others_do_not(many: WindowResult) -> None:
+    found = answers(many)["empty"]
+    assert "an electrode is empty or full" in found.note
+    assert not np.isfinite(floats(found.voltage_v)[-1])
+    assert np.isfinite(floats(answers(many)["last"].voltage_v)).all()
+
+
+def test_missing_currents_are_told(many: WindowResult) -> None:
+    assert "6 of 31 currents were missing" in answers(many)["holes"].note
+
+
+def test_the_inside_is_told(many: WindowResult) -> None:
+    states = {name: floats(values) for name, values in answers(many)["half c"].states.items()}
+    assert set(states) == {"negative_surface", "positive_surface", "negative_mean",
+                           "positive_mean", "ocv_v", "negative_reaction_v", "positive_reaction_v"}
+    assert (np.diff(states["negative_mean"]) < 0).all()
+    assert (np.diff(states["positive_mean"]) > 0).all()
+    assert (states["negative_surface"][1:] < states["negative_mean"][1:]).all()
+
+
+@pytest.mark.parametrize("chemistry", ["LFP", "LCO"])
+def test_each_chemistry_at_the_charge_that_the_circuit_believes(child: Child,
+                                                                chemistry: str) -> None:
+    volts = float(cell_model(chemistry).ocv_v(0.6))
+    result = window(child, pack("rest", start_v=volts, volts=volts),
+                    pack("charging", soc=0.7, current=-1.2 * AH, volts=volts), chemistry=chemistry)
+    rest, charging = result.answers
+    assert rest.residual_rms_mv is not None
+    assert rest.residual_rms_mv < 2.0
+    assert "reaches its limit of" in charging.note
+
+
+def test_the_spme_loses_more_than_the_spm(child: Child, many: WindowResult) -> None:
+    result = window(child, pack("half c", current=0.5 * AH), model="SPMe")
+    found = result.answers[0]
+    assert floats(found.voltage_v)[-1] < floats(answers(many)["half c"].voltage_v)[-1] - 1e-3
+    assert {"concentration_v", "electrolyte_v"} <= set(found.states)
+
+
+# -- ageing
+
+
+@pytest.fixture(scope="module")
+def year(child: Child) -> ForecastResult:
+    result = run(child, ForecastTask(id=new_id(), chemistry="NMC", days=40, check=True))
+    assert isinstance(result, ForecastResult)
+    return result
+
+
+def test_the_state_jump_agrees_with_every_day(year: ForecastResult) -> None:
+    """Within the 3 % that a year may be off."""
+    assert not year.failed
+    assert year.solved_days < 20
+    assert year.error_pct is not None
+    assert abs(year.error_pct) < 3.0
+    assert year.full_loss_pct is not None
+    assert year.full_loss_pct > 0.2
+
+
+def test_a_course_falls_and_its_losses_rise(year: ForecastResult) -> None:
+    days, capacity = floats(year.days), floats(year.capacity)
+    assert (days[0], days[-1]) == (1.0, 40.0)
+    assert (np.diff(days) > 0).all()
+    assert (np.diff(capacity) < 0).all()
+    assert (np.diff(floats(year.sei)) > 0).all()
+    assert floats(year.cycles)[-1] == pytest.approx(40 * 0.75, rel=0.05)
+    assert year.loss_pct == pytest.approx(100.0 * (1.0 - capacity[-1]), abs=1e-4)
+    assert "SEI" in year.dominates
+    assert year.origin == "own"
+
+
+@pytest.mark.parametrize(("chemistry", "origin", "words"), [
+    ("LFP", "grafted", "uncalibrated"), ("LCO", "own", "no plating")])
+def test_each_chemistry_ages(child: Child, chemistry: str, origin: str, words: str) -> None:
+    result = run(child, ForecastTask(id=new_id(), chemistry=chemistry,  # type: ignore[arg-type]
+                                     days=12))
+    assert isinstance(result, ForecastResult)
+    assert not result.failed
+    assert (result.origin, words in result.note) == (origin, True)
+    assert 0.01 < (result.loss_pct or 0.0) < 3.0
+    lithium = floats(result.sei)[-1] + floats(result.plating)[-1]
+    assert 0.7 < result.loss_pct / (100.0 * lithium) < 1.3  # what is lost to films is capacity
+    assert result.error_pct is None
+
+
+def test_warmth_and_a_full_rest_age_faster(child: Child) -> None:
+    lost = []
+    for usage in (Usage(depth=0.3, rest_soc=0.4, temperature_c=10.0),
+                  Usage(depth=0.3, rest_soc=0.95, temperature_c=35.0)):
+        result = run(child, ForecastTask(id=new_id(), chemistry="NMC", usage=usage, days=12))
+        assert isinstance(result, ForecastResult)
+        lost.append(floats(result.sei)[-1])
+    assert lost[1] > 1.5 * lost[0]
+
+
+def test_an_impossible_usage_is_told(child: Child) -> None:
+    task = ForecastTask(id=new_id(), chemistry="NMC", usage=Usage(depth=0.9, rest_soc=0.5))
+    assert "more than the 50% that the cell rests at" in run(child, task).failed
+
+
+def test_a_solver_that_gives_up_after_a_jump_is_asked_for_half_of_it() -> None:
+    ran = subprocess.run([sys.executable, "-m", "tests.twin_physics.stumbling"], cwd=ROOT,
+                         capture_output=True, timeout=60, check=True, env=MINIMAL)
+    stumbles, goes, fails = json.loads(ran.stdout)
+    assert (stumbles["back"], goes["back"]) == (2, 0)
+    for told in (stumbles, goes):
+        assert told["days"][-1] == 40
+        assert told["days"] == sorted(set(told["days"]))
+        assert np.allclose(told["capacity"], 1.0 - 0.001 * np.array(told["days"]))
+        assert set(told["lengths"]) == {len(told["days"])}
+    assert len(stumbles["days"]) > len(goes["days"])
+    assert "on day 1 the solver gives up: IDA_CONV_FAIL" in fails["words"]
+
+
+# -- calibration
+
+
+@pytest.fixture(scope="module")
+def truth() -> dict[str, object]:
+    ran = subprocess.run([sys.executable, "-m", "tests.twin_physics.truth"], cwd=ROOT,
+                         capture_output=True, timeout=120, check=True, env=MINIMAL)
+    return json.loads(ran.stdout)
+
+
+def calibration(truth: dict[str, object], **more: object) -> CalibrationTask:
+    told = {"current_a": column(truth["current_a"]), "voltage_v": column(truth["voltage_v"]),
+            "start_v": truth["start_v"], "chemistry": "NMC", **more}
+    return CalibrationTask(id=new_id(), pack="pack_1", capacity_ah=truth["capacity_ah"], soc=0.5,
+                           step_s=truth["step_s"], **told)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def fitted(child: Child, truth: dict[str, object]) -> CalibrationResult:
+    result = run(child, calibration(truth))
+    assert isinstance(result, CalibrationResult)
+    assert not result.failed
+    return result
+
+
+def test_known_parameters_are_found_within_their_intervals(
+        fitted: CalibrationResult, truth: dict[str, object]) -> None:
+    for name, true in truth["true"].items():
+        told = fitted.parameters[name]
+        assert told.low is not None
+        assert told.high is not None
+        assert told.low <= true <= told.high, (name, told, true)
+        assert told.high - told.low < 0.2 * max(told.after, 0.02), (name, told)
+
+
+def test_a_calibration_is_accepted_by_what_it_has_not_seen(fitted: CalibrationResult) -> None:
+    assert fitted.accepted
+    assert fitted.unseen_after_mv is not None
+    assert fitted.unseen_before_mv is not None
+    assert fitted.unseen_after_mv < 4.0 < fitted.unseen_before_mv
+    assert "accepted" in fitted.words
+
+
+def test_what_helps_only_the_seen_part_is_not_accepted(child: Child,
+                                                       truth: dict[str, object]) -> None:
+    """In the first part a cell that lost much, in the second a new one."""
+    volts = np.array(truth["voltage_v"])
+    half = volts.size // 2
+    volts[half:] = np.array(truth["new_v"])[half:]
+    result = run(child, calibration(truth, voltage_v=column(volts), hold=0.5,
+                                    fitted=("contact_ohm",)))
+    assert isinstance(result, CalibrationResult)
+    assert not result.accepted
+    assert result.words.startswith("not accepted")
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"voltage_v": "high"}, "above the 2.5 to 4.2 V"), ({"current_a": "none"}, "less than 5%"),
+    ({"bpx": "{}"}, "no BPX file"),
+])
+def test_a_record_that_tells_nothing_is_told(child: Child, truth: dict[str, object],
+                                             change: dict[str, object], words: str) -> None:
+    count = len(truth["current_a"])
+    columns = {"high": column(np.full(count, 4.4)), "none": column(np.zeros(count))}
+    more = {name: columns.get(value, value) for name, value in change.items()}
+    assert words in run(child, calibration(truth, **more)).failed
+
+
+def test_a_cell_of_a_bpx_file_is_fitted(child: Child, truth: dict[str, object]) -> None:
+    result = run(child, calibration(truth, bpx=bpx()))
+    assert isinstance(result, CalibrationResult)
+    assert not result.failed
+    assert result.parameter_set == "BPX file"
+    assert result.rms_after_mv is not None
+    assert result.rms_before_mv is not None
+    assert result.rms_after_mv < 0.95 * result.rms_before_mv
+
+
+def test_a_calibration_begins_the_forecast(child: Child, fitted: CalibrationResult) -> None:
+    parameters = {name: told.after for name, told in fitted.parameters.items()}
+    ask = partial(ForecastTask, chemistry="NMC", days=12)
+    calibrated = run(child, ask(id=new_id(), parameters=parameters))
+    assert isinstance(calibrated, ForecastResult)
+    assert not calibrated.failed
+    assert calibrated.origin == "calibrated"
+    assert msgspec.structs.asdict(calibrated)["loss_pct"] > 0.0

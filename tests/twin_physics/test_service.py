@@ -1,0 +1,294 @@
+"""The twin of a fleet, from telemetry on a broker to a prediction that meets its truth."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from bench._fleet import LOOPBACK, Mosquitto
+from core.clock import ManualClock
+from core.errors import ConfigurationError, RetryLaterError
+from core.fleet.messages import VERSION, Status, column, packed, said
+from core.fleet.topics import Address
+from core.registry import make_prediction_store
+from core.twin import tasks
+from core.twin.models import cell_model
+from core.twin.ports import TaskState
+from core.twin.predictions import Met, Point, Prediction
+from services.fleet_link import Broker
+from services.twin.heard import STEP_S, Heard, plate_of
+from services.twin.service import TwinService
+from tests.fleet.examples import NOW_S, body, envelope
+from tests.fleet.site import Talker, broker_of
+from tests.sources.mosquitto import until
+
+AT = datetime.fromtimestamp(NOW_S, UTC)
+CELLS, KWH = 100, 32.0
+STATUS = Status(v=VERSION, site="home", device="pack_1", state="online", chemistry="LFP",
+                cells=CELLS, capacity_kwh=KWH)
+AH = 100.0
+TELEMETRY = Address("home", "pack_1", "telemetry")
+
+
+def telemetry(at_s: float, current_a: float | None, volts: float, seq: int = 7) -> bytes:
+    cells = {"voltage_v": column(np.full(CELLS, volts, np.float32))}
+    inside = packed(body(time_s=at_s, current_a=current_a, temperature_c=25.0, cells=cells))
+    return packed(envelope(inside, seq=seq, floor=1, sent_s=at_s))
+
+
+class Solver:
+    """`core.twin.ports.Physics`: answers at once, with a voltage of its own."""
+
+    missing = ""
+
+    def __init__(self) -> None:
+        self.asked: list[tasks.WindowTask] = []
+        self.failed = ""
+        self.forgotten: list[str] = []
+
+    def ask(self, task: tasks.Task, urgency: float = 0.0) -> TaskState:
+        assert isinstance(task, tasks.WindowTask)
+        tasks.check_task(task)
+        self.asked.append(task)
+        return self.state(task.id)
+
+    def state(self, task_id: str) -> TaskState:
+        task = next(one for one in self.asked if one.id == task_id)
+        if self.failed:
+            return TaskState(task_id, "failed", words=self.failed,
+                             result=tasks.failure(task, self.failed))
+        answers = tuple(tasks.WindowAnswer(
+            pack=pack.pack, residual_rms_mv=5.0, end_soc=0.5, plan_a=10.0,
+            ahead_s=tasks.column([30.0, 900.0]), ahead_v=tasks.column([3.30, 3.27]),
+            ahead_soc=tasks.column([0.5, 0.4])) for pack in task.packs)
+        return TaskState(task_id, "done", result=tasks.WindowResult(
+            id=task_id, chemistry=task.chemistry, time_s=task.time_s, answers=answers,
+            parameter_set="one for tests"))
+
+    def states(self) -> Sequence[TaskState]:
+        return ()
+
+    def cancel(self, task_id: str) -> TaskState:
+        return self.state(task_id)
+
+    def forget(self, task_id: str) -> None:
+        self.forgotten.append(task_id)
+
+    def close(self) -> None:
+        return
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    made = make_prediction_store(tmp_path / "twin" / "predictions.sqlite")
+    yield made
+    made.close()
+
+
+class House:
+    """A twin whose clock a test moves, and what is published."""
+
+    def __init__(self, broker: Broker, store, physics: Solver) -> None:
+        self.clock, self.physics = ManualClock(AT), physics
+        self.twin = TwinService("home", broker, self.clock, physics, store)
+        self.twin.link.start()
+        until(self.twin.link.connected.is_set, "the twin connects")
+        self.talker = Talker(broker, "talker", "pulsebms/+/+/prediction")
+        self.seq = 0
+        self.say("status", said(STATUS))
+        until(lambda: self._heard("pack_1"), "the twin hears of the pack")
+
+    def _heard(self, device: str) -> bool:
+        self.twin.tick()
+        return device in self.twin.heard.plates
+
+    def say(self, kind: str, payload: bytes) -> None:
+        self.talker.say(f"pulsebms/home/pack_1/{kind}", payload)
+
+    def live(self, seconds: int, current_a: float | None, volts: Callable[[int], float]) -> None:
+        """So many seconds, each with telemetry, all heard."""
+        for second in range(0, seconds, 5):
+            now_s = self.clock.advance(5).timestamp()
+            self.seq += 1
+            queued = self.twin.link.connection
+            assert queued
+            before = len(self.twin._queue)
+            self.say("telemetry", telemetry(now_s - 1.0, current_a, volts(second), self.seq))
+            until(lambda before=before: len(self.twin._queue) > before, "telemetry arrives")
+            self.twin.tick()
+
+    def published(self) -> list[Prediction]:
+        return [msgspec.json.decode(payload, type=Prediction)
+                for _, payload in list(self.talker.heard)]
+
+    def close(self) -> None:
+        self.talker.close()
+        self.twin.link.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path, store) -> Iterator[House]:
+    mosquitto = Mosquitto(tmp_path / "broker")
+    mosquitto.start()
+    made = House(broker_of(mosquitto), store, Solver())
+    yield made
+    made.close()
+    mosquitto.kill()
+
+
+def test_from_telemetry_to_a_prediction_that_met_its_truth(house: House, store) -> None:
+    house.live(340, 10.0, lambda _second: 3.29)
+    until(lambda: bool(house.published()), "a prediction is published")
+    (task,), (told,) = house.physics.asked, house.published()
+    (pack,) = task.packs
+    low, high = cell_model("LFP").window
+    assert pack.capacity_ah == pytest.approx(AH / (high - low))
+    assert pack.start_v == pytest.approx(3.29, abs=0.05)
+    known = tasks.floats(pack.voltage_v)
+    assert np.nanmax(np.abs(known - 3.29)) < 1e-3
+    assert (told.device, told.plan_a, told.rated_ah) == ("pack_1", 10.0, pytest.approx(AH))
+    assert [point.after_s for point in told.points] == [300.0, 600.0, 900.0]
+    assert told.points[-1].cell_v == pytest.approx(3.27)
+    assert told.points[-1].high_v == pytest.approx(3.27 + 1.96 * 0.005)
+    assert store.newest("home", "pack_1") == told
+    assert house.physics.forgotten == [task.id]
+    house.live(320, 10.0, lambda _second: 3.30)
+    score = store.scores("home", AT)[0]
+    assert (score.after_s, score.count, score.unkept) == (300.0, 1, 0)
+    assert score.rms_mv == pytest.approx(1000 * abs(3.30 - told.points[0].cell_v), abs=0.5)
+
+
+def test_a_plan_that_was_not_kept_is_no_score_and_a_failure_no_prediction(
+        house: House, store) -> None:
+    house.live(340, 10.0, lambda _second: 3.29)
+    until(lambda: bool(house.published()), "a prediction is published")
+    house.physics.failed = "the solver is ill"
+    house.live(320, 80.0, lambda _second: 3.2)
+    score = store.scores("home", AT)[0]
+    assert (score.count, score.unkept) == (0, 1)
+    assert len(house.published()) == 1
+    assert len(house.physics.asked) == 2
+
+
+def test_foreign_messages_hurt_nothing(house: House) -> None:
+    for kind, payload in (("telemetry", b"\xff"), ("status", b"{}"), ("status", b"\x00" * 9),
+                          ("telemetry", telemetry(NOW_S + 9e5, 1.0, 3.3))):
+        house.say(kind, payload)
+    until(lambda: len(house.twin._queue) == 4, "all arrive")
+    house.live(20, 1.0, lambda _second: 3.3)
+    assert list(house.twin.heard.plates) == ["pack_1"]
+
+
+# -- what was heard
+
+
+def test_a_device_that_says_too_little_has_no_plate() -> None:
+    for change in ({"chemistry": "PbA"}, {"cells": 0}, {"capacity_kwh": None}):
+        assert plate_of(msgspec.structs.replace(STATUS, **change)) is None
+
+
+def heard_of(told: Sequence[tuple[float, float | None, float]]) -> Heard:
+    from core.fleet.telemetry import Telemetry, read_telemetry
+
+    heard = Heard()
+    heard.status(STATUS)
+    heard.close_steps(NOW_S)
+    for at_s, current_a, volts in told:
+        found = read_telemetry(telemetry(at_s, current_a, volts), TELEMETRY, at_s)
+        assert isinstance(found, Telemetry)
+        heard.telemetry(found, at_s)
+    return heard
+
+
+def test_a_silent_minute_is_missing_and_the_charge_goes_on() -> None:
+    seconds = [second for second in range(600) if not 200 <= second < 260]
+    heard = heard_of([(NOW_S + second, 10.0, 3.3) for second in seconds])
+    heard.close_steps(NOW_S + 600)
+    past = heard.past("pack_1", 60)
+    assert past is not None
+    assert np.isnan(past.voltage_v[20:26]).all()
+    assert np.isfinite(past.voltage_v[:20]).all()
+    assert np.isfinite(past.voltage_v[26:]).all()
+    assert np.isfinite(past.soc)
+    mean_a, volts = heard.between("pack_1", NOW_S + 300, NOW_S + 590)
+    assert (mean_a, volts) == (pytest.approx(10.0), pytest.approx(3.3))
+    assert np.isnan(heard.between("pack_1", NOW_S + 210, NOW_S + 230)[1])
+    assert np.isnan(heard.between("pack_1", NOW_S - 90_000, NOW_S)[1])
+    assert heard.past("pack_2", 5) is None
+
+
+def test_a_clock_that_jumps_adds_no_more_than_is_kept() -> None:
+    heard = heard_of([(NOW_S + second, 1.0, 3.3) for second in range(40)])
+    heard.close_steps(NOW_S + 1e6)
+    assert heard.past("pack_1", 10) is None
+    heard.close_steps(NOW_S)
+    heard.close_steps(NOW_S + 3 * STEP_S)
+    assert heard.ends_s == NOW_S + 3 * STEP_S
+
+
+def test_a_new_pack_leaves_the_charge_of_the_others() -> None:
+    heard = heard_of([(NOW_S + second, 0.0, 3.2) for second in range(100)])
+    before = heard.past("pack_1", 1)
+    heard.status(msgspec.structs.replace(STATUS, device="pack_2"))
+    heard.close_steps(NOW_S + 120)
+    after = heard.past("pack_1", 3)
+    assert before is not None
+    assert after is not None
+    assert after.soc == pytest.approx(before.soc, abs=0.01)
+
+
+# -- what is kept
+
+
+def prediction(minutes: float, **more: object) -> Prediction:
+    told = {"device": "pack_1", "points": (Point(after_s=300.0, cell_v=3.3, low_v=3.29,
+                                                 high_v=3.31),), **more}
+    return Prediction(v=1, site="home", made_s=NOW_S + 60 * minutes, plan_a=1.0, rated_ah=100.0,
+                      **told)  # type: ignore[arg-type]
+
+
+def test_scores_are_of_what_was_measured_and_kept(store) -> None:
+    store.keep([prediction(5 * number) for number in range(5)])
+    store.keep([prediction(0), prediction(90, failed="ill")])
+    due = store.due("home", AT + timedelta(minutes=22))
+    assert [one.due_at for one in due] == [AT + timedelta(minutes=5 * k) for k in range(1, 5)]
+    truths = [(3.302, True), (3.298, True), (3.4, False), (None, False)]
+    store.meet([Met(one.number, *truth) for one, truth in zip(due, truths, strict=True)])
+    (score,) = store.scores("home", AT)
+    assert (score.count, score.waiting, score.unkept, score.unmeasured) == (2, 1, 1, 1)
+    assert score.rms_mv == pytest.approx(2.0)
+    assert score.mean_mv == pytest.approx(0.0, abs=1e-9)
+    assert score.covered == 1.0
+    assert store.due("home", AT + timedelta(minutes=22)) == []
+    assert store.scores("home", AT, "pack_2") == []
+    assert store.newest("home", "pack_2") is None
+
+
+def test_a_store_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigurationError, match="can be written"):
+        make_prediction_store(tmp_path / "file" / "predictions.sqlite")
+    made = make_prediction_store(tmp_path / "predictions.sqlite")
+    other = sqlite3.connect(tmp_path / "predictions.sqlite")
+    other.execute("DROP TABLE points")
+    other.commit()
+    other.close()
+    with pytest.raises(RetryLaterError, match="disk"):
+        made.due("home", AT)
+    made.close()
+    made.close()
+
+
+def test_a_twin_ends_on_its_stop(tmp_path: Path, store) -> None:
+    twin = TwinService("home", Broker(host=LOOPBACK, port=9), ManualClock(AT), Solver(), store)
+    stop = threading.Event()
+    stop.set()
+    twin.run(stop)
+    assert not twin.published
