@@ -541,7 +541,8 @@ def test_no_stranger_breaks_it(described: schemathesis.BaseSchema, path: str, me
 def test_the_openapi_says_who_may_and_what_comes(described: schemathesis.BaseSchema) -> None:
     paths = described.raw_schema["paths"]
     first = paths["/api/fleet/commands"]["post"]
-    assert set(first["responses"]) == {"202", "400", "401", "403", "404", "409", "413", "422", "503"}
+    assert set(first["responses"]) == {
+        "202", "400", "401", "403", "404", "409", "413", "422", "503"}
     assert first["security"] == [{"APIKeyHeader": []}, {"HTTPBearer": []}]
     assert "Nothing is sent yet" in first["description"]
     body = first["requestBody"]["content"]["application/json"]["schema"]
