@@ -37,6 +37,17 @@ from core.site_records import SiteRecords
 from core.told import DeviceNow
 from core.topology import IndexArray, Topology
 from core.trails import Trail
+from core.twin.agenda import Due as AgendaDue
+from core.twin.desk import SPAN_S, Foretold, Site, TwinDesk
+from core.twin.past import Plate
+from core.twin.ports import Physics
+from core.twin.record import Record
+from core.twin.study import Study
+from core.twin.tree import PackEstimate
+from core.twin.windows import Window
+
+NO_TWIN = ("the digital twin is turned off ([twin] enabled in orrery.toml), or it could not start: "
+           "the log says why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +217,52 @@ class Client(Protocol):
 
     def reconnect(self, source: str) -> None:
         """Of a fleet's source: leave its broker and come back. Raises UnknownIdError."""
+        ...
+
+    @property
+    def physics(self) -> Physics | str:
+        """Of the digital twin, or in words why there is none; it may lack a package, and then its
+        `missing` says so."""
+        ...
+
+    def twin_site(self) -> Site | str:
+        """All packs of the twin, or in words why there is none."""
+        ...
+
+    def twin_packs(self) -> list[str]:
+        """Ids of the elements right above cells that the twin models; [] where there is none."""
+        ...
+
+    def twin_has(self, pack: str) -> bool:
+        """Whether it is one of `twin_packs`."""
+        ...
+
+    def twin_plate(self, pack: str) -> Plate:
+        """What a pack is; raises UnknownIdError, as all that follow."""
+        ...
+
+    def twin_estimate(self, pack: str) -> PackEstimate: ...
+
+    def twin_record(self, pack: str, span_s: float = SPAN_S) -> Record:
+        """The mean cell over the last span_s seconds out of history, read now (some ms); raises
+        RetryLaterError where history cannot be read. `twin_study` has one that costs nothing."""
+        ...
+
+    def twin_study(self, pack: str) -> Study | None:
+        """The last hours of a pack with its health, verdict and fade, at most a minute old once
+        somebody asks; None while the first is worked out (a second)."""
+        ...
+
+    def twin_window(self, pack: str) -> Window | None:
+        """The last window of the physics, None before there is one."""
+        ...
+
+    def twin_window_due(self, pack: str) -> AgendaDue:
+        """When its physics is asked next."""
+        ...
+
+    def twin_predictions(self, pack: str) -> Foretold:
+        """Raises RetryLaterError where they cannot be read."""
         ...
 
 
@@ -424,6 +481,46 @@ class LocalClient:
             if fleet.info.name == source:
                 return fleet.reconnect()
         raise UnknownIdError(f"no fleet is called {source[:80]!r}")
+
+    @property
+    def _twin(self) -> TwinDesk:
+        if self._runtime.twin is None:
+            raise UnknownIdError(NO_TWIN)
+        return self._runtime.twin
+
+    @property
+    def physics(self) -> Physics | str:
+        return NO_TWIN if self._runtime.twin is None else self._runtime.twin.physics
+
+    def twin_site(self) -> Site | str:
+        return NO_TWIN if self._runtime.twin is None else self._runtime.twin.site()
+
+    def twin_packs(self) -> list[str]:
+        return [] if self._runtime.twin is None else list(self._runtime.twin.plates)
+
+    def twin_has(self, pack: str) -> bool:
+        return self._runtime.twin is not None and pack in self._runtime.twin.plates
+
+    def twin_plate(self, pack: str) -> Plate:
+        return self._twin.plate(pack)
+
+    def twin_estimate(self, pack: str) -> PackEstimate:
+        return self._twin.estimate(pack)
+
+    def twin_record(self, pack: str, span_s: float = SPAN_S) -> Record:
+        return self._twin.past(pack, span_s).record
+
+    def twin_study(self, pack: str) -> Study | None:
+        return self._twin.study(pack)
+
+    def twin_window(self, pack: str) -> Window | None:
+        return self._twin.window(pack)
+
+    def twin_window_due(self, pack: str) -> AgendaDue:
+        return self._twin.window_due(pack)
+
+    def twin_predictions(self, pack: str) -> Foretold:
+        return self._twin.foretold(pack)
 
     def _scripted(self) -> list[ScriptedSource]:
         return [source for source in self._engine.sources

@@ -21,6 +21,7 @@ PAGES = (
     ("pages/alarms.py", "Alarms", ":material/notifications:", "alarms"),
     ("pages/fleet.py", "Fleet", ":material/battery_charging_full:", "fleet"),
     (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:", "space"),
+    ("pages/digital_twin.py", "Digital twin", ":material/model_training:", "twin"),
     ("pages/energy_monitor.py", "Energy Monitor", ":material/bolt:", "house"),
     ("pages/heat_pump.py", "Heat pump", ":material/heat_pump:", "pump"),
     ("pages/connections.py", "Connections", ":material/hub:", "connections"),

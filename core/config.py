@@ -71,6 +71,16 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     period_s: Annotated[float, msgspec.Meta(ge=0.2, le=60)] = 1.0
 
 
+class TwinConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The digital twin. enabled: whether cells are estimated at all. workers: tasks of its
+    physics at a time, each a process that takes a core and some hundred MB; period_s: from one
+    window of a pack to its next [s]."""
+
+    enabled: bool = True
+    workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    period_s: Annotated[float, msgspec.Meta(ge=60, le=86_400)] = 300.0
+
+
 class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bearer tokens of an OpenID Connect provider. issuer: its address, exactly as its tokens say;
     audience: whom they are made out for. operator_claim: a word, or a list of words, of which
@@ -142,6 +152,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: EngineConfig = EngineConfig()
     history: HistoryConfig = HistoryConfig()
     gateway: GatewayConfig = GatewayConfig()
+    twin: TwinConfig = TwinConfig()
     sign_in: SignInConfig = SignInConfig()
     operators: OperatorsConfig = OperatorsConfig()
     file: str = ""

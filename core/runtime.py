@@ -7,12 +7,13 @@ import gc
 import logging
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from core import attributes
 from core.backfill import Backfill, devices_need_it, tree_needs_it
 from core.config import Config, load_config
 from core.engine import Engine, houses_of
-from core.errors import GiveUpError, HistoryLockedError, RetryLaterError
+from core.errors import GiveUpError, HistoryLockedError, OrreryError, RetryLaterError
 from core.household import with_electricity
 from core.houses import House, houses_in
 from core.memory import give_back, keep_small
@@ -21,6 +22,8 @@ from core.ports import ChannelHistory, Store
 from core.registry import (
     make_alarm_store,
     make_channel_history,
+    make_physics,
+    make_prediction_store,
     make_site_records,
     make_sources,
     make_store,
@@ -29,10 +32,12 @@ from core.replay import Replay
 from core.settings import with_saved
 from core.site_records import SiteRecords
 from core.trails import Trails
+from core.twin.desk import TwinDesk
 
 log = logging.getLogger(__name__)
 
 COLLECTION_PERIOD_S = 30.0
+TWIN_DIRECTORY, RUNS_DIRECTORY, PREDICTIONS_FILE = "twin", "runs", "predictions.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Runtime:
     engine: Engine
     houses: tuple[House, ...]
     backfill: Backfill | None
+    twin: TwinDesk | None = None
     replay: Replay = field(init=False)
     trails: Trails = field(init=False)
 
@@ -56,6 +62,8 @@ class Runtime:
         return with_electricity(self.houses, self.engine.devices)
 
     def stop(self) -> None:
+        if self.twin is not None:
+            self.twin.stop()
         if self.backfill is not None:
             self.backfill.stop()
         self.engine.stop()
@@ -150,7 +158,26 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
     engine.start()
     if backfill is not None:
         backfill.start()
-    return Runtime(config, engine, houses, backfill)
+    return Runtime(config, engine, houses, backfill, _twin(engine, config, backfill))
+
+
+def _twin(engine: Engine, config: Config, backfill: Backfill | None) -> TwinDesk | None:
+    """None where it is turned off, or where it cannot begin: the site is shown without."""
+    if not config.twin.enabled:
+        return None
+    directory = None if engine.store is None else Path(config.history.directory) / TWIN_DIRECTORY
+    try:
+        predictions = None if directory is None else make_prediction_store(
+            directory / PREDICTIONS_FILE)
+        physics = make_physics(None if directory is None else directory / RUNS_DIRECTORY,
+                               config.twin.workers)
+        twin = TwinDesk(engine, physics, predictions, config.twin.period_s,
+                        lambda: backfill is not None and backfill.running)
+    except OrreryError as error:
+        log.error("no digital twin: %s", error)
+        return None
+    twin.start()
+    return twin
 
 
 def _keep_alarms(engine: Engine, config: Config) -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 from components import frame, live, summary
 from components.fleet import overview as fleets
 from components.pump import overview as pumps
+from components.twin import overview as twins
 
 client = frame.enter()
 
@@ -18,6 +19,7 @@ def state() -> None:
         with st.container(key="overview_systems", gap="xsmall"):
             summary.systems(client)
             fleets.show(client)
+            twins.show(client)
         with st.container(key="overview_side", gap="xsmall"):
             summary.houses(client)
             pumps.show(client)

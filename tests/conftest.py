@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -25,7 +24,11 @@ from tests.loopback.sitecustomize import hold_to_loopback
 if TYPE_CHECKING:
     from bench._postgres import PostgresServer
 
-BROWSER, BROWSERS = "browser", 2
+BROWSER = "browser"
+FIRST_BROWSER = tuple(f"tests/browser/test_{name}.py" for name in (
+    "accessibility", "alarms", "heat_pump", "playback", "space_map", "space_tools",
+    "standalone_viewer", "viewer_component"))
+"""Half of the time of all files with a browser."""
 LONG = ("tests/architecture/test_soak.py", "tests/contracts/test_store_contract.py",
         "tests/architecture/test_bench_runs.py", "tests/architecture/test_style.py")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -75,7 +78,7 @@ class Groups(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return f"{BROWSER} {crc32(file.encode()) % BROWSERS}" if _has_browser(nodeid) else file
+        return f"{BROWSER} {file in FIRST_BROWSER}" if _has_browser(nodeid) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:

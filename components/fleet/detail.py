@@ -13,6 +13,7 @@ from components.fleet import choice
 from components.fleet.lines import LINKS, limits, reason
 from components.fleet.standing import SAFETY, TRIPPED, limits_of
 from components.tokens import tokens
+from components.twin import choice as twins
 from core.fleet.ports import PackState
 from core.topology import FloatArray
 
@@ -154,6 +155,9 @@ def top(client: LocalClient, pack: PackState) -> None:
         if st.button("Open in Space Balls", key="fleet_open", icon=":material/bubble_chart:",
                      disabled=node is None, type="tertiary") and node is not None:
             session.open_place(client.topology, node)
+        if st.button("Digital twin", key="fleet_twin", icon=":material/model_training:",
+                     disabled=not client.twin_has(pack.element), type="tertiary"):
+            twins.open_pack(pack.element)
         if st.button("Close", key="fleet_close", icon=":material/close:", type="tertiary"):
             choice.choose(None)
             st.rerun()

@@ -12,6 +12,7 @@ from components.api_client import Client
 from components.formats import Text
 from components.space import extremes, filtering, limits, settings, units
 from components.space.settings import Settings
+from components.twin import choice
 
 NAMEPLATE = ("capacity_kwh",)
 
@@ -52,3 +53,4 @@ def _enter(client: Client, node: int, shown: int) -> None:
     if shown != node and not topology.is_leaf(shown) and st.button(
             enter, key="go_in", type="primary", width="stretch", icon=":material/login:"):
         session.go_to(topology, shown)
+    choice.button(client, shown, "go_twin")

@@ -70,7 +70,7 @@ def diagnose(record: Record, chemistry: str, capacity_ah: float,
         left_v = left[chemistry]
         verdict = _turned(whole, model, capacity_ah, min(left.values())) \
             or _chemistry(left, chemistry)
-    verdict = verdict or _outside(record, model) or _drift(record, residual_v, left_v)
+    verdict = verdict or _outside(record, model) or _drift(record, residual_v, model, left_v)
     if verdict is not None:
         return verdict
     if math.isnan(left_v):
@@ -152,8 +152,10 @@ def _outside(record: Record, model: CellModel) -> Verdict | None:
     return None
 
 
-def _drift(record: Record, residual_v: Floats | None, left_v: float) -> Verdict | None:
-    """Since when the mean residual has left what was usual at the record's beginning."""
+def _drift(record: Record, residual_v: Floats | None, model: CellModel,
+           left_v: float) -> Verdict | None:
+    """Since when the mean residual has left what was usual at the record's beginning; what is less
+    than the curve may be off tells nothing."""
     if residual_v is None:
         return None
     times, means = _bins(record.time_s, np.asarray(residual_v, np.float64))
@@ -163,10 +165,11 @@ def _drift(record: Record, residual_v: Floats | None, left_v: float) -> Verdict 
     spread = max(1.4826 * float(np.median(np.abs(usual - np.median(usual)))), DRIFT_V)
     away = (means - float(np.median(usual))) / spread
     since = _cusum(away)
-    if since is None:
+    now_v = float(np.median(means[-3:]) - np.median(usual))
+    if since is None or abs(now_v) < model.voltage_error_v:
         return None
-    now_mv = 1000 * float(np.median(means[-3:]) - np.median(usual))
-    return Verdict("drifting", f"measured less modelled voltage has moved by {now_mv:+.0f} mV",
+    return Verdict("drifting", "measured less modelled voltage has moved by "
+                   f"{1000 * now_v:+.0f} mV",
                    since_s=float(times[since]), left_v=left_v)
 
 

@@ -77,7 +77,7 @@ class Fade:
         measured is infinite, and a value there UNKNOWN."""
         grid = np.linspace(0.0, FARTHEST * self.last_x, 4001)
         band = self.at(grid)
-        value, low, high = (_first_below(grid, curve, end)
+        value, low, high = (first_below(grid, curve, end)
                             for curve in (band.value, band.low, band.high))
         return Interval(value, low, high) if math.isfinite(value) else UNKNOWN
 
@@ -191,7 +191,7 @@ def _foretold(law: Law, x: Floats, capacity: Floats) -> float:
     return float(np.sqrt(np.mean(np.concatenate(missed) ** 2))) if missed else math.nan
 
 
-def _first_below(x: Floats, curve: Floats, end: float) -> float:
+def first_below(x: Floats, curve: Floats, end: float) -> float:
     """Where a curve first reaches `end`, infinite where it does not."""
     below = np.flatnonzero(curve <= end)
     if not below.size:

@@ -63,7 +63,7 @@ def health(record: Record, model: CellModel, rated_ah: float) -> Health:
         raise RequestError(f"a rated capacity is above 0 Ah, not {rated_ah:g}")
     capacity, swings = capacity_of(record, model, rated_ah)
     resistance, steps = resistance_of(record, model, rated_ah)
-    soh = weighed([capacity.times(1.0 / rated_ah), _by_resistance(resistance)])
+    soh = weighed([capacity.times(1.0 / rated_ah), by_resistance(resistance)])
     return Health(capacity, resistance, soh, swings, steps)
 
 
@@ -116,8 +116,8 @@ def resistance_of(record: Record, model: CellModel, rated_ah: float) -> tuple[In
     return Interval.of(middle, sigma), int(ratios.size)
 
 
-def _by_resistance(resistance: Interval) -> Interval:
-    """Health by a resistance: 1 when new, 0.8 at END_RESISTANCE."""
+def by_resistance(resistance: Interval) -> Interval:
+    """Health by a resistance, a multiple of the new cell's: 1 when new, 0.8 at END_RESISTANCE."""
     if not resistance.known or resistance.value <= 0:
         return UNKNOWN
     loss = (1.0 - END_CAPACITY) / (END_RESISTANCE - 1.0)

@@ -39,6 +39,22 @@ class PackEstimate:
     known: float
 
 
+@dataclass(frozen=True, slots=True)
+class PackTable:
+    """The mean cell of all packs at `time`, one value each, NaN where not known; names as in
+    `PackEstimate`, ..._sigma one standard deviation."""
+
+    time: datetime | None
+    packs: IndexArray
+    soc_pct: Floats
+    soc_sigma_pct: Floats
+    resistance: Floats
+    resistance_sigma: Floats
+    reported_pct: Floats
+    residual_v: Floats
+    known: Floats
+
+
 class TreeTwin:
     """One thread takes frames; the readers get copies. cells: int64[c], nodes; packs: int64[p],
     the nodes right above them."""
@@ -116,6 +132,19 @@ class TreeTwin:
             _mean(self._reported[part]), _mean(residual),
             int(self.cells[part.start + off]) if off is not None else -1,
             float(residual[off]) if off is not None else float("nan"), float(known.mean()))
+
+    def table(self) -> PackTable:
+        """All packs as they are now."""
+        cells = self._filter
+        if cells is None:
+            nothing = np.empty(0)
+            return PackTable(self._at, self.packs, *[nothing] * 7)
+        residual = np.where(self._known, cells.residual_v, np.float32(np.nan))
+        return PackTable(
+            self._at, self.packs, 100 * self._means(cells.soc), 100 * self._means(cells.soc_sigma),
+            self._means(cells.resistance), self._means(cells.resistance_sigma),
+            self._means(self._reported), self._means(residual),
+            self._means(self._known.astype(np.float64)))
 
     def soc_pct(self) -> FloatArray:
         """Of all `cells` [%], float32[c]."""

@@ -79,13 +79,15 @@ def _port(text: str) -> int:
 
 
 def configured(asked: argparse.Namespace) -> Config:
-    """The configuration with the command line's words put over it; raises ConfigurationError."""
+    """The configuration with the command line's words put over it, and without the digital twin,
+    which no address here tells; raises ConfigurationError."""
     config = load_config(asked.config)
     said = {name: getattr(asked, name) for name in ("host", "port")
             if getattr(asked, name) is not None}
     gateway = msgspec.structs.replace(config.gateway, **said)
     history = config.history if asked.history else HistoryConfig(kind=NO_STORE)
-    return msgspec.structs.replace(config, gateway=gateway, history=history)
+    twin = msgspec.structs.replace(config.twin, enabled=False)
+    return msgspec.structs.replace(config, gateway=gateway, history=history, twin=twin)
 
 
 def listen(host: str, port: int) -> socket.socket:

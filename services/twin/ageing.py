@@ -34,6 +34,10 @@ SETTLE = 2
 """Days solved after a jump before the next; the last two tell the rate."""
 FIRST = 4
 """Days solved before the first jump."""
+LEAST_DAYS = 60
+"""A run that the solver ends before tells nothing."""
+OLD = 0.6
+"""Of the capacity; further down nobody asks."""
 DAY_H = 24.0
 LEAST_REST_H = 0.25
 HOLD_C = 0.05
@@ -157,28 +161,21 @@ def forecast(task: ForecastTask, tell: Tell) -> ForecastResult:
         raise RequestError(f"a depth of {task.usage.depth:.0%} is more than the "
                            f"{task.usage.rest_soc:.0%} that the cell rests at")
     share = 1.0 / (1.0 + task.jump) if task.check else 1.0
-    course, solved = _lived(task, task.jump,
-                            lambda done, words: tell(share * done, words))
+    life = _lived(task, task.jump, lambda done, words: tell(share * done, words))
     cpu_s = time.process_time() - began_s
     full = None
     if task.check:
-        full, _ = _lived(task, 1, lambda done, words: tell(share + (1.0 - share) * done,
-                                                           "every day: " + words))
-    return _result(task, course, solved, cpu_s, full)
+        full = _lived(task, 1, lambda done, words: tell(share + (1.0 - share) * done,
+                                                        "every day: " + words))
+    return _result(task, life, cpu_s, full)
 
 
-def _lived(task: ForecastTask, jump: int, tell: Tell) -> tuple[Course, int]:
-    """The course of a cell, and how many days of it were solved. jump: 1 = every day. Raises
-    RequestError where it cannot live so long."""
+def _lived(task: ForecastTask, jump: int, tell: Tell) -> Life:
+    """jump: 1 = every day. Raises RequestError where it hardly lives."""
     tell(0.0, "builds the model")
     life = Life(Cell(task), task.days, jump)
-    while life.day < task.days:
-        tell(life.day / task.days, f"day {life.day} of {task.days}")
-        try:
-            life.go_on()
-        except pybamm.SolverError as error:
-            life.go_back(" ".join(str(error).split())[:200])
-    return life.course, life.cell.solved
+    life.live(tell)
+    return life
 
 
 class Life:
@@ -192,6 +189,28 @@ class Life:
         self._now: Floats | None = None
         self._rates: list[tuple[float, Floats]] = []
         self._safe: tuple[int, Floats, Floats] | None = None
+        self.ended = ""
+
+    def live(self, tell: Tell) -> None:
+        """All its days; `ended` says why before them. Raises RequestError for a cell that does not
+        live LEAST_DAYS."""
+        while self.day < self._days:
+            if self.course.capacity and self.course.capacity[-1] < OLD:
+                self.ended = f"the run ends on day {self.day}, with {OLD:.0%} of the capacity left"
+                return
+            tell(self.day / self._days, f"day {self.day} of {self._days}")
+            try:
+                self.go_on()
+            except pybamm.SolverError as error:
+                if not self._go_back():
+                    self._end(" ".join(str(error).split())[:200])
+                    return
+
+    def _end(self, why: str) -> None:
+        words = f"on day {self.day + 1} the solver gives up: {why}"
+        if not self.course.days or self.course.days[-1] < LEAST_DAYS:
+            raise RequestError(f"{words}; ask for a gentler use")
+        self.ended = f"{words}; the run ends there"
 
     def go_on(self) -> None:
         """One day, or some of them and one. Raises pybamm.SolverError."""
@@ -210,11 +229,10 @@ class Life:
     def _due(self) -> bool:
         return self._jump > 1 and self._settled >= (SETTLE if self._rates else FIRST)
 
-    def go_back(self, why: str) -> None:
-        """To before the last jump, with half of it; raises RequestError where there was none."""
+    def _go_back(self) -> bool:
+        """To before the last jump, with half of it; False where there was none."""
         if self._safe is None or self._jump < 2:
-            raise RequestError(f"on day {self.day + 1} the solver gives up: {why}; ask for a "
-                               "gentler use")
+            return False
         self.day, self._before, self._now = self._safe
         self._safe = None
         self._jump //= 2
@@ -222,6 +240,7 @@ class Life:
         self._settled = 0
         self.course.cut(self.day)
         self.cell.put(self._now)
+        return True
 
 
 def _ahead(rates: list[tuple[float, Floats]], span: int) -> Floats:
@@ -234,21 +253,22 @@ def _ahead(rates: list[tuple[float, Floats]], span: int) -> Floats:
     return span * rate + 0.5 * span * (span + 1) * slope
 
 
-def _result(task: ForecastTask, course: Course, solved: int, cpu_s: float,
-            full: Course | None) -> ForecastResult:
-    chemistry = CHEMISTRIES[task.chemistry]
+def _result(task: ForecastTask, life: Life, cpu_s: float, full: Life | None) -> ForecastResult:
+    chemistry, course = CHEMISTRIES[task.chemistry], life.course
     loss_pct = 100.0 * (1.0 - course.capacity[-1])
-    full_pct = None if full is None else 100.0 * (1.0 - full.capacity[-1])
+    same = full is not None and full.course.days[-1] == course.days[-1]
+    full_pct = 100.0 * (1.0 - full.course.capacity[-1]) if full is not None and same else None
     return ForecastResult(
         id=task.id, parameter_set=f"{chemistry.name}: {chemistry.what}",
-        origin="calibrated" if task.parameters else chemistry.origin, note=chemistry.note,
+        origin="calibrated" if task.parameters else chemistry.origin,
+        note="; ".join(note for note in (chemistry.note, life.ended) if note),
         days=column(course.days), cycles=column(course.cycles), capacity=column(course.capacity),
         sei=column(course.lost["sei"]), plating=column(course.lost["plating"]),
         lam_negative=column(course.lost["lam_negative"]),
         lam_positive=column(course.lost["lam_positive"]),
         loss_pct=loss_pct, full_loss_pct=full_pct,
         error_pct=None if not full_pct else 100.0 * (loss_pct - full_pct) / full_pct,
-        dominates=_dominates(course), solved_days=solved, jump=task.jump, cpu_s=cpu_s,
+        dominates=_dominates(course), solved_days=life.cell.solved, jump=task.jump, cpu_s=cpu_s,
         made_s=time.time())
 
 

@@ -139,9 +139,10 @@ def test_rows_are_found_filtered_and_sorted_and_the_address_remembers_it(visit: 
     again = visit("?" + page.url.partition("?")[2])
     expect(rows(again)).to_have_count(3, timeout=WAIT_MS)
     assert again.locator(".o-pk.hd .on").inner_text() == "Power"
-    kw = [float(text) for text in again.locator(
-        ".o-pk[data-pack] .pow .a span:first-child").all_inner_texts()]
-    assert kw == sorted(kw, reverse=True)
+    told = [text.split() for text in again.locator(".o-pk[data-pack] .pow .a").all_inner_texts()]
+    watts = [float(number) * {"W": 1.0, "kW": 1000.0}[unit] for number, unit in told]
+    assert len(watts) == 3
+    assert watts == sorted(watts, reverse=True)
 
 
 def test_an_operator_bounds_a_pack_in_two_steps_and_stops_another(visit: Open) -> None:

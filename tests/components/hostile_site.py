@@ -24,9 +24,11 @@ from core.ports import Message, Past, SourceInfo, Talk
 from core.pump import AlarmTable, PerformanceMap, PerformancePoint, Pump
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec
+from core.twin.desk import TwinDesk
 from store.alarms import AlarmDatabase
 from store.channels import EmbeddedChannelHistory
 from tests.components.fleet_site import START, FakeFleet
+from tests.components.twin_site import StandingPhysics
 from tests.core.house_site import Told, ToldSource
 from tests.gateway import house_site, pump_site
 
@@ -150,9 +152,12 @@ def hostile_site(directory: Path) -> Iterator[HostileSite]:
                     operators=OperatorsConfig(mode="local", demo=True))
     houses = (House("home", evil("houselabel"), ZoneInfo("UTC"), 14.3, 51.2),)
     _raise_alarms(engine, fleet, clock)
+    twin = TwinDesk(engine, StandingPhysics(evil("physics")))
+    twin.turn()
     try:
-        yield HostileSite(Runtime(config, engine, houses, None), fleet, clock)
+        yield HostileSite(Runtime(config, engine, houses, None, twin), fleet, clock)
     finally:
+        twin.stop()
         engine.stop()
 
 

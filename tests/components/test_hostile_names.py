@@ -55,6 +55,8 @@ VIEWS: list[tuple[str, dict[str, str], str]] = [
     ("pages/space_balls.py", {}, "system"),
     ("pages/space_balls.py", {"path": "system_home"}, "system rack"),
     ("pages/space_balls.py", {"path": PACK}, "rack cell"),
+    ("pages/digital_twin.py", {}, "rack system physics"),
+    ("pages/digital_twin.py", {"pack": PACK}, "rack system cell physics"),
     ("pages/energy_monitor.py", {},
      "houselabel monitor inverter lostdevice lostlabel trouble"),
     ("pages/heat_pump.py", {},
@@ -169,6 +171,7 @@ def test_a_name_is_text(hostile: HostileSite, file: str, address: dict[str, str]
 @pytest.mark.parametrize(("file", "key"), [
     ("pages/alarms.py", "alarm"), ("pages/alarms.py", "element"), ("pages/alarms.py", "find"),
     ("pages/fleet.py", "pack"), ("pages/fleet.py", "find"), ("pages/space_balls.py", "path"),
+    ("pages/digital_twin.py", "pack"), ("pages/digital_twin.py", "twin_find"),
     ("pages/energy_monitor.py", "house"), ("pages/heat_pump.py", "pump"),
     ("pages/connections.py", "source")])
 def test_an_address_is_text(hostile: HostileSite, file: str, key: str) -> None:

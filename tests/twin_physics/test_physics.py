@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from core.twin.life import RUN_LOSS_PCT
 from core.twin.models import cell_model
 from core.twin.tasks import (
     CalibrationResult,
@@ -241,6 +242,15 @@ def test_warmth_and_a_full_rest_age_faster(child: Child) -> None:
     assert lost[1] > 1.5 * lost[0]
 
 
+@pytest.mark.parametrize("chemistry", sorted(RUN_LOSS_PCT))
+def test_the_pace_that_intervals_of_life_are_made_of_is_that_of_the_runs(
+        child: Child, chemistry: str) -> None:
+    result = run(child, ForecastTask(
+        id=new_id(), chemistry=chemistry, usage=Usage(depth=0.7, rest_soc=0.9), days=365, jump=40))
+    assert isinstance(result, ForecastResult)
+    assert result.loss_pct == pytest.approx(RUN_LOSS_PCT[chemistry], rel=0.05)
+
+
 def test_an_impossible_usage_is_told(child: Child) -> None:
     task = ForecastTask(id=new_id(), chemistry="NMC", usage=Usage(depth=0.9, rest_soc=0.5))
     assert "more than the 50% that the cell rests at" in run(child, task).failed
@@ -249,8 +259,8 @@ def test_an_impossible_usage_is_told(child: Child) -> None:
 def test_a_solver_that_gives_up_after_a_jump_is_asked_for_half_of_it() -> None:
     ran = subprocess.run([sys.executable, "-m", "tests.twin_physics.stumbling"], cwd=ROOT,
                          capture_output=True, timeout=60, check=True, env=MINIMAL)
-    stumbles, goes, fails = json.loads(ran.stdout)
-    assert (stumbles["back"], goes["back"]) == (2, 0)
+    stumbles, goes, fails, dies, ages = json.loads(ran.stdout)
+    assert goes["ended"] == ""
     for told in (stumbles, goes):
         assert told["days"][-1] == 40
         assert told["days"] == sorted(set(told["days"]))
@@ -258,6 +268,10 @@ def test_a_solver_that_gives_up_after_a_jump_is_asked_for_half_of_it() -> None:
         assert set(told["lengths"]) == {len(told["days"])}
     assert len(stumbles["days"]) > len(goes["days"])
     assert "on day 1 the solver gives up: IDA_CONV_FAIL" in fails["words"]
+    assert dies["days"][-1] == 203
+    assert "on day 204 the solver gives up: IDA_CONV_FAIL; the run ends there" in dies["ended"]
+    assert 0.56 < ages["capacity"][-1] < 0.6
+    assert "with 60% of the capacity left" in ages["ended"]
 
 
 # -- calibration

@@ -1,0 +1,189 @@
+"""Fit the model to this pack: ask, watch, end, and see what was found and whether it holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from components import blocks, formats, parts
+from components.blocks import Html
+from components.twin import asked
+from components.twin.subject import TwinClient
+from core.errors import RequestError
+from core.twin.health import REST_C
+from core.twin.past import Plate, on_grid
+from core.twin.ports import Physics, TaskState
+from core.twin.study import Study
+from core.twin.tasks import CalibrationResult, CalibrationTask, column, new_id
+
+STEP_S = 60.0
+LEAST_MOVED = 0.05
+"""Of the capacity; less charge tells nothing of active material."""
+HOLD = 0.3
+REST_KEPT_S = 300.0
+WAITING_S, CALM_S = 1.0, 60.0
+NAMES = {"negative_active": "Active material, negative", "positive_active":
+         "Active material, positive", "contact_ohm": "Contact resistance"}
+
+
+def show(client: TwinClient, pack: str) -> None:
+    """The whole panel; it follows what it waits for."""
+    physics = client.physics
+    waits = not isinstance(physics, str) and asked.pending(asked.found(physics, about(pack)))
+    every_s = WAITING_S if waits or client.twin_study(pack) is None else CALM_S
+    parts.live(_panel, "twin_calibration", every_s, client, pack, waits)
+
+
+def about(pack: str) -> tuple[str, str]:
+    """By what a calibration is found again."""
+    return "calibration", pack
+
+
+def accepted(physics: Physics, pack: str) -> Mapping[str, float]:
+    """What the last calibration of a pack found, where it was accepted; else nothing."""
+    result = _result(asked.found(physics, about(pack)))
+    if result is None or not result.accepted:
+        return {}
+    return {name: told.after for name, told in result.parameters.items()}
+
+
+def _result(state: TaskState | None) -> CalibrationResult | None:
+    if state is None or not isinstance(state.result, CalibrationResult):
+        return None
+    return state.result if state.standing == "done" else None
+
+
+def _panel(client: TwinClient, pack: str, waited: bool) -> None:
+    physics = client.physics
+    blocks.show(blocks.heading("Calibration", "active material and contacts, from its own record"))
+    lost = asked.missing(physics)
+    if lost is not None or isinstance(physics, str):
+        blocks.show(lost or blocks.EMPTY)
+        return
+    state = asked.found(physics, about(pack))
+    if state is not None and asked.pending(state):
+        asked.progress(physics, state, "calibration")
+        return
+    if waited:
+        st.rerun()
+    result = _result(state)
+    box = None if state is None else asked.trouble(state)
+    if box is not None:
+        blocks.show(box)
+    if result is not None:
+        blocks.show(*found(result))
+    _button(client, physics, pack, again=state is not None)
+
+
+def _button(client: TwinClient, physics: Physics, pack: str, again: bool) -> None:
+    study = client.twin_study(pack)
+    try:
+        task = task_of(client.twin_plate(pack), study)
+    except RequestError as error:
+        blocks.show(blocks.state_box("hourglass_top", "It cannot be calibrated yet", str(error)))
+        return
+    if st.button("Calibrate again" if again else "Calibrate", key="twin_calibrate",
+                 type="secondary" if again else "primary", icon=":material/tune:",
+                 help="Half a minute to some minutes of one processor."):
+        asked.ask(physics, about(pack), task)
+        st.rerun()
+    if not again:
+        blocks.show(blocks.note(
+            f"It fits three numbers to the first {100 * (1 - HOLD):.0f} % of the last hours, and "
+            "keeps them only if they are better on the rest, which it has not seen."))
+
+
+def task_of(plate: Plate, study: Study | None) -> CalibrationTask:
+    """Of the last hours until it came to rest, from the charge that the filter had then, counted
+    back. Raises RequestError for a record that tells too little."""
+    if study is None:
+        raise RequestError("its record is being read; it takes a second")
+    record, last = study.past.record, _last_row(plate, study)
+    if last < 1:
+        raise RequestError("no current was measured in its last hours")
+    end_s = float(record.time_s[last])
+    steps = int((end_s - float(record.time_s[0])) // STEP_S) + 1
+    current, volts = on_grid(study.past, end_s, STEP_S, steps)
+    moved = np.cumsum(np.nan_to_num(current)) * STEP_S / 3600.0 / plate.full_ah
+    if float(np.ptp(moved)) < LEAST_MOVED:
+        raise RequestError(
+            f"{formats.number(100 * float(np.ptp(moved)), 1)} % of its capacity moved in the last "
+            f"hours; {100 * LEAST_MOVED:.0f} % tell of active material. Come back after it was "
+            "charged or discharged")
+    soc = float(study.followed.soc[last])
+    if not math.isfinite(soc):
+        raise RequestError("the filter knows no charge of it yet")
+    begins = soc + float(moved[-1]) * plate.full_ah / plate.rated_ah
+    begins = min(max(begins, 0.0), 1.0)
+    warmth = study.past.mean_temperature_c
+    return CalibrationTask(
+        id=new_id(), pack=plate.id, chemistry=plate.chemistry,  # type: ignore[arg-type]
+        capacity_ah=plate.full_ah, soc=begins, start_v=float(plate.model.ocv_v(begins)),
+        step_s=STEP_S, current_a=column(current), voltage_v=column(volts), hold=HOLD,
+        temperature_c=warmth if math.isfinite(warmth) else None)
+
+
+def _last_row(plate: Plate, study: Study) -> int:
+    """Some minutes after the last current, -1 without one: what judges is to move, too."""
+    record = study.past.record
+    moves = np.flatnonzero(np.abs(record.current_a) >= REST_C * plate.rated_ah)
+    if not moves.size:
+        return -1
+    known = np.flatnonzero(record.time_s <= record.time_s[moves[-1]] + REST_KEPT_S)
+    return int(known[-1])
+
+
+# -- what was found
+
+
+def found(result: CalibrationResult) -> list[Html]:
+    """The verdict, the errors and the parameters, before and after."""
+    word = "Accepted" if result.accepted else "Not accepted"
+    icon = "check_circle" if result.accepted else "do_not_disturb_on"
+    why = result.words.partition(": ")[2] or result.words
+    return [Html(f'<div class="o o-tw-said">{blocks.symbol(icon)}<b>{word}</b>'
+                 f"<span>{escape(why)}</span></div>"),
+            _table(result),
+            blocks.note(f"{result.parameter_set}, SPMe, {result.solves} solves, "
+                        f"{formats.number(result.cpu_s or math.nan)} s of one processor. "
+                        "Intervals hold 95 %; forecasts use what was accepted.")]
+
+
+def _table(result: CalibrationResult) -> Html:
+    head = ('<div class="o-row hd o-tw-fit"><span>What</span><span class="rt">Before</span>'
+            '<span class="rt">After</span><span class="rt">95 % interval</span></div>')
+    rows = [_row("Error where it was fitted", _mv(result.rms_before_mv), _mv(result.rms_after_mv)),
+            _row("Error on what it has not seen", _mv(result.unseen_before_mv),
+                 _mv(result.unseen_after_mv))]
+    for name, told in result.parameters.items():
+        rows.append(_row(NAMES.get(name, name), _value(name, told.before),
+                         _value(name, told.after), _interval(name, told.low, told.high)))
+    return Html(f'<div class="o o-rows">{head}{"".join(rows)}</div>')
+
+
+def _row(name: str, before: str, after: str, interval: str = "") -> str:
+    return (f'<div class="o-row o-tw-fit"><span class="nm">{escape(name)}</span>'
+            f'<span class="num">{escape(before)}</span><span class="num">{escape(after)}</span>'
+            f'<span class="num mut">{escape(interval)}</span></div>')
+
+
+def _mv(value: float | None) -> str:
+    return str(formats.quantity(math.nan if value is None else value, "mV", 1))
+
+
+def _value(name: str, value: float) -> str:
+    if name == "contact_ohm":
+        return str(formats.quantity(1000 * value, "mΩ", 2))
+    return str(formats.quantity(100 * value, "%", 1))
+
+
+def _interval(name: str, low: float | None, high: float | None) -> str:
+    """An end beyond its bound is none."""
+    if low is None:
+        return "not told" if high is None else f"up to {_value(name, high)}"
+    return f"{_value(name, low)} or more" if high is None else \
+        f"{_value(name, low)} to {_value(name, high)}"

@@ -1,0 +1,78 @@
+"""All packs as CSV."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import streamlit as st
+
+from components.api_client import Client
+from components.twin import board
+from components.twin.choice import Wish
+from core.csv_text import safe_cell
+from core.frames import Frame
+from core.topology import Topology
+from core.twin.desk import Site
+
+
+def menu(client: Client) -> None:
+    """Behind a button, in a part that nothing refreshes: a file has the moment that it was opened
+    at."""
+    st.fragment(_menu, key="twin_take")(client)
+
+
+def _menu(client: Client) -> None:
+    files = st.popover("Export", icon=":material/download:", key="twin_files", type="tertiary",
+                       on_change="rerun")
+    site = client.twin_site()
+    if files.open and not isinstance(site, str):
+        frame = client.snapshot().frame
+        with files:
+            st.download_button("CSV of all packs", table(site, client.topology, frame),
+                               f"digital_twin_{frame.time:%Y%m%dT%H%M%SZ}.csv", "text/csv",
+                               key="twin_csv", on_click="ignore", icon=":material/table:")
+
+
+def table(site: Site, topology: Topology, frame: Frame) -> bytes:
+    """One row a pack, worst first; what is not known is empty. Intervals hold 90 %."""
+    order = board.wanted(site, topology, frame, Wish())
+    nodes = site.table.packs[order].tolist()
+    told = [site.judged.get(topology.ids[node]) for node in nodes]
+    filtered = site.table
+    columns: dict[str, list[object]] = {
+        "pack": [safe_cell(topology.ids[node]) for node in nodes],
+        "name": [safe_cell(topology.names[node]) for node in nodes],
+        "chemistry": [topology.chemistry_name(node) or "" for node in nodes],
+        "verdict": ["" if one is None else one.verdict.word for one in told],
+        "cause": ["" if one is None else safe_cell(one.verdict.cause) for one in told],
+        "judged_at": ["" if one is None else one.at.isoformat(timespec="seconds") for one in told],
+        "soc_pct": _numbers(filtered.soc_pct[order]),
+        "soc_half_interval_pct": _numbers(1.645 * filtered.soc_sigma_pct[order]),
+        "soc_reported_pct": _numbers(filtered.reported_pct[order]),
+        "soh_pct": _numbers(site.figures["soh_pct"][order]),
+        "soh_low_pct": [None if one is None else _number(100 * one.soh.low) for one in told],
+        "soh_high_pct": [None if one is None else _number(100 * one.soh.high) for one in told],
+        "soh_reported_pct": _numbers(board.reported_soh(site, frame)[order]),
+        "fade_pct_per_year": _numbers(site.figures["fade_pct_year"][order]),
+        "resistance_ratio": _numbers(filtered.resistance[order]),
+        "resistance_half_interval": _numbers(1.645 * filtered.resistance_sigma[order]),
+        "residual_mv": _numbers(1000 * filtered.residual_v[order]),
+        "residual_rms_6h_mv": _numbers(site.figures["rms_mv"][order]),
+        "life_years": _numbers(site.figures["life_years"][order]),
+        "data_pct": _numbers(site.figures["coverage_pct"][order]),
+    }
+    file = io.BytesIO()
+    pyarrow.csv.write_csv(pa.table(columns), file)
+    return file.getvalue()
+
+
+def _numbers(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[object]:
+    return [_number(value) for value in values.tolist()]
+
+
+def _number(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

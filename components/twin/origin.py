@@ -1,0 +1,40 @@
+"""Where the parameters of an ageing run come from, and how far its pace can be trusted."""
+
+from __future__ import annotations
+
+import math
+
+from components import blocks, formats
+from components.blocks import Html
+from core.twin.interval import SIGMAS
+from core.twin.life import pace_sigma
+from core.twin.tasks import ForecastResult
+
+LABELS = {"own": "Own parameters, uncalibrated", "grafted": "Grafted, uncalibrated",
+          "calibrated": "Calibrated on this pack"}
+WORDS = {"own": "Its ageing parameters are the set's own, of one make of cell.",
+         "grafted": "",
+         "calibrated": "It begins with what the calibration found in this pack; its pace is still "
+                       "the set's."}
+
+
+def pill(run: ForecastResult) -> Html:
+    return blocks.pill("plain", LABELS[run.origin or "own"])
+
+
+def words(chemistry: str, run: ForecastResult) -> str:
+    """Set, origin, and how its pace compares with cells that were measured."""
+    parts = [f"{run.parameter_set}."]
+    if WORDS[run.origin or "own"]:
+        parts.append(WORDS[run.origin or "own"])
+    if run.note:
+        parts.append(f"{run.note[:1].upper()}{run.note[1:]}.")
+    sigma = pace_sigma(chemistry)
+    if math.isnan(sigma):
+        parts.append("No model that was fitted in a laboratory tells how far its pace may be off.")
+    else:
+        parts.append(f"Interval: its loss may be {formats.number(math.exp(SIGMAS * sigma), 1)} "
+                     "times as large or small, by NREL's models of laboratory cells.")
+    if run.cached:
+        parts.append("This run was kept from before.")
+    return " ".join(parts)

@@ -1,0 +1,193 @@
+"""One pack closely: what the twin makes of it beside what its devices say."""
+
+from __future__ import annotations
+
+import math
+
+import streamlit as st
+
+from components import blocks, formats, session
+from components.api_client import Client
+from components.blocks import Content, Html, Pair
+from components.twin import board, choice, traces, words
+from core.errors import OrreryError
+from core.twin.diagnosis import Verdict
+from core.twin.predictions import Score
+from core.twin.study import Study
+from core.twin.tree import PackEstimate
+
+
+def tools(client: Client, pack: str) -> None:
+    """Back to all, and to where it is."""
+    with st.container(key="twin_tools", horizontal=True, gap="xsmall"):
+        if st.button("All packs", key="twin_back", icon=":material/arrow_back:"):
+            choice.choose(None)
+            st.rerun()
+        if st.button("Space Balls", key="twin_space", icon=":material/bubble_chart:"):
+            session.open_place(client.topology, client.topology.index(pack))
+
+
+def head(client: Client, pack: str) -> None:
+    """"Module 2 agrees within 3 mV", how sure it is, and the numbers."""
+    topology, node, study = client.topology, client.topology.index(pack), client.twin_study(pack)
+    judged = None if study is None else study.judged
+    plate = client.twin_plate(pack)
+    sub: list[Content] = [
+        words.where(topology, node), f"{plate.chemistry}, {formats.counted(plate.cells, 'cell')}",
+        f"{formats.number(plate.rated_ah, 1)} Ah each"]
+    if judged is not None:
+        sub.append(f"judged {formats.age((client.now() - judged.at).total_seconds())} ago")
+    blocks.show(blocks.title(f"{words.name(topology, node)} {words.title(judged)}", sub=sub))
+    site = client.twin_site()
+    if not isinstance(site, str):
+        board.trouble(site)
+    estimate = client.twin_estimate(pack)
+    blocks.show(_verdict(judged.verdict, words.cause(judged, st.context.timezone))
+                if judged is not None else _waiting(), _cards(client, node, estimate, study))
+
+
+def _waiting() -> Html:
+    return blocks.state_box("hourglass_top", "Not judged yet",
+                            "Its last six hours are read and followed; this takes some seconds.")
+
+
+def _verdict(verdict: Verdict, cause: str) -> Html:
+    icon, word = words.VERDICTS[verdict.word]
+    return blocks.join(Html('<div class="o o-verdict">'), blocks.symbol(icon), Html("<div>"),
+                       blocks.strong(word[:1].upper() + word[1:]), Html("<span>"), cause,
+                       Html('</span><span class="do">'), words.ADVICE.get(verdict.word, ""),
+                       Html("</span></div></div>"))
+
+
+def _cards(client: Client, node: int, found: PackEstimate, study: Study | None) -> Html:
+    frame = client.snapshot().frame
+    return blocks.grid([
+        _charge(found), _health(frame.value("soh_pct", node), study), _capacity(study),
+        _resistance(found), _residual(client, found), _leak(found)])
+
+
+def _charge(found: PackEstimate) -> Html:
+    reported = (f"reported {formats.number(found.reported_pct, 1)} %"
+                if math.isfinite(found.reported_pct) else "not reported")
+    return blocks.card("Charge, estimated", formats.quantity(found.soc_pct.value, "%", 1),
+                       note=_clipped(found), below=reported,
+                       help="Mean cell, by the filter, with the interval that holds 90 %")
+
+
+def _clipped(found: PackEstimate) -> str:
+    """A charge is no less than empty and no more than full."""
+    if not found.soc_pct.known:
+        return "no voltage and no charge was told"
+    return (f"{formats.number(max(0.0, found.soc_pct.low))} to "
+            f"{formats.number(min(100.0, found.soc_pct.high))} %")
+
+
+def _health(reported: float, study: Study | None) -> Html:
+    beside = (f"reported {formats.number(reported, 1)} %" if math.isfinite(reported)
+              else "not reported")
+    if study is None or not study.judged.soh.known:
+        return blocks.card("Health, estimated", formats.quantity(math.nan, "%"), note=beside,
+                           below="" if study is None else words.NO_SOH)
+    soh = study.judged.soh.times(100.0)
+    return blocks.card("Health, estimated", formats.quantity(soh.value, "%", 1),
+                       note=words.between(soh, 0, "%"), below=beside,
+                       help="Capacity and resistance together, with the interval that holds 90 %")
+
+
+def _capacity(study: Study | None) -> Html:
+    if study is None or not study.judged.capacity.known:
+        return blocks.card("Capacity", formats.quantity(math.nan, "%"),
+                           below="no charge between two rests that tell a charge, in 6 hours")
+    told = study.judged.capacity.times(100.0)
+    return blocks.card("Capacity", formats.quantity(told.value, "%", 1),
+                       note=words.between(told, 0, "%"),
+                       below=f"from {formats.counted(study.judged.swings, 'pair')} of rests")
+
+
+def _resistance(found: PackEstimate) -> Html:
+    if not words.is_told(found.resistance):
+        return blocks.card("Resistance", formats.quantity(math.nan, "×"),
+                           below="its current has not moved enough to tell it")
+    return blocks.card("Resistance", formats.quantity(found.resistance.value, "×", 2),
+                       note=words.between(found.resistance, 2, "×"), below="of a new cell's")
+
+
+def _residual(client: Client, found: PackEstimate) -> Html:
+    off = "" if found.off_cell < 0 else (
+        f"most: {client.topology.names[found.off_cell]}, "
+        f"{formats.number(1000 * found.off_v, 1)} mV")
+    return blocks.card("Measured less modelled", formats.quantity(1000 * found.residual_v, "mV", 1),
+                       note=f"{formats.number(100 * found.known)} % of the cells known", below=off)
+
+
+def _leak(found: PackEstimate) -> Html:
+    return blocks.card("Unmeasured current", formats.quantity(found.leak_pct.value, "% of C", 2),
+                       note=words.between(found.leak_pct, 2), below="a sensor's bias, or a leak")
+
+
+def record(client: Client, pack: str) -> None:
+    """Measured and modelled voltage, and what is between them; charge and resistance."""
+    study = client.twin_study(pack)
+    if study is None:
+        blocks.show(blocks.note("The last hours are being read."))
+        return
+    if study.past.record.time_s.size < 2:
+        blocks.show(blocks.state_box(
+            "show_chart", "No past to draw yet", "History knows less than two moments of the last "
+            "six hours.", "They come by themselves; the simulated past takes about a minute."))
+        return
+    traces.show(study, client.twin_plate(pack), client.twin_window(pack))
+
+
+def foretold(client: Client, pack: str) -> None:
+    """What the physics says of the next minutes, and how such words came true."""
+    try:
+        told = client.twin_predictions(pack)
+    except OrreryError as error:
+        blocks.show(blocks.state_box("error", "Predictions cannot be read", str(error),
+                                     error=True))
+        return
+    blocks.show(blocks.heading("Next 15 minutes", "if its current stays"))
+    if told.newest is None:
+        blocks.show(blocks.note(_none_yet(client, pack)))
+        return
+    now_s = client.now().timestamp()
+    made = formats.age(now_s - told.newest.made_s)
+    pairs = [Pair(f"In {formats.age(told.newest.made_s + point.after_s - now_s)}",
+                  formats.quantity(point.cell_v, "V", 3), _range(point.low_v, point.high_v))
+             for point in told.newest.points if told.newest.made_s + point.after_s > now_s]
+    if not pairs:
+        blocks.show(blocks.note(_none_yet(client, pack)))
+    scores = [Pair(f"So far, {formats.number(score.after_s / 60)} min ahead", _score(score),
+                   _left_out(score)) for score in told.scores]
+    blocks.show(blocks.details("", [], pairs + scores, f"The newest was made {made} ago. "
+                               f"{told.newest.note}"))
+
+
+def _none_yet(client: Client, pack: str) -> str:
+    physics = client.physics
+    if isinstance(physics, str) or physics.missing:
+        return "None without the physics."
+    due = client.twin_window_due(pack)
+    return f"None stands now; its next window is due {words.soon(due.at, client.now())}."
+
+
+def _range(low_v: float | None, high_v: float | None) -> str:
+    if low_v is None or high_v is None:
+        return "no interval: nothing was measured"
+    return f"{formats.number(low_v, 3)} to {formats.number(high_v, 3)} V"
+
+
+def _score(score: Score) -> str:
+    if not score.count or score.rms_mv is None:
+        return "none scored yet"
+    words_ = f"{formats.number(score.rms_mv, 1)} mV off"
+    if score.covered is not None:
+        words_ += f", {formats.number(100 * score.covered)} % inside"
+    return words_
+
+
+def _left_out(score: Score) -> str:
+    parts = ((score.count, "scored"), (score.waiting, "wait for their time"),
+             (score.unkept, "whose current went otherwise"), (score.unmeasured, "not measured"))
+    return ", ".join(f"{formats.number(count)} {word}" for count, word in parts if count)

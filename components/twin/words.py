@@ -1,0 +1,100 @@
+"""What the twin found, in words. No Streamlit in here."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from components import formats
+from core.clock import from_epoch
+from core.topology import Topology
+from core.twin.diagnosis import Verdict, Word
+from core.twin.interval import Interval
+from core.twin.study import TOLD_SIGMA, Judged
+
+VERDICTS: dict[Word, tuple[str, str]] = {
+    "agrees": ("check_circle", "agrees"),
+    "drifting": ("trending_up", "drifts"),
+    "sign_inverted": ("swap_vert", "sign inverted"),
+    "wrong_chemistry": ("science", "wrong chemistry"),
+    "outside_window": ("width", "outside the model"),
+    "does_not_fit": ("rule", "does not fit"),
+    "too_little_data": ("hourglass_empty", "too little data"),
+}
+UNJUDGED = ("hourglass_top", "not judged yet")
+TITLES: dict[Word, str] = {
+    "agrees": "agrees with its model",
+    "drifting": "drifts away from its model",
+    "sign_inverted": "tells its current with the wrong sign",
+    "wrong_chemistry": "is of another chemistry than was said",
+    "outside_window": "is outside of what its model knows",
+    "does_not_fit": "does not fit its model",
+    "too_little_data": "has too little data for a verdict",
+}
+ADVICE: dict[Word, str] = {
+    "sign_inverted": "Turn the sign of the current at its source.",
+    "wrong_chemistry": "Correct the chemistry where the pack is described.",
+    "outside_window": "Check the voltage's calibration and the number of cells.",
+    "does_not_fit": "Check capacity and number of cells, or calibrate below.",
+    "drifting": "Look at the cell that is furthest off, and at the current's sensor.",
+}
+NO_SOH = ("no charge between two well-known states yet, and its current has not moved enough to "
+          "tell a resistance")
+
+
+def name(topology: Topology, node: int) -> str:
+    return topology.names[node]
+
+
+def where(topology: Topology, node: int) -> str:
+    """Above it, from the top."""
+    return " › ".join(topology.names[one] for one in topology.path(node)[:-1])
+
+
+def full_name(topology: Topology, node: int) -> str:
+    """With the system that it is in."""
+    path = topology.path(node)
+    return topology.names[node] if len(path) < 2 else \
+        f"{topology.names[node]}, {topology.names[path[0]]}"
+
+
+def title(told: Judged | None) -> str:
+    """After the pack's name."""
+    if told is None:
+        return "is being judged"
+    if told.verdict.word == "agrees" and math.isfinite(told.rms_mv):
+        return f"agrees within {formats.number(told.rms_mv)} mV"
+    return TITLES[told.verdict.word]
+
+
+def cause(told: Judged, zone: str | None) -> str:
+    """"measured less modelled voltage has moved by +12 mV, since Sat 21 Nov 03:41"."""
+    words = short_cause(told.verdict)
+    words = words[:1].upper() + words[1:]
+    if told.verdict.since_s is not None:
+        words += f", since {formats.local_time(from_epoch(told.verdict.since_s), zone)}"
+    return words + "."
+
+
+def short_cause(verdict: Verdict) -> str:
+    """With a minus as screens write it."""
+    return verdict.cause.replace(" -", " \u2212")
+
+
+def between(told: Interval, decimals: int, unit: str = "") -> str:
+    """"90 to 94 %", "" where it is not known."""
+    if not told.known:
+        return ""
+    words = f"{formats.number(told.low, decimals)} to {formats.number(told.high, decimals)}"
+    return f"{words} {unit}".strip()
+
+
+def is_told(resistance: Interval) -> bool:
+    """Else the filter has learnt nothing of it."""
+    return resistance.known and resistance.sigma <= TOLD_SIGMA
+
+
+def soon(at: datetime, now: datetime) -> str:
+    """"in 4 min", "now"."""
+    left_s = (at - now).total_seconds()
+    return "now" if left_s < 1 else f"in {formats.age(left_s)}"

@@ -1,0 +1,297 @@
+"""The digital twin of this process's site: beside the engine, on a thread of its own, so that no
+tick waits for it and nothing of it stops one."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from core.engine import Engine
+from core.errors import OrreryError, RetryLaterError, UnknownIdError
+from core.ports import Store
+from core.topology import IndexArray
+from core.twin.agenda import Agenda
+from core.twin.agenda import Due as AgendaDue
+from core.twin.interval import UNKNOWN, Interval
+from core.twin.models import Floats
+from core.twin.past import Past, Plate, back, pasts_of, plate_of
+from core.twin.ports import Physics
+from core.twin.predictions import Prediction, PredictionStore, Score
+from core.twin.study import Judged, Study, studies_of
+from core.twin.tree import PackEstimate, PackTable, TreeTwin
+from core.twin.windows import SITE, Window, Windows, key_of
+
+log = logging.getLogger(__name__)
+
+SPAN_S = 6 * 3600.0
+"""Of the past that a pack is judged by."""
+JUDGED_EVERY_S = 900.0
+JUDGED_BUSY = 0.04
+"""Share of one processor that judging may take: a thousand packs take some hours a round."""
+JUDGED_AT_ONCE = 16
+MOST_SOH = 400
+"""Points of the health that was reported in the past."""
+STUDIES = 48
+"""Kept whole, the newest."""
+FRESH_S, SOON_S = 60.0, 5.0
+"""So old may a study be that somebody looks at, and one that had too little to go by."""
+DOUBTED_EVERY = 30
+"""Turns."""
+TOLD = timedelta(days=30)
+"""Of predictions that are scored."""
+DOUBTS = frozenset({"drifting", "sign_inverted", "wrong_chemistry", "outside_window",
+                    "does_not_fit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """newest: of one pack, None before the first. scores: by how far ahead, of this pack over the
+    last 30 days."""
+
+    newest: Prediction | None
+    scores: Sequence[Score]
+
+
+FIGURES = ("soh_pct", "fade_pct_year", "life_years", "rms_mv", "coverage_pct", "doubted")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """All packs at once. ids: of the packs; table: the filter's, in their order; judged: by pack,
+    those that were; figures: FIGURES of them, in the table's order, NaN where not known; missing:
+    what the physics lacks, "" where it runs; error: what fails now, in words."""
+
+    ids: Sequence[str]
+    table: PackTable
+    judged: Mapping[str, Judged]
+    figures: Mapping[str, Floats]
+    missing: str
+    error: str
+
+    @property
+    def doubted(self) -> IndexArray:
+        """Nodes of the packs that the twin doubts."""
+        nodes: IndexArray = self.table.packs[self.figures["doubted"] == 1]
+        return nodes
+
+
+class TwinDesk:
+    """One a process. physics, predictions: None where `missing` says why."""
+
+    def __init__(self, engine: Engine, physics: Physics, predictions: PredictionStore | None = None,
+                 period_s: float = 300.0,
+                 past_comes: Callable[[], bool] = lambda: False) -> None:
+        """past_comes: true while a past is still being written; packs are judged after it, but
+        for those that somebody looks at."""
+        self.physics, self._past_comes = physics, past_comes
+        self._engine, self._predictions = engine, predictions
+        self._tree = TreeTwin(engine.topology)
+        found = [plate_of(engine.topology, int(node)) for node in self._tree.packs]
+        self.plates: Mapping[str, Plate] = {plate.id: plate for plate in found}
+        self._windows = Windows(engine.clock, self.plates, physics, predictions, period_s)
+        self._agenda = Agenda(engine.clock, list(self.plates), JUDGED_EVERY_S, JUDGED_BUSY)
+        self._table = self._tree.table()
+        self._judged: dict[str, Judged] = {}
+        self._figures = {name: np.full(len(self.plates), np.nan) for name in FIGURES}
+        self._ids = tuple(self.plates)
+        self._row = {pack: row for row, pack in enumerate(self.plates)}
+        self._studies: OrderedDict[str, Study] = OrderedDict()
+        self._wanted: OrderedDict[str, None] = OrderedDict()
+        self._newest, self._turns, self._judge_at_s = -1, 0, 0.0
+        self._errors: dict[str, str] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="twin", daemon=True)
+
+    # -- what anybody may ask, at once
+
+    @property
+    def error(self) -> str:
+        """What fails now, "" when all is well."""
+        return next(iter(self._errors.values()), "") or self._windows.error
+
+    def site(self) -> Site:
+        return Site(self._ids, self._table, self._judged, self._figures, self.physics.missing,
+                    self.error)
+
+    def plate(self, pack: str) -> Plate:
+        """Raises UnknownIdError."""
+        try:
+            return self.plates[pack]
+        except KeyError:
+            raise UnknownIdError(f"the twin knows no cells right below {pack[:80]!r}") from None
+
+    def estimate(self, pack: str) -> PackEstimate:
+        """Raises UnknownIdError."""
+        with self._lock:
+            return self._tree.estimate(self.plate(pack).node)
+
+    def past(self, pack: str, span_s: float) -> Past:
+        """Raises UnknownIdError, RetryLaterError where history cannot be read or there is none."""
+        return pasts_of(self._store(), [self.plate(pack)],
+                        *back(self._engine.clock.now(), span_s))[0]
+
+    def study(self, pack: str) -> Study | None:
+        """The newest; None while it is worked out, which takes a second. Raises UnknownIdError."""
+        self.plate(pack)
+        with self._lock:
+            found = self._studies.get(pack)
+            age = None if found is None else self._engine.clock.now() - found.judged.at
+            if age is None or found is None or age >= timedelta(
+                    seconds=SOON_S if found.judged.verdict.word == "too_little_data" else FRESH_S):
+                self._wanted[pack] = None
+        self._windows.want(pack)
+        return found
+
+    def window(self, pack: str) -> Window | None:
+        """Raises UnknownIdError."""
+        self.plate(pack)
+        return self._windows.of(pack)
+
+    def window_due(self, pack: str) -> AgendaDue:
+        """Raises UnknownIdError."""
+        return self._windows.due(pack)
+
+    def foretold(self, pack: str) -> Foretold:
+        """Raises UnknownIdError, RetryLaterError."""
+        key = key_of(self.plate(pack).id)
+        if self._predictions is None:
+            return Foretold(None, ())
+        return Foretold(self._predictions.newest(SITE, key),
+                        self._predictions.scores(SITE, self._engine.clock.now() - TOLD, key))
+
+    # -- the thread
+
+    def start(self) -> None:
+        if self.plates:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, then the physics and its children; safe to call twice."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.physics.close()
+        if self._predictions is not None:
+            self._predictions.close()
+
+    def _run(self) -> None:
+        while not self._engine.clock.wait(self._engine.period_s, self._stop):
+            self.turn()
+
+    def turn(self) -> None:
+        """What there is to do now; called by the thread, and by tests directly."""
+        self._turns += 1
+        self._guarded("estimates", self._take)
+        if self._turns == 1:
+            self._guarded("order", self._order)
+        if self._engine.store is None:
+            return
+        self._guarded("windows", self._physics)
+        self._guarded("predictions", lambda: self._windows.meet(self._store()))
+        self._guarded("verdicts", self._judge)
+
+    def _guarded(self, name: str, part: Callable[[], None]) -> None:
+        """What fails is said once and tried again at the next turn."""
+        try:
+            part()
+        except Exception as error:  # noqa: BLE001 - the other parts go on
+            words = str(error) if isinstance(error, OrreryError) else \
+                f"unexpected {type(error).__name__}: {error}"
+            if self._errors.get(name) != words:
+                log.warning("twin, %s: %s", name, words,
+                            exc_info=None if isinstance(error, OrreryError) else error)
+            self._errors[name] = words
+        else:
+            self._errors.pop(name, None)
+
+    def _store(self) -> Store:
+        if self._engine.store is None:
+            raise RetryLaterError(self._engine.history_error or "history is turned off; a twin "
+                                  "without a past estimates charge and resistance alone")
+        return self._engine.store
+
+    def _take(self) -> None:
+        snapshot = self._engine.snapshot
+        if snapshot.number == self._newest:
+            return
+        self._newest = snapshot.number
+        with self._lock:
+            self._tree.take(snapshot.frame)
+            self._table = self._tree.table()
+
+    def _order(self) -> None:
+        """Of the first round: what is reported least healthy goes first."""
+        lost = 100.0 - self._engine.snapshot.frame.columns["soh_pct"][self._tree.packs]
+        for pack, how_much in zip(self._ids, np.nan_to_num(lost).tolist(), strict=True):
+            self._agenda.doubt(pack, how_much)
+
+    def _physics(self) -> None:
+        table, ids = self._table, self._engine.topology.ids
+        if self._turns % DOUBTED_EVERY == 1:
+            known = np.isfinite(table.residual_v)
+            self._windows.doubt((ids[node], abs(off)) for node, off in zip(
+                table.packs[known].tolist(), table.residual_v[known].tolist(), strict=True))
+        self._windows.collect()
+        self._windows.ask(self._store(), self._charges)
+
+    def _charges(self, pack: str) -> float:
+        """0..1, NaN where it is not known."""
+        return self.estimate(pack).soc_pct.value / 100.0
+
+    def _judge(self) -> None:
+        """Those that somebody looks at, and, as far as JUDGED_BUSY allows, the next."""
+        with self._lock:
+            packs = list(self._wanted)[:JUDGED_AT_ONCE]
+            for pack in packs:
+                del self._wanted[pack]
+        now_s = self._engine.clock.now().timestamp()
+        if not packs and now_s >= self._judge_at_s and not self._past_comes():
+            packs = self._agenda.take(JUDGED_AT_ONCE)
+        if not packs:
+            return
+        began_s = time.thread_time()
+        try:
+            self._study(packs)
+        finally:
+            took_s = time.thread_time() - began_s
+            self._agenda.done(packs, took_s)
+            self._judge_at_s = now_s + took_s / JUDGED_BUSY
+
+    def _study(self, packs: Sequence[str]) -> None:
+        store, now = self._store(), self._engine.clock.now()
+        plates = [self.plates[pack] for pack in packs]
+        pasts = pasts_of(store, plates, *back(now, SPAN_S))
+        soh = store.series(packs, ["soh_pct"], datetime.fromtimestamp(0, UTC), now, MOST_SOH)
+        studies = studies_of(plates, pasts, soh, [self._resistance(pack) for pack in packs], now)
+        for pack, study in zip(packs, studies, strict=True):
+            with self._lock:
+                self._studies[pack] = study
+                self._studies.move_to_end(pack)
+            self._judged[pack] = study.judged
+            for name, value in _figures(study.judged).items():
+                self._figures[name][self._row[pack]] = value
+            rms_mv = study.judged.rms_mv
+            self._agenda.doubt(pack, 0.0 if math.isnan(rms_mv) else rms_mv)
+        with self._lock:
+            while len(self._studies) > STUDIES:
+                self._studies.popitem(last=False)
+
+    def _resistance(self, pack: str) -> Interval:
+        found = self.estimate(pack).resistance
+        return found if found.known else UNKNOWN
+
+
+def _figures(judged: Judged) -> dict[str, float]:
+    return {"soh_pct": 100.0 * judged.soh.value, "fade_pct_year": judged.fade_pct_year,
+            "life_years": judged.life_years.value, "rms_mv": judged.rms_mv,
+            "coverage_pct": 100.0 * judged.coverage,
+            "doubted": float(judged.verdict.word in DOUBTS)}

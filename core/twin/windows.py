@@ -1,0 +1,291 @@
+"""Every five minutes the physics models each pack's last minutes and says what comes next; what
+came is put beside it. Nothing here waits for a task."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from core.clock import Clock
+from core.errors import OrreryError, UnknownIdError
+from core.ports import Store
+from core.twin.agenda import Agenda
+from core.twin.agenda import Due as AgendaDue
+from core.twin.models import Floats
+from core.twin.past import Plate, on_grid, pasts_of
+from core.twin.ports import Physics
+from core.twin.predictions import (
+    KEPT_C_RATE,
+    VERSION,
+    Due,
+    Met,
+    Point,
+    Prediction,
+    PredictionStore,
+)
+from core.twin.tasks import (
+    WindowAnswer,
+    WindowPack,
+    WindowResult,
+    WindowTask,
+    column,
+    floats,
+    new_id,
+)
+
+log = logging.getLogger(__name__)
+
+SITE = "here"
+WINDOW_S, STEP_S, HORIZON_S = 300.0, 10.0, 900.0
+STEPS = int(WINDOW_S // STEP_S) + 1
+AFTER_S = (300.0, 600.0, 900.0)
+"""Moments of a prediction that are kept and scored."""
+URGENCY = 10.0
+WANTED_S, FIRST_S = 20.0, 60.0
+"""After the start: a window that somebody waits for, and the first batch; by then there is a
+past, and the app's first pages need the processor no more."""
+LEAST_KNOWN = 4
+"""Points of a window with a current."""
+AT_ONCE, MOST = 64, 2000
+"""Packs that history is asked for in one question, and in one turn, which takes a second then."""
+KEPT = 2000
+"""Windows in memory, the newest."""
+TRUTH_S = 30.0
+"""A truth is a voltage so near to its moment."""
+INTERVAL = 1.96
+"""Standard deviations on either side that hold 95 %."""
+LEAST_MV = 1.0
+"""A residual below a sensor's resolution is no reason for a narrower interval."""
+Charge = Callable[[str], float]
+_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One pack's last window. answer: what the model says of it (`failed` says why not); time_s:
+    of its points, seconds since 1970; voltage_v: as measured there, current_a as given."""
+
+    answer: WindowAnswer
+    parameter_set: str
+    model: str
+    time_s: Floats
+    current_a: Floats
+    voltage_v: Floats
+
+
+class Windows:
+    """For one thread; `of` and `due` for any."""
+
+    def __init__(self, clock: Clock, plates: Mapping[str, Plate], physics: Physics,
+                 predictions: PredictionStore | None, period_s: float) -> None:
+        self._clock, self._plates = clock, plates
+        self._physics, self._predictions = physics, predictions
+        self.agenda = Agenda(clock, list(plates), period_s)
+        self._asked: dict[str, Mapping[str, Window]] = {}
+        self._found: OrderedDict[str, Window] = OrderedDict()
+        self._began = clock.now()
+        self._wanted: set[str] = set()
+        self.error = ""
+
+    def want(self, pack: str) -> None:
+        """Somebody looks at it: it goes first."""
+        if pack not in self._found:
+            self._wanted.add(pack)
+
+    def of(self, pack: str) -> Window | None:
+        """None before its first window is back."""
+        return self._found.get(pack)
+
+    def due(self, pack: str) -> AgendaDue:
+        """Raises UnknownIdError."""
+        return self.agenda.due(pack)
+
+    def doubt(self, packs: Iterable[tuple[str, float]]) -> None:
+        """The greater, the sooner."""
+        for pack, how_much in packs:
+            self.agenda.doubt(pack, how_much)
+
+    # -- asking
+
+    def ask(self, store: Store, soc: Charge) -> None:
+        """The packs that are due. soc: of a pack now, 0..1, NaN = not known."""
+        if self._asked or self._physics.missing:
+            return
+        packs = self._next()
+        for chemistry in sorted({self._plates[pack].chemistry for pack in packs}):
+            mine = [pack for pack in packs if self._plates[pack].chemistry == chemistry]
+            try:
+                self._ask(store, chemistry, mine, soc)
+            except OrreryError as error:
+                self.agenda.done(mine)
+                self._fails(f"no window of {len(mine)} packs of {chemistry}: {error}")
+
+    def _next(self) -> list[str]:
+        since_s = (self._clock.now() - self._began).total_seconds()
+        if since_s < WANTED_S:
+            return []
+        wanted, self._wanted = self._wanted, set()
+        for pack in wanted:
+            self.agenda.doubt(pack, math.inf)
+        return self.agenda.take(MOST if since_s >= FIRST_S else len(wanted))
+
+    def _ask(self, store: Store, chemistry: str, packs: Sequence[str],
+             soc: Charge) -> None:
+        end = self._clock.now()
+        told = [self._plates[pack] for pack in packs]
+        windows: dict[str, Window] = {}
+        tasks: list[WindowPack] = []
+        for at in range(0, len(told), AT_ONCE):
+            some = told[at:at + AT_ONCE]
+            pasts = pasts_of(store, some, end - timedelta(seconds=WINDOW_S + STEP_S), end)
+            for plate, past in zip(some, pasts, strict=True):
+                current, voltage = on_grid(past, end.timestamp(), STEP_S, STEPS)
+                now = soc(plate.id)
+                if np.isfinite(current).sum() < LEAST_KNOWN or not math.isfinite(now):
+                    continue
+                tasks.append(_pack(plate, current, voltage, now, past.mean_temperature_c))
+                windows[plate.id] = Window(WindowAnswer(pack=plate.id), "", "", end.timestamp()
+                                           + STEP_S * np.arange(1.0 - STEPS, 1.0), current, voltage)
+        self.agenda.done([pack for pack in packs if pack not in windows])
+        if tasks:
+            task = WindowTask(id=new_id(), chemistry=chemistry,  # type: ignore[arg-type]
+                              time_s=end.timestamp(), packs=tuple(tasks), step_s=STEP_S,
+                              horizon_s=HORIZON_S)
+            self._physics.ask(task, URGENCY)
+            self._asked[task.id] = windows
+
+    # -- what is back
+
+    def collect(self) -> None:
+        """Keep what is done; raises RetryLaterError where predictions cannot be kept."""
+        for task_id, asked in list(self._asked.items()):
+            try:
+                state = self._physics.state(task_id)
+            except UnknownIdError:
+                del self._asked[task_id]
+                self.agenda.done(list(asked))
+                continue
+            if not state.settled:
+                continue
+            del self._asked[task_id]
+            self._physics.forget(task_id)
+            result = state.result
+            if not isinstance(result, WindowResult) or result.failed:
+                self.agenda.done(list(asked))
+                self._fails(f"no window of {len(asked)} packs: {state.words}")
+                continue
+            self.agenda.done(list(asked), result.cpu_s)
+            self.error = ""
+            self._take(asked, result)
+
+    def _take(self, asked: Mapping[str, Window], result: WindowResult) -> None:
+        for answer in result.answers:
+            if answer.pack in asked:
+                self._found[answer.pack] = Window(
+                    answer, result.parameter_set, result.model or "",
+                    *_columns(asked[answer.pack]))
+                self._found.move_to_end(answer.pack)
+        while len(self._found) > KEPT:
+            self._found.popitem(last=False)
+        if self._predictions is not None:
+            self._predictions.keep([_prediction(result, answer, self._plates[answer.pack])
+                                    for answer in result.answers if answer.pack in self._plates])
+
+    def _fails(self, words: str) -> None:
+        if words != self.error:
+            log.warning("twin: %s", words)
+        self.error = words
+
+    # -- what came true
+
+    def meet(self, store: Store) -> None:
+        """Put the truth beside what was told; raises RetryLaterError and what `Store.series`
+        does."""
+        if self._predictions is None:
+            return
+        now = self._clock.now()
+        due = self._predictions.due(SITE, now - timedelta(seconds=STEP_S))
+        groups: dict[tuple[datetime, datetime], list[Due]] = {}
+        for one in due:
+            groups.setdefault((one.made_at, one.due_at), []).append(one)
+        by_key = {key_of(pack): plate for pack, plate in self._plates.items()}
+        for (made_at, due_at), group in list(groups.items())[:1]:
+            for at in range(0, min(len(group), 4 * AT_ONCE), AT_ONCE):
+                self._predictions.meet(_met(store, by_key, group[at:at + AT_ONCE], made_at,
+                                            due_at))
+
+
+def key_of(pack: str) -> str:
+    """The pack's name among predictions: its id where that is short and plain."""
+    return pack if _KEY.match(pack) else hashlib.sha1(
+        pack.encode(), usedforsecurity=False).hexdigest()
+
+
+def _columns(window: Window) -> tuple[Floats, Floats, Floats]:
+    return window.time_s, window.current_a, window.voltage_v
+
+
+def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, soc: float,
+          temperature_c: float) -> WindowPack:
+    """soc: at the window's end; its beginning is before what flowed."""
+    begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / plate.rated_ah
+    begins = min(1.0, max(0.0, begins))
+    return WindowPack(
+        pack=plate.id, capacity_ah=plate.full_ah, soc=begins,
+        start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),
+        voltage_v=column(voltage_v),
+        temperature_c=temperature_c if math.isfinite(temperature_c) else None)
+
+
+def _prediction(result: WindowResult, answer: WindowAnswer, plate: Plate) -> Prediction:
+    return Prediction(
+        v=VERSION, site=SITE, device=key_of(answer.pack), made_s=result.time_s or 0.0,
+        plan_a=answer.plan_a or 0.0, rated_ah=plate.rated_ah, points=_points(answer),
+        parameter_set=result.parameter_set[:200], residual_rms_mv=answer.residual_rms_mv,
+        residual_mean_mv=answer.residual_mean_mv, soc=answer.end_soc, note=answer.note[:200],
+        failed=answer.failed[:200])
+
+
+def _points(answer: WindowAnswer) -> tuple[Point, ...]:
+    """With an interval as wide as the model was wrong in the window."""
+    after, volts, socs = (floats(told) for told in (answer.ahead_s, answer.ahead_v,
+                                                    answer.ahead_soc))
+    known = np.isfinite(volts)
+    wide_v = None if answer.residual_rms_mv is None else \
+        INTERVAL * max(LEAST_MV, answer.residual_rms_mv) / 1000.0
+    found = []
+    for at in AFTER_S:
+        if not known.any() or at > after[known][-1]:
+            continue
+        cell_v = float(np.interp(at, after[known], volts[known]))
+        found.append(Point(
+            after_s=at, cell_v=cell_v, soc=float(np.interp(at, after[known], socs[known])),
+            low_v=None if wide_v is None else cell_v - wide_v,
+            high_v=None if wide_v is None else cell_v + wide_v))
+    return tuple(found)
+
+
+def _met(store: Store, plates: Mapping[str, Plate], due: Sequence[Due], made_at: datetime,
+         due_at: datetime) -> list[Met]:
+    """What history tells; a pack that is gone met nothing."""
+    mine = [one for one in due if one.device in plates]
+    pasts = pasts_of(store, [plates[one.device] for one in mine], made_at,
+                     due_at + timedelta(seconds=STEP_S), 1000)
+    found = [Met(one.number, None, False) for one in due if one.device not in plates]
+    for one, past in zip(mine, pasts, strict=True):
+        record = past.record
+        near = np.abs(record.time_s - due_at.timestamp()) <= TRUTH_S
+        volts = record.voltage_v[near & np.isfinite(record.voltage_v)]
+        mean_a = float(np.nanmean(record.current_a)) if np.isfinite(record.current_a).any() \
+            else math.nan
+        kept = abs(mean_a - one.plan_a) <= KEPT_C_RATE * one.rated_ah
+        found.append(Met(one.number, float(volts.mean()) if volts.size else None, kept))
+    return found

@@ -1,0 +1,272 @@
+"""The Digital twin's page: all packs, one pack closely, and the ways there."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import core.runtime
+from components.twin import board, choice, export, pack, traces, words
+from components.twin.choice import Wish
+from core.runtime import Runtime
+from core.twin.diagnosis import Verdict
+from core.twin.interval import UNKNOWN, Interval
+from core.twin.predictions import Score
+from tests.architecture.test_style import ROOT
+from tests.components.sent import sent
+from tests.components.twin_site import StandingPhysics
+from tests.twin.desk_site import GOOD, LIVED, TURNED, DeskSite, desk_site
+
+CELL = f"{GOOD}_cell_2"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskSite]:
+    """Two packs of two hours, with windows that were answered."""
+    made = desk_site(tmp_path_factory.mktemp("twin"))
+    for _ in range(24):
+        made.live(10)
+        made.answer()
+    made.live(6)
+    with pytest.MonkeyPatch.context() as patch:
+        st.cache_data.clear()
+        patch.setattr(core.runtime, "_shared", made.client._runtime)
+        yield made
+    made.close()
+
+
+def opened(page: str = "digital_twin", **address: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=60)
+    for key, value in address.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def shown(app: AppTest) -> str:
+    text = unescape(" ".join(text for _, _, text in sent(app)))
+    assert "has a defect" not in text
+    assert "cannot be shown" not in text
+    return text
+
+
+def rows(app: AppTest) -> list[dict[str, Any]]:
+    """Of the table of all packs."""
+    for message, _, text in sent(app):
+        if message == "BidiComponent" and '"heads":' in text:
+            found: list[dict[str, Any]] = json.loads(text)["rows"]
+            return found
+    raise AssertionError("no table")
+
+
+def test_all_packs_stand_there_the_doubted_first(site: DeskSite) -> None:
+    app = opened()
+    assert "2 packs" in shown(app)
+    assert "1 doubted" in shown(app)
+    first, second = rows(app)
+    assert (first["id"], second["id"]) == (TURNED, GOOD)
+    assert first["doubted"]
+    assert first["cells"][1][0] == "sign inverted"
+    assert "rises" in first["why"]
+    assert second["cells"][0] == ["Module 0", "Power System 0 › Cluster 0 › Rack 0, NMC"]
+    assert second["cells"][1][0] == "agrees"
+    assert second["cells"][5][0].endswith("mV")
+    assert second["cells"][7][1] == "of 6 h"
+
+
+@pytest.mark.parametrize(("address", "found"), [
+    ({"twin_find": "module 0"}, [GOOD]), ({"twin_show": "Doubted"}, [TURNED]),
+    ({"twin_show": "Judged"}, [TURNED, GOOD]), ({"twin_sort": "Name"}, [GOOD, TURNED]),
+    ({"twin_sort": "Residual"}, [TURNED, GOOD])])
+def test_the_filter_and_the_order(site: DeskSite, address: dict[str, str],
+                                  found: list[str]) -> None:
+    assert [row["id"] for row in rows(opened(**address))] == found
+
+
+def test_a_filter_that_leaves_none_says_so(site: DeskSite) -> None:
+    assert "No pack fits" in shown(opened(twin_find="nowhere"))
+
+
+@pytest.mark.parametrize("sort", list(choice.SORTS))
+def test_what_is_not_known_is_last(site: DeskSite, sort: str) -> None:
+    known = site.client.twin_site()
+    assert not isinstance(known, str)
+    none = {name: np.full(2, np.nan) for name in known.figures}
+    half = {name: np.array([np.nan, 1.0]) for name in known.figures}
+    frame = site.client.snapshot().frame
+    bare = replace(known, figures=none, table=replace(
+        known.table, resistance_sigma=np.full(2, np.nan), residual_v=np.full(2, np.nan)))
+    order = board.wanted(bare, site.client.topology, frame, Wish(sort=sort))
+    assert sorted(order.tolist()) == [0, 1]
+    if sort in ("fade", "life", "known"):
+        half_known = replace(bare, figures=half)
+        assert board.wanted(half_known, site.client.topology, frame,
+                            Wish(sort=sort)).tolist() == [1, 0]
+
+
+def test_one_pack_is_told_in_words_and_numbers(site: DeskSite) -> None:
+    told = shown(opened(pack=GOOD))
+    truth = LIVED[2][site.row - 1]
+    assert "Module 0 agrees within" in told
+    assert "left between measured and modelled voltage" in told
+    assert f"reported {truth:.1f} %" in told
+    assert "reported 95.0 %" in told
+    assert "Voltage of the mean cell" in told
+    assert "3.710" in told
+    assert "mV off" in told
+    assert "whose current went otherwise" in told
+
+
+def test_a_cell_s_link_opens_its_pack(site: DeskSite) -> None:
+    assert "Module 0 agrees" in shown(opened(pack=CELL))
+
+
+def test_a_doubted_pack_says_what_to_do(site: DeskSite) -> None:
+    told = shown(opened(pack=TURNED))
+    assert "tells its current with the wrong sign" in told
+    assert "Turn the sign of the current at its source." in told
+
+
+@pytest.mark.parametrize("asked", ["system_0", "nobody", "<b>x</b>"])
+def test_a_link_to_no_pack_shows_all(site: DeskSite, asked: str) -> None:
+    app = opened(pack=asked)
+    assert "models no such pack" in shown(app)
+    assert len(rows(app)) == 2
+
+
+def test_back_to_all(site: DeskSite) -> None:
+    app = opened(pack=GOOD)
+    app.button(key="twin_back").click().run()
+    assert not app.exception
+    assert len(rows(app)) == 2
+
+
+def test_without_the_physics_the_rest_stands(site: DeskSite,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.desk, "physics", StandingPhysics(
+        "pybamm not installed; `pip install -r requirements.txt` installs it"))
+    assert "the models are not installed" in shown(opened())
+    told = shown(opened(pack=GOOD))
+    assert "pip install" in told
+    assert "agrees within" in told
+
+
+def test_a_twin_that_is_turned_off_says_how_to_turn_it_on(
+        site: DeskSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = Runtime(site.client.config, site.engine, (), None)
+    monkeypatch.setattr(core.runtime, "_shared", bare)
+    told = shown(opened())
+    assert "No digital twin here" in told
+    assert "enabled = true" in told
+    assert "Digital twin" not in shown(opened("overview"))
+
+
+def test_what_is_doubted_stands_on_the_overview(site: DeskSite) -> None:
+    told = shown(opened("overview"))
+    assert "1 pack doubted" in told
+    assert "Module 1, Power System 0" in told
+
+
+def test_from_space_balls_there_is_a_way(site: DeskSite) -> None:
+    app = opened("space_balls", path=GOOD)
+    assert app.button(key="go_twin").label == "Digital twin"
+    assert not [one for one in opened("space_balls", path="system_0").button
+                if one.key == "go_twin"]
+
+
+def test_the_file_has_all_packs(site: DeskSite) -> None:
+    known = site.client.twin_site()
+    assert not isinstance(known, str)
+    text = export.table(known, site.client.topology, site.client.snapshot().frame).decode()
+    first, second = csv.DictReader(io.StringIO(text))
+    assert first["pack"] == TURNED
+    assert first["verdict"] == "sign_inverted"
+    assert float(second["soc_pct"]) == pytest.approx(LIVED[2][site.row - 1], abs=1.5)
+    assert second["life_years"] == ""
+    assert float(second["soh_reported_pct"]) == 95.0
+
+
+@pytest.mark.parametrize("told", [None, 3, {"kind": "open"}, {"kind": "open", "id": 7},
+                                  {"kind": "page", "id": "9"}, {"kind": "sort", "id": "evil"}])
+def test_nonsense_from_the_table_does_nothing(told: object,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    class State(dict[str, Any]):
+        act = told
+
+    monkeypatch.setattr(st, "session_state", {board.TABLE: State()})
+    board._act()
+    assert choice.SORT not in st.session_state
+    assert choice.screen() == 0
+
+
+def test_a_gap_of_the_record_is_no_line(site: DeskSite) -> None:
+    study = site.client.twin_study(GOOD)
+    assert study is not None
+    record = study.past.record
+    keep = np.ones(record.time_s.size, np.bool_)
+    keep[20:40] = False
+    holed = replace(study, past=replace(study.past, record=replace(
+        record, time_s=record.time_s[keep], voltage_v=record.voltage_v[keep])),
+        followed=replace(study.followed, modelled_v=study.followed.modelled_v[keep]))
+    modelled = next(one for one in traces.voltage(holed, None).data if one["name"] == "Modelled")
+    assert np.isnan(modelled["y"]).any()
+    assert not np.isnan(traces.voltage(study, None).data[-1]["y"]).any()
+
+
+def test_health_over_time_ends_with_what_is_estimated(site: DeskSite) -> None:
+    study = site.client.twin_study(GOOD)
+    assert study is not None
+    known = replace(study, judged=replace(study.judged, soh=Interval(0.9, 0.85, 0.95)))
+    reported, estimated = traces.health(known).data
+    assert reported["y"][-1] == pytest.approx(95.0)
+    assert estimated["y"].tolist() == [90.0]
+    assert estimated["error_y"]["array"] == [pytest.approx(5.0)]
+    assert len(traces.health(replace(study, judged=replace(study.judged, soh=UNKNOWN))).data) == 1
+
+
+def test_words() -> None:
+    verdict = Verdict("drifting", "measured less modelled voltage has moved by -12 mV", 0.0)
+    assert words.short_cause(verdict) == "measured less modelled voltage has moved by −12 mV"
+    assert words.between(UNKNOWN, 1) == ""
+    assert words.between(Interval(90.0, 88.04, 92.0), 1, "%") == "88.0 to 92.0 %"
+    assert not words.is_told(Interval.of(1.0, 0.5))
+    assert words.is_told(Interval.of(1.0, 0.1))
+    assert set(words.VERDICTS) == set(words.TITLES)
+    assert pack._score(Score(300.0, 0, 2, 0, 0, None, None, None)) == "none scored yet"
+    assert pack._score(Score(300.0, 4, 0, 0, 0, 3.14, 0.0, 0.75)) == "3.1 mV off, 75 % inside"
+    assert pack._left_out(Score(300.0, 4, 1, 2, 3, 1.0, 0.0, None)) == (
+        "4 scored, 1 wait for their time, 2 whose current went otherwise, 3 not measured")
+
+
+def test_how_long_until(site: DeskSite) -> None:
+    now = site.clock.now()
+    assert words.soon(now, now) == "now"
+    assert words.soon(now + timedelta(seconds=240), now) == "in 4 min"
+    assert math.isnan(UNKNOWN.value)
+
+
+def test_a_prediction_whose_time_is_over_is_no_prediction(
+        site: DeskSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = shown(opened(pack=GOOD))
+    assert re.search(r"In \d+ min", told)
+    assert "None stands now" not in told
+    later = site.clock.now() + timedelta(hours=2)
+    monkeypatch.setattr(site.clock, "_now", later)
+    told = shown(opened(pack=GOOD))
+    assert "None stands now" in told
+    assert not re.search(r"In \d+ (s|min|h)", told)
+    assert "The newest was made 2 h" in told

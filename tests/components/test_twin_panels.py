@@ -1,0 +1,395 @@
+"""The panels that ask the physics of the twin: forecast, calibration, the inside of the cell."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from components.twin import calibrate, forecast, internals, life_chart
+from core.errors import RequestError
+from core.twin.life import by_physics, course_of
+from core.twin.tasks import (
+    CalibrationResult,
+    CalibrationTask,
+    Fitted,
+    ForecastResult,
+    ForecastTask,
+    floats,
+    new_id,
+    packed,
+    read_task,
+)
+from tests.components import twin_panels_app
+from tests.components.twin_site import PACK, StandingPhysics, TwinSite, aged, window
+
+SCRIPT = "from tests.components import twin_panels_app\ntwin_panels_app.page()\n"
+FADING = list(0.98 - 0.08 * np.sqrt(np.arange(400) / 365))
+HOSTILE = "<script>alert(1)</script>"
+
+
+def opened(site: TwinSite) -> AppTest:
+    twin_panels_app.SITE.append(site)
+    page = AppTest.from_string(SCRIPT, default_timeout=30).run()
+    assert not page.exception
+    return page
+
+
+def words(page: AppTest) -> str:
+    assert not page.exception
+    told = " ".join(block.proto.body for block in page.get("html"))
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", told)).split())
+
+
+def buttons(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def forecasts(site: TwinSite) -> list[ForecastTask]:
+    return [task for task in site.stock.open() if isinstance(task, ForecastTask)]
+
+
+def answer(site: TwinSite, **told: object) -> None:
+    """All ageing runs that are open are done."""
+    for task in forecasts(site):
+        result = aged(task)
+        site.stock.settle(task, ForecastResult(**{
+            **{name: getattr(result, name) for name in result.__struct_fields__}, **told}))
+
+
+# -- forecast
+
+
+def test_nothing_is_asked_until_somebody_asks() -> None:
+    site = TwinSite(depth=0.2)
+    page = opened(site)
+    assert "the ageing model was not asked" in words(page)
+    assert site.stock.tasks == {}
+    page.button(key="twin_forecast_ask").click().run()
+    (task,) = forecasts(site)
+    assert read_task(packed(task)) == task
+    assert (task.chemistry, task.days, task.jump) == ("NMC", 3650, 30)
+    assert task.usage.discharge_c == pytest.approx(task.usage.charge_c, abs=0.11)
+    assert "the ageing model runs" in words(page)
+    assert "Ask the ageing model" not in buttons(page)
+
+
+def test_a_run_shows_how_far_it_is_and_can_be_cancelled_and_asked_again() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    site.stock.tell(0.4, "day 40 of 100")
+    page.run()
+    assert page.get("progress")[0].proto.text == "day 40 of 100, 40 %"
+    page.button(key="twin_cancel_forecast_0").click().run()
+    assert "Cancelled" in words(page)
+    page.button(key="twin_forecast_ask").click().run()
+    assert len(site.stock.tasks) == 2
+
+
+def test_years_cycles_interval_and_what_it_loses_most_to() -> None:
+    site = TwinSite("LFP")
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site, origin="grafted", note="uncalibrated: its degradation is borrowed")
+    page.run()
+    said = words(page)
+    task = next(iter(site.stock.tasks.values()))
+    assert isinstance(task, ForecastTask)
+    life = by_physics(course_of(aged(task)), "LFP", site.twin_study(PACK).judged.soh)  # type: ignore[union-attr]
+    assert life.days.known
+    assert f"{life.days.value / 365.25:,.0f} years" in said.replace("\u202f", ",")
+    assert "or more" in said
+    assert "Grafted, uncalibrated" in said
+    assert "film on the graphite (SEI)" in said
+    assert "All of it is the ageing model" in said
+    assert "Interval: its loss may be 2.9 times as large or small" in said
+
+
+def test_a_pack_of_no_known_health_is_forecast_as_a_new_one() -> None:
+    site = TwinSite("LFP", hours=1.0)
+    site.ready = False
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site)
+    said = words(page.run())
+    assert "Its health is not known: it is forecast as a new pack" in said
+    told = TwinSite("LFP", hours=1.0, soh=[0.9])
+    told.ready = False
+    assert "Its health is not known" not in words(opened(told))
+
+
+def test_a_chemistry_without_a_laboratory_has_no_interval() -> None:
+    site = TwinSite("LCO")
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site)
+    assert "no interval: nothing tells its pace" in words(page.run())
+
+
+def test_what_if_is_a_run_of_its_own_beside_the_present_use() -> None:
+    site = TwinSite(depth=0.2)
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site)
+    page.run()
+    page.slider(key="twin_what_warmth_7").set_value(40.0).run()
+    page.slider(key="twin_what_rate_7").set_value(0.8).run()
+    assert "Under the other use" in words(page)
+    page.button(key="twin_forecast_ask").click().run()
+    (task,) = forecasts(site)
+    assert (task.usage.temperature_c, task.usage.discharge_c, task.usage.charge_c) == (40, 0.8, 0.8)
+    answer(site, loss_pct=1.0)
+    said = words(page.run())
+    assert said.count("years") >= 2
+    assert "Ask the ageing model" not in buttons(page)
+    page.button(key="twin_forecast_back").click().run()
+    assert "Under the other use" not in words(page)
+    assert page.slider(key="twin_what_warmth_7").value == 25.0
+
+
+def test_sliders_that_nobody_moved_follow_the_present_use() -> None:
+    site = TwinSite(hours=1.0)
+    page = opened(site)
+    assert page.slider(key="twin_what_depth_7").value == 75
+    site.live(hours=12.0, depth=0.1)
+    site.clock_s = 60.0
+    page.run()
+    assert page.slider(key="twin_what_depth_7").value < 60
+    assert "Under the other use" not in words(page)
+
+
+def test_a_depth_that_no_charge_allows_is_said_and_not_asked() -> None:
+    site = TwinSite(depth=0.2)
+    page = opened(site)
+    page.slider(key="twin_what_rest_7").set_value(30).run()
+    page.slider(key="twin_what_depth_7").set_value(80).run()
+    assert "From 30 % nothing can be discharged 80 % deep" in words(page)
+    page.button(key="twin_forecast_ask").click().run()
+    assert all(task.usage.depth <= task.usage.rest_soc for task in forecasts(site))
+
+
+def test_a_failed_run_says_why_and_its_words_are_text() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    site.stock.fail(forecasts(site)[0], f"on day 3 the solver gives up: {HOSTILE}")
+    page.run()
+    assert "on day 3 the solver gives up" in words(page)
+    assert not any(HOSTILE in block.proto.body for block in page.get("html"))
+
+
+def test_its_own_fade_and_the_model_weigh_what_they_are_worth_and_the_past_is_scored() -> None:
+    site = TwinSite(soh=FADING)
+    page = opened(site)
+    said = words(page)
+    assert re.search(r"\d years", said)
+    assert "the second was foretold within" in said
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site)
+    weights = re.search(r"Its own fade weighs (\d+) %, the ageing model (\d+) %", words(page.run()))
+    assert weights is not None
+    assert int(weights[1]) + int(weights[2]) == 100
+    assert int(weights[1]) > int(weights[2])
+
+
+def test_the_jump_is_checked_against_every_day_where_somebody_asks() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site)
+    page.run().button(key="twin_forecast_check").click().run()
+    (task,) = forecasts(site)
+    assert task.check
+    assert task.days == 365
+    answer(site, loss_pct=1.47, full_loss_pct=1.45, error_pct=1.4)
+    assert "the loss is 1.4 % off from a run of every day (1.47 % against 1.45 %)" in words(
+        page.run())
+
+
+def test_everybody_sees_the_same_run() -> None:
+    site = TwinSite()
+    opened(site).button(key="twin_forecast_ask").click().run()
+    site.stock.tell(0.1, "day 9 of 90")
+    other = opened(site)
+    assert other.get("progress")[0].proto.text == "day 9 of 90, 10 %"
+
+
+@pytest.mark.parametrize("physics", ["the digital twin is turned off",
+                                     StandingPhysics("pybamm not installed")])
+def test_without_physics_its_own_fade_still_tells_a_life(physics: StandingPhysics | str) -> None:
+    site = TwinSite(physics=physics, soh=FADING)
+    page = opened(site)
+    said = words(page)
+    assert said.count("The physics is not installed here") == 3
+    assert re.search(r"\d years", said)
+    assert buttons(page) == []
+
+
+def test_a_full_queue_is_told() -> None:
+    site = TwinSite()
+    page = opened(site)
+    site.stock.full = True
+    page.button(key="twin_forecast_ask").click().run()
+    assert "Ask the ageing model" in buttons(page)
+    assert "20000 tasks" in page.toast[0].value
+
+
+def test_the_past_is_read_once_for_some_minutes() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.run()
+    assert site.reads == 1
+
+
+def test_a_silent_pack_is_given_the_standard_use_and_that_is_said() -> None:
+    said = words(opened(TwinSite(hours=1.0)))
+    assert "Its own use is not known (the current of 1.0 hours is known; a use takes 6)" in said
+
+
+# -- calibration
+
+
+def fitted(task: CalibrationTask, accepted: bool = True) -> CalibrationResult:
+    return CalibrationResult(
+        id=task.id, pack=task.pack, accepted=accepted, parameter_set="OKane2022", solves=37,
+        words=f"{'' if accepted else 'not '}accepted: on what it has not seen the error is 2.0 mV, "
+              "before 20.0 mV", cpu_s=5.7, rms_before_mv=21.0, rms_after_mv=2.1,
+        unseen_before_mv=20.0, unseen_after_mv=2.0, parameters={
+            "negative_active": Fitted(before=1.0, after=0.9, low=0.88, high=0.92),
+            "contact_ohm": Fitted(before=0.0, after=0.008, low=None, high=None)})
+
+
+def calibrations(site: TwinSite) -> list[CalibrationTask]:
+    return [task for task in site.stock.open() if isinstance(task, CalibrationTask)]
+
+
+def test_a_calibration_is_asked_of_its_own_record_until_it_came_to_rest() -> None:
+    site = TwinSite(hours=6.0)
+    page = opened(site)
+    page.button(key="twin_calibrate").click().run()
+    (task,) = calibrations(site)
+    assert read_task(packed(task)) == task
+    study = site.twin_study(PACK)
+    assert study is not None
+    current = floats(task.current_a)
+    assert abs(float(current[-6])) > 1.0
+    begun = float(study.past.soc_pct[0]) / 100.0
+    assert task.soc == pytest.approx(begun, abs=0.05)
+
+
+def test_before_and_after_stand_beside_each_other_and_what_was_accepted_is_used() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site)
+    page.run()
+    page.button(key="twin_calibrate").click().run()
+    site.stock.tell(0.3, "solve 12")
+    page.run()
+    assert page.get("progress")[0].proto.text == "solve 12, 30 %"
+    task = calibrations(site)[0]
+    site.stock.settle(task, fitted(task))
+    said = words(page.run())
+    assert "Accepted on what it has not seen the error is 2.0 mV, before 20.0 mV" in said
+    assert "Active material, negative 100.0 % 90.0 % 88.0 % to 92.0 %" in said
+    assert "Contact resistance 0.00 mΩ 8.00 mΩ not told" in said
+    assert "Own parameters, uncalibrated" in said
+    assert "Ask again, with its calibration" in buttons(page)
+    page.button(key="twin_forecast_ask").click().run()
+    assert forecasts(site)[0].parameters == {"negative_active": 0.9, "contact_ohm": 0.008}
+    answer(site)
+    assert "Calibrated on this pack" in words(page.run())
+
+
+def test_what_is_not_accepted_is_shown_and_not_used() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_calibrate").click().run()
+    task = calibrations(site)[0]
+    site.stock.settle(task, fitted(task, accepted=False))
+    assert "Not accepted on what it has not seen" in words(page.run())
+    page.button(key="twin_forecast_ask").click().run()
+    assert forecasts(site)[0].parameters == {}
+
+
+def test_a_calibration_that_is_cancelled_can_be_asked_again() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_calibrate").click().run()
+    page.button(key="twin_cancel_calibration").click().run()
+    assert "Cancelled" in words(page)
+    assert "Calibrate again" in buttons(page)
+
+
+@pytest.mark.parametrize(("site", "why"), [
+    (TwinSite(depth=0.0), "no current was measured"),
+    (TwinSite(hours=1.07), "% of its capacity moved in the last hours; 5 % tell"),
+])
+def test_a_record_that_tells_too_little_is_not_asked_about(site: TwinSite, why: str) -> None:
+    page = opened(site)
+    assert why in words(page)
+    assert "Calibrate" not in buttons(page)
+    with pytest.raises(RequestError):
+        calibrate.task_of(site.plate, site.twin_study(PACK))
+
+
+def test_what_is_still_being_read_says_so() -> None:
+    site = TwinSite()
+    site.ready = False
+    said = words(opened(site))
+    assert "its record is being read" in said
+
+
+# -- inside
+
+
+def test_before_the_first_window_it_says_when_it_is_due() -> None:
+    said = words(opened(TwinSite()))
+    assert "No window yet" in said
+    assert "12:04, 3 packs before it" in said
+
+
+def test_a_window_shows_concentrations_overpotentials_and_temperature() -> None:
+    site = TwinSite()
+    site.window = window()
+    said = words(opened(site))
+    for title in ("Lithium in the negative electrode", "Lithium in the positive electrode",
+                  "Overpotentials", "Cell voltage", "Temperature"):
+        assert title in said
+    assert "4.0 mV root mean square" in said
+    assert "concentration" not in said  # the SPM has no electrolyte
+
+
+def test_a_window_without_an_answer_says_why() -> None:
+    site = TwinSite()
+    site.window = window(f"no current was measured {HOSTILE}")
+    page = opened(site)
+    assert "no current was measured" in words(page)
+    assert not any(HOSTILE in block.proto.body for block in page.get("html"))
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_plotly_knows_every_key_of_the_figures(theme: str) -> None:
+    site = TwinSite(soh=FADING)
+    task = ForecastTask(id=new_id(), chemistry="NMC")
+    life = by_physics(course_of(aged(task)), "NMC")
+    figures = [life_chart.figure(theme, [(life, "text"), (life, "discharge")],
+                                 site.twin_study(PACK))]
+    told = internals.columns(window())
+    figures += [internals.figure(theme, "Europe/Stockholm", plot, window().time_s, told)
+                for plot in internals.PLOTS]
+    for figure in figures:
+        assert len(go.Figure(data=figure.data, layout=figure.layout).data) == len(figure.data)
+        assert figure.to_json()
+
+
+def test_losses_are_those_at_80_percent() -> None:
+    task = ForecastTask(id=new_id(), chemistry="NMC")
+    run = aged(task, loss_a_year=0.2)
+    assert forecast.losses(run)["sei"] == pytest.approx(0.16, abs=0.01)
+    assert forecast.losses(aged(task))["sei"] == pytest.approx(0.016, rel=1e-3)

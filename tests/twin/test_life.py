@@ -1,0 +1,123 @@
+"""What is left of a pack: ageing runs, its own fade, and both."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from core.errors import RequestError
+from core.twin.fade import fit_fade
+from core.twin.interval import SIGMAS, Interval
+from core.twin.life import (
+    LAB_LOSS_PCT,
+    RUN_LOSS_PCT,
+    YEAR_D,
+    by_both,
+    by_law,
+    by_physics,
+    course_of,
+    pace_sigma,
+)
+from core.twin.tasks import ForecastResult, column, new_id
+
+
+def run(loss_a_year: float, days: int = 3650, power: float = 1.0, **told: object) -> ForecastResult:
+    """Loses so much in its first year, by a power of time; 0.75 cycles a day."""
+    at = np.linspace(1, days, 200)
+    return ForecastResult(
+        id=new_id(), days=column(at), cycles=column(0.75 * at),
+        capacity=column(1.0 - loss_a_year * (at / YEAR_D) ** power), **told)  # type: ignore[arg-type]
+
+
+def test_a_straight_run_ends_where_arithmetic_says() -> None:
+    life = by_physics(course_of(run(0.04)), "NMC")
+    assert life.days.value / YEAR_D == pytest.approx(5.0, rel=0.01)
+    assert life.cycles.value == pytest.approx(0.75 * 5 * YEAR_D, rel=0.01)
+    assert life.physics_share == 1.0
+
+
+def test_beyond_its_end_a_run_goes_on_by_its_own_law() -> None:
+    life = by_physics(course_of(run(0.04, days=700)), "LFP")
+    assert life.days.value / YEAR_D == pytest.approx(5.0, rel=0.02)
+    root = by_physics(course_of(run(0.05, days=1500, power=0.5)), "LFP")
+    assert root.days.value / YEAR_D == pytest.approx(16.0, rel=0.03)
+
+
+def test_a_pack_that_has_faded_goes_on_from_there() -> None:
+    course = course_of(run(0.05, power=0.5))
+    half = by_physics(course, "NMC", Interval(0.9, 0.89, 0.91))
+    assert half.days.value / YEAR_D == pytest.approx(16.0 - 4.0, rel=0.03)
+    assert half.band.value[0] == pytest.approx(0.9, abs=1e-3)
+    own = by_physics(course, "NMC", Interval(0.9, 0.89, 0.91), aged=True)
+    assert own.days.value / YEAR_D == pytest.approx(4.0, rel=0.03)
+
+
+def test_the_interval_is_what_laboratories_found_beside_the_run() -> None:
+    life = by_physics(course_of(run(0.02)), "LFP")
+    factor = math.exp(SIGMAS * pace_sigma("LFP"))
+    ratios = np.log(np.array(LAB_LOSS_PCT["LFP"]) / RUN_LOSS_PCT["LFP"])
+    assert pace_sigma("LFP") == pytest.approx(math.sqrt(float(np.mean(ratios**2))))
+    assert life.days.low == pytest.approx(life.days.value / factor, rel=0.02)
+    assert life.days.high == pytest.approx(life.days.value * factor, rel=0.02)
+
+
+def test_without_a_laboratory_there_is_no_interval() -> None:
+    life = by_physics(course_of(run(0.04)), "LCO")
+    assert life.days.known
+    assert math.isnan(life.days.low)
+    assert math.isnan(life.days.high)
+
+
+def test_a_run_that_never_gets_there_tells_no_days() -> None:
+    life = by_physics(course_of(run(0.001)), "NMC")
+    assert not life.days.known
+    assert not life.cycles.known
+    assert life.at_d[-1] == pytest.approx(100 * YEAR_D)
+
+
+def test_a_cell_beyond_its_end_has_nothing_left() -> None:
+    assert by_physics(course_of(run(0.04)), "NMC", Interval(0.78, 0.77, 0.79)).days.value == 0.0
+
+
+def test_the_law_alone_ends_where_its_fade_does() -> None:
+    days = np.linspace(0, 2 * YEAR_D, 30)
+    fade = fit_fade(days, 1.0 - 0.04 * days / YEAR_D)
+    life = by_law(fade, 0.75)
+    assert life.days.value / YEAR_D == pytest.approx(3.0, rel=0.01)
+    assert life.days.low < life.days.value < life.days.high
+    assert life.physics_share == 0.0
+    assert fade.until().value - fade.last_x == pytest.approx(life.days.value, rel=0.01)
+
+
+def test_both_lie_between_the_two_and_the_surer_one_weighs_more() -> None:
+    days = np.linspace(0, 2 * YEAR_D, 30)
+    fade = fit_fade(days, 1.0 - 0.04 * days / YEAR_D)
+    course = course_of(run(0.02))
+    law, physics = by_law(fade, 0.75), by_physics(course, "LFP", Interval(0.92, 0.92, 0.92))
+    both = by_both(course, "LFP", fade)
+    assert law.days.value < both.days.value < physics.days.value
+    assert 0.0 < both.physics_share < 0.5
+    assert by_both(course, "LCO", fade).days == by_law(fade, 0.75).days
+    assert by_both(course, "LCO", fade).physics_share == 0.0
+
+
+def test_a_capacity_that_rises_for_a_while_is_not_given_back() -> None:
+    told = run(0.04)
+    wavy = np.frombuffer(told.capacity, "<f4") + 0.002 * np.sin(np.arange(200))
+    course = course_of(ForecastResult(id=new_id(), days=told.days, cycles=told.cycles,
+                                      capacity=column(wavy)))
+    assert (np.diff(course.at(np.linspace(0, 9000, 500))) <= 1e-12).all()
+
+
+@pytest.mark.parametrize("told", [
+    ForecastResult(id=new_id(), failed="the solver gave up"),
+    ForecastResult(id=new_id(), days=column([1.0, 2.0]), capacity=column([1.0]),
+                   cycles=column([1.0, 2.0])),
+    ForecastResult(id=new_id(), days=column([1.0]), capacity=column([1.0]), cycles=column([1.0])),
+    ForecastResult(id=new_id()),
+])
+def test_a_run_that_tells_nothing_is_refused(told: ForecastResult) -> None:
+    with pytest.raises(RequestError):
+        course_of(told)
