@@ -139,8 +139,11 @@ def test_rows_are_found_filtered_and_sorted_and_the_address_remembers_it(visit: 
     again = visit("?" + page.url.partition("?")[2])
     expect(rows(again)).to_have_count(3, timeout=WAIT_MS)
     assert again.locator(".o-pk.hd .on").inner_text() == "Power"
-    told = [text.split() for text in again.locator(".o-pk[data-pack] .pow .a").all_inner_texts()]
-    watts = [float(number) * {"W": 1.0, "kW": 1000.0}[unit] for number, unit in told]
+    power = again.locator(".o-pk[data-pack] .pow .a")
+    numbers = power.locator("span:first-child").all_inner_texts()
+    units = power.locator(".o-un").all_inner_texts()
+    watts = [float(number) * {"W": 1.0, "kW": 1000.0}[unit.strip()]
+             for number, unit in zip(numbers, units, strict=True)]
     assert len(watts) == 3
     assert watts == sorted(watts, reverse=True)
 
