@@ -9,7 +9,7 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -49,9 +49,9 @@ STEPS = int(WINDOW_S // STEP_S) + 1
 AFTER_S = (300.0, 600.0, 900.0)
 """Moments of a prediction that are kept and scored."""
 URGENCY = 10.0
-WANTED_S, FIRST_S = 20.0, 60.0
-"""After the start: a window that somebody waits for, and the first batch; by then there is a
-past, and the app's first pages need the processor no more."""
+WANTED_S, FIRST_S = 20.0, WINDOW_S
+"""After the start: a window that somebody waits for, of what is known by then, and the first batch,
+of which every window is whole."""
 LEAST_KNOWN = 4
 """Points of a window with a current."""
 AT_ONCE, MOST = 64, 2000
@@ -106,7 +106,9 @@ class Windows:
 
     def due(self, pack: str) -> AgendaDue:
         """Raises UnknownIdError."""
-        return self.agenda.due(pack)
+        found = self.agenda.due(pack)
+        first_s = WANTED_S if pack in self._wanted else FIRST_S
+        return replace(found, at=max(found.at, self._began + timedelta(seconds=first_s)))
 
     def doubt(self, packs: Iterable[tuple[str, float]]) -> None:
         """The greater, the sooner."""
