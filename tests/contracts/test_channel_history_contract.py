@@ -23,6 +23,7 @@ from store.channels import EmbeddedChannelHistory
 from store.postgres import open_channel_history
 from store.several import SeveralChannels
 from store.spool import SpooledChannels
+from tests.sources.mosquitto import until
 from tests.store.channel_support import (
     AGES,
     DAY,
@@ -113,6 +114,14 @@ def history(house: House) -> Any:
     return house.open()
 
 
+def lived(history: Any, seconds: range | list[float]) -> None:
+    """`live`, and all of it can be read: a history that waits for a server is read while it
+    catches up, and hands over in order."""
+    live(history, seconds)
+    last = seconds[-1]
+    until(lambda: ask(history, last, last).time_s.size == 1, "the last row is there", 30.0)
+
+
 def hours_of(history: ChannelHistory, until: float = SPAN_DAYS) -> Series:
     return ask(history, -SPAN_DAYS, until, tier="hour")
 
@@ -151,7 +160,7 @@ def test_rows_come_back_at_every_tier_after_opening_again(house: House) -> None:
 
 
 def test_the_tier_that_is_asked_for_is_answered(history: Any) -> None:
-    live(history, range(0, 5 * HOUR, 30))
+    lived(history, range(0, 5 * HOUR, 30))
     history.settle()
     for start, end in ((0, 600), (AGES, 5 * HOUR)):
         assert ask(history, start, end, tier="minute").resolution_s == 60.0
@@ -185,9 +194,9 @@ def test_what_is_missing_is_no_point(history: Any, sealed: bool) -> None:
 
 
 def test_a_spike_of_one_sample_survives_72_hours(history: Any) -> None:
-    live(history, [*range(30, 90)])
+    lived(history, [*range(30, 90)])
     history.append(at(90), np.full(3, 99_999.0))
-    live(history, [*range(91, 700)])
+    lived(history, [*range(91, 700)])
     history.settle()
     seconds = np.arange(-72 * HOUR, 0, 60.0)
     values = values_at(seconds)
@@ -202,14 +211,14 @@ def test_a_spike_of_one_sample_survives_72_hours(history: Any) -> None:
 
 
 def test_hours_minutes_and_live_rows_join(history: Any) -> None:
-    live(history, range(30, 90))
+    lived(history, range(30, 90))
     midnight = -12 * HOUR
     far, near = np.arange(midnight - 40 * DAY, midnight, 300.0), np.arange(midnight, 0, 60.0)
     reached = tell(history, *days(midnight - 40 * DAY, midnight, 300.0, True),
                    *days(midnight, 60, 60.0))
     assert reached == sorted(reached)
     assert reached[-1] == 0, "the minute of the first row is a live one"
-    live(history, range(90, 200))
+    lived(history, range(90, 200))
     history.settle()
     seconds = np.concatenate([far, near, np.arange(30, 200)])
     hours = ask(history, midnight - 40 * DAY, 200)
@@ -236,9 +245,9 @@ def test_a_moment_of_the_far_past_has_the_hour_around_it(history: Any) -> None:
 
 
 def test_the_hour_that_live_rows_share_with_hours_alone(history: Any) -> None:
-    live(history, range(1830, 1900, 10))
+    lived(history, range(1830, 1900, 10))
     tell(history, piece(-DAY, 1830, 300.0, True))
-    live(history, range(1900, 3 * HOUR, 10))
+    lived(history, range(1900, 3 * HOUR, 10))
     history.settle()
     seconds = np.concatenate([np.arange(-DAY, 1800, 300.0), np.arange(1830, 3 * HOUR, 10)])
     assert_buckets(ask(history, -20 * DAY, 3 * HOUR), seconds, values_at(seconds)[:, 0], HOUR,
@@ -317,7 +326,7 @@ def test_ids_from_outside_are_checked(history: Any) -> None:
 
 def test_history_outlives_changed_channels(house: House) -> None:
     first = house.open()
-    live(first, range(100))
+    lived(first, range(100))
     first.close()
     again = house.open((IDS[2], "new.soc_pct", IDS[0]))
     tell(again, Past(NOON.timestamp() + np.arange(-600.0, 0, 60), np.tile([3.0, 2.0, 1.0],
@@ -388,7 +397,7 @@ def test_hours_alone_are_known_as_a_whole(house: House) -> None:
 
 def test_wider_buckets_add_up_what_they_know(house: House) -> None:
     history = house.open()
-    live(history, [*range(0, 25 * MINUTE, 10), *range(3 * HOUR, 4 * HOUR, 10)])
+    lived(history, [*range(0, 25 * MINUTE, 10), *range(3 * HOUR, 4 * HOUR, 10)])
     for tier, most in (("minute", 10), ("hour", 2)):
         fine = ask(history, 0, 4 * HOUR, tier=tier)
         few = ask(history, 0, 4 * HOUR, max_points=most, tier=tier)
