@@ -102,11 +102,10 @@ def show(client: LocalClient, wish: Wish) -> None:
 
 
 def _act() -> None:
-    """What was pressed in the table; everything in it came over the wire (law 11)."""
-    told = st.session_state[TABLE].act
-    kind, what = (told.get("kind"), told.get("id")) if isinstance(told, dict) else (None, None)
-    if not isinstance(what, str):
+    found = scripted.pressed(TABLE)
+    if found is None:
         return
+    kind, what = found
     if kind == "open":
         choice.choose(what)
     elif kind == "sort":

@@ -13,11 +13,20 @@ from datetime import datetime
 from typing import Annotated, Protocol
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from core.fleet.messages import Id, Words
+from core.twin.tasks import WindowAnswer, WindowResult, floats
 
 VERSION = 1
+AFTER_S = (300.0, 600.0, 900.0)
+"""Moments of a prediction that are kept and scored."""
+INTERVAL = 1.96
+"""Standard deviations on either side that hold 95 %."""
+LEAST_MV = 1.0
+"""A residual below a sensor's resolution is no reason for a narrower interval."""
+MOST_WORDS = 200
 KEPT_C_RATE = 0.05
 """So far the mean current may be from the plan, and the plan still counts as kept."""
 
@@ -59,6 +68,36 @@ class Prediction(_Strict, frozen=True):
     soc: float | None = None
     note: Words = ""
     failed: Words = ""
+
+
+def prediction_of(result: WindowResult, answer: WindowAnswer, site: str, device: str,
+                  rated_ah: float) -> Prediction:
+    """What one pack's window says of the next minutes."""
+    return Prediction(
+        v=VERSION, site=site, device=device, made_s=result.time_s or 0.0,
+        plan_a=answer.plan_a or 0.0, rated_ah=rated_ah, points=_points(answer),
+        parameter_set=result.parameter_set[:MOST_WORDS], residual_rms_mv=answer.residual_rms_mv,
+        residual_mean_mv=answer.residual_mean_mv, soc=answer.end_soc,
+        note=answer.note[:MOST_WORDS], failed=answer.failed[:MOST_WORDS])
+
+
+def _points(answer: WindowAnswer) -> tuple[Point, ...]:
+    """With an interval as wide as the model was wrong in the window."""
+    after, volts, socs = (floats(told) for told in (answer.ahead_s, answer.ahead_v,
+                                                    answer.ahead_soc))
+    known = np.isfinite(volts)
+    if not known.any():
+        return ()
+    wide_v = None if answer.residual_rms_mv is None else \
+        INTERVAL * max(LEAST_MV, answer.residual_rms_mv) / 1000.0
+    found = []
+    for at in (moment for moment in AFTER_S if moment <= after[known][-1]):
+        cell_v = float(np.interp(at, after[known], volts[known]))
+        found.append(Point(
+            after_s=at, cell_v=cell_v, soc=float(np.interp(at, after[known], socs[known])),
+            low_v=None if wide_v is None else cell_v - wide_v,
+            high_v=None if wide_v is None else cell_v + wide_v))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

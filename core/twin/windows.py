@@ -24,12 +24,10 @@ from core.twin.past import Plate, on_grid, pasts_of
 from core.twin.ports import Physics
 from core.twin.predictions import (
     KEPT_C_RATE,
-    VERSION,
     Due,
     Met,
-    Point,
-    Prediction,
     PredictionStore,
+    prediction_of,
 )
 from core.twin.tasks import (
     WindowAnswer,
@@ -37,7 +35,6 @@ from core.twin.tasks import (
     WindowResult,
     WindowTask,
     column,
-    floats,
     new_id,
 )
 
@@ -46,8 +43,6 @@ log = logging.getLogger(__name__)
 SITE = "here"
 WINDOW_S, STEP_S, HORIZON_S = 300.0, 10.0, 900.0
 STEPS = int(WINDOW_S // STEP_S) + 1
-AFTER_S = (300.0, 600.0, 900.0)
-"""Moments of a prediction that are kept and scored."""
 URGENCY = 10.0
 WANTED_S, FIRST_S = 20.0, WINDOW_S
 """After the start: a window that somebody waits for, of what is known by then, and the first batch,
@@ -60,9 +55,6 @@ KEPT = 2000
 """Windows in memory, the newest."""
 TRUTH_S = 30.0
 """A truth is a voltage so near to its moment."""
-INTERVAL = 1.96
-"""Standard deviations on either side that hold 95 %."""
-LEAST_MV = 1.0
 """A residual below a sensor's resolution is no reason for a narrower interval."""
 Charge = Callable[[str], float]
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
@@ -198,7 +190,8 @@ class Windows:
         while len(self._found) > KEPT:
             self._found.popitem(last=False)
         if self._predictions is not None:
-            self._predictions.keep([_prediction(result, answer, self._plates[answer.pack])
+            self._predictions.keep([prediction_of(result, answer, SITE, key_of(answer.pack),
+                                                  self._plates[answer.pack].rated_ah)
                                     for answer in result.answers if answer.pack in self._plates])
 
     def _fails(self, words: str) -> None:
@@ -245,34 +238,6 @@ def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, soc: float,
         start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),
         voltage_v=column(voltage_v),
         temperature_c=temperature_c if math.isfinite(temperature_c) else None)
-
-
-def _prediction(result: WindowResult, answer: WindowAnswer, plate: Plate) -> Prediction:
-    return Prediction(
-        v=VERSION, site=SITE, device=key_of(answer.pack), made_s=result.time_s or 0.0,
-        plan_a=answer.plan_a or 0.0, rated_ah=plate.rated_ah, points=_points(answer),
-        parameter_set=result.parameter_set[:200], residual_rms_mv=answer.residual_rms_mv,
-        residual_mean_mv=answer.residual_mean_mv, soc=answer.end_soc, note=answer.note[:200],
-        failed=answer.failed[:200])
-
-
-def _points(answer: WindowAnswer) -> tuple[Point, ...]:
-    """With an interval as wide as the model was wrong in the window."""
-    after, volts, socs = (floats(told) for told in (answer.ahead_s, answer.ahead_v,
-                                                    answer.ahead_soc))
-    known = np.isfinite(volts)
-    wide_v = None if answer.residual_rms_mv is None else \
-        INTERVAL * max(LEAST_MV, answer.residual_rms_mv) / 1000.0
-    found = []
-    for at in AFTER_S:
-        if not known.any() or at > after[known][-1]:
-            continue
-        cell_v = float(np.interp(at, after[known], volts[known]))
-        found.append(Point(
-            after_s=at, cell_v=cell_v, soc=float(np.interp(at, after[known], socs[known])),
-            low_v=None if wide_v is None else cell_v - wide_v,
-            high_v=None if wide_v is None else cell_v + wide_v))
-    return tuple(found)
 
 
 def _met(store: Store, plates: Mapping[str, Plate], due: Sequence[Due], made_at: datetime,

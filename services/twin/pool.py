@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import importlib.util
 import itertools
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -33,6 +34,8 @@ from core.twin.tasks import (
 )
 from services.twin.cache import RunCache, key_of
 from services.twin.child import MEMORY_MIB, Child, OnProgress
+
+log = logging.getLogger(__name__)
 
 MOST_WAITING = 20_000
 KEPT, KEPT_WINDOWS = 300, 12
@@ -251,7 +254,8 @@ class Pool:
             try:
                 runner = self._runner_for(entry.task, runner)
                 result = self._run(entry, runner)
-            except Exception as error:  # noqa: BLE001 - a task may fail, its worker goes on
+            except Exception as error:
+                log.exception("no process runs task %s", entry.task.id)
                 result = failure(entry.task, f"no process runs it ({error}); see that this machine "
                                              "has room for one more, and ask again")
             self._done(entry, result)

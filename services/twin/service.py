@@ -20,20 +20,16 @@ from core.fleet.topics import address_of, device_topic
 from core.twin.ports import Physics
 from core.twin.predictions import (
     KEPT_C_RATE,
-    VERSION,
     Due,
     Met,
-    Point,
-    Prediction,
     PredictionStore,
+    prediction_of,
 )
 from core.twin.tasks import (
-    WindowAnswer,
     WindowPack,
     WindowResult,
     WindowTask,
     column,
-    floats,
     new_id,
 )
 from services.fleet_link import Broker, Link, Manner
@@ -43,18 +39,12 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 300.0
 HORIZON_S = 900.0
-AFTER_S = (300.0, 600.0, 900.0)
-"""Moments of a prediction that are published and scored."""
 TICK_S = 0.5
 FIRST_S = 3.0 * STEP_S
 """So much later the first window is whole."""
 SETTLE_S = 2.0
 """So long after a step its last telemetry may come."""
 MOST_QUEUED = 50_000
-INTERVAL = 1.96
-"""Standard deviations on either side that hold 95 %."""
-LEAST_MV = 1.0
-"""A residual below a sensor's resolution is no reason for a narrower interval."""
 TASK_URGENCY = 10.0
 
 
@@ -161,20 +151,13 @@ class TwinService:
             if not isinstance(result, WindowResult) or result.failed:
                 log.error("no window of %d packs: %s", len(plates), state.words)
                 continue
-            predictions = [self._prediction(result, answer, plates[answer.pack])
+            predictions = [prediction_of(result, answer, self._site, answer.pack,
+                                         plates[answer.pack].rated_ah)
                            for answer in result.answers]
             for told in predictions:
                 self.link.publish(device_topic(self._site, told.device, "prediction"), said(told))
                 self.published += 1
             self._store.keep(predictions)
-
-    def _prediction(self, result: WindowResult, answer: WindowAnswer, plate: Plate) -> Prediction:
-        return Prediction(
-            v=VERSION, site=self._site, device=plate.device, made_s=result.time_s or 0.0,
-            plan_a=answer.plan_a or 0.0, rated_ah=plate.rated_ah, points=_points(answer),
-            parameter_set=result.parameter_set, residual_rms_mv=answer.residual_rms_mv,
-            residual_mean_mv=answer.residual_mean_mv, soc=answer.end_soc,
-            note=answer.note[:200], failed=answer.failed[:200])
 
     # -- what came true
 
@@ -189,25 +172,3 @@ class TwinService:
                                            due.due_at.timestamp())
         kept = abs(mean_a - due.plan_a) <= KEPT_C_RATE * due.rated_ah
         return Met(due.number, float(volts) if np.isfinite(volts) else None, bool(kept))
-
-
-def _points(answer: WindowAnswer) -> tuple[Point, ...]:
-    """With an interval as wide as the model was wrong in the window."""
-    after, volts, socs = (floats(told) for told in (answer.ahead_s, answer.ahead_v,
-                                                    answer.ahead_soc))
-    known = np.isfinite(volts)
-    if not known.any():
-        return ()
-    wide_v = None
-    if answer.residual_rms_mv is not None:
-        wide_v = INTERVAL * max(LEAST_MV, answer.residual_rms_mv) / 1000.0
-    found = []
-    for at in AFTER_S:
-        if at > after[known][-1]:
-            continue
-        cell_v = float(np.interp(at, after[known], volts[known]))
-        found.append(Point(
-            after_s=at, cell_v=cell_v, soc=float(np.interp(at, after[known], socs[known])),
-            low_v=None if wide_v is None else cell_v - wide_v,
-            high_v=None if wide_v is None else cell_v + wide_v))
-    return tuple(found)
