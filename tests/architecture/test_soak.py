@@ -1,5 +1,5 @@
-"""A small soak: a viewer on each page; no run of any page fails. What memory does, and a hundred
-who come and go, take minutes to see: `python -m bench soak --short`, or an hour without --short.
+"""A small soak: a viewer on each page and some who come and go; no run of any page fails. What
+memory does takes minutes to see: `python -m bench soak --short`, or an hour without --short.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from bench.report import Figure
 from bench.soak import PAGES, SHORT_SLOPE_LIMIT, Form, soak
 
-BRIEF = Form(len(PAGES), 1, 6.0, SHORT_SLOPE_LIMIT)
+BRIEF = Form(len(PAGES), len(PAGES), 15.0, SHORT_SLOPE_LIMIT)
 
 
 def test_every_page_is_watched_and_no_run_fails() -> None:
