@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -276,8 +276,8 @@ def system_row(topology: Topology, snapshot: Snapshot, node: int) -> SystemRow:
                      tuple(alarm_pills(snapshot, node)), note)
 
 
-def full_power_kw(topology: Topology) -> float:
-    """The end of the power bars: half of the largest system's hourly capacity [kW]."""
-    capacity_kwh = topology.capacity_kwh[topology.children(0)]
-    known = capacity_kwh[np.isfinite(capacity_kwh)]
-    return float(known.max()) / 2 if known.size else 1.0
+def full_power_kw(capacity_kwh: Iterable[float]) -> float | None:
+    """The end of the power bars of elements beside each other: C/2 of the largest [kW]; None
+    where no capacity is known."""
+    known = [one for one in capacity_kwh if math.isfinite(one) and one > 0]
+    return float(max(known)) / 2 if known else None

@@ -108,7 +108,8 @@ def systems(client: Client) -> None:
     topology, snapshot = client.topology, client.snapshot()
     rows = {topology.ids[node]: describe.system_row(topology, snapshot, node)
             for node in describe.worst_first(topology, snapshot)}
-    pressed = blocks.press_systems(rows, key="systems", full_kw=describe.full_power_kw(topology))
+    full_kw = describe.full_power_kw(topology.capacity_kwh[topology.children(0)])
+    pressed = blocks.press_systems(rows, key="systems", full_kw=full_kw)
     if pressed is not None:
         session.open_place(topology, topology.index(pressed))
 
@@ -119,7 +120,8 @@ def houses(client: Client) -> None:
         return
     blocks.show(blocks.heading("Houses", "battery, and what feeds the house"))
     rows = {house.id: _house_row(client, house.id) for house in client.houses}
-    pressed = blocks.press_systems(rows, key="houses", head=blocks.HOUSE_HEAD)
+    full_kw = describe.full_power_kw(house.capacity_kwh for house in client.houses)
+    pressed = blocks.press_systems(rows, key="houses", full_kw=full_kw, head=blocks.HOUSE_HEAD)
     if pressed is not None:
         st.switch_page(ENERGY_MONITOR, query_params={"house": pressed})
 

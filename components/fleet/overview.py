@@ -7,7 +7,7 @@ import math
 import numpy as np
 import streamlit as st
 
-from components import blocks, formats
+from components import blocks, describe, formats
 from components.api_client import LocalClient
 from components.blocks import Html, SystemRow
 from components.fleet import board
@@ -25,9 +25,14 @@ def show(client: LocalClient) -> None:
     all_ = board.now(client)
     sites = list(dict.fromkeys(pack.site for pack in all_.packs))
     rows = {site: _row(all_, site) for site in sites}
+    full_kw = describe.full_power_kw(_capacity_kwh(all_, site) for site in sites)
     blocks.show(blocks.heading("Fleet", "packs that their edge devices guard"))
-    if blocks.press_systems(rows, key="fleet", head=HEAD) is not None:
+    if blocks.press_systems(rows, key="fleet", full_kw=full_kw, head=HEAD) is not None:
         st.switch_page(FLEET)
+
+
+def _capacity_kwh(all_: Standings, site: str) -> float:
+    return sum(pack.capacity_kwh or 0.0 for pack in all_.packs if pack.site == site)
 
 
 def _row(all_: Standings, site: str) -> SystemRow:
@@ -41,7 +46,7 @@ def _row(all_: Standings, site: str) -> SystemRow:
     ages = all_.age_s[own & np.isfinite(all_.age_s)]
     return SystemRow(
         f"{site}, {formats.counted(int(own.sum()), 'pack')}",
-        direction(power_kw, float(capacity[own].sum())), power_kw, soc,
+        direction(power_kw, _capacity_kwh(all_, site)), power_kw, soc,
         float(ages.min()) if ages.size else math.nan, bool(all_.silent[own].all()),
         int(all_.tier[own].max()), _pills(all_, own))
 

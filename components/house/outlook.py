@@ -107,9 +107,9 @@ def _cards(house: House, store: Usable, recent_kw: np.ndarray,
 
 def _present(left: TimeLeft, house: House) -> Html:
     """At the power of the last 15 minutes."""
-    label = "At the present power"
+    label = "At the recent power"
     if left.towards == "nothing":
-        return blocks.card(label, Text("idle", ""), note="neither charging nor discharging")
+        return blocks.card(label, Text("idle", ""), note="hardly any, as the mean of 15 minutes")
     note = f"{_goal(left.towards, house)}, {_between(left.hours_low, left.hours_high)}"
     return blocks.card(label, Text(_hours(left.hours), ""), note=note)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
@@ -43,6 +44,10 @@ WIDEST = 1e6
 _GROUP = re.compile(r"[a-z][a-z0-9_]{0,23}\Z")
 _BETWEEN = ".."
 _CHOSEN, _LINKED, _PROBLEMS = "space_chosen", "space_linked", "space_problems"
+_REPLACED = "space_replaced"
+LATE_S = 3.0
+"""For so long a browser may still ask with the address of before a choice: it is told the new
+one by the answer to the choice, and a page far away asks again before that comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +207,20 @@ def follow_address(client: LocalClient) -> Settings:
     arrives = st.session_state.get("page_before") != st.session_state.get("page_now")
     if _CHOSEN in st.session_state and not asked and arrives:
         _write(current())
-    elif _CHOSEN not in st.session_state or asked != st.session_state.get(_LINKED):
+    elif _CHOSEN not in st.session_state or _says_otherwise(asked):
         base = FACTORY if asked else own()
         st.session_state[_CHOSEN], st.session_state[_PROBLEMS] = parsed(asked, base)
         st.session_state[_LINKED] = asked
     if current().temperature != drawn:
         st.rerun()
     return current()
+
+
+def _says_otherwise(asked: dict[str, str]) -> bool:
+    """Whether an address is another than this session's, and not merely the last one, late."""
+    replaced, at_s = st.session_state.get(_REPLACED, (None, -math.inf))
+    late = asked == replaced and time.monotonic() - at_s < LATE_S
+    return asked != st.session_state.get(_LINKED) and not late
 
 
 def own() -> Settings:
@@ -241,6 +253,7 @@ def _write(chosen: Settings) -> None:
     after = {name: value for name, value in before.items() if name not in FIELDS} | wanted
     if after != before:
         st.query_params.from_dict(after)
+    st.session_state[_REPLACED] = (st.session_state.get(_LINKED), time.monotonic())
     st.session_state[_LINKED] = wanted
 
 

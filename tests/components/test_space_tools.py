@@ -106,6 +106,17 @@ def test_each_choice_is_in_the_link_and_back_and_forth_follow_it(open_page: Open
     assert widget(run.selectbox, "palette").value == FACTORY.palette
 
 
+def test_a_browser_that_is_told_late_takes_no_choice_back(open_page: Open) -> None:
+    run = open_page(layout="wall")
+    widget(run.selectbox, "layout").set_value("orbits").run()
+    run.query_params["layout"] = "wall"
+    run.run()
+    assert chosen(run).layout == "orbits"
+    run.query_params["layout"] = "ring"
+    run.run()
+    assert chosen(run).layout == "ring"
+
+
 def test_a_range_fixed_for_one_colour_does_not_stay_for_another(open_page: Open) -> None:
     run = open_page(colour="soc_pct", scale="20..80")
     widget(run.selectbox, "colour").set_value("temperature_c").run()
