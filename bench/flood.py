@@ -18,7 +18,7 @@ from core.engine import Engine
 from core.frames import Frame
 from core.topology import DEFAULT_LEVELS
 from sim.fleet import Options, create
-from store.alarms import AlarmDatabase
+from store.records import open_alarms
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 ALARMS, SHORT_ALARMS = 10_000, 2_000
@@ -34,7 +34,7 @@ def run(short: bool = False) -> Iterator[dict[str, Any]]:
     clock = ManualClock(START)
     engine = Engine(DEFAULT_LEVELS, [source], clock)
     with tempfile.TemporaryDirectory() as folder:
-        engine.keep_alarms(AlarmDatabase(Path(folder), clock))
+        engine.keep_alarms(open_alarms(Path(folder), clock))
         yield from _flood(engine, clock, wanted)
         engine.desk.close()
 

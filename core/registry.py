@@ -162,7 +162,7 @@ def make_alarm_store(history: HistoryConfig, file: str) -> AlarmStore | None:
         return None
     if variable:
         return cast(AlarmStore, import_module(POSTGRES).open_alarm_store(variable))
-    return cast(AlarmStore, import_module("store.alarms").AlarmDatabase(
+    return cast(AlarmStore, import_module("store.records").open_alarms(
         Path(history.directory) / ALARMS_DIRECTORY))
 
 
@@ -174,7 +174,7 @@ def make_site_records(history: HistoryConfig, file: str) -> SiteRecords | None:
         return None
     if variable:
         return cast(SiteRecords, import_module(POSTGRES).open_site_records(variable))
-    return cast(SiteRecords, import_module("store.site_records").open_site_records(
+    return cast(SiteRecords, import_module("store.records").open_site_records(
         Path(history.directory) / RECORDS_DIRECTORY))
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL 14 or newer as a store, loaded on use: SQLAlchemy and psycopg are optional."""
+"""PostgreSQL 14 or newer as a store, loaded on use: psycopg is optional."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from core.clock import Clock
 from core.errors import ConfigurationError
 from core.topology import Topology
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from store.postgres.channels import PostgresChannelHistory
     from store.postgres.fleet import PostgresFleetStore
     from store.postgres.history import PostgresStore
-    from store.site_records import SiteTables
+    from store.records.site import SiteTables
 
 REQUIREMENTS = "store/requirements-postgres.txt"
 
@@ -51,12 +52,12 @@ def open_channel_history(variable: str, channel_ids: Sequence[str],
     return PostgresChannelHistory(variable, channel_ids, budget_bytes=budget_bytes)
 
 
-def open_site_records(variable: str) -> SiteTables:
+def open_site_records(variable: str, clock: Clock | None = None) -> SiteTables:
     """Commands and what was saved there; raises as `open_store`."""
     _see_that_it_is_installed()
-    from store.postgres.records import PostgresTables
-    from store.site_records import SiteTables
-    return SiteTables(PostgresTables(variable))
+    from store.postgres.records import SharedPlace
+    from store.records.site import SiteTables
+    return SiteTables(SharedPlace(variable), clock)
 
 
 def _see_that_it_is_installed() -> None:

@@ -1,22 +1,22 @@
-"""The tables of `store.site_records` in PostgreSQL."""
+"""The small tables in PostgreSQL: alarms by one writer, what belongs to the site by any process."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from core.clock import Clock
 from store.postgres.database import Database, loading
 from store.postgres.schema import migrate
-from store.site_records import Run
+from store.postgres.writer import Writer
+
+ALARMS_LOCK = 2
 
 
-class PostgresTables:
-    """variable: NAME of the environment variable with the URL. Several processes may share them.
-    Raises ConfigurationError, RetryLaterError."""
+class SharedPlace:
+    """`store.records.place.Place`; several processes may share it. variable: NAME of the
+    environment variable with the URL. Raises ConfigurationError, RetryLaterError."""
 
     def __init__(self, variable: str, clock: Clock | None = None) -> None:
         self._database = Database(variable, clock)
@@ -27,16 +27,36 @@ class PostgresTables:
             self._database.dispose()
             raise
 
-    @contextmanager
-    def transaction(self) -> Iterator[Run]:
-        with self._database.transaction() as connection:
-            yield lambda statement, values: _rows(connection, statement, values)
+    def writing(self, durable: bool = True) -> AbstractContextManager[Connection]:
+        """Every one survives the server's power cut."""
+        return self._database.transaction()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._database.transaction()
 
     def close(self) -> None:
         self._database.dispose()
 
 
-def _rows(connection: Connection, statement: str,
-          values: Mapping[str, object]) -> Sequence[Sequence[Any]]:
-    found = connection.execute(text(statement), dict(values))
-    return found.all() if found.returns_rows else []
+class AlarmsPlace:
+    """`store.records.place.Place` in which one process writes alarms, by one thread at a time.
+    Raises as `SharedPlace`, and ConfigurationError where another one writes."""
+
+    def __init__(self, variable: str, clock: Clock | None = None) -> None:
+        self._database = Database(variable, clock)
+        try:
+            self._writer = Writer(self._database, ALARMS_LOCK, "alarms", lambda _: None)
+        except BaseException:
+            self._database.dispose()
+            raise
+
+    def writing(self, durable: bool = True) -> AbstractContextManager[Connection]:
+        """Every one survives the server's power cut."""
+        return self._writer.transaction()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._database.transaction()
+
+    def close(self) -> None:
+        self._writer.close()
+        self._database.dispose()

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("pybamm", "torch", "fastapi", "psycopg", "sqlalchemy", "paho", "influxdb_client",
-         "reactivex")
+HEAVY = ("pybamm", "torch", "fastapi", "psycopg", "paho", "influxdb_client", "reactivex")
+"""Of the engine's process too. SQLAlchemy, which the engine's start loads for its store, is
+forbidden to pages and components alone: the contract "screens-see-no-source"."""
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name[0] != "_")
 
 # Through the one frame, as a person enters; then what was loaded, as the last line.

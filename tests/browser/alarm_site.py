@@ -12,7 +12,7 @@ from core.clock import ManualClock
 from core.config import load_config
 from core.registry import ALARMS_DIRECTORY, make_sources
 from scripts.app_process import AppProcess
-from store.alarms import AlarmDatabase
+from store.records import open_alarms
 
 Tell = Callable[[AlarmJournal, ManualClock], None]
 SITE = """
@@ -37,7 +37,7 @@ def start(app_server: Callable[..., AppProcess], folder: Path, ago: timedelta,
     parsed = load_config(config)
     topology, _ = place(parsed.level_list, make_sources(parsed))
     clock = ManualClock(datetime.now(UTC) - ago)
-    store = AlarmDatabase(history / ALARMS_DIRECTORY, clock)
+    store = open_alarms(history / ALARMS_DIRECTORY, clock)
     tell(AlarmJournal(topology, clock, keep=store.append), clock)
     store.close()
     return app_server(history=history, config=config)

@@ -22,8 +22,8 @@ from core.registry import ALARMS_DIRECTORY
 from core.topology import DEFAULT_LEVELS
 from scripts.app_process import AppProcess
 from sim.fleet import Options, create
-from store.alarms import AlarmDatabase
 from store.embedded import EmbeddedStore
+from store.records import open_alarms
 from tests.browser.driver import WAIT_MS, drill, open_scene, settle, sphere_at
 
 Console = Callable[[Page], list[str]]
@@ -65,7 +65,7 @@ def write_history(folder: Path, end: datetime) -> None:
         store.append(replace(frame, columns={**frame.columns, "power_kw": share}))
     store.settle()
     store.close()
-    alarms = AlarmDatabase(folder / ALARMS_DIRECTORY, clock)
+    alarms = open_alarms(folder / ALARMS_DIRECTORY, clock)
     alarms.append(Batch(transitions=(
         line(end - timedelta(minutes=100), State.NORMAL, State.UNACKNOWLEDGED, Event.ON, 1),
         line(end - timedelta(minutes=99), State.UNACKNOWLEDGED, State.NORMAL,

@@ -25,8 +25,8 @@ from core.pump import AlarmTable, PerformanceMap, PerformancePoint, Pump
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec
 from core.twin.desk import TwinDesk
-from store.alarms import AlarmDatabase
 from store.channels import EmbeddedChannelHistory
+from store.records import open_alarms
 from tests.components.fleet_site import START, FakeFleet
 from tests.components.twin_site import StandingPhysics
 from tests.core.house_site import Told, ToldSource
@@ -146,7 +146,7 @@ def hostile_site(directory: Path) -> Iterator[HostileSite]:
     fleet = HostileFleet(clock)
     house = HostileHouse(_devices(), {**house_site.SEED, **pump_site.RUNNING})
     engine = Engine(DEFAULT_LEVELS, [fleet, house, _lost()], clock)
-    engine.keep_alarms(AlarmDatabase(directory / "alarms", clock))
+    engine.keep_alarms(open_alarms(directory / "alarms", clock))
     engine.attach(None, evil("historyerror"), channels=_history(engine, directory / "channels"))
     config = Config([SourceConfig("packs", "packs")], title=evil("title"), file="orrery.toml",
                     operators=OperatorsConfig(mode="local", demo=True))

@@ -24,7 +24,7 @@ from core.alarms.states import ALARMED, HIDDEN, WORDS, Event, State
 from core.clock import ManualClock
 from core.config import Config, OperatorsConfig, SourceConfig
 from core.topology import DEFAULT_LEVELS, Topology
-from store.alarms import AlarmDatabase
+from store.records import open_alarms
 from tests.core.alarm_bench import Shelf
 from tests.core.sites import NOON, system
 
@@ -60,7 +60,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    store = AlarmDatabase(tmp_path, ManualClock(NOON))
+    store = open_alarms(tmp_path, ManualClock(NOON))
     yield Desk(store)
     store.close()
 

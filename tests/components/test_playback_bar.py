@@ -23,8 +23,8 @@ from core.engine import Engine
 from core.errors import RequestError
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS
-from store.alarms import AlarmDatabase
 from store.embedded import EmbeddedStore
+from store.records import open_alarms
 from tests.components import playback_app
 from tests.core.sites import NOON, ScriptedReadings, system
 
@@ -43,7 +43,7 @@ class Site:
                                "soc_pct": 50.0})
         self.engine = Engine(DEFAULT_LEVELS, [self.source], self.clock)
         self.store = EmbeddedStore(folder / "history", self.engine.topology)
-        self.alarms = AlarmDatabase(folder / "alarms", self.clock)
+        self.alarms = open_alarms(folder / "alarms", self.clock)
         self.engine.attach(self.store)
         self.engine.keep_alarms(self.alarms)
         self.client = LocalClient(Runtime(Config([SourceConfig("test", "test")]), self.engine,

@@ -16,8 +16,8 @@ from core.fleet.command_book import KEPT, CommandBook
 from core.fleet.messages import Reply
 from core.fleet.ports import CommandLife
 from core.site_records import SiteRecords
-from store.postgres.records import PostgresTables
-from store.site_records import SiteTables, open_site_records
+from store import postgres as servers
+from store.records import open_site_records
 from tests.core.alarm_bench import NOON
 
 EVIL = "=cmd|'/c calc'!A0'); DROP TABLE site_saved; <script>alert(1)</script> :name %s \\ \n"
@@ -36,7 +36,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path,
 
     def one_more(days: float = 0.0) -> SiteRecords:
         clock = ManualClock(NOON + timedelta(days=days))
-        opened.append(SiteTables(PostgresTables("RECORDS_URL"), clock)
+        opened.append(servers.open_site_records("RECORDS_URL", clock)
                       if request.param == "postgres" else
                       open_site_records(tmp_path / "records", clock))
         return opened[-1]

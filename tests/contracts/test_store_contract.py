@@ -24,9 +24,9 @@ from core.ports import Store
 from core.replay import Replay
 from core.topology import DEFAULT_LEVELS, Topology
 from core.vocabulary import METRIC_NAMES
-from store.alarms import AlarmDatabase
 from store.embedded import EmbeddedStore
 from store.postgres import open_history
+from store.records import open_alarms
 from store.several import SeveralStores
 from store.spool import SpooledStore
 from tests.core.sites import ScriptedReadings, system
@@ -328,7 +328,7 @@ def alarms_of(snapshot: Snapshot) -> set[tuple[object, ...]]:
 def test_playback_equals_what_was_live(make: Callable[..., Any], tmp_path: Path) -> None:
     store = make()
     site = Site(store, SITE)
-    site.engine.keep_alarms(AlarmDatabase(tmp_path / "alarms", site.clock))
+    site.engine.keep_alarms(open_alarms(tmp_path / "alarms", site.clock))
     site.live(100)
     site.clock.advance(0.5)
     site.engine.desk.journal.acknowledge(Key(HOT_CELL, "temperature_high"), "ada")

@@ -14,7 +14,9 @@ from core.clock import ManualClock
 from core.engine import Engine
 from core.errors import RetryLaterError, SourceError
 from core.topology import DEFAULT_LEVELS
-from store.alarms import AlarmDatabase
+from store.records import ALARMS, open_alarms
+from store.records.alarms import AlarmTables
+from store.records.sqlite import SqlitePlace
 from tests.core.sites import NOON, ScriptedReadings, system
 
 CELL = "system_0_cluster_0_rack_0_module_1_cell_2"
@@ -40,7 +42,7 @@ class Packs(ScriptedReadings):
         return self.told
 
 
-class FullDisk(AlarmDatabase):
+class FullDisk(AlarmTables):
     def append(self, batch: Batch) -> None:
         raise RetryLaterError("the disk is full")
 
@@ -53,7 +55,7 @@ class Site:
 
     def started(self) -> Engine:
         engine = Engine(DEFAULT_LEVELS, [self.source], self.clock)
-        engine.keep_alarms(AlarmDatabase(self.folder, self.clock))
+        engine.keep_alarms(open_alarms(self.folder, self.clock))
         return engine
 
     def restart(self) -> None:
@@ -134,7 +136,7 @@ def test_the_audit_keeps_what_was_done_beside_the_alarms(site: Site) -> None:
 
 def test_a_store_that_fails_is_told_and_alarms_go_on(site: Site) -> None:
     site.engine.desk.close()
-    site.engine.keep_alarms(FullDisk(site.folder, site.clock))
+    site.engine.keep_alarms(FullDisk(SqlitePlace(site.folder, ALARMS)))
     site.source.set(CELL, {"temperature_c": 61.0})
     assert site.after(1) == [(*HOT, "")]
     assert site.engine.desk.error == "the disk is full"

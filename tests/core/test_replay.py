@@ -18,8 +18,8 @@ from core.replay import PastMoment, Replay
 from core.strand import strand
 from core.topology import DEFAULT_LEVELS, Topology
 from core.trails import POINTS, SPAN_S, STEP_S, Trails
-from store.alarms import AlarmDatabase
 from store.embedded import EmbeddedStore
+from store.records import open_alarms
 from tests.core.sites import NOON, ScriptedReadings, system
 from tests.store.support import frame
 
@@ -34,7 +34,7 @@ class Site:
                                "soc_pct": 50.0})
         self.engine = Engine(DEFAULT_LEVELS, [self.source], self.clock)
         self.store = EmbeddedStore(folder / "history", self.engine.topology, seal_after_s=60.0)
-        self.alarms = AlarmDatabase(folder / "alarms", self.clock)
+        self.alarms = open_alarms(folder / "alarms", self.clock)
         self.engine.attach(self.store)
         self.engine.keep_alarms(self.alarms)
         self.replay = Replay(self.engine)

@@ -19,7 +19,7 @@ from core.runtime import start_runtime
 from core.settings import NewSource, save, with_saved
 from core.site_records import SiteRecords
 from scripts import operator_password, saved
-from store.site_records import NAME, open_site_records
+from store.records import open_site_records
 
 PASSWORD = "correct horse battery"
 HEAD = '[[sources]]\nkind = "recorded"\nname = "recorded"\n'
@@ -158,11 +158,11 @@ def test_a_site_that_keeps_nothing_says_so(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_damaged_file_is_set_aside_and_said(tmp_path: Path,
                                               caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / NAME).write_bytes(b"no database at all " * 500)
+    (tmp_path / "site.sqlite").write_bytes(b"no database at all " * 500)
     found = open_site_records(tmp_path)
     found.save("operator", "ada", str(hashed(PASSWORD)))
     assert "a new one begins" in caplog.text
     found.close()
     with pytest.raises(RetryLaterError, match="see that the disk"):
         found.saved("operator")
-    assert NAME in found.error
+    assert "site.sqlite" in found.error

@@ -37,8 +37,8 @@ from core.settings import NewSource, written
 from core.topology import DEFAULT_LEVELS
 from services.fleet_link import broker_at
 from services.gateway.app import standalone
-from store.alarms import AlarmDatabase
 from store.postgres import open_history
+from store.records import open_alarms
 from tests.architecture.test_style import ROOT
 from tests.components.sent import sent
 from tests.gateway.site import engine_of, serving, site
@@ -124,7 +124,7 @@ def refused(case: str, place: Place, directory: Path) -> Iterator[tuple[Config, 
     """An engine whose one source was refused by its server."""
     config = config_of(case, place)
     engine = Engine(DEFAULT_LEVELS, make_sources(config))
-    engine.keep_alarms(AlarmDatabase(directory))
+    engine.keep_alarms(open_alarms(directory))
     try:
         until(lambda: told_no(engine.tick()), f"{case} is refused")
         yield config, engine

@@ -27,7 +27,7 @@ from core.ports import Source
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS
 from services.gateway.app import standalone
-from store.alarms import AlarmDatabase
+from store.records import open_alarms
 from tests.components.fleet_site import SITE, START, FakeFleet
 from tests.gateway.site import WAIT_S, eventually, serving
 
@@ -153,7 +153,7 @@ def fleet_api(directory: Path | None, gateway: GatewayConfig = GUARDED,
     """Without a `directory` nothing is kept."""
     clock = ManualClock(START)
     fleet = Packs(count, clock)
-    fleet.store = None if directory is None else AlarmDatabase(directory, clock)
+    fleet.store = None if directory is None else open_alarms(directory, clock)
     with gateway_over(fleet, clock, gateway, fleet.store) as (engine, port):
         api = Api(engine, clock, fleet, port)
         try:

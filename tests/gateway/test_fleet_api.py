@@ -30,7 +30,7 @@ from services.gateway.fleet_orders import MOST_PENDING, FleetOrders
 from services.gateway.fleet_requests import Order
 from services.gateway.fleet_roles import NOBODY, NOT_YOURS, roles_of
 from services.gateway.fleet_shapes import PackTold
-from store.alarms import AlarmDatabase
+from store.records import open_alarms
 from tests.components.fleet_site import START
 from tests.gateway.fleet_api_site import (
     ANNA,
@@ -318,7 +318,7 @@ def test_where_nothing_is_written_down_only_a_stop_goes_out() -> None:
 def test_real_packs_do_as_they_are_told(tmp_path: Path) -> None:
     clock = ManualClock(START)
     packs = create("packs", Options(packs=2, cells=8, past_hours=0), DEFAULT_LEVELS)
-    store = AlarmDatabase(tmp_path, clock)
+    store = open_alarms(tmp_path, clock)
     with gateway_over(packs, clock, store=store) as (engine, port):
         api = Api(engine, clock, packs, port)  # type: ignore[arg-type]
         first, second = api.get("/api/fleet")["packs"]

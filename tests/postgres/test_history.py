@@ -10,6 +10,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from core.alarms.records import AlarmQuery
 from core.config import HistoryConfig
 from core.errors import HistoryLockedError, RetryLaterError
 from core.frames import Frame
@@ -21,7 +22,6 @@ from core.registry import (
     make_store,
 )
 from core.vocabulary import METRIC_NAMES
-from store.alarms import AlarmDatabase
 from store.embedded import EmbeddedStore
 from store.postgres import open_history
 from store.postgres.alarms import PostgresAlarmStore
@@ -202,5 +202,7 @@ def test_the_house_keeps_its_history_where_its_configuration_says(variable: str,
         kept = connection.execute("SELECT kind, name, told FROM site_saved").fetchall()
     assert kept == [("operator", "ada", "h")]
     own = make_alarm_store(HistoryConfig(directory=str(tmp_path)), "x")
-    assert isinstance(own, AlarmDatabase)
+    assert own is not None
+    assert own.audit(AlarmQuery(at(0), at(1))) == []
+    assert (tmp_path / "alarms" / "alarms.sqlite").exists()
     own.close()

@@ -24,10 +24,8 @@ from core.fleet.command_book import CommandBook
 from core.fleet.messages import Reply
 from core.ports import Store
 from core.registry import make_store
-from store.postgres import open_alarm_store
+from store.postgres import open_alarm_store, open_site_records
 from store.postgres.database import Database
-from store.postgres.records import PostgresTables
-from store.site_records import SiteTables
 from store.spool import SpooledStore
 from tests.core.alarm_bench import NOON, OPERATOR
 from tests.core.alarm_bench import SITE as ALARMED
@@ -207,7 +205,7 @@ def test_what_a_person_was_told_is_not_kept_is_not(postgres: PostgresServer,
 
 def test_no_command_waits_for_it(postgres: PostgresServer, variable: str) -> None:
     clock = ManualClock(NOON)
-    records = SiteTables(PostgresTables(variable), clock)
+    records = open_site_records(variable, clock)
     book = CommandBook("home", clock.now)
     book.remember(records)
     sent: list[str] = []

@@ -18,8 +18,8 @@ from core.alarms.ports import AlarmStore
 from core.alarms.records import Finding, Key
 from core.clock import ManualClock
 from core.topology import DEFAULT_LEVELS, Topology
-from store.alarms import AlarmDatabase
 from store.postgres import open_alarm_store
+from store.records import open_alarms
 from tests.core.alarm_bench import NOON, OPERATOR
 from tests.core.sites import system
 
@@ -37,7 +37,7 @@ def store_at(place: str, clock: ManualClock) -> AlarmStore:
     kind, _, variable = place.partition(":")
     if kind == "postgres":
         return open_alarm_store(variable, tick_s=30.0)
-    return AlarmDatabase(Path(place), clock)
+    return open_alarms(Path(place), clock)
 
 
 def opened(place: str, step: int) -> tuple[AlarmJournal, ManualClock, AlarmStore]:

@@ -17,10 +17,10 @@ from core.alarms.ports import AlarmStore
 from core.alarms.records import AlarmQuery, Batch, Finding
 from core.alarms.states import Event, State
 from core.clock import ManualClock
-from core.errors import HistoryLockedError
 from core.topology import DEFAULT_LEVELS, Topology
-from store.alarm_lines import PRUNED_EVERY
-from store.alarms import NAME, AlarmDatabase
+from store.records import ALARMS, open_alarms
+from store.records.alarms import PRUNED_EVERY, AlarmTables
+from store.records.sqlite import SqlitePlace
 from tests.architecture.test_style import ROOT
 from tests.contracts.test_alarm_store_contract import line
 from tests.core.alarm_bench import NOON, hot
@@ -92,29 +92,23 @@ def assert_each_once(store: AlarmStore, said: set[str], unsaid: set[str]) -> Non
 
 def test_a_damaged_file_is_set_aside_and_said(tmp_path: Path,
                                               caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / NAME).write_bytes(b"no database at all " * 500)
-    store = AlarmDatabase(tmp_path, ManualClock(NOON))
+    file = tmp_path / "alarms.sqlite"
+    file.write_bytes(b"no database at all " * 500)
+    store = open_alarms(tmp_path, ManualClock(NOON))
     store.append(Batch(transitions=(line(0),)))
     assert len(store.history(ALL)) == 1
-    assert [path.exists() for path in store.set_aside] == [True]
+    assert [path.read_bytes()[:11] for path in tmp_path.glob("*.damaged-*")] == [b"no database"]
     assert "a new one begins" in caplog.text
     store.close()
 
 
-def test_two_processes_cannot_have_the_same_alarms(tmp_path: Path) -> None:
-    store = AlarmDatabase(tmp_path)
-    with pytest.raises(HistoryLockedError):
-        AlarmDatabase(tmp_path)
-    store.close()
-    AlarmDatabase(tmp_path).close()
-
-
 def test_growth_has_a_bound(tmp_path: Path) -> None:
-    store = AlarmDatabase(tmp_path, most_transitions=1000)
+    place = SqlitePlace(tmp_path, ALARMS)
+    store = AlarmTables(place, most_transitions=1000)
     sizes = []
     for start in range(0, 40_000, 1000):
         store.append(Batch(transitions=tuple(line(start + second) for second in range(1000))))
-        sizes.append(store.size())
+        sizes.append(place.size())
     found = store.history(ALL)
     assert 1000 <= len(found) <= 1000 + PRUNED_EVERY
     assert found[0].occurrence == 40_000

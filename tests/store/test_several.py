@@ -19,8 +19,8 @@ from core.ports import Moment, Series, StoreHealth
 from core.registry import make_alarm_store, make_store
 from core.topology import DEFAULT_LEVELS, Topology
 from core.vocabulary import METRIC_NAMES
-from store.alarms import AlarmDatabase
 from store.embedded import EmbeddedStore
+from store.records.alarms import AlarmTables
 from store.several import SeveralStores
 from tests.core.sites import system
 from tests.store.support import (
@@ -245,7 +245,7 @@ def test_one_that_cannot_be_opened_leaves_none_open(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match="NOT_SET"):
             make_store(config, SITE, "orrery.toml")
     alarms = make_alarm_store(config, "orrery.toml")
-    assert isinstance(alarms, AlarmDatabase)
+    assert isinstance(alarms, AlarmTables)
     alarms.close()
 
 

@@ -1,4 +1,4 @@
--- Commands, and what the app and the command line saved. The same file makes them in SQLite.
+-- Commands, and what the app and the command line saved.
 CREATE TABLE IF NOT EXISTS site_commands
     (id text PRIMARY KEY, site text NOT NULL, device text NOT NULL, issued_us bigint NOT NULL,
      state text NOT NULL, changed_us bigint NOT NULL, told text NOT NULL);
