@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -14,34 +15,45 @@ Key = tuple[Sealed, tuple[str, ...], tuple[int, ...]]
 """File, columns, nodes."""
 Ask = Callable[[Sequence[Sealed]], dict[Sealed, Rows]]
 MOST_BYTES = 24_000_000
+MOST_IDLE_S = 300.0
+"""A page asks again each half minute; what nobody asks for in this time nobody shows any more."""
 
 
 class KeptRows:
-    """The rows of some nodes by file; what was asked for longest ago goes first."""
+    """The rows of some nodes by file; what was asked for longest ago goes first. now_s: a clock
+    that only rises [s]."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._most_bytes = most_bytes
-        self._rows: OrderedDict[Key, Rows] = OrderedDict()
+    def __init__(self, most_bytes: int = MOST_BYTES,
+                 now_s: Callable[[], float] = time.monotonic) -> None:
+        self._most_bytes, self._now_s = most_bytes, now_s
+        self._rows: OrderedDict[Key, tuple[Rows, float]] = OrderedDict()
         self.size_bytes = 0
 
     def take(self, files: Sequence[Sealed], columns: Sequence[str], sids: Sequence[int],
              ask: Ask) -> list[Rows]:
         """Of each file that can be read; `ask` reads those that are not kept."""
         keys = {file: (file, tuple(columns), tuple(sids)) for file in files}
-        found = {file: self._rows[key] for file, key in keys.items() if key in self._rows}
+        found = {file: self._rows[key][0] for file, key in keys.items() if key in self._rows}
         read = ask([file for file in files if file not in found]) if len(found) < len(keys) else {}
-        for file in found:
+        now_s = self._now_s()
+        for file, rows in found.items():
+            self._rows[keys[file]] = rows, now_s
             self._rows.move_to_end(keys[file])
         for file, rows in read.items():
-            self._keep(keys[file], rows)
+            before, _ = self._rows.pop(keys[file], ({}, 0.0))
+            self._rows[keys[file]] = rows, now_s
+            self.size_bytes += _bytes(rows) - _bytes(before)
+        self._forget(now_s)
         return [*found.values(), *read.values()]
 
-    def _keep(self, key: Key, rows: Rows) -> None:
-        self._rows[key] = rows
-        self.size_bytes += _bytes(rows)
-        while self.size_bytes > self._most_bytes:
-            _, oldest = self._rows.popitem(last=False)
-            self.size_bytes -= _bytes(oldest)
+    def _forget(self, now_s: float) -> None:
+        """What is beyond the room, and what was not asked for in a long time."""
+        while self._rows:
+            oldest, (rows, asked_s) = next(iter(self._rows.items()))
+            if self.size_bytes <= self._most_bytes and now_s - asked_s <= MOST_IDLE_S:
+                return
+            del self._rows[oldest]
+            self.size_bytes -= _bytes(rows)
 
 
 def split(rows: Rows, files: Sequence[Sealed], place: str) -> dict[Sealed, Rows]:

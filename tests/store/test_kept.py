@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from store.files import HOUR, Sealed
-from store.kept import KeptRows, split
+from store.kept import MOST_IDLE_S, KeptRows, split
 from store.rollup import Rows
 
 COLUMNS = ("sid", "ts")
@@ -56,6 +56,16 @@ def test_what_was_asked_for_longest_ago_goes_first() -> None:
     assert kept.size_bytes == 2 * 10 * ROW_BYTES
     kept.take([sealed(1), sealed(3)], COLUMNS, (7,), disk.ask)
     assert disk.read == [sealed(1), sealed(2), sealed(3)]
+
+
+def test_what_nobody_asks_for_any_more_goes() -> None:
+    passed_s = [0.0]
+    kept, disk = KeptRows(now_s=lambda: passed_s[0]), Disk()
+    for passed_s[0], day in ((0.0, 1), (0.0, 2), (0.8 * MOST_IDLE_S, 1), (1.2 * MOST_IDLE_S, 3)):
+        kept.take([sealed(day)], COLUMNS, (7,), disk.ask)
+    assert kept.size_bytes == 2 * 10 * ROW_BYTES
+    kept.take([sealed(1), sealed(2)], COLUMNS, (7,), disk.ask)
+    assert disk.read == [sealed(1), sealed(2), sealed(3), sealed(2)]
 
 
 def test_a_question_larger_than_the_room_is_answered_whole() -> None:
