@@ -8,12 +8,24 @@ from typing import Any
 
 import streamlit as st
 
+TABLE = Path(__file__).with_name("table.js")
+
 
 @cache
 def component(name: str, script: Path) -> Any:
     """What mounts the component `name`, in the page's own styles."""
-    return st.components.v2.component(name, js=script.read_text(encoding="utf-8"),
-                                      isolate_styles=False)
+    return _made(name, script)
+
+
+@cache
+def table(name: str, script: Path) -> Any:
+    """As `component`, of a table of packs: `script` says what is in a row."""
+    return _made(name, TABLE, script)
+
+
+def _made(name: str, *scripts: Path) -> Any:
+    text = "\n".join(script.read_text(encoding="utf-8") for script in scripts)
+    return st.components.v2.component(name, js=text, isolate_styles=False)
 
 
 def pressed(key: str) -> tuple[str, str] | None:
@@ -22,3 +34,8 @@ def pressed(key: str) -> tuple[str, str] | None:
     told = st.session_state[key].act
     kind, what = (told.get("kind"), told.get("id")) if isinstance(told, dict) else (None, None)
     return (kind, what) if isinstance(kind, str) and isinstance(what, str) else None
+
+
+def screen_of(told: str) -> int | None:
+    """The screen of rows that was asked for, None for what is no number of one."""
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 7 else None

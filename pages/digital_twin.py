@@ -3,7 +3,7 @@
 import streamlit as st
 
 from components import blocks, frame, parts
-from components.twin import board, calibrate, choice, export, forecast, internals, pack
+from components.twin import board, calibrate, choice, export, forecast, given, internals, pack
 
 client = frame.enter()
 if not client.twin_packs():
@@ -23,6 +23,7 @@ if chosen is None:
         export.menu(client)
     parts.live(board.show, "twin_board", 5.0, client, wish)
 else:
+    given.take(client, chosen)
     pack.tools(client, chosen)
     parts.live(pack.head, "twin_summary", 2.0, client, chosen)
     with st.container(key="twin_pair"):
@@ -31,5 +32,6 @@ else:
         with st.container(key="twin_right"):
             parts.live(pack.foretold, "twin_foretold", 10.0, client, chosen)
             calibrate.show(client, chosen)
+            given.show(client, chosen)
     forecast.show(client, chosen)
     internals.show(client, chosen)

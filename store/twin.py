@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, RetryLaterError
+from core.twin.models import Floats
 from core.twin.predictions import Due, Met, Prediction, Score
 from store.times import SECOND_US, from_us, to_us
 
 BUSY_S = 5.0
 KEPT = timedelta(days=90)
+WORDS_KEPT = timedelta(days=1)
+"""Of predictions whole; their points are kept longer."""
+MOST_POINTS = 600_000
+"""60 MB; those of 200 packs in three days, or of five in 90."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS predictions
     (site TEXT NOT NULL, device TEXT NOT NULL, made_us INTEGER NOT NULL, told BLOB NOT NULL,
@@ -27,7 +33,7 @@ CREATE TABLE IF NOT EXISTS points
     (number INTEGER PRIMARY KEY, site TEXT NOT NULL, device TEXT NOT NULL,
      made_us INTEGER NOT NULL, due_us INTEGER NOT NULL, after_s REAL NOT NULL,
      plan_a REAL NOT NULL, rated_ah REAL NOT NULL, told_v REAL NOT NULL, low_v REAL, high_v REAL,
-     met INTEGER NOT NULL DEFAULT 0, truth_v REAL, kept INTEGER);
+     met INTEGER NOT NULL DEFAULT 0, truth_v REAL, kept INTEGER, spread_v REAL);
 CREATE INDEX IF NOT EXISTS waiting ON points (site, due_us) WHERE met = 0;
 CREATE INDEX IF NOT EXISTS of_pack ON points (site, device, made_us);
 """
@@ -41,12 +47,23 @@ SELECT after_s,
 FROM points WHERE site = :site AND made_us >= :since_us AND (:device IS NULL OR device = :device)
 GROUP BY after_s ORDER BY after_s
 """
+SCORED = "met = 1 AND kept = 1 AND truth_v IS NOT NULL AND spread_v > 0"
+ERRORS = f"""
+SELECT after_s, abs(truth_v - told_v) / spread_v FROM points
+WHERE site = ? AND device = ? AND {SCORED} ORDER BY made_us DESC LIMIT ?
+"""
+ERRORS_OF_ALL = f"""
+SELECT after_s, abs(truth_v - told_v) / spread_v FROM points
+WHERE site = ? AND {SCORED} ORDER BY number DESC LIMIT ?
+"""
 
 
 class PredictionDatabase:
     """`core.twin.predictions.PredictionStore`; any threads."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None,
+                 most_points: int = MOST_POINTS) -> None:
+        self._most_points = most_points
         self._path, self._clock, self._lock = path, clock or SystemClock(), threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,18 +71,33 @@ class PredictionDatabase:
                                        check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.executescript(SCHEMA)
+            self._widen()
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError("the twin's store", "path", str(path),
                                      f"a file that can be written ({error})") from error
+
+    def _widen(self) -> None:
+        """A file of before has no spreads."""
+        names = {row[1] for row in self._db.execute("PRAGMA table_info(points)")}
+        if "spread_v" not in names:
+            self._db.execute("ALTER TABLE points ADD COLUMN spread_v REAL")
 
     def keep(self, predictions: Sequence[Prediction]) -> None:
         with self._transaction() as db:
             for told in predictions:
                 if not told.failed:
                     _keep(db, told)
-            before_us = to_us(self._clock.now() - KEPT)
-            db.execute("DELETE FROM predictions WHERE made_us < ?", (before_us,))
-            db.execute("DELETE FROM points WHERE made_us < ?", (before_us,))
+            self._thin(db)
+
+    def _thin(self, db: sqlite3.Connection) -> None:
+        """Numbers rise with time, so that the oldest are found without a search."""
+        now = self._clock.now()
+        db.execute("DELETE FROM predictions WHERE made_us < ?", (to_us(now - WORDS_KEPT),))
+        db.execute("DELETE FROM points WHERE number <= (SELECT max(number) FROM points) - ?",
+                   (self._most_points,))
+        db.execute("DELETE FROM points WHERE number < coalesce((SELECT number FROM points "
+                   "WHERE made_us >= ? ORDER BY number LIMIT 1), (SELECT max(number) + 1 FROM "
+                   "points))", (to_us(now - KEPT),))
 
     def due(self, site: str, now: datetime) -> Sequence[Due]:
         with self._transaction() as db:
@@ -79,6 +111,13 @@ class PredictionDatabase:
         with self._transaction() as db:
             db.executemany("UPDATE points SET met = 1, truth_v = ?, kept = ? WHERE number = ?",
                            [(one.truth_v, int(one.kept), one.number) for one in met])
+
+    def errors(self, site: str, device: str | None, most: int) -> Mapping[float, Floats]:
+        asked = (ERRORS_OF_ALL, (site, most)) if device is None else (ERRORS, (site, device, most))
+        with self._transaction() as db:
+            rows = np.array(db.execute(*asked).fetchall(), np.float64).reshape(-1, 2)
+        return {float(after_s): rows[rows[:, 0] == after_s, 1]
+                for after_s in np.unique(rows[:, 0])}
 
     def newest(self, site: str, device: str) -> Prediction | None:
         with self._transaction() as db:
@@ -120,9 +159,10 @@ def _keep(db: sqlite3.Connection, told: Prediction) -> None:
         return
     db.executemany(
         "INSERT INTO points (site, device, made_us, due_us, after_s, plan_a, rated_ah, told_v, "
-        "low_v, high_v) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "low_v, high_v, spread_v) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(told.site, told.device, made_us, made_us + round(point.after_s * SECOND_US),
-          point.after_s, told.plan_a, told.rated_ah, point.cell_v, point.low_v, point.high_v)
+          point.after_s, told.plan_a, told.rated_ah, point.cell_v, point.low_v, point.high_v,
+          point.spread_v)
          for point in told.points])
 
 

@@ -18,6 +18,9 @@ from core.direction import direction
 TABLE = "fleet_table"
 SCRIPT = Path(__file__).with_name("table.js")
 ROWS = 50
+HEADS = (("name", "Pack"), ("alarms", "Safety"), ("power", "Power"), ("charge", "Charge"),
+         ("cell", "Worst cell"), ("temperature", "Temp."), ("", "Limits, charge | discharge"),
+         ("age", "Heard"))
 AGAIN = "fleet_again"
 
 
@@ -93,9 +96,10 @@ def show(client: LocalClient, wish: Wish) -> None:
     first = min(choice.page(), (order.size - 1) // ROWS) * ROWS
     topology, snapshot = client.topology, client.snapshot()
     shown = order[first:first + ROWS]
-    scripted.component("orrery.fleet", SCRIPT)(
+    scripted.table("orrery.fleet", SCRIPT)(
         key=TABLE, height="content", on_act_change=_act,
-        data={"rows": [line(topology, snapshot, all_, int(place)) for place in shown],
+        data={"heads": HEADS,
+              "rows": [line(topology, snapshot, all_, int(place)) for place in shown],
               "first": first, "size": ROWS, "total": int(order.size), "sort": wish.sort,
               "chosen": choice.chosen(),
               "count": f"{first + 1} to {first + shown.size} of {formats.number(order.size)}"})
@@ -110,6 +114,6 @@ def _act() -> None:
         choice.choose(what)
     elif kind == "sort":
         choice.sort_by(what)
-    elif kind == "page" and what in {"-1", "1"}:
-        choice.turn(int(what))
+    elif kind == "page" and (asked := scripted.screen_of(what)) is not None:
+        choice.go_to(asked)
     st.session_state[AGAIN] = True

@@ -44,8 +44,8 @@ def page() -> int:
     return int(st.session_state.get(PAGE, 0))
 
 
-def turn(by: int) -> None:
-    st.session_state[PAGE] = max(page() + by, 0)
+def go_to(screen: int) -> None:
+    st.session_state[PAGE] = screen
 
 
 def sort_by(name: str) -> None:

@@ -51,6 +51,11 @@ def ask(physics: Physics, about: Hashable, task: Task) -> TaskState | None:
     return state
 
 
+def drop(physics: Physics, about: Hashable) -> None:
+    """It is as if it had not been asked."""
+    _TASKS.get(physics, {}).pop(about, None)
+
+
 def pending(state: TaskState | None) -> bool:
     return state is not None and not state.settled
 

@@ -97,7 +97,7 @@ def show(client: Client, wish: Wish) -> None:
         return
     first = min(choice.screen(), (order.size - 1) // ROWS) * ROWS
     shown = order[first:first + ROWS]
-    scripted.component("orrery.twin", SCRIPT)(
+    scripted.table("orrery.twin", SCRIPT)(
         key=TABLE, height="content", on_act_change=_act,
         data={"heads": HEADS, "rows": [line(client, site, frame, int(row)) for row in shown],
               "first": first, "size": ROWS, "total": int(order.size), "sort": wish.sort,
@@ -138,10 +138,9 @@ def _badness(site: Site, frame: Frame, sort: str) -> Floats:
     """The greater, the worse."""
     figures, table = site.figures, site.table
     health = np.fmin(figures["soh_pct"], reported_soh(site, frame))
-    told = table.resistance_sigma <= TOLD_SIGMA
     return {"fade": figures["fade_pct_year"], "life": -figures["life_years"],
             "residual": np.fmax(figures["rms_mv"], 1000 * np.abs(table.residual_v)),
-            "resistance": np.where(told, table.resistance, np.nan),
+            "resistance": resistances(site)[0],
             "known": -figures["coverage_pct"]}.get(sort, -health)
 
 
@@ -181,12 +180,22 @@ def _fade(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:
         MISSING, "none seen" if math.isfinite(figures["doubted"][row]) else "")
 
 
+def resistances(site: Site) -> tuple[Floats, Floats]:
+    """Multiples of a new cell's and their deviations, NaN where not told: as judged by the last
+    hours, else as the filter has it."""
+    ratio, sigma = site.figures["resistance"], site.figures["resistance_sigma"]
+    judged = sigma <= TOLD_SIGMA
+    ratio = np.where(judged, ratio, site.table.resistance)
+    sigma = np.where(judged, sigma, site.table.resistance_sigma)
+    told = sigma <= TOLD_SIGMA
+    return np.where(told, ratio, np.nan), np.where(told, sigma, np.nan)
+
+
 def _resistance(site: Site, row: int) -> tuple[str, str]:
-    sigma = float(site.table.resistance_sigma[row])
-    if not sigma <= TOLD_SIGMA:
+    ratio, sigma = (float(values[row]) for values in resistances(site))
+    if math.isnan(ratio):
         return MISSING, "not told yet"
-    return (f"{formats.number(float(site.table.resistance[row]), 2)} ×",
-            f"± {formats.number(1.645 * sigma, 2)}")
+    return f"{formats.number(ratio, 2)} ×", f"± {formats.number(1.645 * sigma, 2)}"
 
 
 def _residual(site: Site, row: int) -> tuple[str, str]:
@@ -215,6 +224,6 @@ def _act() -> None:
         choice.choose(what)
     elif kind == "sort":
         choice.sort_by(what)
-    elif kind == "page" and what in {"-1", "1"}:
-        choice.turn(int(what))
+    elif kind == "page" and (asked := scripted.screen_of(what)) is not None:
+        choice.go_to(asked)
     st.session_state[AGAIN] = True

@@ -11,10 +11,12 @@ import streamlit as st
 
 from components import blocks, formats, parts
 from components.blocks import Html
-from components.twin import asked
+from components.twin import asked, given, who
 from components.twin.subject import TwinClient
-from core.errors import RequestError
+from core.clock import from_epoch
+from core.errors import OrreryError, RequestError
 from core.twin.health import REST_C
+from core.twin.kept import Calibration, Own
 from core.twin.past import Plate, on_grid
 from core.twin.ports import Physics, TaskState
 from core.twin.study import Study
@@ -32,8 +34,7 @@ NAMES = {"negative_active": "Active material, negative", "positive_active":
 
 def show(client: TwinClient, pack: str) -> None:
     """The whole panel; it follows what it waits for."""
-    physics = client.physics
-    waits = not isinstance(physics, str) and asked.pending(asked.found(physics, about(pack)))
+    waits = _waits(client, pack)
     every_s = WAITING_S if waits or client.twin_study(pack) is None else CALM_S
     parts.live(_panel, "twin_calibration", every_s, client, pack, waits)
 
@@ -43,12 +44,27 @@ def about(pack: str) -> tuple[str, str]:
     return "calibration", pack
 
 
-def accepted(physics: Physics, pack: str) -> Mapping[str, float]:
-    """What the last calibration of a pack found, where it was accepted; else nothing."""
-    result = _result(asked.found(physics, about(pack)))
-    if result is None or not result.accepted:
-        return {}
+def _waits(client: TwinClient, pack: str) -> bool:
+    """For a calibration, or until what was accepted of it is kept."""
+    physics = client.physics
+    if isinstance(physics, str):
+        return False
+    state = asked.found(physics, about(pack))
+    result = _result(state)
+    return asked.pending(state) or (result is not None and result.accepted
+                                    and fitted(client, pack) != _after(result))
+
+
+def _after(result: CalibrationResult) -> Mapping[str, float]:
     return {name: told.after for name, told in result.parameters.items()}
+
+
+def fitted(client: TwinClient, pack: str) -> Mapping[str, float]:
+    """What counts of a calibration of this pack, {} without one."""
+    try:
+        return client.twin_own(pack).fitted
+    except OrreryError:
+        return {}
 
 
 def _result(state: TaskState | None) -> CalibrationResult | None:
@@ -68,38 +84,76 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     if state is not None and asked.pending(state):
         asked.progress(physics, state, "calibration")
         return
-    if waited:
+    if waited and not _waits(client, pack):
         st.rerun()
+    try:
+        own = client.twin_own(pack)
+    except OrreryError as error:
+        blocks.show(blocks.state_box("error", "What is kept of it cannot be read", str(error),
+                                     error=True))
+        return
     result = _result(state)
     box = None if state is None else asked.trouble(state)
     if box is not None:
         blocks.show(box)
-    if result is not None:
+    if own.damaged:
+        blocks.show(blocks.state_box("error", "A kept file is damaged", f"{own.damaged}; the "
+                                     "chemistry's own parameters are used.",
+                                     "Calibrate again, or give the file again.", error=True))
+    if result is not None and not (result.accepted and own.calibration is not None):
         blocks.show(*found(result))
-    _button(client, physics, pack, again=state is not None)
+    if own.calibration is not None:
+        _kept(client, physics, pack, own.calibration, own)
+    _button(client, physics, pack, own, again=own.calibration is not None or state is not None)
 
 
-def _button(client: TwinClient, physics: Physics, pack: str, again: bool) -> None:
-    study = client.twin_study(pack)
+def _kept(client: TwinClient, physics: Physics, pack: str, told: Calibration, own: Own) -> None:
+    """What counts, since when, and the way back."""
+    zone = st.context.timezone
+    counts = told.digest == own.digest
+    blocks.show(*found(told), blocks.note(
+        f"Made {formats.local_time(from_epoch(told.made_s), zone)}"
+        f"{' by ' + told.by if told.by else ''}. " + (
+            "Windows and forecasts of this pack use it." if counts else
+            "It was of another parameter file and does not count now; calibrate again.")
+        + ("" if client.twin_outlives() else " It ends with this program: history is off.")))
+    if st.button("Use the chemistry's own again", key="twin_uncalibrate", type="tertiary",
+                 icon=":material/undo:"):
+        who.changed(client, pack, "calibration dropped", told.words, lambda: client.twin_drop(
+            "calibration", pack))
+        asked.drop(physics, about(pack))
+        st.rerun()
+
+
+def _button(client: TwinClient, physics: Physics, pack: str, own: Own, again: bool) -> None:
+    study, plate = client.twin_study(pack), client.twin_plate(pack)
+    bpx = "" if own.file is None else own.file.text
+    use_file = own.recording is not None and st.toggle(
+        "From the recording", key="twin_from_recording", help="Instead of its last hours")
     try:
-        task = task_of(client.twin_plate(pack), study)
+        task = given.task_of(plate, own.recording, bpx) if use_file and own.recording is not None \
+            else task_of(plate, study, bpx)
     except RequestError as error:
         blocks.show(blocks.state_box("hourglass_top", "It cannot be calibrated yet", str(error)))
         return
     if st.button("Calibrate again" if again else "Calibrate", key="twin_calibrate",
                  type="secondary" if again else "primary", icon=":material/tune:",
                  help="Half a minute to some minutes of one processor."):
-        asked.ask(physics, about(pack), task)
+        state = asked.ask(physics, about(pack), task)
+        if state is not None:
+            client.twin_watch(pack, state.id, who.name(client))
+            who.note(client, pack, "calibration asked", "")
         st.rerun()
     if not again:
         blocks.show(blocks.note(
-            f"It fits three numbers to the first {100 * (1 - HOLD):.0f} % of the last hours, and "
+            f"It fits three numbers to the first {100 * (1 - HOLD):.0f} % of the record, and "
             "keeps them only if they are better on the rest, which it has not seen."))
 
 
-def task_of(plate: Plate, study: Study | None) -> CalibrationTask:
+def task_of(plate: Plate, study: Study | None, bpx: str = "") -> CalibrationTask:
     """Of the last hours until it came to rest, from the charge that the filter had then, counted
-    back. Raises RequestError for a record that tells too little."""
+    back. bpx: the parameter file that counts. Raises RequestError for a record that tells too
+    little."""
     if study is None:
         raise RequestError("its record is being read; it takes a second")
     record, last = study.past.record, _last_row(plate, study)
@@ -123,7 +177,7 @@ def task_of(plate: Plate, study: Study | None) -> CalibrationTask:
     return CalibrationTask(
         id=new_id(), pack=plate.id, chemistry=plate.chemistry,  # type: ignore[arg-type]
         capacity_ah=plate.full_ah, soc=begins, start_v=float(plate.model.ocv_v(begins)),
-        step_s=STEP_S, current_a=column(current), voltage_v=column(volts), hold=HOLD,
+        step_s=STEP_S, current_a=column(current), voltage_v=column(volts), hold=HOLD, bpx=bpx,
         temperature_c=warmth if math.isfinite(warmth) else None)
 
 
@@ -140,20 +194,21 @@ def _last_row(plate: Plate, study: Study) -> int:
 # -- what was found
 
 
-def found(result: CalibrationResult) -> list[Html]:
+def found(result: CalibrationResult | Calibration) -> list[Html]:
     """The verdict, the errors and the parameters, before and after."""
-    word = "Accepted" if result.accepted else "Not accepted"
-    icon = "check_circle" if result.accepted else "do_not_disturb_on"
+    accepted = isinstance(result, Calibration) or result.accepted
+    word = "Accepted" if accepted else "Not accepted"
+    icon = "check_circle" if accepted else "do_not_disturb_on"
     why = result.words.partition(": ")[2] or result.words
     return [Html(f'<div class="o o-tw-said">{blocks.symbol(icon)}<b>{word}</b>'
                  f"<span>{escape(why)}</span></div>"),
             _table(result),
             blocks.note(f"{result.parameter_set}, SPMe, {result.solves} solves, "
                         f"{formats.number(result.cpu_s or math.nan)} s of one processor. "
-                        "Intervals hold 95 %; forecasts use what was accepted.")]
+                        "Intervals hold 95 %.")]
 
 
-def _table(result: CalibrationResult) -> Html:
+def _table(result: CalibrationResult | Calibration) -> Html:
     head = ('<div class="o-row hd o-tw-fit"><span>What</span><span class="rt">Before</span>'
             '<span class="rt">After</span><span class="rt">95 % interval</span></div>')
     rows = [_row("Error where it was fitted", _mv(result.rms_before_mv), _mv(result.rms_after_mv)),

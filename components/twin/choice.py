@@ -47,8 +47,8 @@ def screen() -> int:
     return int(st.session_state.get(SCREEN, 0))
 
 
-def turn(by: int) -> None:
-    st.session_state[SCREEN] = max(screen() + by, 0)
+def go_to(wanted: int) -> None:
+    st.session_state[SCREEN] = wanted
 
 
 def sort_by(what: str) -> None:

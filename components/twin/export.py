@@ -43,6 +43,7 @@ def table(site: Site, topology: Topology, frame: Frame) -> bytes:
     nodes = site.table.packs[order].tolist()
     told = [site.judged.get(topology.ids[node]) for node in nodes]
     filtered = site.table
+    ratio, sigma = board.resistances(site)
     columns: dict[str, list[object]] = {
         "pack": [safe_cell(topology.ids[node]) for node in nodes],
         "name": [safe_cell(topology.names[node]) for node in nodes],
@@ -58,8 +59,8 @@ def table(site: Site, topology: Topology, frame: Frame) -> bytes:
         "soh_high_pct": [None if one is None else _number(100 * one.soh.high) for one in told],
         "soh_reported_pct": _numbers(board.reported_soh(site, frame)[order]),
         "fade_pct_per_year": _numbers(site.figures["fade_pct_year"][order]),
-        "resistance_ratio": _numbers(filtered.resistance[order]),
-        "resistance_half_interval": _numbers(1.645 * filtered.resistance_sigma[order]),
+        "resistance_ratio": _numbers(ratio[order]),
+        "resistance_half_interval": _numbers(1.645 * sigma[order]),
         "residual_mv": _numbers(1000 * filtered.residual_v[order]),
         "residual_rms_6h_mv": _numbers(site.figures["rms_mv"][order]),
         "life_years": _numbers(site.figures["life_years"][order]),

@@ -13,17 +13,18 @@ from components.blocks import Html, LegendItem
 from components.formats import Text
 from components.twin import asked, calibrate, life_chart, origin
 from components.twin.subject import TwinClient, Use, health_of, use_of
+from core.clock import from_epoch
 from core.errors import RequestError
 from core.twin.fade import past_score
 from core.twin.interval import Interval
-from core.twin.life import NEW, YEAR_D, Life, by_both, by_law, by_physics, course_of
+from core.twin.life import NEW, YEAR_D, Life, life_of
 from core.twin.past import Plate
 from core.twin.ports import Physics, TaskState
+from core.twin.rounds import DAYS, JUMP, Foreseen, key_of
 from core.twin.study import Study
 from core.twin.tasks import ForecastResult, ForecastTask, Usage, floats, new_id
 from core.twin.usage import LIMITS, STEPS
 
-DAYS, JUMP = 3650, 30
 CHECKED_DAYS = 365
 CHART_PX = 230
 WAITING_S, CALM_S = 1.0, 60.0
@@ -65,7 +66,7 @@ def _waits(client: TwinClient, pack: str) -> bool:
     use = use_of(client, plate)
     return any(asked.pending(asked.found(physics, about))
                for usage in (use.used.usage, wished(plate, use))
-               for about in (about_run(physics, plate, usage), about_check(plate, usage)))
+               for about in (about_run(client, plate, usage), about_check(plate, usage)))
 
 
 def _panel(client: TwinClient, pack: str, waited: bool) -> None:
@@ -87,26 +88,26 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
         if what_if is not None:
             st.button("Back to the present use", key="twin_forecast_back", type="tertiary",
                       icon=":material/undo:", on_click=_move, args=(plate, False))
-        _asking(here, plate, [case for case in (now, what_if) if case is not None])
+        _asking(client, here, plate, [case for case in (now, what_if) if case is not None])
         if waited and not _waits(client, pack):
             st.rerun()  # the page stops asking each second
-    lines = [*_notes(plate, study, use, now, what_if), _begins(health_of(client, plate, study))]
+    lines = [_by_night(client, plate), *_notes(plate, study, use, now, what_if),
+             _begins(health_of(client, plate, study))]
     blocks.show(*[blocks.note(line) for line in lines if line])
 
 
 # -- what is known
 
 
-def about_run(physics: Physics, plate: Plate, usage: Usage) -> tuple[object, ...]:
+def about_run(client: TwinClient, plate: Plate, usage: Usage) -> tuple[object, ...]:
     """By what a run is found again: packs of one chemistry and use share it, but not one that was
     calibrated."""
-    fitted = calibrate.accepted(physics, plate.id)
-    return ("forecast", plate.chemistry, usage, tuple(sorted(fitted.items())))
+    return ("forecast", *key_of(plate, usage, calibrate.fitted(client, plate.id)))
 
 
-def _state(physics: Physics, plate: Plate, usage: Usage) -> TaskState | None:
+def _state(client: TwinClient, physics: Physics, plate: Plate, usage: Usage) -> TaskState | None:
     """Of the pack as it was calibrated; until that was asked, of the set's own cell."""
-    fitted = asked.found(physics, about_run(physics, plate, usage))
+    fitted = asked.found(physics, about_run(client, plate, usage))
     return fitted or asked.found(physics, ("forecast", plate.chemistry, usage, ()))
 
 
@@ -117,27 +118,27 @@ def about_check(plate: Plate, usage: Usage) -> tuple[object, ...]:
 def _case(client: TwinClient, physics: Physics | None, plate: Plate, study: Study | None,
           usage: Usage, measured: bool = True) -> Case:
     """measured: the pack was used so, hence its own fade tells of it too."""
-    state = None if physics is None else _state(physics, plate, usage)
-    run = state.result if state is not None and state.standing == "done" else None
-    run = run if isinstance(run, ForecastResult) else None
+    state = None if physics is None else _state(client, physics, plate, usage)
+    told = state.result if state is not None and state.standing == "done" else None
+    run = told if isinstance(told, ForecastResult) else _by_itself(client, plate, usage)
     try:
         return Case(usage, state, run, _life(client, plate, study, usage, run, measured))
     except RequestError as error:
         return Case(usage, state, run, None, str(error))
 
 
+def _by_itself(client: TwinClient, plate: Plate, usage: Usage) -> ForecastResult | None:
+    """The run of the night, where it was of this use."""
+    told = client.twin_foreseen(plate.id)
+    return told.run if told.used is not None and told.used.usage == usage else None
+
+
 def _life(client: TwinClient, plate: Plate, study: Study | None, usage: Usage,
           run: ForecastResult | None, measured: bool) -> Life | None:
     """Raises RequestError for a run that tells nothing."""
     fade = study.judged.fade if study is not None and measured else None
-    law = None if fade is None else by_law(fade, usage.depth)
-    if run is None:
-        return law if law is not None and law.days.known else None
-    course, soh = course_of(run), health_of(client, plate, study)
-    aged = run.origin == "calibrated"
-    if fade is not None and law is not None and law.days.known:
-        return by_both(course, plate.chemistry, fade, aged)
-    return by_physics(course, plate.chemistry, soh if soh.known else NEW, aged)
+    soh = health_of(client, plate, study)
+    return life_of(run, plate.chemistry, fade, soh if soh.known else NEW, usage.depth)
 
 
 # -- what is asked
@@ -184,9 +185,9 @@ def _sliders(plate: Plate, use: Use) -> None:
                       on_change=_move, args=(plate, True))
 
 
-def _asking(physics: Physics, plate: Plate, cases: list[Case]) -> None:
+def _asking(client: TwinClient, physics: Physics, plate: Plate, cases: list[Case]) -> None:
     """A button for what was not asked yet, a bar for what runs, a box for what failed."""
-    fitted = calibrate.accepted(physics, plate.id)
+    fitted = calibrate.fitted(client, plate.id)
     open_ = [case for case in cases if not asked.pending(case.state) and (
         case.run is None or (fitted and case.run.origin != "calibrated"))]
     for case in cases:
@@ -203,7 +204,7 @@ def _asking(physics: Physics, plate: Plate, cases: list[Case]) -> None:
                            icon=":material/play_arrow:", help="Ten years in some seconds to a "
                            "minute of one processor; packs that are used alike share a run."):
         for case in open_:
-            asked.ask(physics, about_run(physics, plate, case.usage), ForecastTask(
+            asked.ask(physics, about_run(client, plate, case.usage), ForecastTask(
                 id=new_id(), chemistry=plate.chemistry,  # type: ignore[arg-type]
                 usage=case.usage, days=DAYS, jump=JUMP, parameters=dict(fitted)))
         st.rerun()
@@ -262,7 +263,7 @@ def _unknown(case: Case) -> str:
         return "the ageing model runs"
     if case.life is not None:
         return "80 % lies beyond 100 years"
-    return case.words or "the ageing model was not asked"
+    return case.words or "no ageing run yet"
 
 
 def _between(told: Interval, decimals: int = 1) -> str:
@@ -329,6 +330,30 @@ def _notes(plate: Plate, study: Study | None, use: Use, now: Case,
     if run is not None:
         lines.append(origin.words(plate.chemistry, run))
     return [*lines, _score(study)]
+
+
+def _by_night(client: TwinClient, plate: Plate) -> str:
+    """When its run came by itself, and when the next comes."""
+    told, zone = client.twin_foreseen(plate.id), st.context.timezone
+    return " ".join(line for line in (_ran(told, zone), _next(told, zone)) if line)
+
+
+def _ran(told: Foreseen, zone: str | None) -> str:
+    if told.failed:
+        return f"The ageing run of its use has no result: {told.failed}."
+    if told.run is None or told.run.made_s is None or told.read_at is None:
+        return "No ageing run came by itself yet."
+    made = formats.local_time(from_epoch(told.run.made_s), zone)
+    return (f"Its ageing run was made {made}, of its use as read "
+            f"{formats.local_time(told.read_at, zone)}.")
+
+
+def _next(told: Foreseen, zone: str | None) -> str:
+    if told.making:
+        return "A new one is being made, or waits for its turn behind windows and people."
+    if told.next_at is None:
+        return "None comes by itself: forecast_at is empty in orrery.toml."
+    return f"The next comes {formats.local_time(told.next_at, zone)}."
 
 
 def _use_words(use: Use) -> str:

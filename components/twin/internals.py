@@ -40,32 +40,34 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One chart: what it shows, in which unit, with so many decimals."""
+    """One chart: what it shows, in which unit, with so many decimals. least: its axis spans so much
+    at least, so that what rests looks so."""
 
     title: str
     unit: str
     decimals: int
+    least: float
     lines: tuple[Line, ...]
 
 
 PLOTS = (
-    Plot("Lithium in the negative electrode", "", 3, (
+    Plot("Lithium in the negative electrode", "", 3, 0.01, (
         Line("negative_surface", "at the surface", "discharge"),
         Line("negative_mean", "mean", "text", dash="dash"))),
-    Plot("Lithium in the positive electrode", "", 3, (
+    Plot("Lithium in the positive electrode", "", 3, 0.01, (
         Line("positive_surface", "at the surface", "charge"),
         Line("positive_mean", "mean", "text", dash="dash"))),
-    Plot("Overpotentials", "mV", 1, (
+    Plot("Overpotentials", "mV", 1, 4.0, (
         Line("negative_reaction_v", "negative", "discharge", 1000.0),
         Line("positive_reaction_v", "positive", "charge", 1000.0),
         Line("concentration_v", "concentration", "grid", 1000.0),
         Line("electrolyte_v", "electrolyte", "heat", 1000.0))),
-    Plot("Cell voltage", "V", 3, (
+    Plot("Cell voltage", "V", 3, 0.02, (
         Line("measured_v", "measured", "text"),
         Line("modelled_v", "modelled", "charge", dash="dot"),
         Line("ocv_v", "at rest", "text3", dash="dash"))),
 )
-TEMPERATURE = Plot("Temperature", "°C", 1, (Line("temperature_c", "measured", "text"),))
+TEMPERATURE = Plot("Temperature", "°C", 1, 1.0, (Line("temperature_c", "measured", "text"),))
 
 
 def show(client: TwinClient, pack: str) -> None:
@@ -154,8 +156,20 @@ def figure(theme: str | None, zone: str | None, plot: Plot, time_s: Floats,
                 x=x, y=line.factor * told[line.key], mode="lines", name=line.name,
                 line={"width": 1.6, "color": colour[line.hue], "dash": line.dash},
                 hovertemplate=f"{line.name} %{{y:.{plot.decimals}f}}{unit}<extra></extra>")
-    drawing.update_yaxes(ticksuffix=unit, nticks=4, tickformat=f".{plot.decimals}f")
+    drawing.update_yaxes(ticksuffix=unit, nticks=4, tickformat=f".{plot.decimals}f",
+                         **_range(plot, told))
     return drawing
+
+
+def _range(plot: Plot, told: Mapping[str, Floats]) -> dict[str, list[float]]:
+    """Nothing where the lines span enough by themselves."""
+    values = np.concatenate([line.factor * told[line.key] for line in plot.lines
+                             if line.key in told] or [np.empty(0)])
+    values = values[np.isfinite(values)]
+    if not values.size or float(np.ptp(values)) >= plot.least:
+        return {}
+    middle = float(values.min() + values.max()) / 2.0
+    return {"range": [middle - plot.least / 2.0, middle + plot.least / 2.0]}
 
 
 def alt(plot: Plot, lines: list[Line], told: Mapping[str, Floats]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -11,8 +12,9 @@ from components.api_client import Client
 from components.blocks import Content, Html, Pair
 from components.twin import board, choice, traces, words
 from core.errors import OrreryError
+from core.twin.bands import LEAST_OWN
 from core.twin.diagnosis import Verdict
-from core.twin.predictions import Score
+from core.twin.predictions import Point, Score
 from core.twin.study import Study
 from core.twin.tree import PackEstimate
 
@@ -63,7 +65,7 @@ def _cards(client: Client, node: int, found: PackEstimate, study: Study | None) 
     frame = client.snapshot().frame
     return blocks.grid([
         _charge(found), _health(frame.value("soh_pct", node), study), _capacity(study),
-        _resistance(found), _residual(client, found), _leak(found)])
+        _resistance(found, study), _residual(client, found), _leak(found)])
 
 
 def _charge(found: PackEstimate) -> Html:
@@ -104,12 +106,14 @@ def _capacity(study: Study | None) -> Html:
                        below=f"from {formats.counted(study.judged.swings, 'pair')} of rests")
 
 
-def _resistance(found: PackEstimate) -> Html:
-    if not words.is_told(found.resistance):
+def _resistance(found: PackEstimate, study: Study | None) -> Html:
+    told = found.resistance if study is None or not words.is_told(study.judged.resistance) \
+        else study.judged.resistance
+    if not words.is_told(told):
         return blocks.card("Resistance", formats.quantity(math.nan, "×"),
-                           below="its current has not moved enough to tell it")
-    return blocks.card("Resistance", formats.quantity(found.resistance.value, "×", 2),
-                       note=words.between(found.resistance, 2, "×"), below="of a new cell's")
+                           below=words.no_resistance(study))
+    return blocks.card("Resistance", formats.quantity(told.value, "×", 2),
+                       note=words.between(told, 2, "×"), below="of a new cell's")
 
 
 def _residual(client: Client, found: PackEstimate) -> Html:
@@ -154,14 +158,15 @@ def foretold(client: Client, pack: str) -> None:
     now_s = client.now().timestamp()
     made = formats.age(now_s - told.newest.made_s)
     pairs = [Pair(f"In {formats.age(told.newest.made_s + point.after_s - now_s)}",
-                  formats.quantity(point.cell_v, "V", 3), _range(point.low_v, point.high_v))
+                  formats.quantity(point.cell_v, "V", 3), _range(point))
              for point in told.newest.points if told.newest.made_s + point.after_s > now_s]
     if not pairs:
         blocks.show(blocks.note(_none_yet(client, pack)))
     scores = [Pair(f"So far, {formats.number(score.after_s / 60)} min ahead", _score(score),
                    _left_out(score)) for score in told.scores]
-    blocks.show(blocks.details("", [], pairs + scores, f"The newest was made {made} ago. "
-                               f"{told.newest.note}"))
+    lines = (_basis(told.newest.points), _coverage(told.scores),
+             f"The newest was made {made} ago.", told.newest.note)
+    blocks.show(blocks.details("", [], pairs + scores, " ".join(line for line in lines if line)))
 
 
 def _none_yet(client: Client, pack: str) -> str:
@@ -172,10 +177,37 @@ def _none_yet(client: Client, pack: str) -> str:
     return f"None stands now; its next window is due {words.soon(due.at, client.now())}."
 
 
-def _range(low_v: float | None, high_v: float | None) -> str:
-    if low_v is None or high_v is None:
+def _range(point: Point) -> str:
+    if point.low_v is None or point.high_v is None:
         return "no interval: nothing was measured"
-    return f"{formats.number(low_v, 3)} to {formats.number(high_v, 3)} V"
+    return f"{formats.number(point.low_v, 3)} to {formats.number(point.high_v, 3)} V"
+
+
+def _basis(points: Sequence[Point]) -> str:
+    """Of what its intervals are made."""
+    kinds = {point.basis for point in points if point.basis is not None}
+    least = min((point.basis_count for point in points), default=0)
+    if not kinds:
+        return ""
+    if kinds == {"own"}:
+        return f"Intervals hold 90 %, by its own last {least} errors or more of each lead time."
+    if kinds <= {"own", "all"}:
+        return (f"Intervals hold 90 %, by the last {least} errors or more of all packs, until it "
+                f"has {LEAST_OWN} of its own of each lead time.")
+    return ("Intervals are a stated widening with the lead time, until there are errors enough to "
+            "tell them.")
+
+
+def _coverage(scores: Sequence[Score]) -> str:
+    """"Of the last 214 predictions that came true, 93 % lay inside of their interval."""
+    told = [(score.count, score.covered) for score in scores
+            if score.count and score.covered is not None]
+    count = sum(one for one, _ in told)
+    if not count:
+        return ""
+    inside = sum(one * share for one, share in told) / count
+    return (f"Of the last {formats.counted(count, 'prediction')} whose time came and whose current "
+            f"was kept, {formats.number(100 * inside)} % came true inside of their interval.")
 
 
 def _score(score: Score) -> str:

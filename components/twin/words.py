@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
+import numpy as np
+
 from components import formats
 from core.clock import from_epoch
 from core.topology import Topology
 from core.twin.diagnosis import Verdict, Word
+from core.twin.health import LEAST_MOVE_V, LEAST_MOVES
 from core.twin.interval import Interval
-from core.twin.study import TOLD_SIGMA, Judged
+from core.twin.study import TOLD_SIGMA, Judged, Study
 
 VERDICTS: dict[Word, tuple[str, str]] = {
     "agrees": ("check_circle", "agrees"),
@@ -98,3 +101,15 @@ def soon(at: datetime, now: datetime) -> str:
     """"in 4 min", "now"."""
     left_s = (at - now).total_seconds()
     return "now" if left_s < 1 else f"in {formats.age(left_s)}"
+
+
+def no_resistance(study: Study | None) -> str:
+    """Why its record tells none: voltages tell it by how they answer changes of the current."""
+    if study is None:
+        return "its last hours are being read"
+    rows = int(np.isfinite(np.diff(study.past.record.current_a)).sum())
+    if rows < LEAST_MOVES:
+        return f"{rows} changes of its current from minute to minute are known; it takes " \
+               f"{LEAST_MOVES}"
+    return (f"from minute to minute its current moves the voltage by less than "
+            f"{1000 * LEAST_MOVE_V:.0f} mV: too little beside its sensors")

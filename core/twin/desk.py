@@ -21,11 +21,15 @@ from core.topology import IndexArray
 from core.twin.agenda import Agenda
 from core.twin.agenda import Due as AgendaDue
 from core.twin.interval import UNKNOWN, Interval
+from core.twin.kept import Shelf, calibration_of
+from core.twin.life import life_years
 from core.twin.models import Floats
 from core.twin.past import Past, Plate, back, pasts_of, plate_of
 from core.twin.ports import Physics
 from core.twin.predictions import Prediction, PredictionStore, Score
+from core.twin.rounds import Foreseen, Rounds, Times
 from core.twin.study import Judged, Study, studies_of
+from core.twin.tasks import CalibrationResult
 from core.twin.tree import PackEstimate, PackTable, TreeTwin
 from core.twin.windows import SITE, Window, Windows, key_of
 
@@ -60,7 +64,8 @@ class Foretold:
     scores: Sequence[Score]
 
 
-FIGURES = ("soh_pct", "fade_pct_year", "life_years", "rms_mv", "coverage_pct", "doubted")
+FIGURES = ("soh_pct", "fade_pct_year", "life_years", "rms_mv", "coverage_pct", "doubted",
+           "resistance", "resistance_sigma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +93,22 @@ class TwinDesk:
 
     def __init__(self, engine: Engine, physics: Physics, predictions: PredictionStore | None = None,
                  period_s: float = 300.0,
-                 past_comes: Callable[[], bool] = lambda: False) -> None:
-        """past_comes: true while a past is still being written; packs are judged after it, but
-        for those that somebody looks at."""
+                 past_comes: Callable[[], bool] = lambda: False, shelf: Shelf | None = None,
+                 times: Times | None = None) -> None:
+        """past_comes: true while a past is still being written; packs are judged and foreseen
+        after it, but for those that somebody looks at. shelf: what is kept of packs, None = until
+        the end of the process; times: of the rounds of ageing runs."""
         self.physics, self._past_comes = physics, past_comes
         self._engine, self._predictions = engine, predictions
         self._tree = TreeTwin(engine.topology)
         found = [plate_of(engine.topology, int(node)) for node in self._tree.packs]
         self.plates: Mapping[str, Plate] = {plate.id: plate for plate in found}
-        self._windows = Windows(engine.clock, self.plates, physics, predictions, period_s)
+        self.shelf = shelf or Shelf()
+        self._windows = Windows(engine.clock, self.plates, physics, predictions, period_s,
+                                self.shelf)
+        self._rounds = Rounds(engine.clock, self.plates, physics, self._fitted,
+                              times or Times())
+        self._calibrating: dict[str, tuple[str, str]] = {}
         self._agenda = Agenda(engine.clock, list(self.plates), JUDGED_EVERY_S, JUDGED_BUSY)
         self._table = self._tree.table()
         self._judged: dict[str, Judged] = {}
@@ -160,6 +172,15 @@ class TwinDesk:
         """Raises UnknownIdError."""
         return self._windows.due(pack)
 
+    def foreseen(self, pack: str) -> Foreseen:
+        """Its ageing run that came by itself. Raises UnknownIdError."""
+        return self._rounds.of(self.plate(pack).id)
+
+    def watch(self, pack: str, task_id: str, by: str) -> None:
+        """A calibration that was asked for by somebody: what is accepted of it is kept. Raises
+        UnknownIdError."""
+        self._calibrating[task_id] = self.plate(pack).id, by
+
     def foretold(self, pack: str) -> Foretold:
         """Raises UnknownIdError, RetryLaterError."""
         key = key_of(self.plate(pack).id)
@@ -191,6 +212,7 @@ class TwinDesk:
         """What there is to do now; called by the thread, and by tests directly."""
         self._turns += 1
         self._guarded("estimates", self._take)
+        self._guarded("calibrations", self._keep_accepted)
         if self._turns == 1:
             self._guarded("order", self._order)
         if self._engine.store is None:
@@ -198,6 +220,8 @@ class TwinDesk:
         self._guarded("windows", self._physics)
         self._guarded("predictions", lambda: self._windows.meet(self._store()))
         self._guarded("verdicts", self._judge)
+        if not self._past_comes():
+            self._guarded("forecasts", self._foresee)
 
     def _guarded(self, name: str, part: Callable[[], None]) -> None:
         """What fails is said once and tried again at the next turn."""
@@ -266,6 +290,52 @@ class TwinDesk:
             self._agenda.done(packs, took_s)
             self._judge_at_s = now_s + took_s / JUDGED_BUSY
 
+    def _keep_accepted(self) -> None:
+        """Raises RetryLaterError; what could not be written is tried again."""
+        for task_id, (pack, by) in list(self._calibrating.items()):
+            try:
+                state = self.physics.state(task_id)
+            except UnknownIdError:
+                del self._calibrating[task_id]
+                continue
+            if not state.settled:
+                continue
+            result = state.result
+            if isinstance(result, CalibrationResult) and result.accepted:
+                self.shelf.keep(calibration_of(result, self.plates[pack].chemistry, by,
+                                               self._engine.clock.now().timestamp()))
+            del self._calibrating[task_id]
+
+    def _fitted(self, pack: str) -> Mapping[str, float]:
+        """What a calibration found, {} without one."""
+        return self.shelf.own(pack, self.plates[pack].chemistry).fitted
+
+    def _foresee(self) -> None:
+        """The ageing runs that come by themselves, and what they say of lives."""
+        for pack in self._rounds.turn(self._store(), self._least_healthy):
+            self._tell_life(pack)
+
+    def _least_healthy(self) -> Sequence[str]:
+        """All packs, the least healthy first, those of which nothing is known last."""
+        found: Sequence[str] = [self._ids[row] for row in np.argsort(
+            np.fmin(self._figures["soh_pct"], self._reported_soh()), kind="stable").tolist()]
+        return found
+
+    def _reported_soh(self) -> Floats:
+        """[%], of all packs."""
+        told = self._engine.snapshot.frame.columns["soh_pct"][self._tree.packs]
+        return np.asarray(told, np.float64)
+
+    def _tell_life(self, pack: str) -> None:
+        """Years to 80 %, of its own fade, its ageing run, or both."""
+        judged, row = self._judged.get(pack), self._row[pack]
+        soh = UNKNOWN if judged is None else judged.soh
+        reported = float(self._reported_soh()[row]) / 100.0
+        self._figures["life_years"][row] = life_years(
+            self._rounds.of(pack).run, self.plates[pack].chemistry,
+            None if judged is None else judged.fade,
+            soh if soh.known else Interval(reported, reported, reported))
+
     def _study(self, packs: Sequence[str]) -> None:
         store, now = self._store(), self._engine.clock.now()
         plates = [self.plates[pack] for pack in packs]
@@ -279,6 +349,7 @@ class TwinDesk:
             self._judged[pack] = study.judged
             for name, value in _figures(study.judged).items():
                 self._figures[name][self._row[pack]] = value
+            self._tell_life(pack)
             rms_mv = study.judged.rms_mv
             self._agenda.doubt(pack, 0.0 if math.isnan(rms_mv) else rms_mv)
         with self._lock:
@@ -292,6 +363,7 @@ class TwinDesk:
 
 def _figures(judged: Judged) -> dict[str, float]:
     return {"soh_pct": 100.0 * judged.soh.value, "fade_pct_year": judged.fade_pct_year,
-            "life_years": judged.life_years.value, "rms_mv": judged.rms_mv,
+            "resistance": judged.resistance.value, "resistance_sigma": judged.resistance.sigma,
+            "rms_mv": judged.rms_mv,
             "coverage_pct": 100.0 * judged.coverage,
             "doubted": float(judged.verdict.word in DOUBTS)}

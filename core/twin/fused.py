@@ -74,60 +74,90 @@ def fused(state: FloatArray, variance: FloatArray, volts: FloatArray, residual: 
         surprise, least = packs[6, pack], packs[7, pack]
         if not np.isfinite(noise):
             least = np.float32(np.inf)  # without a current no voltage corrects
-        for cell in range(firsts[pack], firsts[pack + 1]):
-            leak, resistance = leak_of[cell], resistance_of[cell]
-            soc = soc_of[cell] - used * per_ah[cell] - leak * hours
-            carried = ll_of[cell] * hours
-            sl = sl_of[cell]
-            ss = ss_of[cell] + walk + (carried - two * sl) * hours
+        first, end = firsts[pack], firsts[pack + 1]
+        p_soc, p_res, p_leak = soc_of[first:end], resistance_of[first:end], leak_of[first:end]
+        p_ss, p_sr, p_sl = ss_of[first:end], sr_of[first:end], sl_of[first:end]
+        p_rr, p_rl, p_ll = rr_of[first:end], rl_of[first:end], ll_of[first:end]
+        p_volts, p_left, p_per = volts[first:end], residual[first:end], per_ah[first:end]
+        ocv, slopes = ocv_v[at:at + POINTS], slope_v[at:at + POINTS]
+        far_off = 0
+        # Without a branch, for the processor; of those that surprise it only says how many.
+        for cell in range(end - first):
+            leak, resistance = p_leak[cell], p_res[cell]
+            soc = p_soc[cell] - used * p_per[cell] - leak * hours
+            carried = p_ll[cell] * hours
+            sl = p_sl[cell]
+            ss = p_ss[cell] + walk + (carried - two * sl) * hours
             sl -= carried
-            rl = rl_of[cell]
-            sr = sr_of[cell] - rl * hours
-            rr = rr_of[cell] + resistance_walk
-            ll = ll_of[cell] + leak_walk
-            # What the voltage says.
-            place = min(max((soc - low) * per, zero), last)
-            index = at + (int(place) if place == place else 0)
-            h = slope_v[index]
-            told_v = resistance * drop + volts[cell]
-            left = told_v - ocv_v[index]
+            rl = p_rl[cell]
+            sr = p_sr[cell] - rl * hours
+            rr = p_rr[cell] + resistance_walk
+            ll = p_ll[cell] + leak_walk
+            place = (soc - low) * per
+            place = place if place > zero else zero
+            place = place if place < last else last
+            index = np.uint32(place)
+            h = slopes[index]
+            told_v = resistance * drop + p_volts[cell]
+            left = told_v - ocv[index]
             off = abs(left)
-            residual[cell] = left
-            # What that is worth.
-            steeper, far = h, False
-            if off > surprise:
-                place = min(max((told_v - low_v) * per_v, zero), last)
-                told = soc_at[at + (int(place) if place == place else 0)]
-                told_slope = slope_v[at + int(min(max((told - low) * per, zero), last))]
-                away = told - soc
-                steep = h >= least or told_slope >= least
-                far = abs(away) > near
-                if far:
-                    h = left / away
-                steeper = max(told_slope, h)
-            else:
-                steep = h >= least
-            if steep and off < most_off and soc == soc:
-                gs, gr, gl = ss * h - sr * drop, sr * h - rr * drop, sl * h - rl * drop
-                product = max(gs * h - gr * drop, zero)
-                s = noise + charge_noise * steeper * steeper
-                if product < s or not far:
-                    s = s * alike
-                inverse = one / (s + product)
-                weight = left * inverse
-                soc += gs * weight
-                resistance += gr * weight
-                leak += gl * weight
-                ss -= gs * gs * inverse
-                sr -= gs * gr * inverse
-                sl -= gs * gl * inverse
-                rr -= gr * gr * inverse
-                rl -= gr * gl * inverse
-                ll -= gl * gl * inverse
-            soc_of[cell] = soc if soc != soc else min(max(soc, low), high)
-            resistance_of[cell] = min(max(resistance, np.float32(0.1)), np.float32(10.0))
-            leak_of[cell] = min(max(leak, np.float32(-0.1)), np.float32(0.1))
-            ss_of[cell] = min(max(ss, np.float32(1e-8)), np.float32(0.25))
-            rr_of[cell] = min(max(rr, np.float32(1e-6)), np.float32(4.0))
-            ll_of[cell] = min(max(ll, np.float32(1e-10)), np.float32(1e-2))
-            sr_of[cell], sl_of[cell], rl_of[cell] = sr, sl, rl
+            p_left[cell] = left
+            good = (h >= least) & (off <= surprise) & (off < most_off) & (soc == soc)
+            far_off += off > surprise
+            gs, gr, gl = ss * h - sr * drop, sr * h - rr * drop, sl * h - rl * drop
+            product = max(gs * h - gr * drop, zero)
+            s = (noise + charge_noise * h * h) * alike
+            inverse = one / (s + product)
+            inverse = inverse if good else zero
+            weight = left * inverse if good else zero
+            soc = soc + gs * weight
+            resistance += gr * weight
+            leak += gl * weight
+            ss -= gs * gs * inverse
+            sr -= gs * gr * inverse
+            sl -= gs * gl * inverse
+            rr -= gr * gr * inverse
+            rl -= gr * gl * inverse
+            ll -= gl * gl * inverse
+            p_soc[cell] = soc if soc != soc else min(max(soc, low), high)
+            p_res[cell] = min(max(resistance, np.float32(0.1)), np.float32(10.0))
+            p_leak[cell] = min(max(leak, np.float32(-0.1)), np.float32(0.1))
+            p_ss[cell] = min(max(ss, np.float32(1e-8)), np.float32(0.25))
+            p_rr[cell] = min(max(rr, np.float32(1e-6)), np.float32(4.0))
+            p_ll[cell] = min(max(ll, np.float32(1e-10)), np.float32(1e-2))
+            p_sr[cell], p_sl[cell], p_rl[cell] = sr, sl, rl
+        if far_off == 0:
+            continue
+        for cell in range(end - first):  # those that the model did not expect
+            left, soc = p_left[cell], p_soc[cell]
+            if not surprise < abs(left) < most_off or soc != soc:
+                continue
+            resistance, ss, sr, sl = p_res[cell], p_ss[cell], p_sr[cell], p_sl[cell]
+            rr, rl = p_rr[cell], p_rl[cell]
+            h = slopes[np.uint32(min(max((soc - low) * per, zero), last))]
+            told_v = resistance * drop + p_volts[cell]
+            told = soc_at[at + np.uint32(min(max((told_v - low_v) * per_v, zero), last))]
+            told_slope = slopes[np.uint32(min(max((told - low) * per, zero), last))]
+            away = told - soc
+            if h < least and told_slope < least:
+                continue
+            far = abs(away) > near
+            if far:
+                h = left / away
+            steeper = max(told_slope, h)
+            gs, gr, gl = ss * h - sr * drop, sr * h - rr * drop, sl * h - rl * drop
+            product = max(gs * h - gr * drop, zero)
+            s = noise + charge_noise * steeper * steeper
+            if product < s or not far:
+                s = s * alike
+            inverse = one / (s + product)
+            weight = left * inverse
+            p_soc[cell] = min(max(soc + gs * weight, low), high)
+            p_res[cell] = min(max(resistance + gr * weight, np.float32(0.1)), np.float32(10.0))
+            p_leak[cell] = min(max(p_leak[cell] + gl * weight, np.float32(-0.1)), np.float32(0.1))
+            p_ss[cell] = min(max(ss - gs * gs * inverse, np.float32(1e-8)), np.float32(0.25))
+            p_rr[cell] = min(max(rr - gr * gr * inverse, np.float32(1e-6)), np.float32(4.0))
+            p_ll[cell] = min(max(p_ll[cell] - gl * gl * inverse, np.float32(1e-10)),
+                             np.float32(1e-2))
+            p_sr[cell], p_sl[cell] = sr - gs * gr * inverse, sl - gs * gl * inverse
+            p_rl[cell] = rl - gr * gl * inverse

@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import RequestError
 from core.twin.interval import UNKNOWN, Interval, weighed
 from core.twin.models import CellModel, Floats
-from core.twin.record import GAP_S, Record
+from core.twin.record import GAP_S, Record, held
 
 REST_C = 0.02
 """Less than this is rest [C-rate]."""
@@ -28,6 +28,14 @@ STEP_C = 0.1
 STEP_S = 5.0
 """Longer between two samples, and the pairs answer too [s]."""
 LEAST_STEPS = 5
+LEAST_MOVES, LEAST_MOVE_V = 60, 0.002
+"""Changes of minute means that tell a resistance, and what they move a new cell's voltage by at
+least, root mean square [V]: below, sensors are of that size."""
+SHAPE_ERROR = 0.04
+"""By which the circuit's time constants put its voltage into the wrong minute, one standard
+deviation as a share: what pairs twice as slow or half as slow change."""
+WARMTH_ERROR = 0.5
+"""Of what warmth is said to change, one standard deviation: cells differ in it by makes."""
 END_RESISTANCE = 2.0
 """A cell is at its end at 80 % of its capacity or at twice its resistance (DOE, USABC manual)."""
 END_CAPACITY = 0.8
@@ -114,6 +122,46 @@ def resistance_of(record: Record, model: CellModel, rated_ah: float) -> tuple[In
     spread = 1.4826 * float(np.median(np.abs(ratios - middle)))
     sigma = math.hypot(1.2533 * spread / math.sqrt(ratios.size), GAIN_ERROR * middle)
     return Interval.of(middle, sigma), int(ratios.size)
+
+
+def resistance_by_moves(record: Record, soc: Floats, model: CellModel, rated_ah: float,
+                        temperature_c: float = math.nan) -> tuple[Interval, int]:
+    """Of minute means, which are too coarse for steps: how much more the voltage moves with its
+    current than a new cell's would, least squares over the changes from row to row, so that what a
+    curve gets wrong for longer than a row does not count. What answers at once and what answers
+    later are fitted apart, for cells differ in how they share it, and told together, as a multiple
+    of the new cell's at this temperature [°C]; and from how many changes. soc: charge at the rows,
+    0..1, as the filter lived them."""
+    parts = np.diff(np.stack(record.mean_drops_v(model, rated_ah)), axis=1)
+    warm = np.concatenate(model.warmth([temperature_c]))
+    expected = parts * warm[:, np.newaxis]
+    seen = np.diff(model.ocv_v(_middles(record, soc, rated_ah)) - record.voltage_v)
+    use = np.isfinite(expected).all(axis=0) & np.isfinite(seen) & \
+        np.isfinite(np.diff(record.current_a))
+    expected, seen = expected[:, use], seen[use]
+    whole = expected.sum(axis=0)
+    if seen.size < LEAST_MOVES or math.sqrt(float(np.mean(whole**2))) < LEAST_MOVE_V:
+        return UNKNOWN, int(seen.size)
+    inverse = np.linalg.pinv(expected @ expected.T)
+    found = inverse @ (expected @ seen)
+    shares = np.array([model.ohmic_share, 1.0 - model.ohmic_share])
+    left = seen - found @ expected
+    by_chance = float(shares @ inverse @ shares) * float(left @ left) / (seen.size - 2)
+    ratio = float(shares @ found)
+    warmth = WARMTH_ERROR * abs(float(shares @ warm) - 1.0)
+    sigma = math.sqrt(2.0 * by_chance + (SHAPE_ERROR**2 + warmth**2) * ratio**2)
+    return Interval.of(ratio, sigma), int(seen.size)
+
+
+def _middles(record: Record, soc: Floats, rated_ah: float) -> Floats:
+    """Charge in the middle of each row's time: counted, for a filter's corrections move with the
+    voltage; its level is the filter's median."""
+    step_s = np.diff(record.time_s, prepend=record.time_s[:1])
+    flowed = held(record.current_a) * np.where(step_s <= GAP_S, step_s, 0.0) / 3600.0 / rated_ah
+    taken = np.cumsum(flowed)
+    known = np.isfinite(soc)
+    level = float(np.median((soc + taken)[known])) if known.any() else math.nan
+    return np.asarray(level - taken + 0.5 * flowed)
 
 
 def by_resistance(resistance: Interval) -> Interval:

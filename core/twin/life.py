@@ -123,6 +123,31 @@ def by_both(course: Course, chemistry: str, fade: Fade, aged: bool = False) -> L
     return _life(at_d, both.band, course.cycles, share)
 
 
+def life_of(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: Interval,
+            cycles: float) -> Life | None:
+    """Of what is known: an ageing run, the measured fade, or both; None of neither. soh: 1 = new,
+    NEW where it is not known; cycles: equivalent full ones a day, where no run tells them. Raises
+    RequestError for a run that tells nothing."""
+    law = None if fade is None else by_law(fade, cycles)
+    fades = law is not None and law.days.known
+    if run is None:
+        return law if fades else None
+    course, aged = course_of(run), run.origin == "calibrated"
+    if fade is not None and fades:
+        return by_both(course, chemistry, fade, aged)
+    return by_physics(course, chemistry, soh if soh.known else NEW, aged)
+
+
+def life_years(run: ForecastResult | None, chemistry: str, fade: Fade | None,
+               soh: Interval) -> float:
+    """To 80 %, NaN where it is not told."""
+    try:
+        life = life_of(run, chemistry, fade, soh, 1.0)
+    except RequestError:
+        return math.nan
+    return math.nan if life is None else life.days.value / YEAR_D
+
+
 def _lost(course: Course, capacity: float, at_d: Floats) -> Floats:
     """What a cell that has faded to this capacity loses in at_d days."""
     begin = course.day_at(min(capacity, 1.0))

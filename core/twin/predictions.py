@@ -7,28 +7,28 @@ prediction took for granted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
 from core.fleet.messages import Id, Words
+from core.twin.models import Floats
 from core.twin.tasks import WindowAnswer, WindowResult, floats
 
 VERSION = 1
 AFTER_S = (300.0, 600.0, 900.0)
 """Moments of a prediction that are kept and scored."""
-INTERVAL = 1.96
-"""Standard deviations on either side that hold 95 %."""
-LEAST_MV = 1.0
-"""A residual below a sensor's resolution is no reason for a narrower interval."""
 MOST_WORDS = 200
+LEAST_V, RESIDUAL_SHARE = 0.002, 0.3
+"""Of a spread: a sensor's resolution, and of the residual in the window."""
 KEPT_C_RATE = 0.05
-"""So far the mean current may be from the plan, and the plan still counts as kept."""
+"""So far the current may be from the plan, on the mean of the time and at its end, and the plan
+still counts as kept."""
 
 Chemistry = Annotated[str, Meta(max_length=20)]
 After = Annotated[float, Meta(gt=0, le=86_400)]
@@ -40,14 +40,18 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class Point(_Strict, frozen=True):
     """The mean cell, `after_s` after the prediction was made. low_v, high_v: the interval that is
-    to hold 95 %, from how far the model was off in the window before; None where nothing was
-    measured there. soc: of the parameter set's window, 0..1."""
+    to hold 90 % (`core.twin.bands`), None where nothing tells it. basis: of what it was made: this
+    pack's own earlier errors, those of all packs, or a widening that is stated; basis_count: how
+    many. spread_v: how hard it is to foretell. soc: of the parameter set's window, 0..1."""
 
     after_s: After
     cell_v: float
     low_v: float | None = None
     high_v: float | None = None
     soc: float | None = None
+    basis: Literal["own", "all", "stated"] | None = None
+    basis_count: int = 0
+    spread_v: float | None = None
 
 
 class Prediction(_Strict, frozen=True):
@@ -72,7 +76,8 @@ class Prediction(_Strict, frozen=True):
 
 def prediction_of(result: WindowResult, answer: WindowAnswer, site: str, device: str,
                   rated_ah: float) -> Prediction:
-    """What one pack's window says of the next minutes."""
+    """What one pack's window says of the next minutes, yet without an interval
+    (`core.twin.bands`)."""
     return Prediction(
         v=VERSION, site=site, device=device, made_s=result.time_s or 0.0,
         plan_a=answer.plan_a or 0.0, rated_ah=rated_ah, points=_points(answer),
@@ -82,22 +87,32 @@ def prediction_of(result: WindowResult, answer: WindowAnswer, site: str, device:
 
 
 def _points(answer: WindowAnswer) -> tuple[Point, ...]:
-    """With an interval as wide as the model was wrong in the window."""
+    """Modelled, and what the window was off on the mean: a model that is 50 mV too low is so in a
+    quarter of an hour, too."""
     after, volts, socs = (floats(told) for told in (answer.ahead_s, answer.ahead_v,
                                                     answer.ahead_soc))
     known = np.isfinite(volts)
     if not known.any():
         return ()
-    wide_v = None if answer.residual_rms_mv is None else \
-        INTERVAL * max(LEAST_MV, answer.residual_rms_mv) / 1000.0
+    off_v = (answer.residual_mean_mv or 0.0) / 1000.0
     found = []
     for at in (moment for moment in AFTER_S if moment <= after[known][-1]):
-        cell_v = float(np.interp(at, after[known], volts[known]))
-        found.append(Point(
-            after_s=at, cell_v=cell_v, soc=float(np.interp(at, after[known], socs[known])),
-            low_v=None if wide_v is None else cell_v - wide_v,
-            high_v=None if wide_v is None else cell_v + wide_v))
+        modelled = float(np.interp(at, after[known], volts[known]))
+        found.append(Point(after_s=at, cell_v=modelled + off_v,
+                           soc=float(np.interp(at, after[known], socs[known])),
+                           spread_v=_spread_v(answer, modelled)))
     return tuple(found)
+
+
+def _spread_v(answer: WindowAnswer, ahead_v: float) -> float | None:
+    """How hard the prediction is [V]: by how far the voltage is to move, and by how badly the
+    window was followed; None where that is not known."""
+    inside = floats(answer.voltage_v)
+    inside = inside[np.isfinite(inside)]
+    if answer.residual_rms_mv is None or not inside.size:
+        return None
+    return float(np.hypot(max(LEAST_V, RESIDUAL_SHARE * answer.residual_rms_mv / 1000.0),
+                          ahead_v - float(inside[-1])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +154,12 @@ class Score:
     covered: float | None
 
 
+def keeps_plan(due: Due, mean_a: float, now_a: float) -> bool:
+    """mean_a: current from the prediction to its moment, now_a: at it [A]; NaN keeps nothing."""
+    far_a = KEPT_C_RATE * due.rated_ah
+    return abs(mean_a - due.plan_a) <= far_a and abs(now_a - due.plan_a) <= far_a
+
+
 class PredictionStore(Protocol):
     """Several processes may read, one writes. Each method raises RetryLaterError."""
 
@@ -151,6 +172,11 @@ class PredictionStore(Protocol):
         ...
 
     def meet(self, met: Sequence[Met]) -> None: ...
+
+    def errors(self, site: str, device: str | None, most: int) -> Mapping[float, Floats]:
+        """By lead time [s]: measured less predicted in spreads, without a sign, float64[n], the
+        newest first, of the `most` newest that are scored; of one pack or of all."""
+        ...
 
     def newest(self, site: str, device: str) -> Prediction | None: ...
 

@@ -64,6 +64,19 @@ class Record:
         best = int(np.argmax(self.time_s[ends - 1] - self.time_s[begins]))
         return self.part(slice(int(begins[best]), int(ends[best])))
 
+    def mean_drops_v(self, model: CellModel, capacity_ah: float) -> tuple[Floats, Floats]:
+        """What is lost at once and what in the pairs, as `drop_v`, where rows are means over the
+        time since the row before; the second is NaN at the first row and after a gap."""
+        rate = held(self.current_a) / capacity_ah
+        step_s = np.diff(self.time_s, prepend=np.nan)
+        step_s = np.where(step_s <= GAP_S, step_s, np.nan)
+        pairs = np.zeros(rate.size)
+        for share, constant_s in model.pairs:
+            before = np.concatenate([[0.0], response(self.time_s, rate, constant_s)[:-1]])
+            left = constant_s / step_s * -np.expm1(-step_s / constant_s)
+            pairs = pairs + share * model.drop_1c_v * (rate + (before - rate) * left)
+        return model.ohmic_1c_v * rate, pairs
+
     def drop_v(self, model: CellModel, capacity_ah: float) -> Floats:
         """What a new cell of the model loses inside [V], float64[n]; a missing current is that
         before it, and after a gap the pairs begin at rest."""

@@ -13,7 +13,7 @@ from core.ports import Series
 from core.twin.diagnosis import Verdict, diagnose
 from core.twin.fade import Fade, fit_fade
 from core.twin.follow import Followed, follow_all
-from core.twin.health import by_resistance, health
+from core.twin.health import by_resistance, health, resistance_by_moves
 from core.twin.interval import Interval, weighed
 from core.twin.models import Floats
 from core.twin.past import Past, Plate
@@ -51,15 +51,6 @@ class Judged:
         at = self.fade.at([self.fade.last_x, self.fade.last_x + 1.0]).value
         return float(100.0 * 365.25 * (at[0] - at[1]))
 
-    @property
-    def life_years(self) -> Interval:
-        """From now to 80 %."""
-        if self.fade is None:
-            return Interval(float("nan"), float("nan"), float("nan"))
-        until, last = self.fade.until(), self.fade.last_x
-        return Interval(*[max(0.0, x - last) / 365.25 if x == x else x
-                          for x in (until.value, until.low, until.high)])
-
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -87,6 +78,9 @@ def studies_of(plates: Sequence[Plate], pasts: Sequence[Past], soh: Sequence[Ser
 def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance: Interval,
            now: datetime) -> Study:
     found = health(past.record, plate.model, plate.rated_ah)
+    moves, _ = resistance_by_moves(past.record, followed.soc, plate.model, plate.rated_ah,
+                                   past.mean_temperature_c)
+    resistance = moves if moves.known and moves.value > 0 else resistance
     known = resistance.known and resistance.sigma <= TOLD_SIGMA
     by_filter = [by_resistance(resistance)] if known else []
     days, share = _told(soh)

@@ -26,6 +26,10 @@ MOST_POINTS = 100_000
 """Of one column."""
 MOST_BYTES = 256 * 1024 * 1024
 """Of a task or result on its way."""
+MOST_TEXT = 8 * 1024 * 1024
+"""Letters of a file that a person gives."""
+MOST_BPX = 1024 * 1024
+"""Of a parameter file: those that are published have some ten thousand."""
 LONGEST_HOLD = 0.9
 LEAST_HOLD = 0.1
 FITTED = ("negative_active", "positive_active", "contact_ohm")
@@ -39,6 +43,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Celsius = Annotated[float, Meta(ge=-60, le=200)]
 Chemistry = Literal["LFP", "NMC", "LCO"]
 Model = Literal["SPM", "SPMe"]
+FileKind = Literal["bpx", "csv"]
+Bpx = Annotated[str, Meta(max_length=MOST_BPX)]
 Origin = Literal["own", "grafted", "calibrated"]
 """Of degradation parameters: the parameter set's own, borrowed from another chemistry's and never
 fitted to this one, or fitted to this pack."""
@@ -58,7 +64,8 @@ class WindowPack(_Strict, frozen=True):
     the model as a C-rate of it. soc: at the start of the window; start_v: open-circuit voltage
     there, which goes before `soc` where it is known. current_a, voltage_v: columns, one value
     each `step_s`, the first at the start; a missing current is that of its neighbours. plan_a:
-    current after the window, None = as its last minute.
+    current after the window, None = as its last minute. fitted: what a calibration found of it
+    (`FITTED`).
     """
 
     pack: Pack
@@ -69,11 +76,13 @@ class WindowPack(_Strict, frozen=True):
     start_v: float | None = None
     temperature_c: Celsius | None = None
     plan_a: float | None = None
+    fitted: dict[str, float] = {}
 
 
 class WindowTask(_Strict, frozen=True, tag="window"):
-    """All packs of one chemistry over the same window in one batch. time_s: its end. horizon_s:
-    how far to predict after it."""
+    """All packs of one parameter set over the same window in one batch. time_s: its end.
+    horizon_s: how far to predict after it. bpx: a BPX parameter file instead of the chemistry's
+    set."""
 
     id: Id
     chemistry: Chemistry
@@ -82,6 +91,7 @@ class WindowTask(_Strict, frozen=True, tag="window"):
     step_s: Annotated[float, Meta(gt=0, le=3600)] = 10.0
     horizon_s: Annotated[float, Meta(ge=0, le=86_400)] = 900.0
     model: Model = "SPM"
+    bpx: Bpx = ""
 
 
 class Usage(_Strict, frozen=True):
@@ -126,10 +136,19 @@ class CalibrationTask(_Strict, frozen=True, tag="calibration"):
     temperature_c: Celsius | None = None
     hold: Annotated[float, Meta(ge=LEAST_HOLD, le=LONGEST_HOLD)] = 0.3
     fitted: tuple[str, ...] = FITTED
-    bpx: str = ""
+    bpx: Bpx = ""
 
 
-Task = WindowTask | ForecastTask | CalibrationTask
+class FileTask(_Strict, frozen=True, tag="file"):
+    """Read what a person gave: a BPX parameter file, which is also tried, or a CSV of a cell's
+    own record."""
+
+    id: Id
+    kind: FileKind
+    text: Annotated[str, Meta(max_length=MOST_TEXT)]
+
+
+Task = WindowTask | ForecastTask | CalibrationTask | FileTask
 
 
 # -- results
@@ -230,11 +249,12 @@ class Fitted(_Strict, frozen=True):
 class CalibrationResult(_Strict, frozen=True, tag="calibration_result"):
     """rms_before_mv, rms_after_mv: of what was fitted; unseen_before_mv, unseen_after_mv: of what
     was not. accepted: better on the unseen. words: why, or why not. before_v, after_v: columns at
-    the task's points."""
+    the task's points. digest: of the BPX file that was fitted (`core.twin.kept`)."""
 
     id: Id
     failed: str = ""
     pack: str = ""
+    digest: str = ""
     accepted: bool = False
     words: str = ""
     parameter_set: str = ""
@@ -249,16 +269,37 @@ class CalibrationResult(_Strict, frozen=True, tag="calibration_result"):
     cpu_s: float | None = None
 
 
-Result = WindowResult | ForecastResult | CalibrationResult
-Told = Progress | WindowResult | ForecastResult | CalibrationResult
+class FileResult(_Strict, frozen=True, tag="file_result"):
+    """Of a BPX file title, and its cell's limits low_v, high_v and capacity_ah. Of a CSV step_s,
+    columns on its even grid, and the mean temperature_c. note: what was done to it, for a
+    person."""
+
+    id: Id
+    failed: str = ""
+    kind: FileKind = "bpx"
+    title: str = ""
+    low_v: float | None = None
+    high_v: float | None = None
+    capacity_ah: float | None = None
+    step_s: float | None = None
+    current_a: bytes = b""
+    voltage_v: bytes = b""
+    temperature_c: float | None = None
+    note: str = ""
+
+
+Result = WindowResult | ForecastResult | CalibrationResult | FileResult
+Told = Progress | WindowResult | ForecastResult | CalibrationResult | FileResult
 """What a child says."""
 
 _RESULTS: Mapping[type[Task], type[Result]] = {
     WindowTask: WindowResult, ForecastTask: ForecastResult, CalibrationTask: CalibrationResult,
+    FileTask: FileResult,
 }
 _ENCODER = msgspec.msgpack.Encoder()
-_TASKS = msgspec.msgpack.Decoder(WindowTask | ForecastTask | CalibrationTask)
-_TOLD = msgspec.msgpack.Decoder(Progress | WindowResult | ForecastResult | CalibrationResult)
+_TASKS = msgspec.msgpack.Decoder(WindowTask | ForecastTask | CalibrationTask | FileTask)
+_TOLD = msgspec.msgpack.Decoder(Progress | WindowResult | ForecastResult | CalibrationResult
+                                | FileResult)
 
 
 def new_id() -> str:
@@ -324,8 +365,12 @@ def check_task(task: Task) -> None:
             raise RequestError(f"columns of one window are of one length, not {sorted(lengths)}")
         for pack in task.packs:
             _check_numbers(pack.pack, pack.capacity_ah, pack.soc, pack.start_v, pack.plan_a)
+            _check_parameters(pack.fitted)
     elif isinstance(task, ForecastTask):
         _check_parameters(task.parameters)
+    elif isinstance(task, FileTask):
+        if task.kind == "bpx" and len(task.text) > MOST_BPX:
+            raise RequestError(f"a parameter file has at most {MOST_BPX // 1024} KiB")
     else:
         _check_columns(task.pack, task.current_a, task.voltage_v)
         _check_numbers(task.pack, task.capacity_ah, task.soc, task.start_v)

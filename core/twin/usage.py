@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
 from core.errors import RequestError
+from core.ports import Series
 from core.twin.health import REST_C
 from core.twin.models import Floats
+from core.twin.past import Plate
 from core.twin.tasks import Usage
 
 DAY_S = 86_400.0
+SPAN, MOST_POINTS = timedelta(days=7), 1000
+METRICS = ("current_a", "soc_pct", "temperature_c")
+"""Of history, that tells a use."""
 LEAST_S = 6 * 3600.0
 """A shorter record tells no day."""
-STEPS = {"discharge_c": 0.05, "charge_c": 0.05, "depth": 0.05, "temperature_c": 5.0,
-         "rest_soc": 0.05}
-"""Packs that are used alike share one ageing run."""
-LIMITS = {"discharge_c": (0.05, 1.0), "charge_c": (0.05, 1.0), "depth": (0.05, 1.0),
+STEPS = {"discharge_c": 0.05, "charge_c": 0.05, "depth": 0.1, "temperature_c": 5.0,
+         "rest_soc": 0.1}
+"""Packs that are used alike share one ageing run: the 24 of the demo's rack have six."""
+LIMITS = {"discharge_c": (0.05, 1.0), "charge_c": (0.05, 1.0), "depth": (0.1, 1.0),
           "temperature_c": (0.0, 45.0), "rest_soc": (0.3, 1.0)}
 STANDARD = Usage()
 LEAST_CYCLES = 0.005
@@ -35,6 +41,29 @@ class Used:
     known_s: float
     cycles: float
     beyond: str = ""
+
+
+def used_in(told: Sequence[Series], plate: Plate) -> Used:
+    """Of what history tells of a pack's METRICS. Raises RequestError."""
+    if not told or not told[0].time_s.size:
+        raise RequestError("nothing is known of its current in the last week")
+    current = told[0]
+    step_s = np.minimum(np.diff(current.time_s, append=current.time_s[-1] + current.resolution_s),
+                        2.0 * current.resolution_s)
+    amperes = current.mean.astype(np.float64) / (1 if plate.series else plate.cells)
+    low, high = plate.model.window
+    soc = low + (high - low) * _at(told[1], current.time_s) / 100.0
+    warmth = told[2].mean[np.isfinite(told[2].mean)]
+    return used_as(step_s, amperes / plate.full_ah, soc,
+                   float(warmth.mean(dtype=np.float64)) if warmth.size else math.nan)
+
+
+def _at(series: Series, time_s: Floats) -> Floats:
+    """At these times, NaN where nothing is known of either side."""
+    known = np.isfinite(series.mean)
+    if not known.any():
+        return np.full(time_s.size, np.nan)
+    return np.interp(time_s, series.time_s[known], series.mean[known], left=np.nan, right=np.nan)
 
 
 def used_as(step_s: Floats, rate_c: Floats, soc: Floats, temperature_c: float) -> Used:

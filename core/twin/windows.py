@@ -13,23 +13,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
+from msgspec import structs
 
-from core.clock import Clock
+from core.clock import Clock, from_epoch
 from core.errors import OrreryError, UnknownIdError
 from core.ports import Store
 from core.twin.agenda import Agenda
 from core.twin.agenda import Due as AgendaDue
+from core.twin.bands import with_intervals
+from core.twin.kept import Own, Shelf
 from core.twin.models import Floats
 from core.twin.past import Plate, on_grid, pasts_of
 from core.twin.ports import Physics
 from core.twin.predictions import (
-    KEPT_C_RATE,
     Due,
     Met,
     PredictionStore,
+    keeps_plan,
     prediction_of,
 )
 from core.twin.tasks import (
+    Chemistry,
+    Model,
     WindowAnswer,
     WindowPack,
     WindowResult,
@@ -55,8 +60,9 @@ KEPT = 2000
 """Windows in memory, the newest."""
 TRUTH_S = 30.0
 """A truth is a voltage so near to its moment."""
-"""A residual below a sensor's resolution is no reason for a narrower interval."""
 Charge = Callable[[str], float]
+Set = tuple[Chemistry, str, Model]
+"""Chemistry, text of a BPX file or "", and model."""
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 
 
@@ -77,8 +83,10 @@ class Windows:
     """For one thread; `of` and `due` for any."""
 
     def __init__(self, clock: Clock, plates: Mapping[str, Plate], physics: Physics,
-                 predictions: PredictionStore | None, period_s: float) -> None:
-        self._clock, self._plates = clock, plates
+                 predictions: PredictionStore | None, period_s: float,
+                 shelf: Shelf | None = None) -> None:
+        """shelf: by what packs are modelled instead of their chemistry's set."""
+        self._clock, self._plates, self._shelf = clock, plates, shelf or Shelf()
         self._physics, self._predictions = physics, predictions
         self.agenda = Agenda(clock, list(plates), period_s)
         self._asked: dict[str, Mapping[str, Window]] = {}
@@ -114,13 +122,26 @@ class Windows:
         if self._asked or self._physics.missing:
             return
         packs = self._next()
-        for chemistry in sorted({self._plates[pack].chemistry for pack in packs}):
-            mine = [pack for pack in packs if self._plates[pack].chemistry == chemistry]
+        for (chemistry, bpx, model), mine in self._alike(packs).items():
             try:
-                self._ask(store, chemistry, mine, soc)
+                self._ask(store, WindowTask(
+                    id=new_id(), chemistry=chemistry, bpx=bpx, model=model, packs=(),
+                    time_s=self._clock.now().timestamp(), step_s=STEP_S, horizon_s=HORIZON_S),
+                    mine, soc)
             except OrreryError as error:
-                self.agenda.done(mine)
+                self.agenda.done(list(mine))
                 self._fails(f"no window of {len(mine)} packs of {chemistry}: {error}")
+
+    def _alike(self, packs: Sequence[str]) -> Mapping[Set, Mapping[str, Own]]:
+        """Those that one batch can model. A calibration was of the SPMe."""
+        found: dict[Set, dict[str, Own]] = {}
+        for pack in packs:
+            chemistry = self._plates[pack].chemistry
+            own = self._shelf.own(pack, chemistry)
+            alike: Set = (chemistry, "" if own.file is None else own.file.text,  # type: ignore[assignment]
+                          "SPMe" if own.fitted else "SPM")
+            found.setdefault(alike, {})[pack] = own
+        return found
 
     def _next(self) -> list[str]:
         since_s = (self._clock.now() - self._began).total_seconds()
@@ -131,12 +152,11 @@ class Windows:
             self.agenda.doubt(pack, math.inf)
         return self.agenda.take(MOST if since_s >= FIRST_S else len(wanted))
 
-    def _ask(self, store: Store, chemistry: str, packs: Sequence[str],
-             soc: Charge) -> None:
-        end = self._clock.now()
-        told = [self._plates[pack] for pack in packs]
+    def _ask(self, store: Store, task: WindowTask, owns: Mapping[str, Own], soc: Charge) -> None:
+        end = from_epoch(task.time_s)
+        told = [self._plates[pack] for pack in owns]
         windows: dict[str, Window] = {}
-        tasks: list[WindowPack] = []
+        packs: list[WindowPack] = []
         for at in range(0, len(told), AT_ONCE):
             some = told[at:at + AT_ONCE]
             pasts = pasts_of(store, some, end - timedelta(seconds=WINDOW_S + STEP_S), end)
@@ -145,15 +165,13 @@ class Windows:
                 now = soc(plate.id)
                 if np.isfinite(current).sum() < LEAST_KNOWN or not math.isfinite(now):
                     continue
-                tasks.append(_pack(plate, current, voltage, now, past.mean_temperature_c))
+                packs.append(_pack(plate, current, voltage, now, past.mean_temperature_c,
+                                   owns[plate.id]))
                 windows[plate.id] = Window(WindowAnswer(pack=plate.id), "", "", end.timestamp()
                                            + STEP_S * np.arange(1.0 - STEPS, 1.0), current, voltage)
-        self.agenda.done([pack for pack in packs if pack not in windows])
-        if tasks:
-            task = WindowTask(id=new_id(), chemistry=chemistry,  # type: ignore[arg-type]
-                              time_s=end.timestamp(), packs=tuple(tasks), step_s=STEP_S,
-                              horizon_s=HORIZON_S)
-            self._physics.ask(task, URGENCY)
+        self.agenda.done([pack for pack in owns if pack not in windows])
+        if packs:
+            self._physics.ask(structs.replace(task, packs=tuple(packs)), URGENCY)
             self._asked[task.id] = windows
 
     # -- what is back
@@ -190,9 +208,10 @@ class Windows:
         while len(self._found) > KEPT:
             self._found.popitem(last=False)
         if self._predictions is not None:
-            self._predictions.keep([prediction_of(result, answer, SITE, key_of(answer.pack),
-                                                  self._plates[answer.pack].rated_ah)
-                                    for answer in result.answers if answer.pack in self._plates])
+            self._predictions.keep(with_intervals(self._predictions, SITE, [
+                prediction_of(result, answer, SITE, key_of(answer.pack),
+                              self._plates[answer.pack].rated_ah)
+                for answer in result.answers if answer.pack in self._plates]))
 
     def _fails(self, words: str) -> None:
         if words != self.error:
@@ -229,14 +248,14 @@ def _columns(window: Window) -> tuple[Floats, Floats, Floats]:
 
 
 def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, soc: float,
-          temperature_c: float) -> WindowPack:
+          temperature_c: float, own: Own) -> WindowPack:
     """soc: at the window's end; its beginning is before what flowed."""
     begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / plate.rated_ah
     begins = min(1.0, max(0.0, begins))
     return WindowPack(
         pack=plate.id, capacity_ah=plate.full_ah, soc=begins,
         start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),
-        voltage_v=column(voltage_v),
+        voltage_v=column(voltage_v), fitted=dict(own.fitted),
         temperature_c=temperature_c if math.isfinite(temperature_c) else None)
 
 
@@ -253,6 +272,7 @@ def _met(store: Store, plates: Mapping[str, Plate], due: Sequence[Due], made_at:
         volts = record.voltage_v[near & np.isfinite(record.voltage_v)]
         mean_a = float(np.nanmean(record.current_a)) if np.isfinite(record.current_a).any() \
             else math.nan
-        kept = abs(mean_a - one.plan_a) <= KEPT_C_RATE * one.rated_ah
+        now_a = record.current_a[near & np.isfinite(record.current_a)]
+        kept = keeps_plan(one, mean_a, float(now_a.mean()) if now_a.size else math.nan)
         found.append(Met(one.number, float(volts.mean()) if volts.size else None, kept))
     return found

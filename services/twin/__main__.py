@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
                        help="calculations at a time; each takes a core and some hundred MB")
     words.add_argument("--memory-mib", type=int, default=MEMORY_MIB,
                        help="the most that one calculation may take")
+    words.add_argument("--report", type=Path, help="file that says each second how it goes")
     words.add_argument("--ray", metavar="ADDRESS", help="calculate on a Ray cluster: host:port, "
                        "or \"local\" for one on this machine")
     return words
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         broker, store = broker_of(asked), make_prediction_store(asked.store)
         pool = pool_of(asked)
         TwinService(check_id(asked.site), broker, SystemClock(), pool, store,
-                    max(LEAST_EVERY_S, asked.every)).run(stop)
+                    max(LEAST_EVERY_S, asked.every), asked.report).run(stop)
         pool.close()
         store.close()
     except OrreryError as error:

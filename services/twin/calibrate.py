@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from core.errors import RequestError
+from core.twin.kept import digest_of
 from core.twin.tasks import CalibrationResult, CalibrationTask, Fitted, column, floats
+from services.twin.bpx_file import parameters_of_bpx
 from services.twin.frames import Tell
 from services.twin.physics import (
     ABS_ZERO_C,
@@ -29,7 +31,6 @@ from services.twin.physics import (
     START,
     check_window,
     parameters_of,
-    parameters_of_bpx,
     window_of,
 )
 from services.twin.window import MOST_C_RATE, TEMPERATURE_C
@@ -206,8 +207,9 @@ def _judged(task: CalibrationTask, cell: Cell, name: str, parameters: dict[str, 
     unseen_before, unseen_after = rms_mv(before_v, unseen), rms_mv(after_v, unseen)
     accepted = unseen_after < LEAST_GAIN * unseen_before
     return CalibrationResult(
-        id=task.id, pack=task.pack, accepted=accepted, parameter_set=name, parameters=parameters,
-        words=_words(accepted, unseen_before, unseen_after), solves=cell.solves, cpu_s=cpu_s,
+        id=task.id, pack=task.pack, digest=digest_of(task.bpx), accepted=accepted,
+        words=_words(accepted, unseen_before, unseen_after), parameter_set=name,
+        parameters=parameters, solves=cell.solves, cpu_s=cpu_s,
         rms_before_mv=rms_mv(before_v, seen), rms_after_mv=rms_mv(after_v, seen),
         unseen_before_mv=_told(unseen_before), unseen_after_mv=_told(unseen_after),
         before_v=column(before_v), after_v=column(after_v))

@@ -5,7 +5,6 @@ Only child processes import this module: it imports PyBaMM, which takes 6 s and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -154,22 +153,6 @@ def apply_fitted(values: pybamm.ParameterValues, fitted: Mapping[str, float]) ->
         values[POSITIVE_ACTIVE] = values[POSITIVE_ACTIVE] * fitted["positive_active"]
     if "contact_ohm" in fitted:
         values[CONTACT] = fitted["contact_ohm"]
-
-
-def parameters_of_bpx(text: str) -> pybamm.ParameterValues:
-    """Of a BPX file (JSON, https://bpxstandard.com); raises RequestError for what is none."""
-    try:
-        told = json.loads(text)
-        values = pybamm.ParameterValues.create_from_bpx_obj(told)
-    except ImportError as error:
-        raise RequestError("BPX files need the package bpx; `pip install -r requirements.txt` "
-                           "installs it") from error
-    except Exception as error:  # noqa: BLE001 - the parser throws what it likes at a bad file
-        raise RequestError(f"this is no BPX file that PyBaMM can read: {str(error)[:200]}"
-                           ) from error
-    if CONTACT not in values:
-        values.update({CONTACT: 0.0}, check_already_exists=False)
-    return values
 
 
 class Balance:

@@ -23,6 +23,7 @@ from core.errors import RetryLaterError, UnknownIdError
 from core.twin.ports import Standing, TaskState
 from core.twin.tasks import (
     CalibrationTask,
+    FileTask,
     ForecastResult,
     ForecastTask,
     Progress,
@@ -44,7 +45,7 @@ large."""
 RUNS_OF_A_CHILD = 8
 """Windows, which take no memory to speak of; after anything else a child ends."""
 TIMEOUT_S: dict[type[Task], float] = {
-    WindowTask: 300.0, ForecastTask: 3600.0, CalibrationTask: 1200.0,
+    WindowTask: 300.0, ForecastTask: 3600.0, CalibrationTask: 1200.0, FileTask: 120.0,
 }
 TOOK = 20
 """So many runs of a kind tell how long the next takes."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from pathlib import Path
 
+import msgspec
 import numpy as np
 from paho.mqtt.client import MQTTMessage
 
@@ -17,12 +19,13 @@ from core.fleet.messages import Status, read_small, said
 from core.fleet.rejections import RejectedError
 from core.fleet.telemetry import Refused, read_telemetry
 from core.fleet.topics import address_of, device_topic
+from core.twin.bands import with_intervals
 from core.twin.ports import Physics
 from core.twin.predictions import (
-    KEPT_C_RATE,
     Due,
     Met,
     PredictionStore,
+    keeps_plan,
     prediction_of,
 )
 from core.twin.tasks import (
@@ -49,10 +52,12 @@ TASK_URGENCY = 10.0
 
 
 class TwinService:
-    """Of one site. every_s: from one window to the next."""
+    """Of one site. every_s: from one window to the next. report: a file that says how it goes."""
 
     def __init__(self, site: str, broker: Broker, clock: Clock, physics: Physics,
-                 store: PredictionStore, every_s: float = EVERY_S) -> None:
+                 store: PredictionStore, every_s: float = EVERY_S,
+                 report: Path | None = None) -> None:
+        self._report, self._told_s, self.error = report, 0.0, ""
         self._site, self._clock, self._physics, self._store = site, clock, physics, store
         self._every_s, self._next_s = every_s, 0.0
         self._steps = int(every_s // STEP_S) + 1
@@ -93,8 +98,24 @@ class TwinService:
         try:
             self._collect()
             self._meet()
+            self.error = ""
         except RetryLaterError as error:
-            log.error("predictions are not kept: %s", error)
+            if self.error != str(error):
+                log.error("predictions are not kept: %s", error)
+            self.error = str(error)
+        if self._report is not None and now_s >= self._told_s + 1.0:
+            self._told_s = now_s
+            self._tell(self._report, now_s)
+
+    def _tell(self, file: Path, now_s: float) -> None:
+        """Whole or not at all: probes read it."""
+        fresh = file.with_name(file.name + ".new")
+        fresh.write_bytes(msgspec.json.encode({
+            "time_s": now_s, "connected": self.link.connected.is_set(),
+            "packs": len(self.heard.plates), "published": self.published,
+            "waiting": len(self._asked),
+            "missing": self._physics.missing, "error": self.error}))
+        fresh.replace(file)
 
     def _hear(self, topic: str, payload: bytes, now_s: float) -> None:
         """What cannot be read the ingest counts and shows; here it is left out."""
@@ -151,9 +172,9 @@ class TwinService:
             if not isinstance(result, WindowResult) or result.failed:
                 log.error("no window of %d packs: %s", len(plates), state.words)
                 continue
-            predictions = [prediction_of(result, answer, self._site, answer.pack,
-                                         plates[answer.pack].rated_ah)
-                           for answer in result.answers]
+            predictions = with_intervals(self._store, self._site, [
+                prediction_of(result, answer, self._site, answer.pack,
+                              plates[answer.pack].rated_ah) for answer in result.answers])
             for told in predictions:
                 self.link.publish(device_topic(self._site, told.device, "prediction"), said(told))
                 self.published += 1
@@ -170,5 +191,6 @@ class TwinService:
     def _met(self, due: Due) -> Met:
         mean_a, volts = self.heard.between(due.device, due.made_at.timestamp(),
                                            due.due_at.timestamp())
-        kept = abs(mean_a - due.plan_a) <= KEPT_C_RATE * due.rated_ah
-        return Met(due.number, float(volts) if np.isfinite(volts) else None, bool(kept))
+        at_s = due.due_at.timestamp()
+        kept = keeps_plan(due, mean_a, self.heard.between(due.device, at_s, at_s)[0])
+        return Met(due.number, float(volts) if np.isfinite(volts) else None, kept)

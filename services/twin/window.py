@@ -24,11 +24,14 @@ from core.twin.tasks import (
     column,
     floats,
 )
+from services.twin.bpx_file import parameters_of_bpx
 from services.twin.frames import Tell
 from services.twin.physics import (
     ABS_ZERO_C,
     CHEMISTRIES,
     MARGIN_V,
+    NEGATIVE_ACTIVE,
+    POSITIVE_ACTIVE,
     START,
     Window,
     check_window,
@@ -46,6 +49,7 @@ BATCH = 250
 TEMPERATURE_C = 25.0
 """Where a pack does not tell its own."""
 MOST_C_RATE = 10.0
+ACTIVE = {"negative_active": NEGATIVE_ACTIVE, "positive_active": POSITIVE_ACTIVE}
 VOLTAGE = "Voltage [V]"
 STATES: Mapping[str, str] = {
     "negative_surface": "X-averaged negative particle surface stoichiometry",
@@ -103,8 +107,7 @@ def solve_window(task: WindowTask, tell: Tell) -> WindowResult:
     """Answers in the order of the task's packs."""
     began_s = time.process_time()
     tell(0.0, "builds the model")
-    chemistry = CHEMISTRIES[task.chemistry]
-    values = parameters_of(task.chemistry)
+    values = parameters_of_bpx(task.bpx) if task.bpx else parameters_of(task.chemistry)
     window, grid = window_of(values), Grid.of(task)
     answers: dict[str, WindowAnswer] = {}
     starts = []
@@ -113,7 +116,7 @@ def solve_window(task: WindowTask, tell: Tell) -> WindowResult:
             starts.append(start_of(pack, window, task.step_s))
         except RequestError as error:
             answers[pack.pack] = WindowAnswer(pack=pack.pack, failed=str(error))
-    model = Batch(task.model, values, grid)
+    model = Batch(task.model, values, grid, any(start.pack.fitted for start in starts))
     if starts:
         model.solve(starts[:1], window)  # so that PyBaMM sets its solver up, once for all
     solving_s = 0.0
@@ -127,9 +130,14 @@ def solve_window(task: WindowTask, tell: Tell) -> WindowResult:
             answers[start.pack.pack] = _answer(start, solved, window, grid)
     return WindowResult(
         id=task.id, chemistry=task.chemistry, model=task.model, time_s=task.time_s,
-        step_s=task.step_s, parameter_set=f"{chemistry.name}: {chemistry.what}",
+        step_s=task.step_s, parameter_set=_set_of(task),
         answers=tuple(answers[pack.pack] for pack in task.packs),
         solve_ms=1000.0 * solving_s, cpu_s=time.process_time() - began_s)
+
+
+def _set_of(task: WindowTask) -> str:
+    chemistry = CHEMISTRIES[task.chemistry]
+    return "the parameter file" if task.bpx else f"{chemistry.name}: {chemistry.what}"
 
 
 def start_of(pack: WindowPack, window: Window, step_s: float) -> Start:
@@ -156,17 +164,21 @@ def start_of(pack: WindowPack, window: Window, step_s: float) -> Start:
 
 
 class Batch:
-    """A built model of one chemistry on one grid; its inputs are packs."""
+    """A built model of one parameter set on one grid; its inputs are packs. fitted: whether active
+    material is an input, too."""
 
-    def __init__(self, name: str, values: pybamm.ParameterValues, grid: Grid) -> None:
+    def __init__(self, name: str, values: pybamm.ParameterValues, grid: Grid,
+                 fitted: bool = False) -> None:
         self._grid = grid
+        self._active = {name: float(values[key]) for name, key in ACTIVE.items()} if fitted else {}
         model = {"SPM": pybamm.lithium_ion.SPM, "SPMe": pybamm.lithium_ion.SPMe}[name]()
         model.events = []
         self._told = {**STATES, **(ELECTROLYTE if name == "SPMe" else {})}
         values = values.copy()
         values.update({"Current function [A]": _current(grid), START[0]: "[input]",
                        START[1]: "[input]", "Ambient temperature [K]": "[input]",
-                       "Initial temperature [K]": "[input]"})
+                       "Initial temperature [K]": "[input]",
+                       **{ACTIVE[name]: "[input]" for name in self._active}})
         solver = pybamm.IDAKLUSolver(output_variables=[VOLTAGE, *self._told.values()],
                                      on_failure="ignore", on_extrapolation="ignore",
                                      rtol=RTOL, atol=ATOL, options=OPTIONS)
@@ -184,17 +196,20 @@ class Batch:
                 return [f"the solver gave up: {' '.join(str(error).split())[:200]}"]
             middle = len(starts) // 2
             return [*self.solve(starts[:middle], window), *self.solve(starts[middle:], window)]
-        return [self._columns(one) for one in (solved if isinstance(solved, list) else [solved])]
+        found = solved if isinstance(solved, list) else [solved]
+        return [self._columns(start, one) for start, one in zip(starts, found, strict=True)]
 
     def _inputs(self, start: Start, window: Window) -> dict[str, object]:
         kelvin = (TEMPERATURE_C if start.pack.temperature_c is None
                   else start.pack.temperature_c) - ABS_ZERO_C
         negative, positive = window.concentrations(start.soc)
+        active = {ACTIVE[name]: own * start.pack.fitted.get(name, 1.0)
+                  for name, own in self._active.items()}
         return {"current": start.scale * np.append(start.current, start.plan_a), START[0]: negative,
                 START[1]: positive, "Ambient temperature [K]": kelvin,
-                "Initial temperature [K]": kelvin}
+                "Initial temperature [K]": kelvin, **active}
 
-    def _columns(self, solved: pybamm.Solution) -> dict[str, Floats] | str:
+    def _columns(self, start: Start, solved: pybamm.Solution) -> dict[str, Floats] | str:
         count = solved.t.size
         if count < 2:
             return "the solver gave up at the start; the state that it starts from is impossible"
@@ -204,7 +219,14 @@ class Batch:
             told = np.asarray(solved[long].data, dtype=np.float64).reshape(-1)[:wide.size]
             wide[:told.size] = told
             found[short] = wide
+        found["voltage_v"] -= self._contact_v(start)
         return found
+
+    def _contact_v(self, start: Start) -> Floats:
+        """What a calibration found to be lost in contacts [V]."""
+        current = start.scale * np.append(start.current, np.full(
+            self._grid.all_s.size - start.current.size, start.plan_a))
+        return np.asarray(start.pack.fitted.get("contact_ohm", 0.0) * current)
 
 
 def _current(grid: Grid) -> object:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from core.errors import RequestError
 from core.twin.tasks import (
+    FileTask,
     ForecastTask,
     Progress,
     Result,
@@ -62,6 +63,9 @@ def _calculate(task: Task, tell: Tell) -> Result:
     if isinstance(task, ForecastTask):
         from services.twin.ageing import forecast
         return forecast(task, tell)
+    if isinstance(task, FileTask):
+        from services.twin.given import read_given
+        return read_given(task, tell)
     from services.twin.calibrate import calibrate
     return calibrate(task, tell)
 

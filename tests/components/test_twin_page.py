@@ -201,7 +201,8 @@ def test_the_file_has_all_packs(site: DeskSite) -> None:
 
 
 @pytest.mark.parametrize("told", [None, 3, {"kind": "open"}, {"kind": "open", "id": 7},
-                                  {"kind": "page", "id": "9"}, {"kind": "sort", "id": "evil"}])
+                                  {"kind": "page", "id": "-1"}, {"kind": "page", "id": "9" * 50},
+                                  {"kind": "page", "id": "\u0663"}, {"kind": "sort", "id": "evil"}])
 def test_nonsense_from_the_table_does_nothing(told: object,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     class State(dict[str, Any]):

@@ -13,15 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from core.alarms.records import AuditEntry
+from core.config import Config, SourceConfig
 from core.errors import RetryLaterError, UnknownIdError
 from core.ports import Series
 from core.twin.agenda import Due
 from core.twin.desk import Foretold
 from core.twin.interval import Interval
+from core.twin.kept import Kind, Own, ParameterFile, Recording, Shelf
 from core.twin.models import Floats, cell_model
 from core.twin.past import Past, Plate
 from core.twin.ports import Physics, TaskState
 from core.twin.record import Record
+from core.twin.rounds import Foreseen
 from core.twin.study import Study, studies_of
 from core.twin.tasks import (
     ForecastResult,
@@ -107,6 +111,10 @@ class TwinSite:
         self.physics: Physics | str = StandingPhysics() if physics is None else physics
         self.plate = Plate(7, PACK, chemistry, cell_model(chemistry), 50.0, 16, True)
         self.window: Window | None = None
+        self.foreseen, self.shelf = Foreseen(), Shelf()
+        self.config = Config(sources=[SourceConfig("fleet", "fleet")], file="orrery.toml")
+        self.watched: list[tuple[str, str, str]] = []
+        self.audited: list[AuditEntry] = []
         self.ready = True
         self.reads = 0
         self._soh = np.array(soh, dtype=np.float64)
@@ -168,6 +176,27 @@ class TwinSite:
     def twin_predictions(self, pack: str) -> Foretold:
         return Foretold(None, ())
 
+    def twin_foreseen(self, pack: str) -> Foreseen:
+        return self.foreseen
+
+    def twin_own(self, pack: str) -> Own:
+        return self.shelf.own(pack, self.plate.chemistry)
+
+    def twin_outlives(self) -> bool:
+        return self.shelf.outlives
+
+    def twin_watch(self, pack: str, task_id: str, by: str) -> None:
+        self.watched.append((pack, task_id, by))
+
+    def twin_keep(self, told: ParameterFile | Recording) -> None:
+        self.shelf.keep(told)
+
+    def twin_drop(self, kind: Kind, name: str) -> None:
+        self.shelf.drop(kind, name)
+
+    def audit(self, entry: AuditEntry) -> None:
+        self.audited.append(entry)
+
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:
         self.reads += 1
@@ -177,7 +206,7 @@ class TwinSite:
                        STEP_S) for name in metrics]
 
 
-def aged(task: ForecastTask, loss_a_year: float = 0.02) -> ForecastResult:
+def aged(task: ForecastTask, loss_a_year: float = 0.025) -> ForecastResult:
     """An ageing run that loses by the square root of time, most to the film on the graphite."""
     days = np.linspace(1, task.days, 120)
     lost = loss_a_year * np.sqrt(days / 365.25)

@@ -21,7 +21,7 @@ class Strict(Struct, forbid_unknown_fields=True):
 class Build(Strict, kw_only=True):
     context: str
     dockerfile: str
-    target: Literal["app", "service"]
+    target: Literal["app", "service", "twin"]
 
 
 class Condition(Strict, kw_only=True):

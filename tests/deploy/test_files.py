@@ -24,6 +24,7 @@ from scripts.test import find_promtool
 from services.edge.__main__ import parser as edge_words
 from services.gateway.__main__ import parser as gateway_words
 from services.ingest.__main__ import parser as ingest_words
+from services.twin.__main__ import parser as twin_words
 from sources.collector import parser as collector_words
 from tests.deploy.fronts import DEPLOY, FRONTS
 from tests.deploy.shapes import Compose, Dashboard, Service, Workflow
@@ -31,7 +32,8 @@ from tests.gateway.test_metrics import running
 
 KUBERNETES = ("1.29", "1.33")
 WORDS = {"services.edge": edge_words, "services.gateway": gateway_words,
-         "services.ingest": ingest_words, "sources.collector": collector_words}
+         "services.ingest": ingest_words, "services.twin": twin_words,
+         "sources.collector": collector_words}
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 METRIC = re.compile(r"\b(?:orrery|process)_[a-z_]+")
 
@@ -54,7 +56,7 @@ def compose() -> Compose:
 
 def test_compose_services_hang_together(compose: Compose) -> None:
     assert set(compose.services) == {
-        "front", "app", "gateway", "ingest", "edge", "mosquitto", "postgres", "influxdb",
+        "front", "app", "gateway", "ingest", "twin", "edge", "mosquitto", "postgres", "influxdb",
         "collector", "prometheus", "grafana"}
     used = set()
     for name, service in compose.services.items():
@@ -289,7 +291,7 @@ def test_systemd_itself_finds_nothing_in_the_units(tmp_path: Path) -> None:
                               "--recursive-errors=no", *map(str, copied)], capture_output=True,
                              text=True, timeout=60, check=False)
         assert (ran.returncode, ran.stderr) == (0, "")
-    assert len(copied) == 4
+    assert len(copied) == 5
 
 
 def test_the_workflow_runs_what_a_person_runs() -> None:
@@ -308,7 +310,7 @@ def test_the_workflow_runs_what_a_person_runs() -> None:
 
 def test_images_run_without_root_and_hold_what_they_copy() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
-    for stage in ("service", "app"):
+    for stage in ("service", "app", "twin"):
         [body] = re.findall(rf"(?ms)^FROM base AS {stage}$(.*?)(?=^FROM |\Z)", text)
         assert "USER 10001:10001" in body
         assert "HEALTHCHECK" in body

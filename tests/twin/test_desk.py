@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from core.clock import ManualClock
 from core.config import TwinConfig, load_config
@@ -19,11 +20,22 @@ from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.runtime import start_runtime
 from core.topology import DEFAULT_LEVELS, Topology
 from core.twin.desk import DOUBTS, FIGURES, TwinDesk
+from core.twin.kept import ParameterFile
 from core.twin.past import on_grid, pasts_of, plate_of
-from core.twin.tasks import WindowTask, floats
+from core.twin.rounds import FIRST_S as ROUND_S
+from core.twin.tasks import (
+    CalibrationResult,
+    CalibrationTask,
+    Fitted,
+    ForecastTask,
+    WindowTask,
+    column,
+    floats,
+    new_id,
+)
 from core.twin.windows import FIRST_S, STEPS, key_of
 from core.twin.windows import STEP_S as GRID_S
-from tests.components.twin_site import StandingPhysics
+from tests.components.twin_site import StandingPhysics, aged
 from tests.core.sites import NOON, ScriptedReadings, system
 from tests.twin.desk_site import (
     AH,
@@ -105,6 +117,55 @@ def test_the_physics_is_asked_for_what_was_measured(lived: DeskSite) -> None:
     assert lived.client.twin_window_due(GOOD).pack == GOOD
 
 
+def test_an_ageing_run_comes_by_itself_and_tells_a_life(fresh: DeskSite) -> None:
+    fresh.live(20)
+    assert fresh.client.twin_foreseen(GOOD).next_at is not None
+    site = fresh.client.twin_site()
+    assert not isinstance(site, str)
+    assert np.isnan(site.figures["life_years"]).all()
+    fresh.answer()
+    fresh.clock.advance(ROUND_S)
+    fresh.live(3)
+    (task,) = [task for task in fresh.physics.open() if isinstance(task, ForecastTask)]
+    assert task.chemistry == "NMC"
+    fresh.physics.settle(task, aged(task, 0.05))
+    fresh.live(2)
+    told = fresh.client.twin_foreseen(GOOD)
+    assert told.run is not None
+    assert told.used is not None
+    assert "the current of" in told.words
+    assert site.figures["life_years"][0] == pytest.approx(15.5, abs=0.6)
+
+
+def test_what_a_calibration_found_is_kept_and_models_windows(fresh: DeskSite) -> None:
+    fresh.live(3)
+    task = CalibrationTask(id=new_id(), pack=GOOD, chemistry="NMC", capacity_ah=AH, soc=0.5,
+                           step_s=60.0, current_a=column([1.0, 2.0]), voltage_v=column([3.7, 3.6]))
+    refused = structs.replace(task, id=new_id())
+    for one, accepted in ((refused, False), (task, True)):
+        fresh.physics.ask(one)
+        fresh.client.twin_watch(GOOD, one.id, "Ann")
+        fresh.live(1)
+        fresh.physics.settle(one, CalibrationResult(
+            id=one.id, pack=GOOD, accepted=accepted, parameter_set="OKane2022",
+            parameters={"contact_ohm": Fitted(before=0.0, after=0.01)}))
+        fresh.live(1)
+        assert (fresh.client.twin_own(GOOD).calibration is not None) == accepted
+    kept = fresh.client.twin_own(GOOD)
+    assert kept.calibration is not None
+    assert (kept.calibration.by, kept.fitted) == ("Ann", {"contact_ohm": 0.01})
+    fresh.client.twin_keep(ParameterFile(about=TURNED, name="a.json", made_s=0.0, text="{}",
+                                         low_v=2.5, high_v=4.2, capacity_ah=5.0))
+    fresh.live(20)
+    windows = {task.packs[0].pack: task for task in fresh.physics.open()
+               if isinstance(task, WindowTask)}
+    assert (windows[GOOD].model, windows[GOOD].bpx) == ("SPMe", "")
+    assert windows[GOOD].packs[0].fitted == {"contact_ohm": 0.01}
+    assert (windows[TURNED].model, windows[TURNED].bpx) == ("SPM", "{}")
+    fresh.client.twin_drop("calibration", GOOD)
+    assert fresh.client.twin_own(GOOD).fitted == {}
+
+
 def test_a_prediction_meets_its_truth(fresh: DeskSite) -> None:
     fresh.live(20)
     assert fresh.client.twin_window(GOOD) is None
@@ -119,7 +180,8 @@ def test_a_prediction_meets_its_truth(fresh: DeskSite) -> None:
     assert measured[-1] == pytest.approx(LIVED[1][row], abs=0.005)
     told = fresh.client.twin_predictions(GOOD)
     assert told.newest is not None
-    assert [point.cell_v for point in told.newest.points] == [pytest.approx(AHEAD_V)] * 3
+    assert [point.cell_v for point in told.newest.points] == [pytest.approx(AHEAD_V + 0.001)] * 3
+    assert {point.basis for point in told.newest.points} == {"stated"}
     fresh.live(95)
     scores = fresh.client.twin_predictions(GOOD).scores
     assert [score.after_s for score in scores] == [300.0, 600.0, 900.0]

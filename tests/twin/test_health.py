@@ -11,12 +11,20 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from core.errors import RequestError
-from core.twin.health import Health, capacity_of, health, resistance_of, rests_of
+from core.twin.follow import follow
+from core.twin.health import (
+    Health,
+    capacity_of,
+    health,
+    resistance_by_moves,
+    resistance_of,
+    rests_of,
+)
 from core.twin.identify import with_circuit, with_curve
 from core.twin.interval import UNKNOWN, Interval, weighed
 from core.twin.models import CellModel
 from core.twin.record import Record, held
-from tests.twin.cells import LFP, NMC, day, live, lively
+from tests.twin.cells import LCO, LFP, NMC, Made, day, live, lively
 
 AH = 100.0
 
@@ -156,3 +164,57 @@ def test_a_gap_between_two_rests_tells_no_capacity() -> None:
 def test_a_rating_that_is_none_is_refused(rated: float) -> None:
     with pytest.raises(RequestError, match="rated capacity"):
         health(days(NMC, AH, 1.0, 0, count=1), NMC, rated)
+
+
+def demo_day(capacity_ah: float, seed: int) -> np.ndarray:
+    """A second's current over six hours: an allocation each ten minutes, and regulation around
+    it; hardly any charge moves."""
+    rng = np.random.default_rng(seed)
+    level = np.repeat(rng.normal(0.0, 0.1, 36), 600)
+    around = np.repeat(rng.normal(0.0, 0.08, 21_600 // 20), 20)
+    return capacity_ah * (level + around)
+
+
+def minutes_of(made: Made) -> tuple[Record, np.ndarray]:
+    """As history keeps it: means of minutes, and the charge at their ends."""
+    rows = made.record.time_s.size // 60
+    current, volts = (values[:60 * rows].reshape(rows, 60).mean(axis=1)
+                      for values in (made.record.current_a, made.record.voltage_v))
+    return Record.of(60.0 * np.arange(rows), current, volts), made.soc[:60 * rows:60]
+
+
+@pytest.mark.parametrize("model", [NMC, LFP, LCO])
+def test_a_known_resistance_is_found_in_a_day_as_the_demo_s(model: CellModel) -> None:
+    inside = []
+    for seed in range(12):
+        truth = 0.8 + 0.1 * seed
+        made = live(model, 100.0, demo_day(100.0, seed), 0.6, truth, noise_v=0.001, seed=seed)
+        record, _ = minutes_of(made)
+        study = follow(record, model, 100.0, 0.58)
+        found, rows = resistance_by_moves(record, study.soc, model, 100.0)
+        assert rows == record.time_s.size - 2
+        assert found.value == pytest.approx(truth, rel=0.12)
+        assert found.sigma < 0.1
+        inside.append(found.low <= truth <= found.high)
+    assert np.mean(inside) >= 0.8
+
+
+def test_pairs_that_are_faster_or_slower_than_the_model_s_are_within_the_interval() -> None:
+    """And a cell without any, as those of the simulated site."""
+    inside = []
+    at_once = structs.replace(NMC, ohmic_share=1.0, pairs=((0.0, 20.0), (0.0, 100.0)))
+    others = [structs.replace(NMC, pairs=tuple((share, factor * constant_s) for share, constant_s
+                                               in NMC.pairs)) for factor in (0.5, 0.7, 1.4, 2.0)]
+    for other in (at_once, *others):
+        record, _ = minutes_of(live(other, 100.0, demo_day(100.0, 3), 0.6, 1.2, noise_v=0.001))
+        found, _ = resistance_by_moves(record, follow(record, NMC, 100.0, 0.6).soc, NMC, 100.0)
+        inside.append(abs(found.value - 1.2) <= 2.5 * found.sigma)
+    assert all(inside)
+
+
+def test_a_current_that_hardly_moves_tells_no_resistance() -> None:
+    record, soc = minutes_of(live(NMC, 100.0, np.full(21_600, 5.0), 0.8))
+    assert resistance_by_moves(record, soc, NMC, 100.0)[0] == UNKNOWN
+    warm, soc = minutes_of(live(NMC, 100.0, demo_day(100.0, 1), 0.6))
+    cold = resistance_by_moves(warm, soc, NMC, 100.0, 0.0)[0]
+    assert cold.value < 0.8 * resistance_by_moves(warm, soc, NMC, 100.0, 25.0)[0].value

@@ -5,13 +5,18 @@ imports PyBaMM."""
 from __future__ import annotations
 
 import json
+import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pybamm
 
 from core.errors import RequestError
+from core.twin.tasks import WindowPack, WindowTask, column, new_id
 from services.twin.ageing import Course, Life
+from services.twin.physics import parameters_of, window_of
+from services.twin.window import Batch, Grid, start_of
 
 
 class Stumbler:
@@ -53,6 +58,49 @@ def lived(most: float, days: int, jump: int, oldest: float = 1e9,
             "told": told, "lengths": [len(values) for values in life.course.lost.values()]}
 
 
+class Packs:
+    """Seven packs under different currents, and the model that solves them in one batch."""
+
+    def __init__(self) -> None:
+        self._values = parameters_of("NMC")
+        self._window = window_of(self._values)
+        packs = tuple(WindowPack(
+            pack=f"p{row}", capacity_ah=50.0, soc=0.5, current_a=column(np.full(4, 5.0 * row)),
+            voltage_v=column(np.full(4, 3.7))) for row in range(7))
+        grid = Grid.of(WindowTask(id=new_id(), chemistry="NMC", time_s=1.7e9, packs=packs,
+                                  horizon_s=60.0))
+        self.starts = [start_of(pack, self._window, 10.0) for pack in packs]
+        self.model = Batch("SPM", self._values, grid)
+
+    def solve(self, bad: tuple[int, ...]) -> dict[str, dict[str, object]]:
+        starts = [replace(start, soc=math.nan) if row in bad else start
+                  for row, start in enumerate(self.starts)]
+        found = self.model.solve(starts, self._window)
+        names = [start.pack.pack for start in starts]
+        return {"failed": {name: told for name, told in zip(names, found, strict=True)
+                           if isinstance(told, str)},
+                "ends": {name: float(told["voltage_v"][-1]) for name, told in
+                         zip(names, found, strict=True) if not isinstance(told, str)}}
+
+    def raised(self) -> str:
+        """What PyBaMM does with a batch that holds a bad one."""
+        inputs = [self.model._inputs(replace(start, soc=math.nan), self._window)
+                  for start in self.starts[:1]]
+        try:
+            self.model._simulation.solve([0.0, 30.0], inputs=inputs, calc_esoh=False)
+        except pybamm.SolverError as error:
+            return type(error).__name__
+        return "nothing"
+
+
+def main() -> None:
+    packs = Packs()
+    json.dump({
+        "lives": [lived(3.0, 40, 10), lived(100.0, 40, 10), lived(-1.0, 40, 10),
+                  lived(100.0, 500, 10, oldest=203.0), lived(100.0, 500, 10, fade=0.004)],
+        "alone": packs.solve(())["ends"], "raised": packs.raised(),
+        "batches": [packs.solve(bad) for bad in ((3,), (0,), (6,), (1, 2, 5))]}, sys.stdout)
+
+
 if __name__ == "__main__":
-    json.dump([lived(3.0, 40, 10), lived(100.0, 40, 10), lived(-1.0, 40, 10),
-               lived(100.0, 500, 10, oldest=203.0), lived(100.0, 500, 10, fade=0.004)], sys.stdout)
+    main()

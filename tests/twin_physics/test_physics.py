@@ -256,10 +256,29 @@ def test_an_impossible_usage_is_told(child: Child) -> None:
     assert "more than the 50% that the cell rests at" in run(child, task).failed
 
 
-def test_a_solver_that_gives_up_after_a_jump_is_asked_for_half_of_it() -> None:
+@pytest.fixture(scope="module")
+def stumbled() -> dict[str, list[dict[str, object]]]:
     ran = subprocess.run([sys.executable, "-m", "tests.twin_physics.stumbling"], cwd=ROOT,
                          capture_output=True, timeout=60, check=True, env=MINIMAL)
-    stumbles, goes, fails, dies, ages = json.loads(ran.stdout)
+    told: dict[str, list[dict[str, object]]] = json.loads(ran.stdout)
+    return told
+
+
+def test_one_bad_pack_in_a_batch_hurts_no_other(
+        stumbled: dict[str, list[dict[str, object]]]) -> None:
+    """PyBaMM raises for the whole batch; by halves the bad ones are found."""
+    assert "SolverError" in str(stumbled["raised"])
+    for bad, told in zip(([3], [0], [6], [1, 2, 5]), stumbled["batches"], strict=True):
+        assert sorted(told["failed"]) == [f"p{row}" for row in bad]
+        assert all("the solver gave up" in why for why in told["failed"].values())
+        assert told["ends"] == {name: pytest.approx(volts, abs=1e-4)
+                                for name, volts in stumbled["alone"].items()
+                                if name not in told["failed"]}
+
+
+def test_a_solver_that_gives_up_after_a_jump_is_asked_for_half_of_it(
+        stumbled: dict[str, list[dict[str, object]]]) -> None:
+    stumbles, goes, fails, dies, ages = stumbled["lives"]
     assert goes["ended"] == ""
     for told in (stumbles, goes):
         assert told["days"][-1] == 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from core.fleet.messages import VERSION, Status, column, packed, said
 from core.fleet.topics import Address
 from core.registry import make_prediction_store
 from core.twin import tasks
+from core.twin.bands import STATED
 from core.twin.models import cell_model
 from core.twin.ports import TaskState
 from core.twin.predictions import Met, Point, Prediction
@@ -65,7 +67,8 @@ class Solver:
             return TaskState(task_id, "failed", words=self.failed,
                              result=tasks.failure(task, self.failed))
         answers = tuple(tasks.WindowAnswer(
-            pack=pack.pack, residual_rms_mv=5.0, end_soc=0.5, plan_a=10.0,
+            pack=pack.pack, residual_rms_mv=5.0, residual_mean_mv=-2.0, end_soc=0.5, plan_a=10.0,
+            voltage_v=tasks.column([3.31, 3.31]),
             ahead_s=tasks.column([30.0, 900.0]), ahead_v=tasks.column([3.30, 3.27]),
             ahead_soc=tasks.column([0.5, 0.4])) for pack in task.packs)
         return TaskState(task_id, "done", result=tasks.WindowResult(
@@ -97,7 +100,8 @@ class House:
 
     def __init__(self, broker: Broker, store, physics: Solver) -> None:
         self.clock, self.physics = ManualClock(AT), physics
-        self.twin = TwinService("home", broker, self.clock, physics, store)
+        self.report = Path(store._path).with_name("report.json")
+        self.twin = TwinService("home", broker, self.clock, physics, store, report=self.report)
         self.twin.link.start()
         until(self.twin.link.connected.is_set, "the twin connects")
         self.talker = Talker(broker, "talker", "pulsebms/+/+/prediction")
@@ -155,8 +159,9 @@ def test_from_telemetry_to_a_prediction_that_met_its_truth(house: House, store) 
     assert np.nanmax(np.abs(known - 3.29)) < 1e-3
     assert (told.device, told.plan_a, told.rated_ah) == ("pack_1", 10.0, pytest.approx(AH))
     assert [point.after_s for point in told.points] == [300.0, 600.0, 900.0]
-    assert told.points[-1].cell_v == pytest.approx(3.27)
-    assert told.points[-1].high_v == pytest.approx(3.27 + 1.96 * 0.005)
+    last = told.points[-1]
+    assert (last.cell_v, last.basis) == (pytest.approx(3.268), "stated")
+    assert last.high_v == pytest.approx(3.268 + STATED * np.hypot(0.002, 0.04), abs=1e-5)
     assert store.newest("home", "pack_1") == told
     assert house.physics.forgotten == [task.id]
     house.live(320, 10.0, lambda _second: 3.30)
@@ -175,6 +180,10 @@ def test_a_plan_that_was_not_kept_is_no_score_and_a_failure_no_prediction(
     assert (score.count, score.unkept) == (0, 1)
     assert len(house.published()) == 1
     assert len(house.physics.asked) == 2
+    report = json.loads(house.report.read_bytes())
+    assert report["time_s"] == pytest.approx(house.clock.now().timestamp(), abs=2.0)
+    assert (report["connected"], report["packs"], report["published"]) == (True, 1, 1)
+    assert report["error"] == report["missing"] == ""
 
 
 def test_foreign_messages_hurt_nothing(house: House) -> None:

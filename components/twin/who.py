@@ -1,0 +1,46 @@
+"""Who changes what counts for a pack, and its line in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from components import blocks, operator
+from components.twin.subject import TwinClient
+from core.alarms.records import AuditEntry
+from core.errors import OrreryError
+
+LOOKS = "(viewer)"
+
+
+def name(client: TwinClient) -> str:
+    """Of the operator, "" of somebody who only looks."""
+    return operator.name(client) or ""
+
+
+def why_not(client: TwinClient) -> str:
+    """Why this viewer may give no files, "" where they may: where nobody signs in, anybody may."""
+    return "" if client.config.operators.mode == "none" else operator.why_not(client)
+
+
+def note(client: TwinClient, element: str, action: str, words: str) -> None:
+    """A line of the audit; where it cannot be kept, the screen says so, for nothing is commanded
+    by it."""
+    try:
+        client.audit(AuditEntry(client.now(), name(client) or LOOKS, action, element, "",
+                                words[:500], "", ""))
+    except OrreryError as error:
+        st.toast(blocks.markdown(str(error)), icon=":material/error:")
+
+
+def changed(client: TwinClient, element: str, action: str, words: str,
+            change: Callable[[], None]) -> bool:
+    """Make a change and note it; False, and words on the screen, where it cannot be kept."""
+    try:
+        change()
+    except OrreryError as error:
+        st.toast(blocks.markdown(str(error)), icon=":material/error:")
+        return False
+    note(client, element, action, words)
+    return True
