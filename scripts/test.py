@@ -172,6 +172,7 @@ def main(arguments: Sequence[str]) -> int:
         print(problem, file=sys.stderr)
         return 1
     os.chdir(ROOT)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # two hundred processes start
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "pytest", "--durations=10", *PARALLEL,
                               *arguments])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from scripts.app_process import AppProcess
 from scripts.app_process import free_port as any_free_port
 from scripts.chromium import FLAGS, find_chromium
 from tests.loopback.sitecustomize import hold_to_loopback
+from tests.told_past import RUN_FOLDER, copy_of_told_past
 
 if TYPE_CHECKING:
     from bench._postgres import PostgresServer
@@ -37,7 +39,22 @@ GUARD = Path(__file__).parent / "loopback"
 # A deep link makes Streamlit's frontend look for its server one folder too deep first.
 ALLOWED_404 = re.compile(r"^http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$")
 
+RUN = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
 hold_to_loopback()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for all processes of a run, from the one that starts the others."""
+    if not hasattr(config, "workerinput"):
+        config.stash[RUN] = tempfile.TemporaryDirectory(prefix="orrery-tests-",
+                                                        ignore_cleanup_errors=True)
+        os.environ[RUN_FOLDER] = config.stash[RUN].name
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if RUN in config.stash:
+        config.stash[RUN].cleanup()
 
 
 def fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -133,6 +150,12 @@ def app_server() -> Iterator[Callable[..., AppProcess]]:
     yield start
     for app in started:
         app.stop()
+
+
+@pytest.fixture(scope="session")
+def told_past() -> Callable[[], Path]:
+    """`told_past()`: a history of its own, as the demo left it some minutes after a first start."""
+    return lambda: copy_of_told_past(Path(os.environ[RUN_FOLDER]))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Benches cannot rot: each runs in its short form; their numbers are not judged here, but for
 what must never be lost.
 
-The longest start apps, browsers and servers, five minutes in all, as the tests of the same things
-do too: of them it is only seen that they load. `python -m bench all --short` runs every one.
+The longest start apps and browsers, some minutes in all, as the tests of the same things do too:
+of them it is only seen that they load. `python -m bench all --short` runs every one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import pytest
 from bench.__main__ import figures, main, names
 from bench.report import Figure, FigureError, figure_line, table
 
-LONGEST = {"energy", "fleet", "heatpump", "history", "postgres", "session", "soak", "start",
-           "twin", "viewer"}
+LONGEST = {"energy", "heatpump", "session", "soak", "start", "twin"}
 NEVER = {"lost", "duplicated"}
 
 

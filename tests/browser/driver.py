@@ -5,6 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 WAIT_MS = 45_000
+POLL_MS = 100
+"""A look at every frame would make the page draw frames."""
 ONE_CELL_AWAY = [("system_0", "double click"), ("system_0_cluster_0", "right click"),
                  ("system_0_cluster_0_rack_0", "long press"),
                  ("system_0_cluster_0_rack_0_module_0", "enter")]
@@ -18,7 +20,7 @@ def open_scene(page: Page, url: str, address: str = "/space_balls") -> None:
 
 def wait_drawn(page: Page) -> None:
     page.wait_for_function("window.__spheres?.[0]?.ready && window.__spheres[0].pixelStats() > 500",
-                           timeout=WAIT_MS)
+                           polling=POLL_MS, timeout=WAIT_MS)
 
 
 def wait_path(page: Page, last: str | None) -> None:
@@ -26,7 +28,7 @@ def wait_path(page: Page, last: str | None) -> None:
     page.wait_for_function(
         "last => { const s = window.__spheres?.[0]; if (!s || !s.ready) return false;"
         "  const path = s.path; return (path.length ? path[path.length - 1] : null) === last"
-        "    && s.ids.length > 0; }", arg=last, timeout=WAIT_MS)
+        "    && s.ids.length > 0; }", arg=last, polling=POLL_MS, timeout=WAIT_MS)
     settle(page)
 
 
@@ -49,7 +51,7 @@ def sphere_at(page: Page, node_id: str) -> tuple[float, float]:
 def select(page: Page, node_id: str) -> None:
     page.mouse.click(*sphere_at(page, node_id))
     page.wait_for_function("id => window.__spheres[0].selected === id", arg=node_id,
-                           timeout=WAIT_MS)
+                           polling=POLL_MS, timeout=WAIT_MS)
 
 
 def drill(page: Page, node_id: str, gesture: str) -> None:

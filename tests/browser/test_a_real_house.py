@@ -69,7 +69,7 @@ def app(app_server: Callable[..., AppProcess], tmp_path: Path,
 
 @pytest.fixture
 def page(browser: Browser, console: Callable[[Page], list[str]]) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     opened = context.new_page()
     console(opened)
     yield opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -41,14 +41,6 @@ CUT = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def app(app_server: Callable[..., AppProcess],
-        tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    started = app_server(history=tmp_path_factory.mktemp("history") / "h")
-    yield started
-    started.stop()
-
-
 def test_words_stand_there_while_orrery_starts(app: AppProcess, browser: Browser) -> None:
     """The first visit of this server: nobody has started its engine yet."""
     page = browser.new_page(viewport=DESKTOP)
@@ -60,7 +52,8 @@ def test_words_stand_there_while_orrery_starts(app: AppProcess, browser: Browser
     page.close()
 
 
-ADDRESSES = [*page_names(), "space_balls?show=map", "space_balls?show=table"]
+ADDRESSES = [*page_names(), "space_balls?show=map", "space_balls?show=table",
+             "coordinator?room=Objectives"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
+from tests.twin_physics.bpx_cell import bpx
 
 SITE = """
 [[sources]]
@@ -24,6 +25,8 @@ past_hours = 2
 [history]
 backfill_hours = 2
 """
+GIVEN_MS = 3 * WAIT_MS
+"""A child imports PyBaMM first."""
 DESKTOP, PHONE = (1440, 900), (390, 844)
 MODULE = "system_0_cluster_0_rack_1_module_0"
 WIDE = ("[document.documentElement, document.querySelector('[data-testid=stMain]')]"
@@ -75,6 +78,7 @@ def test_from_all_packs_to_one_and_back(app: AppProcess, browser: Browser,
     _export(page, tmp_path)
     rows(page).first.press("Enter")
     _closely(page)
+    _given(page)
     page.get_by_role("button", name="All packs").click()
     expect(rows(page)).to_have_count(1, timeout=WAIT_MS)
     page.context.close()
@@ -98,7 +102,8 @@ def _closely(page: Page) -> None:
     main = page.locator(".stMain")
     expect(main).to_contain_text("Charge, estimated", timeout=WAIT_MS)
     expect(main).to_contain_text(re.compile(r"\d+ to \d+ %"))
-    expect(main).to_contain_text("no charge between two well-known states yet")
+    expect(main).to_contain_text("no charge between two rests that tell a charge")
+    expect(main).to_contain_text("of a new cell's", timeout=WAIT_MS)
     expect(main).to_contain_text("Next 15 minutes")
     expect(main).to_contain_text("Capacity to 80 %")
     expect(main).to_contain_text("Calibration")
@@ -107,6 +112,26 @@ def _closely(page: Page) -> None:
                         ".js-plotly-plot").first).to_be_visible(timeout=WAIT_MS)
     expect(main).to_contain_text("Measured less modelled")
     assert page.evaluate(WIDE)
+
+
+def _given(page: Page) -> None:
+    """A parameter file is given, counts, and is removed; a hostile one is refused in words."""
+    main = page.locator(".stMain")
+    page.get_by_role("button", name="Give a file").click()
+    chooser = page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    chooser.set_input_files({"name": "bad.json", "mimeType": "application/json",
+                             "buffer": b'{"Parameterisation": {"a": NaN}}'})
+    page.get_by_role("button", name="Read it").click(timeout=WAIT_MS)
+    expect(main).to_contain_text("The file is not taken", timeout=GIVEN_MS)
+    expect(main).to_contain_text("NaN is no number of JSON")
+    page.get_by_role("button", name="Give a file").click()
+    chooser.set_input_files({"name": "cell.json", "mimeType": "application/json",
+                             "buffer": bpx(Title="<img src=x onerror=alert(1)>").encode()})
+    page.get_by_role("button", name="Read it").click(timeout=WAIT_MS)
+    expect(main).to_contain_text("It counts for this pack", timeout=GIVEN_MS)
+    expect(main).to_contain_text("<img src=x onerror=alert(1)>")
+    page.get_by_role("button", name="Remove").click()
+    expect(main).not_to_contain_text("It counts for this pack", timeout=WAIT_MS)
 
 
 def test_on_a_phone_and_from_space_balls(app: AppProcess, browser: Browser,

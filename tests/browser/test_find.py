@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from scripts.app_process import AppProcess
@@ -14,14 +13,6 @@ from tests.browser.driver import WAIT_MS, open_scene, settle, sphere_at, wait_pa
 Console = Callable[[Page], list[str]]
 FOUND = ".st-key-rows_space_found"
 CUT_OFF = "system_4_cluster_0_rack_0"
-
-
-@pytest.fixture(scope="module")
-def app(app_server: Callable[..., AppProcess],
-        tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    started = app_server(history=tmp_path_factory.mktemp("history") / "h")
-    yield started
-    started.stop()
 
 
 def first_found(page: Page) -> str:
@@ -72,7 +63,7 @@ def number(cell: Locator) -> float:
 
 def test_the_worst_is_found_and_what_limits_is_told(app: AppProcess, browser: Browser,
                                                     console: Console) -> None:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     page = context.new_page()
     console(page)
     open_scene(page, app.url)

@@ -182,3 +182,8 @@ def test_the_packs_are_spheres_too(visit: Open) -> None:
                            timeout=WAIT_MS)
     page.get_by_text("Rows", exact=True).click()
     expect(rows(page)).to_have_count(24, timeout=WAIT_MS)
+    rows(page).nth(2).click()
+    panel(page).get_by_role("button", name="Digital twin").click(timeout=WAIT_MS)
+    expect(page).to_have_url(re.compile(r"/digital_twin\?pack=system_packs_rack_"),
+                             timeout=WAIT_MS)
+    expect(page.locator(".stMain")).to_contain_text("Charge, estimated", timeout=WAIT_MS)

@@ -107,7 +107,8 @@ def pages(browser: Browser, console: Console, **context: object) -> Iterator[Pag
 
 @pytest.fixture
 def page(browser: Browser, console: Console) -> Iterator[Page]:
-    yield from pages(browser, console, viewport={"width": 1440, "height": 900})
+    yield from pages(browser, console, viewport={"width": 1440, "height": 900},
+                     reduced_motion="reduce")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
@@ -30,21 +31,23 @@ MODULE = "system_0_cluster_0_rack_0_module_0"
 MODULE_CRUMBS = ["Systems", "System 0", "Cluster 0", "Rack 0", "Module 0"]
 
 
-@pytest.fixture(scope="module")
-def app(app_server: Callable[..., AppProcess],
-        tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    started = app_server(history=tmp_path_factory.mktemp("history") / "h")
-    yield started
-    started.stop()
+def opened(browser: Browser, console: Console, **options: Any) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+    page = context.new_page()
+    console(page)
+    yield page
+    context.close()
 
 
 @pytest.fixture
 def page(browser: Browser, console: Console) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    opened = context.new_page()
-    console(opened)
-    yield opened
-    context.close()
+    """Of somebody who wants no motion, for a moving scene keeps half a core busy."""
+    yield from opened(browser, console, reduced_motion="reduce")
+
+
+@pytest.fixture
+def moving(browser: Browser, console: Console) -> Iterator[Page]:
+    yield from opened(browser, console)
 
 
 def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
@@ -57,25 +60,25 @@ def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
                          ".getPropertyValue('--o-charge')") != ""
 
 
-def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, page: Page) -> None:
-    open_scene(page, app.url)
-    wait_path(page, None)
-    assert page.evaluate("window.__spheres[0].ids.length") == 8
+def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, moving: Page) -> None:
+    open_scene(moving, app.url)
+    wait_path(moving, None)
+    assert moving.evaluate("window.__spheres[0].ids.length") == 8
     for node_id, gesture in ONE_CELL_AWAY:
-        drill(page, node_id, gesture)
-    expect_crumbs(page, MODULE_CRUMBS)
-    assert page.url.endswith(f"path={MODULE}")
+        drill(moving, node_id, gesture)
+    expect_crumbs(moving, MODULE_CRUMBS)
+    assert moving.url.endswith(f"path={MODULE}")
 
-    page.mouse.click(*sphere_at(page, f"{MODULE}_cell_3"), button="right")
-    expect(page.locator(".toast", has_text="last level")).to_be_visible(timeout=WAIT_MS)
+    moving.mouse.click(*sphere_at(moving, f"{MODULE}_cell_3"), button="right")
+    expect(moving.locator(".toast", has_text="last level")).to_be_visible(timeout=WAIT_MS)
 
-    page.go_back()
-    wait_path(page, "system_0_cluster_0_rack_0")
-    page.get_by_role("button", name="Back", exact=True).click()
-    wait_path(page, "system_0_cluster_0")
-    page.locator(".st-key-crumbs button", has_text="Systems").click()
-    wait_path(page, None)
-    expect_crumbs(page, ["Systems"])
+    moving.go_back()
+    wait_path(moving, "system_0_cluster_0_rack_0")
+    moving.get_by_role("button", name="Back", exact=True).click()
+    wait_path(moving, "system_0_cluster_0")
+    moving.locator(".st-key-crumbs button", has_text="Systems").click()
+    wait_path(moving, None)
+    expect_crumbs(moving, ["Systems"])
 
 
 def test_hover_names_a_sphere_and_a_click_fills_the_details(app: AppProcess, page: Page) -> None:
@@ -163,7 +166,8 @@ def test_reload_keeps_the_place(app: AppProcess, page: Page) -> None:
 
 def test_two_people_stand_at_different_places(app: AppProcess, browser: Browser,
                                               console: Console) -> None:
-    contexts = [browser.new_context(viewport={"width": 1100, "height": 800}) for _ in range(2)]
+    contexts = [browser.new_context(viewport={"width": 1100, "height": 800},
+                                    reduced_motion="reduce") for _ in range(2)]
     pages = [context.new_page() for context in contexts]
     for opened, place in zip(pages, ("system_0", "system_1"), strict=True):
         console(opened)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from scripts.app_process import AppProcess
@@ -17,16 +16,9 @@ from tests.browser.driver import WAIT_MS, open_scene, settle, wait_path
 PLACE = "system_0_cluster_0"
 
 
-@pytest.fixture(scope="module")
-def app(app_server: Callable[..., AppProcess],
-        tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
-    started = app_server(history=tmp_path_factory.mktemp("history") / "h")
-    yield started
-    started.stop()
-
-
 def opened(browser: Browser, console: Callable[[Page], list[str]], width: int = 1440) -> Page:
-    page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    page = browser.new_context(viewport={"width": width, "height": 900},
+                               reduced_motion="reduce").new_page()
     console(page)
     return page
 

@@ -57,7 +57,7 @@ def test_from_the_top_to_a_cell_and_back(page: Page, config: Path,
 
 
 def test_it_reconnects_and_keeps_its_place(browser: Browser, config: Path) -> None:
-    page = browser.new_page(viewport=WIDE, bypass_csp=True)
+    page = browser.new_page(viewport=WIDE, bypass_csp=True, reduced_motion="reduce")
     port = free_port()
     arguments = ("--config", str(config), "--port", str(port))
     with running(*arguments):

@@ -75,12 +75,13 @@ def test_a_broken_configuration_is_shown_with_key_and_value(
 
 
 def test_the_second_process_on_a_history_says_who_holds_it_and_lives_on(
-        app_server: Start, browser: Browser, tmp_path: Path) -> None:
-    first = app_server(history=tmp_path / "history")
+        app_server: Start, browser: Browser, told_past: Callable[[], Path]) -> None:
+    history = told_past()
+    first = app_server(history=history)
     page = browser.new_page()
     page.goto(first.url)
     expect(page.locator("h1.o-h")).to_contain_text("8 systems", timeout=WAIT_MS)
-    second = app_server(history=tmp_path / "history")
+    second = app_server(history=history)
     page.goto(second.url)
     expect(page.locator("h1.o-h")).to_contain_text("8 systems", timeout=WAIT_MS)
     sidebar = page.get_by_test_id("stSidebarUserContent")

@@ -167,7 +167,8 @@ def open_view(base: str, browser: Browser,
     contexts: list[BrowserContext] = []
 
     def make(query: str = "n=6", **options: Any) -> View:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        context = browser.new_context(
+            **{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
         contexts.append(context)
         page = context.new_page()
         console(page)
@@ -263,7 +264,7 @@ def _enter(view: View) -> None:
 
 @pytest.mark.parametrize("gesture", [_right_click, _double_click, _long_press, _enter])
 def test_drills_down_and_comes_back(open_view: Open, gesture: Callable[[View], None]) -> None:
-    view = open_view()
+    view = open_view(reduced_motion="no-preference")
     gesture(view)
     view.until("v.path.join() === '1' && v.ids[0] === '1/0'")
     view.page.locator("canvas.scene").focus()
@@ -280,7 +281,7 @@ def test_says_why_it_does_not_drill(open_view: Open) -> None:
 
 @pytest.mark.parametrize("taken_away", [False, True])
 def test_refresh_keeps_viewer_camera_and_selection(open_view: Open, *, taken_away: bool) -> None:
-    view = open_view("n=6&tick=0.4")
+    view = open_view("n=6&tick=0.4", reduced_motion="no-preference")
     x, y = view.spot("1")
     view.page.mouse.click(x, y)
     view.until("v.selected === '1'")
