@@ -15,8 +15,11 @@ SETUP   = $(if $(PYTHON),$(PYTHON) -E -S scripts/setup.py,$(NO_PYTHON))
 NO_PYTHON = printf '%s\n' 'Orrery needs Python 3.11 or newer, and there is no python3 here.' \
 	'  Debian, Ubuntu: sudo apt install python3 python3-venv' '  macOS: brew install python' >&2; exit 1;
 
+RL_PYTHON := .venv-rl/bin/python
+RL        := .venv-rl/installed
+
 .DEFAULT_GOAL := help
-.PHONY: setup run serve fleet gateway test bench pictures clean help
+.PHONY: setup run serve fleet gateway test bench rl test-rl pictures clean help
 
 help:            ## what there is
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */make \1\t/' | expand -t 18
@@ -43,6 +46,23 @@ test:            ## everything that CI runs (ARGS="-k words" for a part)
 	@$(SETUP) --dev
 	@exec $(VENV) -m scripts.test $(ARGS)
 
+rl:              ## learn a policy (ARGS="train --site packs"; README says what for), with PyTorch
+	@$(MAKE) --no-print-directory $(RL)
+	@exec $(RL_PYTHON) -m services.coordinator.rl $(ARGS)
+
+test-rl:         # the tests of learning: PyTorch and Ray, which `make test` does without
+	@$(MAKE) --no-print-directory $(RL)
+	@exec $(RL_PYTHON) -m pytest tests/torch --confcutdir=tests/torch \
+		-o addopts="-q --strict-markers --strict-config -p no:cacheprovider" $(ARGS)
+
+# An environment of its own, by pip alone: PyTorch is large, and other installers take CUDA with it.
+$(RL): requirements-rl.txt requirements-rllib.txt services/coordinator/requirements.txt
+	@$(SETUP)
+	@echo "Installing PyTorch and Ray into .venv-rl, about 1.5 GB ..."
+	@$(VENV) -m venv .venv-rl
+	@$(RL_PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-rllib.txt
+	@touch $@
+
 bench:           ## the figures, one JSON line each (NAME=tick ARGS=--short for a part)
 	@$(SETUP) --dev
 	@exec $(VENV) -m bench $(NAME) $(ARGS)
@@ -52,7 +72,7 @@ pictures:        ## every page as a picture, into pictures/
 	@exec $(VENV) -m scripts.pictures $(ARGS)
 
 clean:           ## remove the environment, caches, pictures and built files; history stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pictures
+	rm -rf .venv .venv-rl .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache pictures
 	rm -rf components/spheres/frontend/node_modules components/spheres/orrery_spheres/assets
 	rm -rf tests/influx/flux_check/node_modules tests/browser/axe/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,8 +23,8 @@ from bench.session import add_sessions, wait_until_idle
 from bench.start import resident_mb
 from scripts.app_process import AppProcess, fetched
 
-PAGES = ("overview", "alarms", "fleet", "space_balls", "digital_twin", "energy_monitor",
-         "heat_pump", "connections")
+PAGES = ("overview", "alarms", "fleet", "coordinator", "space_balls", "digital_twin",
+         "energy_monitor", "heat_pump", "connections")
 SLOPE_LIMIT, SHORT_SLOPE_LIMIT = 0.2, 1.0
 SAMPLE_S = 2.0
 TICK_LIMIT_MS = 250.0

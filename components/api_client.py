@@ -16,6 +16,7 @@ from core.alarms.journal import AlarmJournal
 from core.alarms.ports import AlarmStore
 from core.alarms.records import AuditEntry
 from core.config import Config
+from core.coordinator.asked import Coordination
 from core.devices import Device, channel_id
 from core.engine import Snapshot, SourceStatus, devices_of, fleets_of
 from core.errors import UnknownIdError
@@ -39,15 +40,20 @@ from core.topology import IndexArray, Topology
 from core.trails import Trail
 from core.twin.agenda import Due as AgendaDue
 from core.twin.desk import SPAN_S, Foretold, Site, TwinDesk
+from core.twin.kept import Kind, Own, ParameterFile, Recording
 from core.twin.past import Plate
 from core.twin.ports import Physics
 from core.twin.record import Record
+from core.twin.rounds import Foreseen
 from core.twin.study import Study
 from core.twin.tree import PackEstimate
 from core.twin.windows import Window
 
 NO_TWIN = ("the digital twin is turned off ([twin] enabled in orrery.toml), or it could not start: "
            "the log says why")
+
+NO_COORDINATOR = ("nothing is coordinated here: there are no packs, or [coordinator] enabled is "
+                  "false in orrery.toml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +269,37 @@ class Client(Protocol):
 
     def twin_predictions(self, pack: str) -> Foretold:
         """Raises RetryLaterError where they cannot be read."""
+        ...
+
+    def twin_foreseen(self, pack: str) -> Foreseen:
+        """Its ageing run that came by itself, and when the next comes."""
+        ...
+
+    def twin_own(self, pack: str) -> Own:
+        """What is kept of a pack; raises RetryLaterError too."""
+        ...
+
+    def twin_outlives(self) -> bool:
+        """Whether what is kept of packs outlives a restart."""
+        ...
+
+    def twin_watch(self, pack: str, task_id: str, by: str) -> None:
+        """What is accepted of this calibration is kept, asked for by `by`."""
+        ...
+
+    def twin_keep(self, told: ParameterFile | Recording) -> None:
+        """In place of the one before; raises RetryLaterError."""
+        ...
+
+    def twin_drop(self, kind: Kind, name: str) -> None:
+        """What is kept by this name: a pack's id, or `core.twin.kept.about_chemistry`; raises
+        RetryLaterError."""
+        ...
+
+    @property
+    def coordination(self) -> Coordination | str:
+        """Plans, allocations and settings of all sites of packs, or in words why there are
+        none."""
         ...
 
 
@@ -521,6 +558,28 @@ class LocalClient:
 
     def twin_predictions(self, pack: str) -> Foretold:
         return self._twin.foretold(pack)
+
+    def twin_foreseen(self, pack: str) -> Foreseen:
+        return self._twin.foreseen(pack)
+
+    def twin_own(self, pack: str) -> Own:
+        return self._twin.shelf.own(pack, self._twin.plate(pack).chemistry)
+
+    def twin_outlives(self) -> bool:
+        return self._twin.shelf.outlives
+
+    def twin_watch(self, pack: str, task_id: str, by: str) -> None:
+        self._twin.watch(pack, task_id, by)
+
+    def twin_keep(self, told: ParameterFile | Recording) -> None:
+        self._twin.shelf.keep(told)
+
+    def twin_drop(self, kind: Kind, name: str) -> None:
+        self._twin.shelf.drop(kind, name)
+
+    @property
+    def coordination(self) -> Coordination | str:
+        return self._runtime.coordinator or NO_COORDINATOR
 
     def _scripted(self) -> list[ScriptedSource]:
         return [source for source in self._engine.sources

@@ -20,6 +20,7 @@ PAGES = (
     ("pages/overview.py", "Overview", ":material/dashboard:", ""),
     ("pages/alarms.py", "Alarms", ":material/notifications:", "alarms"),
     ("pages/fleet.py", "Fleet", ":material/battery_charging_full:", "fleet"),
+    ("pages/coordinator.py", "Coordinator", ":material/route:", "coordinator"),
     (session.SPACE_BALLS, "Space Balls", ":material/bubble_chart:", "space"),
     ("pages/digital_twin.py", "Digital twin", ":material/model_training:", "twin"),
     ("pages/energy_monitor.py", "Energy Monitor", ":material/bolt:", "house"),

@@ -81,8 +81,8 @@ def allowance(topology: Topology, frame: Frame, strings: IndexArray, way: Way,
     for row, reason in enumerate(REASONS[:DEVICE]):
         one = of[METRIC[reason]]
         value[row] = one.high if is_upper(reason, way) else one.low
-        start, limit[row] = _window(reason, way, chemistry)
-        part[row] = _along(_shape(reason), (value[row] - start) / (limit[row] - start))
+        start, limit[row] = window(reason, way, chemistry)
+        part[row] = along(shape_of(reason), (value[row] - start) / (limit[row] - start))
     rating = np.ones(strings.size)
     for row, node in enumerate(strings.tolist() if devices else ()):
         told = devices.get(node)
@@ -103,7 +103,7 @@ def is_upper(reason: Reason, way: Way) -> bool:
     return reason == "hot" or (reason != "cold" and way == "charge")
 
 
-def _window(reason: Reason, way: Way, chemistry: IndexArray) -> tuple[Numbers, Numbers]:
+def window(reason: Reason, way: Way, chemistry: IndexArray) -> tuple[Numbers, Numbers]:
     """Where the current begins to be cut and where it ends; NaN for an unknown chemistry."""
     if reason == "soc":
         profile = safety_profile()
@@ -117,14 +117,16 @@ def _window(reason: Reason, way: Way, chemistry: IndexArray) -> tuple[Numbers, N
     return rows[:, 0], rows[:, 1]
 
 
-def _shape(reason: Reason) -> Polyline:
+def shape_of(reason: Reason) -> Polyline:
+    """Part allowed, from the information limit (0) to the warning limit (1)."""
     shapes = safety_profile().derating
     if reason == "voltage":
         return shapes.voltage_shape
     return shapes.soc_shape if reason == "soc" else shapes.temperature_shape
 
 
-def _along(shape: Polyline, way: Numbers) -> Numbers:
+def along(shape: Polyline, way: Numbers) -> Numbers:
+    """The part at `way`, NaN where that is NaN."""
     ways, parts = zip(*shape, strict=True)
     found: Numbers = np.interp(way, ways, parts)
     return found

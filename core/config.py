@@ -8,13 +8,15 @@ ORRERY_HISTORY_DIRECTORY another directory.
 from __future__ import annotations
 
 import os
+from datetime import UTC, time, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from core.errors import ConfigurationError
-from core.houses import HouseConfig
+from core.houses import HouseConfig, TariffConfig
 from core.parsing import as_model, read_toml, read_yaml
 from core.topology import DEFAULT_LEVELS, Level
 
@@ -74,11 +76,50 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TwinConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The digital twin. enabled: whether cells are estimated at all. workers: tasks of its
     physics at a time, each a process that takes a core and some hundred MB; period_s: from one
-    window of a pack to its next [s]."""
+    window of a pack to its next [s]. forecast_at: HH:MM of each night's ageing runs in time_zone,
+    and some minutes later, "" for none; the first come ten minutes after a start."""
 
     enabled: bool = True
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     period_s: Annotated[float, msgspec.Meta(ge=60, le=86_400)] = 300.0
+    forecast_at: Annotated[str, msgspec.Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")] = "02:00"
+    time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "UTC"
+
+    @property
+    def forecast_time(self) -> time | None:
+        """None where it comes never."""
+        return time.fromisoformat(self.forecast_at) if self.forecast_at else None
+
+    @property
+    def zone(self) -> tzinfo:
+        """Raises what ZoneInfo does for what `load_config` refuses."""
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+
+class CoordinatedSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One site of packs until a person sets it otherwise. house: whose load, PV and, where no
+    tariff is given, prices count."""
+
+    house: str = ""
+    controller: Literal["off", "rule-based", "mpc", "rl"] = "mpc"
+    tariff: TariffConfig | None = None
+    import_limit_kw: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
+    export_limit_kw: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
+
+
+class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The coordinator of fleets. here: whether the app itself coordinates; where not, another
+    process does (`python -m services.coordinator`) and the app shows it. sites: by the fleet's
+    site; one that is not named rests until a person chooses its controller. period_s: from plan
+    to plan [s]. actor: file of the site's own learnt policy, "" = the shipped one;
+    actor_key_secret: the NAME of the secret that it is signed with."""
+
+    enabled: bool = True
+    here: bool = True
+    period_s: Annotated[float, msgspec.Meta(ge=60, le=3600)] = 600.0
+    actor: str = ""
+    actor_key_secret: str = ""
+    sites: Annotated[dict[str, CoordinatedSite], msgspec.Meta(max_length=100)] = {}
 
 
 class OidcConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +194,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     history: HistoryConfig = HistoryConfig()
     gateway: GatewayConfig = GatewayConfig()
     twin: TwinConfig = TwinConfig()
+    coordinator: CoordinatorConfig = CoordinatorConfig()
     sign_in: SignInConfig = SignInConfig()
     operators: OperatorsConfig = OperatorsConfig()
     file: str = ""
@@ -189,7 +231,17 @@ def load_config(path: Path | None = None) -> Config:
         data["sources"] += pumps
     config = as_model({**data, "file": str(path)}, Config, str(path))
     check_names(config)
+    _check_zone(config)
     return config
+
+
+def _check_zone(config: Config) -> None:
+    """Raises ConfigurationError."""
+    try:
+        _ = config.twin.zone
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(config.file, "twin.time_zone", config.twin.time_zone,
+                                 "UTC, or a zone as Europe/Berlin") from error
 
 
 def _pumps_beside(path: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from core.pump import Pump
 from core.quantities import QUANTITY, SPLIT
 
 Floats = NDArray[np.float64]
-Role = Literal["battery_monitor", "inverter", "tariff", "heat_pump"]
+Role = Literal["battery_monitor", "inverter", "tariff", "heat_pump", "meter"]
 SocMethod = Literal["", "counted", "estimated"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, cast
@@ -92,6 +92,7 @@ class Engine:
         self._board = Board(self.devices, [source.info.stale_after_s for source in self.sources])
         self.assembler = self.new_assembler()
         self._with_alarms = with_alarms
+        self._reporters: list[Callable[[], Sequence[Finding]]] = []
         self.desk = AlarmDesk(self.topology, self.clock)
         now = self.clock.now()
         self._statuses = [SourceStatus(source.info, "waiting", now) for source in self.sources]
@@ -114,6 +115,10 @@ class Engine:
     @property
     def snapshot(self) -> Snapshot:
         return self._snapshot
+
+    def also_report(self, findings: Callable[[], Sequence[Finding]]) -> None:
+        """Conditions that somebody beside the sources knows of, asked at each tick."""
+        self._reporters.append(findings)
 
     def attach(self, store: Store | None, error: str = "",
                channels: ChannelHistory | None = None) -> None:
@@ -198,7 +203,7 @@ class Engine:
 
     def _reported(self) -> list[Finding]:
         """What devices say of themselves; a source that cannot say it is heard of elsewhere."""
-        found: list[Finding] = []
+        found: list[Finding] = [one for report in self._reporters for one in report()]
         for fleet in fleets_of(self.sources):
             try:
                 found += fleet.findings()

@@ -10,10 +10,11 @@ from core.devices import Device, DeviceFrame, DeviceTable, Role
 from core.houses import House
 from core.told import DeviceNow, Told
 
-BATTERY_FIRST: tuple[Role, ...] = ("battery_monitor", "inverter", "tariff")
-INVERTER_FIRST: tuple[Role, ...] = ("inverter", "battery_monitor", "tariff")
+BATTERY_FIRST: tuple[Role, ...] = ("battery_monitor", "inverter", "meter", "tariff")
+INVERTER_FIRST: tuple[Role, ...] = ("inverter", "meter", "battery_monitor", "tariff")
 OF_THE_INVERTER = ("solar_power_kw", "load_power_kw", "grid_power_kw", "grid_import_kw",
                    "grid_export_kw")
+NOT_SHOWN: tuple[set[Role], ...] = ({"heat_pump"}, {"tariff"}, {"meter"}, {"meter", "tariff"})
 
 
 class Household:
@@ -64,8 +65,9 @@ class Household:
 
 
 def with_electricity(houses: Iterable[House], table: DeviceTable) -> tuple[House, ...]:
-    """Those that the Energy Monitor shows: not one that has a heat pump and nothing else."""
+    """Those that the Energy Monitor shows: not one that has a heat pump and nothing else, nor a
+    site of packs, whose meter has a house of its own, nor prices alone."""
     roles: dict[str, set[Role]] = {}
     for device in table.devices.values():
         roles.setdefault(device.house, set()).add(device.role)
-    return tuple(house for house in houses if roles.get(house.id) != {"heat_pump"})
+    return tuple(house for house in houses if roles.get(house.id) not in NOT_SHOWN)

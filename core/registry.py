@@ -10,12 +10,16 @@ from typing import TypeVar, cast
 
 from core.alarms.ports import AlarmStore
 from core.config import Config, HistoryConfig, SourceConfig
+from core.coordinator.plan import Controller
+from core.coordinator.ports import Planner
+from core.coordinator.records import CoordinatorStore
 from core.errors import ConfigurationError
 from core.fleet.ports import FleetStore
 from core.parsing import as_model
 from core.ports import ChannelHistory, Keeping, Source, Store
 from core.site_records import SiteRecords
 from core.topology import Level, Topology
+from core.twin.kept import KeptFiles
 from core.twin.ports import Physics
 from core.twin.predictions import PredictionStore
 
@@ -29,7 +33,9 @@ SOURCES: dict[str, str] = {
     "influx": "sources.influx",
     "packs": "services.edge.demo",
     "recorded": "sources.replay",
+    "prices-http": "sources.prices_http",
     "remote": "sources.remote",
+    "site": "sim.site",
     "solark": "sources.solark",
     "venus": "sources.venus_mqtt",
     "vrm": "sources.vrm",
@@ -47,6 +53,15 @@ FLEET_STORES: dict[str, str] = {
 }
 PHYSICS = "services.twin.pool"
 PREDICTIONS = "store.twin"
+COORDINATOR_STORE = "store.coordinator"
+PLANNERS: dict[Controller, tuple[str, str, tuple[str, ...]]] = {
+    "off": ("core.coordinator.rules", "Off", ()),
+    "rule-based": ("core.coordinator.rules", "RuleBased", ("time-of-use",)),
+    "mpc": ("services.coordinator.mpc", "MpcPlanner", ()),
+    "rl": ("core.coordinator.learnt", "RlPlanner", ()),
+}
+"""Controller -> its module and class, and what that is made with."""
+TWIN_FILES = "store.twin_files"
 
 One = TypeVar("One", bound=Keeping)
 
@@ -215,3 +230,21 @@ def make_physics(cache_directory: Path | None, workers: int = 1) -> Physics:
 def make_prediction_store(path: Path) -> PredictionStore:
     """In a SQLite file; raises ConfigurationError."""
     return cast(PredictionStore, import_module(PREDICTIONS).PredictionDatabase(path))
+
+
+def make_twin_files(directory: Path) -> KeptFiles:
+    """Calibrations, parameter files and recordings of packs."""
+    return cast(KeptFiles, import_module(TWIN_FILES).TwinFiles(directory))
+
+
+def make_coordinator_store(path: Path | None) -> CoordinatorStore:
+    """In a SQLite file, None = in memory; raises ConfigurationError."""
+    return cast(CoordinatorStore, import_module(COORDINATOR_STORE).CoordinatorDatabase(path))
+
+
+def make_planners(actor: Path | None = None, key: str | None = None) -> dict[Controller, Planner]:
+    """All that are shipped, a new one of each; what one lacks is in its `missing`. actor: file of
+    the site's own learnt policy, the shipped one without it; key: that it is signed with."""
+    own = {"rl": (actor, key)}
+    return {name: cast(Planner, getattr(import_module(module), kind)(*own.get(name, given)))
+            for name, (module, kind, given) in PLANNERS.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import logging
+import random
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from core import attributes
 from core.backfill import Backfill, devices_need_it, tree_needs_it
 from core.config import Config, load_config
+from core.coordination import coordinator
+from core.coordinator.desk import CoordinatorDesk
+from core.coordinator.gather import TwinSays
 from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, OrreryError, RetryLaterError
 from core.household import with_electricity
@@ -27,17 +31,23 @@ from core.registry import (
     make_site_records,
     make_sources,
     make_store,
+    make_twin_files,
 )
 from core.replay import Replay
 from core.settings import with_saved
 from core.site_records import SiteRecords
 from core.trails import Trails
 from core.twin.desk import TwinDesk
+from core.twin.kept import Shelf
+from core.twin.rounds import Times
 
 log = logging.getLogger(__name__)
 
 COLLECTION_PERIOD_S = 30.0
 TWIN_DIRECTORY, RUNS_DIRECTORY, PREDICTIONS_FILE = "twin", "runs", "predictions.sqlite"
+KEPT_DIRECTORY = "packs"
+FORECASTS_LATE_S = 900.0
+"""At most, so that not all sites ask at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class Runtime:
     houses: tuple[House, ...]
     backfill: Backfill | None
     twin: TwinDesk | None = None
+    coordinator: CoordinatorDesk | None = None
     replay: Replay = field(init=False)
     trails: Trails = field(init=False)
 
@@ -62,6 +73,8 @@ class Runtime:
         return with_electricity(self.houses, self.engine.devices)
 
     def stop(self) -> None:
+        if self.coordinator is not None:
+            self.coordinator.stop()
         if self.twin is not None:
             self.twin.stop()
         if self.backfill is not None:
@@ -151,6 +164,11 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
     houses = houses_in(
         config.houses, [house for source in engine.sources for house in houses_of(source)],
         [device.house for device in engine.devices.devices.values()], config.file)
+    twins: list[TwinDesk] = []
+    backfills: list[Backfill] = []
+    desk = coordinator(engine, config, houses, lambda: _says(twins[0]) if twins else None,
+                       drives=config.coordinator.here,
+                       past_comes=lambda: bool(backfills and backfills[0].running))
     backfill = _attach_history(engine, config)
     _keep_alarms(engine, config)
     _keep_commands(engine, records, error)
@@ -158,7 +176,18 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
     engine.start()
     if backfill is not None:
         backfill.start()
-    return Runtime(config, engine, houses, backfill, _twin(engine, config, backfill))
+        backfills.append(backfill)
+    twin = _twin(engine, config, backfill)
+    twins += [twin] if twin is not None else []
+    if desk is not None:
+        engine.also_report(desk.findings)
+        desk.start()
+    return Runtime(config, engine, houses, backfill, twin, desk)
+
+
+def _says(twin: TwinDesk) -> TwinSays:
+    site = twin.site()
+    return TwinSays(site.table, dict(zip(site.ids, site.figures["soh_pct"].tolist(), strict=True)))
 
 
 def _twin(engine: Engine, config: Config, backfill: Backfill | None) -> TwinDesk | None:
@@ -172,7 +201,11 @@ def _twin(engine: Engine, config: Config, backfill: Backfill | None) -> TwinDesk
         physics = make_physics(None if directory is None else directory / RUNS_DIRECTORY,
                                config.twin.workers)
         twin = TwinDesk(engine, physics, predictions, config.twin.period_s,
-                        lambda: backfill is not None and backfill.running)
+                        lambda: backfill is not None and backfill.running,
+                        Shelf(None if directory is None else
+                              make_twin_files(directory / KEPT_DIRECTORY)),
+                        Times(config.twin.forecast_time, config.twin.zone,
+                              random.uniform(0.0, FORECASTS_LATE_S)))
     except OrreryError as error:
         log.error("no digital twin: %s", error)
         return None

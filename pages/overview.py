@@ -3,6 +3,7 @@
 import streamlit as st
 
 from components import frame, live, summary
+from components.coordinator import overview as coordinators
 from components.fleet import overview as fleets
 from components.pump import overview as pumps
 from components.twin import overview as twins
@@ -19,6 +20,7 @@ def state() -> None:
         with st.container(key="overview_systems", gap="xsmall"):
             summary.systems(client)
             fleets.show(client)
+            coordinators.show(client)
             twins.show(client)
         with st.container(key="overview_side", gap="xsmall"):
             summary.houses(client)

@@ -1,7 +1,7 @@
 """`make fleet`: a whole fleet on this machine, each part a process of its own.
 
-Mosquitto, edge devices with a simulated pack each, the ingest with its store, a fixed day of
-allocations, the gateway and the app. All of it lives under `data/fleet/packs_N`.
+Mosquitto, edge devices with a simulated pack each, the ingest with its store, the coordinator, the
+gateway and the app. All of it lives under `data/fleet/packs_N`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ PACKS_A_PROCESSOR = 800
 second, measured with 1,000."""
 START_S = 120.0
 LOOK_S = 0.3
+HOMES_A_PACK = 12.5
+"""Of the site's meter, as in the demo."""
 CONFIG = """# Made by `make fleet`; made anew at each start.
 title = "Fleet of {count} packs"
 
@@ -47,6 +49,17 @@ name = "fleet"
 packs = {count}
 {cells}site = "{site}"
 broker = "{broker}"
+
+[[sources]]
+kind = "site"               # what is used and made beside the packs
+name = "site"
+[sources.options]
+homes = {homes}
+
+[coordinator]
+here = false                # a process of its own coordinates
+[coordinator.sites.{site}]
+house = "packs_site"
 
 [history]
 directory = "{history}"
@@ -148,6 +161,7 @@ def write_config(plan: Plan) -> None:
     plan.config.touch(mode=0o600)
     plan.config.write_text(CONFIG.format(
         count=len(plan.plates), cells=cells, site=SITE, broker=plan.broker,
+        homes=max(1, round(HOMES_A_PACK * len(plan.plates))),
         history=plan.folder / "history", gateway=plan.ports["gateway"], operator=OPERATOR,
         hash=hashed(plan.password)))
 
@@ -192,7 +206,7 @@ def rest(plan: Plan) -> list[Child]:
         module(plan, "ingest", "services.ingest", *place, "--store",
                f"sqlite:{plan.folder / 'store' / 'fleet.sqlite'}", "--report",
                str(plan.folder / "ingest.json")),
-        module(plan, "day", "scripts.fleet_day", *place, "--packs", str(len(plan.plates))),
+        module(plan, "coordinator", "services.coordinator"),
         module(plan, "gateway", "services.gateway"),
         module(plan, "app", "streamlit", "run", "Home.py", "--server.headless", "true",
                "--server.address", LOOPBACK, "--server.port", str(plan.ports["app"]),
@@ -236,8 +250,8 @@ def watch(family: Family, stop: threading.Event) -> None:
 def addresses(plan: Plan) -> str:
     """The one line."""
     return (f"Fleet of {len(plan.plates)} packs: app {plan.app} ({OPERATOR} / {plan.password}), "
-            f"gateway ws://{LOOPBACK}:{plan.ports['gateway']}, broker {plan.broker}; packs follow "
-            f"a fixed day until a coordinator is connected (Ctrl+C ends all){hurry(plan)}")
+            f"gateway ws://{LOOPBACK}:{plan.ports['gateway']}, broker {plan.broker}; its "
+            f"coordinator plans every ten minutes (Ctrl+C ends all){hurry(plan)}")
 
 
 def hurry(plan: Plan) -> str:

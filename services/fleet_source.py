@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -29,9 +29,9 @@ from core.errors import (
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.command_book import CommandBook
-from core.fleet.messages import MOST_CELLS, Id
+from core.fleet.messages import MOST_CELLS, Id, allocations, said
 from core.fleet.ports import CommandLife, CommandStore, FleetCounts, PackState
-from core.fleet.topics import check_device
+from core.fleet.topics import allocation_topic, check_device
 from core.fleet.tree import roots
 from core.frames import Reading
 from core.ports import SourceInfo, Talk
@@ -251,6 +251,18 @@ class MqttFleet:
 
     def commands(self) -> Sequence[CommandLife]:
         return self._commands.lives()
+
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+        """By QoS 1; the broker forgets with the message's own end. Raises as `FleetSource`."""
+        unknown = next((one for one in power_kw if one not in self._board.records), None)
+        if unknown is not None:
+            raise UnknownIdError(f"no pack is called {unknown[:80]!r}")
+        link = self._usable()
+        topic = allocation_topic(self._site)
+        for message in allocations(self._site, power_kw, self._seconds(), valid_s):
+            link.publish(topic, said(message), 1, max(1, int(valid_s)))
+        self._conversation.sent(f"{topic} {len(power_kw)} packs, "
+                                f"{sum(power_kw.values()):.1f} kW together")
 
     def remember(self, store: CommandStore) -> None:
         """Raises RetryLaterError."""

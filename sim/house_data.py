@@ -20,6 +20,8 @@ F64: TypeAlias = NDArray[np.float64]
 I64: TypeAlias = NDArray[np.int64]
 
 FILE = Path(__file__).parent / "house_profiles" / "citylearn_2022.csv"
+MORE_FILE = FILE.with_name("citylearn_2022_more.csv.gz")
+HOMES = 3
 HOUR_S = 3600.0
 ROWS = 8760
 CLEAR_DAYS = 15
@@ -45,6 +47,15 @@ def profile(building: int) -> Profile:
     columns = np.loadtxt(FILE, delimiter=",", skiprows=1).T
     loads, solar_kw, price = columns[:2], columns[2] / 1000.0, columns[3]
     return Profile(loads[building - 1].copy(), solar_kw, _clear(solar_kw), price.copy())
+
+
+@cache
+def three_homes() -> Profile:
+    """The year of the mean of three homes, each under its own sun."""
+    columns, more = (np.loadtxt(file, delimiter=",", skiprows=1).T for file in (FILE, MORE_FILE))
+    load_kw = (columns[0] + columns[1] + more[0]) / HOMES
+    solar_kw = (columns[2] + more[1] + more[2]) / 1000.0 / HOMES
+    return Profile(load_kw, solar_kw, _clear(solar_kw), columns[3].copy())
 
 
 def _clear(solar_kw: F64) -> F64:

@@ -30,12 +30,14 @@ DEEPEST_SHADE = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What load and sun follow from. solar_kw: installed [kW]."""
+    """What load and sun follow from. solar_kw: installed [kW]. base_share: of the load, that does
+    not switch."""
 
     seed: int
     calendar: Calendar
     profile: Profile
     solar_kw: float
+    base_share: float = BASE_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ class Hours:
         self._rows = around[2:-2]
         numbers = np.arange(self.first, self.first + count)
         load, sun = data.load_kw[around], data.solar_kw[around] * site.solar_kw
-        self._base = parabolas(BASE_SHARE * load)
-        self._pulses = appliances(site.seed, numbers, (1.0 - BASE_SHARE) * load[2:-2])
+        self._base = parabolas(site.base_share * load)
+        self._pulses = appliances(site.seed, numbers, (1.0 - site.base_share) * load[2:-2])
         self._sun = parabolas(sun)
         self._clouds = clouds(site.seed, numbers, data.solar_kw[self._rows],
                               data.clear_kw[self._rows])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -46,7 +47,7 @@ OF_PUMPS = (
           help="What it is rated for"),
     Field("assumed_flow_lpm", "Assumed flow, l/min", "number", needed=False,
           help="Of the water while the compressor runs, where nothing measures it"))
-PUMP_KINDS = ("husdata-mqtt", "husdata-http", "influx")
+WITHOUT_BATTERY = ("husdata-mqtt", "husdata-http", "influx", "prices-http")
 
 KINDS: dict[str, tuple[str, tuple[Field, ...]]] = {
     "venus": ("Victron GX by MQTT", (
@@ -92,6 +93,14 @@ KINDS: dict[str, tuple[str, tuple[Field, ...]]] = {
         Field("pump", "Value of the tag pump", needed=False,
               help="Where several pumps share the bucket"),
         Field("token_secret", "Variable with the token", "secret", needed=False))),
+    "prices-http": ("Prices of the day ahead by HTTP", (
+        Field("base_url", "Address of the server", help="https://api.energy-charts.info"),
+        Field("path", "What is asked for", default="/price?bzn=SE3",
+              help="Path and, behind a ?, what is asked"),
+        Field("preset", "How it answers", "choice", choices=("energy-charts", "awattar"),
+              help="A form of your own goes into orrery.toml by hand"),
+        Field("label", "Its name", default="Prices"),
+        Field("token_secret", "Variable with the token", "secret", needed=False))),
     "remote": ("Another Orrery", (
         Field("base_url", "Address", help="http://192.168.1.20:9999"),
         Field("api_key_secret", "Variable with its API key", "secret", needed=False))),
@@ -113,7 +122,7 @@ def _dialog(client: LocalClient) -> None:
         values = {one.key: _input(kind, one) for one in KINDS[kind][1]}
     with right:
         name = st.text_input("Name in orrery.toml", kind, key=f"connect_{kind}_name")
-        house_id, house = _house(client, with_battery=kind not in PUMP_KINDS)
+        house_id, house = _house(client, with_battery=kind not in WITHOUT_BATTERY)
     mistakes = _mistakes(kind, values, name, house_id)
     new = NewSource(kind, name, _options(kind, values, house_id), house)
     with st.container(key="connect_says"):
@@ -185,6 +194,9 @@ def _options(kind: str, values: Mapping[str, Any], house_id: str) -> dict[str, A
     if kind == "venus":
         told["batteries"] = [{"instance": told.pop("instance", 0),
                               "name": told.pop("battery_name", "Battery")}]
+    if kind == "prices-http":
+        told["path"], _, asked = str(told.get("path", "/")).partition("?")
+        told["query"] = dict(parse_qsl(asked))
     return {**told, "house": house_id}
 
 

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from core.errors import RequestError
 from core.fleet.rejections import RejectedError, Rejection
 from core.topology import FloatArray
 
@@ -156,6 +157,24 @@ class Allocation(_Strict, frozen=True):
     issued_s: float
     valid_s: Annotated[float, Meta(gt=0, le=86_400)]
     power_kw: dict[Id, float]
+
+
+MOST_OF_ONE = 500
+"""Packs of one allocation."""
+
+
+def allocations(site: str, power_kw: Mapping[str, float], issued_s: float,
+                valid_s: float) -> list[Allocation]:
+    """Messages for any number of devices; raises RequestError for what the schema does not
+    know."""
+    wrong = next((device for device, power in power_kw.items() if not np.isfinite(power)), None)
+    if wrong is not None:
+        raise RequestError(f"{wrong[:40]}: {power_kw[wrong]} kW is no power; give a finite number")
+    devices = list(power_kw)
+    return [Allocation(v=VERSION, site=site, issued_s=issued_s, valid_s=valid_s,
+                       power_kw={device: power_kw[device]
+                                 for device in devices[first:first + MOST_OF_ONE]})
+            for first in range(0, len(devices), MOST_OF_ONE)]
 
 
 class _Versioned(msgspec.Struct):

@@ -139,6 +139,12 @@ class FleetSource(Source, Protocol):
         """The newest first, each as it is now."""
         ...
 
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+        """Ask devices for powers [kW], + discharging, that end by themselves after valid_s [s].
+        `PackState.allocation_kw` says what each makes of it. Raises UnknownIdError, RequestError
+        for what is no finite number, and SourceError where nothing can be sent."""
+        ...
+
     def remember(self, store: CommandStore) -> None:
         """Go on with the commands of the last hours, and keep there what follows; once, after
         `start`. Raises RetryLaterError."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.clock import SystemClock
+from core.coordinator.actor import load
+from core.coordinator.alone import Alone
 from core.errors import ConfigurationError, OrreryError
 from core.fleet.messages import MOST_CELLS
 from core.fleet.topics import check_device, check_id
@@ -42,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
                        help="send what is waiting and end: before a device is taken away")
     words.add_argument("--silent-s", type=float, default=SILENT_S)
     words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--actor", type=Path,
+                       help="learnt policy that steers while the coordinator is out of reach; "
+                       "without it packs rest then")
+    words.add_argument("--actor-key-variable", default="ORRERY_ACTOR_KEY",
+                       help="environment variable with the key that it is signed with")
     return words
 
 
@@ -72,15 +80,28 @@ def _plate(words: str, *parts: str) -> Plate:
     return plate
 
 
+def alone_of(plate: Plate, path: Path | None, key: str | None) -> Alone | None:
+    """Who steers a pack that is out of reach; raises GiveUpError for a policy that is not to be
+    trusted, ConfigurationError for one that the gate refused."""
+    if path is None:
+        return None
+    found = Alone(load(path, key), plate.capacity_kwh, plate.chemistry)
+    if found.held_back:
+        raise ConfigurationError("the command line", "--actor", str(path),
+                                 f"a policy that may drive at the edge; {found.held_back}")
+    return found
+
+
 def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
-             seed: int) -> PackGroup:
+             seed: int, alone: Mapping[str, Alone | None] | None = None) -> PackGroup:
     """One simulated pack a device, guarded together."""
     plants = [SimulatedPack(plate.chemistry, plate.cells, plate.capacity_kwh, seed + at,
                             device=device)
               for at, (device, plate) in enumerate(plates.items())]
     ratings = [plant.rating for plant in plants]
     guards = Guards(ratings, outbox)
-    packs = [Pack(guard.device, guard, Centre(silent_s)) for guard in guards.each]
+    packs = [Pack(guard.device, guard, Centre(silent_s), (alone or {}).get(guard.device))
+             for guard in guards.each]
     begin_pct = [float(plant.state.soc_pct.mean()) for plant in plants]
     return PackGroup(packs, guards, PlantGroup(plants), CellEstimators(ratings, begin_pct))
 
@@ -94,7 +115,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         devices = list(plates)
         outbox = Outbox(asked.outbox or Path("data/edge") / f"{devices[0]}.sqlite", devices,
                         asked.most_rows)
-        group = group_of(plates, outbox, asked.silent_s, asked.seed)
+        key = os.environ.get(asked.actor_key_variable)
+        alone = {device: alone_of(plate, asked.actor, key) for device, plate in plates.items()}
+        group = group_of(plates, outbox, asked.silent_s, asked.seed, alone)
         runtime = EdgeRuntime(check_id(asked.site), group, plates, outbox, broker, SystemClock(),
                               asked.rate_hz, asked.every)
         (runtime.drain if asked.drain else runtime.run)(stop)

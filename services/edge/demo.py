@@ -7,7 +7,7 @@ without a broker. Simulated, and told so; no claim on how fast it decides.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -131,6 +131,14 @@ class Packs:
     def commands(self) -> Sequence[CommandLife]:
         with self._lock:
             return [] if self._living is None else self._living.inbox.book.lives()
+
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+        """Until it ends the packs leave their fixed day. Raises as `FleetSource`."""
+        unknown = next((one for one in power_kw if one not in self._board.records), None)
+        if unknown is not None:
+            raise UnknownIdError(f"no device is called {unknown[:40]!r}")
+        with self._lock:
+            self._site().steer(power_kw, valid_s)
 
     def remember(self, store: CommandStore) -> None:
         """Raises RetryLaterError."""

@@ -6,7 +6,7 @@ decides: samples follow each other by lived time, and a process that slept has m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from core.alarms.records import TRIP, WARNING, Finding
 from core.clock import from_epoch
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate
-from core.fleet.messages import VERSION, Allocation, Command, Reply, Status
+from core.fleet.messages import VERSION, Allocation, Command, Reply, Status, allocations
 from core.fleet.ports import CommandLife
 from core.fleet.tree import CELL
 from core.safety.area import Cause
@@ -37,6 +37,7 @@ LONGEST_STEP_S = 30.0
 """A longer pause was slept, not lived [s]."""
 ALLOCATE_EVERY_S = 5.0
 VALID_S = 60.0
+JUST_AFTER_S = 1e-5
 TELL_EVERY_S = 10.0
 FIRMWARE = "demo 1"
 IN_MEMORY = Path(":memory:")
@@ -70,7 +71,7 @@ class Site:
         self._site, self._board = site, board
         self._outbox = Outbox(IN_MEMORY, [plate.device for plate in plates])
         self._at_s, self._lived_s = now_s, 0.0
-        self._allocated_s = self._told_s = -np.inf
+        self._allocated_s = self._told_s = self._steered_s = -np.inf
         self.inbox = Inbox(site, lambda: from_epoch(self._at_s))
         self.received, self.per_s = 0, 0.0
         self._running: dict[str, _Device] = {}
@@ -145,11 +146,11 @@ class Site:
         """What was allocated lies ahead now: the centre begins anew, as after a restart."""
         for device in self._devices.values():
             device.pack.centre = Centre()
-        self._allocated_s = self._told_s = -np.inf
+        self._allocated_s = self._told_s = self._steered_s = -np.inf
 
     def _live(self, now_s: float, dt_s: float) -> None:
         self._lived_s += dt_s
-        if now_s - self._allocated_s >= ALLOCATE_EVERY_S:
+        if now_s - self._allocated_s >= ALLOCATE_EVERY_S and now_s >= self._steered_s:
             self._allocate(now_s)
         self._group.sample(now_s, dt_s)
         heard = [device for device in self._devices.values() if not device.silent]
@@ -161,13 +162,23 @@ class Site:
             self._told_s = now_s
             self._tell(now_s)
 
+    def steer(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+        """A coordinator's own allocation; raises RequestError for what is no power."""
+        # Devices take what is newer than the last: two of one moment follow each other.
+        issued_s = max(self._at_s, self._allocated_s + JUST_AFTER_S)
+        for message in allocations(self._site, power_kw, issued_s, valid_s):
+            self._deliver(message, self._at_s)
+        self._allocated_s, self._steered_s = issued_s, self._at_s + valid_s
+
     def _allocate(self, now_s: float) -> None:
-        """One message for all, as a coordinator would send it."""
+        """The fixed day where nobody coordinates: one message for all, as a coordinator sends."""
         self._allocated_s = now_s
-        message = Allocation(
+        self._deliver(Allocation(
             v=VERSION, site=self._site, issued_s=now_s, valid_s=VALID_S,
             power_kw={name: device.day.power_kw(now_s, device.soc_pct)
-                      for name, device in self._devices.items()})
+                      for name, device in self._devices.items()}), now_s)
+
+    def _deliver(self, message: Allocation, now_s: float) -> None:
         for name, device in self._devices.items():
             if not device.silent and device.pack.centre.allocate(name, message):
                 device.pack.centre.heard(now_s)

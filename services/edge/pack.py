@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.clock import from_epoch
+from core.coordinator.alone import ALONE_WORDS, Alone
 from core.fleet.messages import Allocation, Body, Column, column
 from core.safety.latency import Histogram
 from services.edge.outbox import Standing
@@ -16,7 +18,8 @@ from services.edge.plant import Plants, Sample
 from services.edge.ports import Estimate, Estimators, PackSafety, Safety, Verdict
 
 SILENT_S = 60.0
-"""So long without a word of the centre, and the pack goes to zero [s]."""
+"""So long without a word of the centre, and the pack goes to zero, or by a learnt policy [s]."""
+ALONE_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class Centre:
         self._power_kw = allocation.power_kw[device]
         return True
 
+    def out_of_reach(self, now_s: float) -> bool:
+        """It has allocated before, and does no longer."""
+        silent = now_s - self._heard_s > self._silent_s
+        return self._until_s > -math.inf and (silent or now_s > self._until_s)
+
     def wish(self, now_s: float) -> Setpoint:
         """0 kW without a valid allocation, and when the centre is silent."""
         if self._until_s == -math.inf:
@@ -61,11 +69,14 @@ class Centre:
 
 
 class Pack:
-    """Everything of one device that needs no network."""
+    """Everything of one device that needs no network. alone: who steers while the centre is out of
+    reach; without it the pack then rests."""
 
-    def __init__(self, device: str, safety: PackSafety, centre: Centre | None = None) -> None:
+    def __init__(self, device: str, safety: PackSafety, centre: Centre | None = None,
+                 alone: Alone | None = None) -> None:
         self.device, self.safety = device, safety
         self.centre = centre or Centre()
+        self._alone, self._alone_kw, self._alone_until_s = alone, 0.0, -math.inf
         self.standing = Standing()
         self._setpoint = Setpoint(0.0, "no allocation yet")
         self._last: tuple[Sample, Verdict, Estimate] | None = None
@@ -80,14 +91,29 @@ class Pack:
     def act(self, sample: Sample, verdict: Verdict, estimate: Estimate, took_us: float,
             now_s: float) -> None:
         """What follows from a verdict that took so long [us]; estimate: of this sample."""
-        self._setpoint = self._steered(sample, verdict, now_s)
+        self._setpoint = self._steered(sample, verdict, estimate, now_s)
         self._last = (sample, verdict, estimate)
         self._slowest_us = max(self._slowest_us, took_us)
         self._samples += 1
 
-    def _steered(self, sample: Sample, verdict: Verdict, now_s: float) -> Setpoint:
-        """The centre's wish inside a person's bound inside the safety's; NaN is zero."""
+    def _wish(self, sample: Sample, verdict: Verdict, estimate: Estimate,
+              now_s: float) -> Setpoint:
+        """The centre's; while that is out of reach, the learnt policy's."""
         wish = self.centre.wish(now_s)
+        if self._alone is None or not self.centre.out_of_reach(now_s):
+            return wish
+        if not now_s < self._alone_until_s:
+            volts = sample.voltage_v / 1000.0
+            self._alone_kw = self._alone.power_kw(
+                from_epoch(now_s), estimate.soc_pct, verdict.charge_limit_a * volts,
+                verdict.discharge_limit_a * volts)
+            self._alone_until_s = now_s + ALONE_EVERY_S
+        return Setpoint(self._alone_kw, f"{wish.reason}: {ALONE_WORDS}")
+
+    def _steered(self, sample: Sample, verdict: Verdict, estimate: Estimate,
+                 now_s: float) -> Setpoint:
+        """What is wished inside a person's bound inside the safety's; NaN is zero."""
+        wish = self._wish(sample, verdict, estimate, now_s)
         if self.standing.stopped:
             return Setpoint(0.0, f"stopped: {self.standing.stopped}")
         power_kw, reason = wish.power_kw, wish.reason

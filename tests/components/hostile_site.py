@@ -9,11 +9,25 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 
 from core.alarms.records import TRIP, AuditEntry
 from core.clock import ManualClock
 from core.config import Config, OperatorsConfig, SourceConfig
+from core.coordinator.desk import CoordinatorDesk
+from core.coordinator.plan import Binding, Exceeded
+from core.coordinator.records import Run, SiteState
+from core.coordinator.settings import Override
+from core.coordinator.view import (
+    Deployment,
+    Evaluation,
+    ForecastScore,
+    LeftOut,
+    Note,
+    Shadow,
+    TrainingRun,
+)
 from core.devices import Device, Floats, spread
 from core.engine import Engine
 from core.errors import SourceError
@@ -22,12 +36,14 @@ from core.fleet.ports import CommandLife, FleetCounts, Refusal
 from core.houses import House
 from core.ports import Message, Past, SourceInfo, Talk
 from core.pump import AlarmTable, PerformanceMap, PerformancePoint, Pump
+from core.registry import make_coordinator_store
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec
 from core.twin.desk import TwinDesk
 from store.channels import EmbeddedChannelHistory
 from store.records import open_alarms
-from tests.components.fleet_site import START, FakeFleet
+from tests.components import coordinator_site
+from tests.components.fleet_site import SITE, START, FakeFleet
 from tests.components.twin_site import StandingPhysics
 from tests.core.house_site import Told, ToldSource
 from tests.gateway import house_site, pump_site
@@ -154,11 +170,44 @@ def hostile_site(directory: Path) -> Iterator[HostileSite]:
     _raise_alarms(engine, fleet, clock)
     twin = TwinDesk(engine, StandingPhysics(evil("physics")))
     twin.turn()
+    coordinator = _coordinator(engine, fleet, clock)
     try:
-        yield HostileSite(Runtime(config, engine, houses, None, twin), fleet, clock)
+        yield HostileSite(Runtime(config, engine, houses, None, twin, coordinator), fleet, clock)
     finally:
+        coordinator.stop()
         twin.stop()
         engine.stop()
+
+
+def _coordinator(engine: Engine, fleet: HostileFleet, clock: ManualClock) -> CoordinatorDesk:
+    """Whatever a coordinator, another process, people and a training may have written."""
+    store, now = make_coordinator_store(None), clock.now()
+    coordinator_site.fill(store, fleet)
+    asked = coordinator_site.problem()
+    plan = replace(coordinator_site.planned(asked), exceeded=(
+        Exceeded(evil("wish"), 3, 12.0, "kW", evil("wishwhy")),), bindings=(
+        Binding(evil("limit"), (0, 1), 0.1, "kW"),))
+    store.keep_run(SITE, Run(asked, plan, (LeftOut("pack-03", evil("leftout"), evil("leftwhy")),)))
+    last = coordinator_site.allocated(fleet)
+    store.keep_allocated(SITE, replace(last, words=evil("allocated"), shares=[
+        replace(one, why=evil("sharewhy"), refusal=evil("shareno")) for one in last.shares]))
+    store.keep_state(SITE, SiteState(now, evil("holder"), now, evil("fallback"), evil("stuck")))
+    store.note(SITE, Note(now, "info", evil("note")))
+    store.keep_shadow(SITE, Shadow("rule-based", "mpc", now, 3, 1.0, 2.0, None, evil("shadow")))
+    store.keep_forecast_scores(SITE, [ForecastScore(
+        evil("forecast"), evil("method"), 1.0, 1.0, 1.0, "kW", 1, now)])
+    store.keep_prices(SITE, name("series"), b"{}", now)
+    held = Override(power_kw=5.0, since=now, until=now + timedelta(hours=1), who=name("holdwho"),
+                    why=name("holdwhy"))
+    settings = msgspec.structs.replace(coordinator_site.SETTINGS, override=held)
+    store.save_settings(SITE, settings, name("setwho"), now)
+    store.keep_training(TrainingRun(evil("run"), evil("learns"), now, (0.0, 1.0), (1.0, 1.0),
+                                    (1.0, 2.0), None, 0.5, evil("runwords")))
+    store.keep_evaluation(Evaluation(evil("version"), evil("run"), now, 1, {evil("policy"): 1.0},
+                                     {}, 0, False, evil("verdict")))
+    store.keep_deployment(Deployment(evil("device"), evil("deployed"), now, evil("by"),
+                                     evil("previous")))
+    return coordinator_site.desk_of(engine, store, evil("fleetlabel"))
 
 
 def _history(engine: Engine, directory: Path) -> EmbeddedChannelHistory:

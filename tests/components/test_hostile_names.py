@@ -41,7 +41,7 @@ PLOT = "orrery-spheres.plot"
 # page or Home.py, address, kinds of names that it shows
 VIEWS: list[tuple[str, dict[str, str], str]] = [
     ("Home.py", {}, "fleetlabel houselabel lostlabel system rack trouble historyerror"),
-    ("pages/overview.py", {}, "system rack houselabel pumplabel alarmwords"),
+    ("pages/overview.py", {}, "system rack houselabel pumplabel alarmwords holdwho wish"),
     ("pages/alarms.py", {"state": "All states"},
      "cell who"),
     ("pages/alarms.py", {"view": "History"}, "system rack who"),
@@ -52,6 +52,13 @@ VIEWS: list[tuple[str, dict[str, str], str]] = [
     ("pages/fleet.py", {"pack": PACK},
      "packlabel firmware limitreason cell issuer answer"),
     ("pages/fleet.py", {"view": "Spheres"}, "rack"),
+    ("pages/coordinator.py", {},
+     "holdwho holdwhy fleetlabel leftout leftwhy fallback stuck wish wishwhy limit note shadow "
+     "forecast method"),
+    ("pages/coordinator.py", {"room": "Packs"}, "packlabel sharewhy shareno leftout allocated"),
+    ("pages/coordinator.py", {"room": "Objectives"}, "setwho holdwhy series"),
+    ("pages/coordinator.py", {"room": "Training"},
+     "run learns runwords version verdict policy device deployed by previous"),
     ("pages/space_balls.py", {}, "system"),
     ("pages/space_balls.py", {"path": "system_home"}, "system rack"),
     ("pages/space_balls.py", {"path": PACK}, "rack cell"),
@@ -172,6 +179,7 @@ def test_a_name_is_text(hostile: HostileSite, file: str, address: dict[str, str]
     ("pages/alarms.py", "alarm"), ("pages/alarms.py", "element"), ("pages/alarms.py", "find"),
     ("pages/fleet.py", "pack"), ("pages/fleet.py", "find"), ("pages/space_balls.py", "path"),
     ("pages/digital_twin.py", "pack"), ("pages/digital_twin.py", "twin_find"),
+    ("pages/coordinator.py", "site"), ("pages/coordinator.py", "hour"),
     ("pages/energy_monitor.py", "house"), ("pages/heat_pump.py", "pump"),
     ("pages/connections.py", "source")])
 def test_an_address_is_text(hostile: HostileSite, file: str, key: str) -> None:

@@ -28,6 +28,7 @@ from tests.sources.husdata_player import UnpluggedHusdata
 from tests.sources.venus_player import UnpluggedVenus
 from tests.sources.web import (
     unplugged_husdata,
+    unplugged_prices,
     unplugged_remote,
     unplugged_solark,
     unplugged_vrm,
@@ -64,14 +65,17 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "husdata-mqtt": UnpluggedHusdata,
     "husdata-http": unplugged_husdata,
     "influx": UnpluggedInflux,
+    "site": made_by("sim.site"),
+    "prices-http": unplugged_prices,
     "fleet-mqtt": SteeredFleet,
 }
 # sentences of ScriptedSource, BackfillingSource, PastTellingSource are checked for these
 SCRIPTED = ("fleet", "packs", "house", "heat-pump")
 BACKFILLING = ("fleet", "packs")
-PAST_TELLING = ("house", "heat-pump")
-TALKING = ("vrm", "solark", "remote", "husdata-mqtt", "husdata-http", "fleet-mqtt")
-TELLING_PROBLEMS = ("husdata-mqtt", "husdata-http")
+PAST_TELLING = ("house", "heat-pump", "site")
+TALKING = ("vrm", "solark", "remote", "husdata-mqtt", "husdata-http", "fleet-mqtt",
+           "prices-http")
+TELLING_PROBLEMS = ("husdata-mqtt", "husdata-http", "prices-http")
 
 
 def each_of(names: Iterable[str]) -> pytest.MarkDecorator:

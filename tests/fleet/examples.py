@@ -14,6 +14,8 @@ from core.fleet.topics import Address
 NOW_S = 1_800_000_000.0
 STREAM, OTHER_STREAM, THIRD_STREAM = "a" * 16, "b" * 16, "c" * 16
 PACK = Address("home", "pack_1", "telemetry")
+PACKS = {"pack_1": {"chemistry": "LFP", "cells": 3, "capacity_kwh": 30.0}}
+"""As a configuration tells them."""
 
 
 def body(**changed: Any) -> Body:

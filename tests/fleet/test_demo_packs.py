@@ -285,3 +285,40 @@ def test_the_past_is_told_for_packs_alone(demo: Demo) -> None:
     assert np.isnan(past[-1].columns["voltage_v"][cells]).all()
     assert past[-1].heard is not None
     assert not past[-1].heard[cells].any()
+
+
+def test_a_coordinator_steers_and_its_allocation_ends_by_itself(demo: Demo) -> None:
+    demo.live(30)
+    asked = {pack.device: 0.5 + number / 10 for number, pack in enumerate(demo.source.packs())}
+    demo.source.allocate(asked, 60.0)
+    demo.live(10)
+    for pack in demo.source.packs():
+        assert pack.allocation_kw == pytest.approx(asked[pack.device], rel=0.01)
+        assert demo.value("power_kw", pack.element) == pytest.approx(asked[pack.device], rel=0.05)
+    demo.source.allocate({demo.source.packs()[0].device: 0.2}, 60.0)
+    demo.live(2)
+    assert [round(pack.allocation_kw or 0.0, 1) for pack in demo.source.packs()[:2]] == [0.2, 0.6]
+    demo.live(65)
+    assert demo.value("power_kw", demo.source.packs()[0].element) < -1.0, "the fixed day again"
+
+
+def test_two_allocations_of_one_moment_follow_each_other(demo: Demo) -> None:
+    device = demo.source.packs()[0].device
+    for power_kw in (0.3, 0.4):
+        demo.source.allocate({device: power_kw}, 60.0)
+    demo.live(2)
+    assert demo.source.packs()[0].allocation_kw == pytest.approx(0.4, rel=0.01)
+
+
+def test_an_allocation_that_cannot_be_is_refused(demo: Demo) -> None:
+    device = demo.source.packs()[0].device
+    for power_kw in (float("nan"), float("inf")):
+        with pytest.raises(RequestError):
+            demo.source.allocate({device: power_kw}, 60.0)
+    with pytest.raises(UnknownIdError):
+        demo.source.allocate({"pack_999": 1.0}, 60.0)
+    fault = demo.begin("device_silent")
+    demo.source.allocate({fault.device: 0.7}, 60.0)
+    demo.source.stop_scripts()
+    demo.live(2)
+    assert demo.pack("device_silent").allocation_kw != pytest.approx(0.7), "it heard nothing"

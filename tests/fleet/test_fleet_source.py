@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,9 +19,7 @@ from core.alarms.records import TRIP, WARNING
 from core.alarms.rules import alarm_rules
 from core.assembly import Assembler, place
 from core.clock import ManualClock, SystemClock, from_epoch
-from core.config import SourceConfig
 from core.errors import (
-    ConfigurationError,
     NotYetError,
     RequestError,
     SourceError,
@@ -31,17 +28,15 @@ from core.errors import (
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.command_book import CommandBook
-from core.fleet.messages import Ack, Status, column, packed, said
+from core.fleet.messages import VERSION, Ack, Allocation, Status, column, packed, read_small, said
 from core.fleet.rejections import Rejection
 from core.fleet.tree import element_of, roots
-from core.parsing import as_model
-from core.registry import SOURCES
 from core.talk import LONGEST, Conversation
-from core.topology import DEFAULT_LEVELS, Level, Topology
+from core.topology import DEFAULT_LEVELS, Topology
 from scripts.app_process import free_port
 from services.fleet_heard import FleetHeard
 from services.fleet_source import PATIENCE_S, MqttFleet, Options, PackOptions, create
-from tests.fleet.examples import NOW_S, OTHER_STREAM, STREAM, body, telemetry
+from tests.fleet.examples import NOW_S, OTHER_STREAM, PACKS, STREAM, body, telemetry
 from tests.fleet.site import Talker, broker_of
 from tests.sources.mosquitto import Mosquitto as PasswordMosquitto
 from tests.sources.mosquitto import until
@@ -50,7 +45,6 @@ PLATES = tuple(PackPlate(device, device, "LFP", 3, 30.0) for device in ("pack_1"
 TOPIC = "pulsebms/home/pack_1/telemetry"
 STATUS = "pulsebms/home/pack_1/status"
 ELEMENT = "system_home_rack_1"
-PACKS = {"pack_1": {"chemistry": "LFP", "cells": 3, "capacity_kwh": 30.0}}
 
 
 class Ear:
@@ -384,6 +378,8 @@ def test_without_a_broker_it_says_so_and_a_command_is_not_taken(made: Made) -> N
     until(lambda: "does not answer" in words_of(source), "it says that nobody answers")
     with pytest.raises(SourceError, match="does not answer"):
         source.command("pack_1", "ping", "eve")
+    with pytest.raises(SourceError, match="does not answer"):
+        source.allocate({"pack_1": 1.0}, 60.0)
     assert source.commands() == []
     assert not source.counts().connected
 
@@ -485,6 +481,25 @@ def test_what_cannot_be_commanded_is_refused(mosquitto: Mosquitto, made: Made) -
     assert source.commands() == []
 
 
+def test_an_allocation_goes_to_its_topic_with_its_end_and_a_wrong_one_nowhere(
+        mosquitto: Mosquitto, made: Made) -> None:
+    clock = ManualClock(from_epoch(NOW_S))
+    source = made(mosquitto.url, clock)
+    talker = Talker(broker_of(mosquitto), "listener", "pulsebms/+/coordinator/allocation")
+    until(lambda: connected(source), "it connects")
+    with pytest.raises(UnknownIdError):
+        source.allocate({"pack_9": 1.0}, 60.0)
+    with pytest.raises(RequestError):
+        source.allocate({"pack_1": float("nan")}, 60.0)
+    source.allocate({"pack_1": -2.5}, 60.0)
+    until(lambda: bool(talker.heard), "the allocation comes")
+    ((topic, payload),) = talker.heard
+    assert topic == "pulsebms/home/coordinator/allocation"
+    assert read_small(payload, Allocation) == Allocation(
+        v=VERSION, site="home", issued_s=NOW_S, valid_s=60.0, power_kw={"pack_1": -2.5})
+    talker.close()
+
+
 def test_a_flood_of_rubbish_leaves_the_packs_alone(mosquitto: Mosquitto, made: Made) -> None:
     source = made(mosquitto.url)
     until(lambda: connected(source), "it connects")
@@ -502,55 +517,6 @@ def test_a_flood_of_rubbish_leaves_the_packs_alone(mosquitto: Mosquitto, made: M
 def _refused(source: MqttFleet, talker: Talker) -> int:
     talker.say(TOPIC, b"rubbish", qos=0)
     return sum(source.counts().rejected.values())
-
-
-# -- configuration
-
-def mistake(**options: Any) -> ConfigurationError:
-    with pytest.raises(ConfigurationError) as caught:
-        create("fleet", as_model({"packs": 2, **options}, Options, "orrery.toml"), DEFAULT_LEVELS)
-    return caught.value
-
-
-@pytest.mark.parametrize("options", [
-    {"packs": 0}, {"packs": {}}, {"packs": {"Pack 1": PACKS["pack_1"]}},
-    {"packs": {"coordinator": PACKS["pack_1"]}}, {"packs": PACKS, "cells": 4},
-    {"packs": {"pack_1": {**PACKS["pack_1"], "chemistry": "lead"}}},
-    {"packs": {"pack_1": {**PACKS["pack_1"], "cells": 0}}},
-    {"site": "Home"}, {"broker": "http://x"}, {"ca_file": "nowhere.pem"},
-    {"username": "gateway", "password_secret": "NO_SUCH_VARIABLE"}, {"colour": "red"}])
-def test_a_mistake_names_file_and_key(options: dict[str, Any]) -> None:
-    found = mistake(**options)
-    assert found.file == "orrery.toml"
-    assert found.key
-
-
-@pytest.mark.parametrize("options", [
-    {"password": "hunter2hunter2"}, {"broker": "mqtt://eve:hunter2hunter2@127.0.0.1"}])
-def test_a_password_in_the_file_is_refused_and_not_shown(options: dict[str, Any]) -> None:
-    assert "hunter2" not in str(mistake(**options))
-
-
-def test_levels_that_cannot_hold_it_are_named() -> None:
-    with pytest.raises(ConfigurationError, match="rack"):
-        create("fleet", Options(packs=2), (Level("system", "systems"), Level("cell", "cells")))
-
-
-def test_two_packs_that_are_one_element_are_named() -> None:
-    packs = {"pack_1": PACKS["pack_1"], "1": PACKS["pack_1"]}
-    source = create("fleet", msgspec.convert({"packs": packs}, Options), DEFAULT_LEVELS)
-    with pytest.raises(ConfigurationError, match="occurs once"):
-        Topology(DEFAULT_LEVELS, source.roots)
-
-
-def test_the_kind_is_known_and_its_options_are_those_of_a_file() -> None:
-    config = as_model(json.loads(json.dumps({
-        "kind": "fleet-mqtt", "name": "fleet", "options": {"packs": 2, "cells": 16}})),
-        SourceConfig, "orrery.toml")
-    assert SOURCES[config.kind] == "services.fleet_source"
-    source = create(config.name, as_model(config.options, Options, "orrery.toml"), DEFAULT_LEVELS)
-    assert [spec.id for spec in source.roots[0].children] \
-        == [element_of("home", plate.device) for plate in catalogue(2)]
 
 
 # -- figures

@@ -19,6 +19,7 @@ from core.fleet.messages import (
     Allocation,
     Command,
     Status,
+    allocations,
     column,
     packed,
     read_small,
@@ -246,3 +247,15 @@ def test_an_allocation_with_nan_is_refused() -> None:
 
 def test_every_reason_has_words() -> None:
     assert set(WORDS) == set(Rejection)
+
+
+def test_an_allocation_of_many_packs_is_several_messages_and_of_no_number_none() -> None:
+    asked = {f"pack_{number}": 0.5 * number for number in range(700)}
+    told = allocations("home", asked, NOW_S, 60.0)
+    assert [len(one.power_kw) for one in told] == [500, 200]
+    assert {device: power for one in told for device, power in one.power_kw.items()} == asked
+    assert {(one.issued_s, one.valid_s) for one in told} == {(NOW_S, 60.0)}
+    for one in told:
+        assert read_small(said(one), Allocation) == one
+    with pytest.raises(RequestError, match="pack_1"):
+        allocations("home", {"pack_0": 1.0, "pack_1": float("nan")}, NOW_S, 60.0)

@@ -29,6 +29,7 @@ from core.topology import DEFAULT_LEVELS, Topology
 from sources.http import Limits, Secret, Server, Session
 from sources.husdata_http import HusdataHttp, HusdataReader
 from sources.polling import Pace, PolledSource, Poller, Reader, Told
+from sources.prices_http import PriceReader, PricesHttp
 from sources.remote import RemoteReader
 from sources.solark import SolArkReader
 from sources.vrm import VrmReader
@@ -340,3 +341,19 @@ def unplugged_remote() -> UnpluggedPoll:
 
     return UnpluggedPoll("sources.remote", answer, RemoteReader,
                          base_url="http://127.0.0.1:1")
+
+
+def unplugged_prices() -> UnpluggedPoll:
+    """Of two days, from the midnight before (UTC) on."""
+    def answer(path: str, now_s: float) -> object:
+        first_s = now_s // 86_400 * 86_400
+        return [{"time": first_s + 3600.0 * hour, "price": 0.2 + 0.001 * hour}
+                for hour in range(48)]
+
+    def make_source(info: SourceInfo, devices: Sequence[Device], reader: Any,
+                    poller: Poller[Told]) -> PolledSource:
+        return PricesHttp(info, reader, poller)
+
+    return UnpluggedPoll("sources.prices_http", answer,
+                         lambda options, clock: PriceReader("contract", options, clock),
+                         make_source, house="home", base_url="http://127.0.0.1:1")

@@ -1,0 +1,132 @@
+"""What it earned: today so far and yesterday, against no battery, rules and perfect foresight."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+import streamlit as st
+
+from components import blocks, formats
+from components.blocks import Html
+from components.coordinator import words
+from core.coordinator.plan import Cost
+from core.coordinator.view import DayCost, ForecastScore, Shadow, SiteView
+
+HEAD = Html('<div class="o o-row hd o-cobill"><span>Today with</span><span>Saved</span>'
+            '<span></span><span class="rt">Energy and peak</span><span class="rt">Wear</span>'
+            "</div>")
+COLD = "Judged every ten minutes, from what the meter told."
+
+
+def cards(view: SiteView) -> None:
+    """Today so far and yesterday in numbers; what is not known yet is not drawn."""
+    today, yesterday = view.today, view.yesterday
+    shown = [] if today is None or today.happened is None else _today(view, today)
+    if yesterday is not None and yesterday.happened is not None:
+        shown += _yesterday(view, yesterday)
+    if shown:
+        blocks.show(blocks.grid(shown, columns=6))
+
+
+def show(view: SiteView) -> None:
+    """The bill of today row by row, the challenger, and how forecasts came true."""
+    today = view.today
+    blocks.show(blocks.heading("Today so far, against others", _covered(today)))
+    if today is None or today.happened is None:
+        why = "No minute of today is known yet." if today is None else words.sentence(today.words)
+        blocks.show(blocks.state_box("payments", "Not told yet", why, COLD))
+    else:
+        blocks.show(_bill(today, view.currency))
+    if view.yesterday is not None and view.yesterday.happened is None:
+        blocks.show(blocks.note(f"Yesterday: {view.yesterday.words}"))
+    _shadows(view)
+    _forecasts(view)
+
+
+def _covered(day: DayCost | None) -> str:
+    if day is None or not 0 < day.known < 0.995:
+        return ""
+    return f"{formats.number(100 * day.known)} % of it is known"
+
+
+def _today(view: SiteView, day: DayCost) -> list[Html]:
+    happened = day.happened or Cost(math.nan, math.nan)
+    count = day.violations
+    return [
+        blocks.card("Saved today", words.money(day.saved, view.currency),
+                    note="against no battery"),
+        blocks.card("Captured today", formats.quantity(day.captured_pct, "%"),
+                    note="of what was possible" if math.isfinite(day.captured_pct)
+                    else "nothing was possible yet"),
+        blocks.card("Wear today", words.money(happened.wear, view.currency), note="of all packs"),
+        blocks.card("Limits broken today", formats.quantity(float(count), ""), alarm=count > 0,
+                    note="by what was sent")]
+
+
+def _yesterday(view: SiteView, day: DayCost) -> list[Html]:
+    happened = day.happened or Cost(math.nan, math.nan)
+    return [blocks.card("Saved yesterday", words.money(day.saved, view.currency),
+                        note=f"wear {words.money(happened.wear, view.currency)}"),
+            blocks.card("Captured yesterday", formats.quantity(day.captured_pct, "%"),
+                        note="of what was possible" if math.isfinite(day.captured_pct)
+                        else "nothing was possible")]
+
+
+def _bill(day: DayCost, currency: str) -> Html:
+    """Savings against no battery; bars share one scale."""
+    without = day.no_battery
+    known = [("No battery", without), ("Rule-based control", day.rule_based),
+             ("What happened", day.happened), ("Perfect foresight", day.perfect)]
+    saved = [math.nan if cost is None or without is None else without.total - cost.total
+             for _, cost in known]
+    full = max((abs(one) for one in saved if math.isfinite(one)), default=0.0) or 1.0
+    rows = "".join(_bill_row(name, cost, value, full, currency, name == "What happened")
+                   for (name, cost), value in zip(known, saved, strict=True))
+    return Html(f'<div class="o o-rows">{HEAD}{rows}</div>')
+
+
+def _bill_row(name: str, cost: Cost | None, saved: float, full: float, currency: str,
+              on: bool) -> str:
+    width = 100 * max(saved, 0.0) / full if math.isfinite(saved) else 0.0
+    spent = formats.number(cost.energy + cost.demand, 2) if cost is not None else formats.MISSING
+    wear = formats.number(cost.wear, 2) if cost is not None else formats.MISSING
+    return (f'<div class="o-row o-cobill{" on" * on}"><span class="nm">{escape(name)}</span>'
+            f'<span class="bar"><i style="width:{width:.1f}%"></i></span>'
+            f'<span class="num">{blocks.html(words.money(saved, currency))}</span>'
+            f'<span class="num mut2">{spent}</span><span class="num mut2">{wear}</span></div>')
+
+
+def _shadows(view: SiteView) -> None:
+    if view.shadows:
+        blocks.show(blocks.heading("In the shadow", "plans beside it, drives nothing"),
+                    Html("".join(shadow(one, view.currency) for one in view.shadows)))
+
+
+def shadow(one: Shadow, currency: str) -> Html:
+    """"RL would have paid 12.30 EUR, MPC 13.10 EUR: ... 6 % less"."""
+    change = one.cost - one.champion_cost
+    better = "less" if change < 0 else "more"
+    since = formats.local_time(one.since, st.context.timezone)
+    told = (f"{words.NAMES[one.controller]} would have paid {words.money(one.cost, currency)}, "
+            f"{words.NAMES[one.champion]} {words.money(one.champion_cost, currency)}")
+    return Html(f'<div class="o o-colimit"><span>{escape(told)}<small>since {escape(since)}, '
+                f'{formats.counted(one.runs, "plan")} scored. {escape(one.words)}</small></span>'
+                f'<span class="num">{formats.number(abs(change), 2)} {escape(currency)} {better}'
+                f"</span></div>")
+
+
+def _forecasts(view: SiteView) -> None:
+    if view.forecasts:
+        blocks.show(blocks.heading("Forecasts, scored", "mean error, and of persistence"),
+                    Html("".join(_forecast(one) for one in view.forecasts)))
+
+
+def _forecast(one: ForecastScore) -> str:
+    covered = f"; {formats.number(one.covered_pct)} % came inside its band" if math.isfinite(
+        one.covered_pct) else ""
+    return (f'<div class="o o-colimit"><span>{escape(words.capital(one.what))}'
+            f"<small>{escape(one.method)}, over {formats.counted(one.days, 'day')}{covered}"
+            f'</small></span><span class="num">{formats.number(one.error, 2)} '
+            f'<span class="mut">({formats.number(one.persistence_error, 2)})</span> '
+            f"{escape(one.unit)}</span></div>")

@@ -1,0 +1,175 @@
+"""The RL room: what was trained, how it did on fixed days, what the gate said, what is deployed."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from components import blocks, charts, formats, operator
+from components.api_client import LocalClient
+from components.blocks import Html
+from components.coordinator import choice, orders, words
+from components.drawing import Drawing
+from components.tokens import tokens
+from core.coordinator.learnt import HERE
+from core.coordinator.view import Deployment, Evaluation, RlRoom, TrainingRun
+
+MOST_RUNS, MOST_EVALUATIONS, MOST_DEPLOYMENTS = 6, 8, 40
+HEIGHT = 240
+HUES = ("text", "charge", "discharge", "grid", "water", "heat")
+HEAD = Html('<div class="o-row hd o-corun"><span>Run</span><span>Began</span>'
+            '<span class="rt">Steps</span><span class="rt">Captured</span><span>Stands</span>'
+            "</div>")
+BASELINES = ("no battery", "rule-based", "mpc", "perfect foresight")
+
+
+def show(client: LocalClient) -> None:
+    known = choice.coordination(client)
+    if known is None:
+        return
+    room = known.rl_room()
+    if room.missing:
+        blocks.show(blocks.state_box("deployed_code_alert", "The RL controller is not ready",
+                                     words.sentence(room.missing)))
+    if not (room.runs or room.evaluations or room.deployments):
+        blocks.show(blocks.state_box(
+            "school", "No training has run here",
+            "A policy learns from MPC and from perfect foresight in a simulated fleet, is judged "
+            "on fixed days, and may drive only if it beats the controller that drives now.",
+            blocks.join(blocks.code("make rl"), " starts one; what it learns is shown here live.")))
+        return
+    _runs(room, client)
+    _evaluations(room)
+    _deployments(room)
+
+
+def tools(client: LocalClient) -> None:
+    """The way back to the version before, for an operator. Outside of live parts."""
+    known = choice.coordination(client)
+    if known is None:
+        return
+    found = known.rl_room().deployments
+    here = next((one for one in found if one.device == HERE and one.previous), None)
+    if here is not None:
+        why = operator.why_not(client)
+        if st.button("Roll back", key="coordinator_roll_back", disabled=bool(why),
+                     help=why or None, icon=":material/undo:"):
+            orders.roll_back(client, known, here)
+    if any(one.device != HERE for one in found):
+        blocks.show(blocks.note(blocks.join(
+            "A device's own file goes back where it lies: ",
+            blocks.code("python -m services.coordinator.rl back"), ".")))
+
+
+def _runs(room: RlRoom, client: LocalClient) -> None:
+    live = sum(one.ended_at is None for one in room.runs)
+    blocks.show(blocks.heading("Training runs", f"{live} running" if live else "none running now"))
+    if not room.runs:
+        blocks.show(blocks.note("No run is kept; the evaluations below are of earlier ones."))
+        return
+    shown = room.runs[:MOST_RUNS]
+    curves = [one for one in shown if len(one.curve_steps) > 1]
+    if curves:
+        with st.container(key="panel_coordinator_curves"):
+            blocks.show(blocks.heading("Captured of what was possible, on the evaluation days",
+                                       blocks.legend([blocks.LegendItem(
+                                           one.run, HUES[place % len(HUES)])
+                                           for place, one in enumerate(curves)])))
+            charts.show(curve(curves), key="coordinator_curves", height=HEIGHT,
+                        view=" ".join(one.run for one in curves),
+                        alt="Captured share over steps of training, a line a run")
+    blocks.show(Html('<div class="o o-rows">' + HEAD + "".join(_run(one, client) for one in shown)
+                     + "</div>"))
+
+
+def curve(runs: list[TrainingRun]) -> Drawing:
+    """A line a run, over steps in the environment."""
+    colour = tokens(st.context.theme.type)
+    figure = Drawing(template=charts.template(st.context.theme.type))
+    for place, one in enumerate(runs):
+        name = one.run.replace("<", "&lt;").replace("%{", "%\u200b{")
+        figure.add_scatter(x=np.array(one.curve_steps), y=np.array(one.curve_captured_pct),
+                           mode="lines+markers", name=name, marker={"size": 5},
+                           line={"width": 1.6, "color": colour[HUES[place % len(HUES)]]},
+                           hovertemplate=f"{name} %{{y:.1f}} %<extra></extra>")
+    figure.update_xaxes(title={"text": "steps", "font": {"size": 12, "color": colour["text3"]}},
+                        tickformat=",~s", rangemode="tozero")
+    figure.update_yaxes(ticksuffix=" %")
+    return figure
+
+
+def _run(one: TrainingRun, client: LocalClient) -> str:
+    if one.ended_at is None:
+        stands = f"running, {formats.number(100 * one.share)} %"
+    else:
+        took = (one.ended_at - one.started_at).total_seconds()
+        stands = f"ended after {formats.age(took)}"
+    told = f"<small>{escape(one.words)}</small>" if one.words else ""
+    steps = one.curve_steps[-1] if one.curve_steps else math.nan
+    last = one.curve_captured_pct[-1] if one.curve_captured_pct else math.nan
+    return (f'<div class="o-row o-corun"><span class="nm">{escape(one.run)}'
+            f"<small>{escape(one.method)}</small></span>"
+            f'<span class="mut">{formats.local_time(one.started_at, st.context.timezone)}</span>'
+            f'<span class="num">{formats.number(steps)}</span>'
+            f'<span class="num">{formats.number(last, 1)} %</span>'
+            f"<span>{escape(stands)}{told}</span></div>")
+
+
+def _evaluations(room: RlRoom) -> None:
+    blocks.show(blocks.heading("On fixed days, against every baseline",
+                               "captured of what was possible"))
+    if not room.evaluations:
+        blocks.show(blocks.note("Nothing was evaluated yet: a run is, when it ends."))
+        return
+    for one in room.evaluations[:MOST_EVALUATIONS]:
+        blocks.show(evaluation(one))
+
+
+def evaluation(one: Evaluation) -> Html:
+    """The verdict first, then a bar a policy and baseline."""
+    icon, word = ("verified", "deployed") if one.deployed else ("block", "refused")
+    facts = [f"{formats.counted(one.days, 'day')}", f"violations: {formats.number(one.violations)}"]
+    if math.isfinite(one.decision_us):
+        facts.append(f"{formats.number(one.decision_us)} µs a decision")
+    if one.size_bytes:
+        facts.append(f"{formats.number(one.size_bytes / 1000, 1)} kB")
+    names = sorted(one.captured_pct, key=lambda name: (
+        BASELINES.index(name) if name in BASELINES else len(BASELINES) - 1.5, name))
+    bars = "".join(_bar(name, one) for name in names)
+    return Html(f'<div class="o o-coeval"><div class="top">{blocks.symbol(icon)}<b>'
+                f"{escape(one.version)}: {word}</b><span>{escape(one.verdict)}</span></div>"
+                f'<div class="mut">{escape(", ".join(facts))}; '
+                f"{formats.local_time(one.at, st.context.timezone)}</div>{bars}</div>")
+
+
+def _bar(name: str, one: Evaluation) -> str:
+    share = one.captured_pct[name]
+    width = min(max(share, 0.0), 100.0) if math.isfinite(share) else 0.0
+    cost = one.cost_per_day.get(name, math.nan)
+    own = " on" * (name not in BASELINES)
+    return (f'<div class="line{own}"><span>{escape(words.baseline(name))}</span>'
+            f'<span class="bar"><i style="width:{width:.1f}%"></i></span>'
+            f'<span class="num">{formats.number(share, 1)} %</span>'
+            f'<span class="num mut2">{formats.number(cost, 2)} a day</span></div>')
+
+
+def _deployments(room: RlRoom) -> None:
+    blocks.show(blocks.heading("Deployed", "the version that each device runs"))
+    if not room.deployments:
+        blocks.show(blocks.note("No version is deployed: the gate has let none through, or none "
+                                "was sent yet."))
+        return
+    rows = "".join(_deployment(one) for one in room.deployments[:MOST_DEPLOYMENTS])
+    blocks.show(Html(f'<div class="o o-rows">{rows}</div>'))
+
+
+def _deployment(one: Deployment) -> str:
+    stands = f"refused: {one.refused}" if one.refused else \
+        f"before: {one.previous}" if one.previous else "its first"
+    return (f'<div class="o-row o-cover"><span class="nm">{escape(one.device)}</span>'
+            f'<span>{escape(one.version)}</span><span class="mut">{escape(stands)}</span>'
+            f'<span class="mut rt">{escape(one.by)}, '
+            f"{formats.local_time(one.since, st.context.timezone)}</span></div>")

@@ -1,0 +1,107 @@
+"""Makes the coordinator of this process out of its configuration."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from core.config import Config, CoordinatedSite
+from core.coordinator.blend import Blend
+from core.coordinator.desk import CoordinatorDesk
+from core.coordinator.gather import TwinSays
+from core.coordinator.loop import Cadence, Place, SiteLoop
+from core.coordinator.meter import HouseMeter, Meter, NoMeter
+from core.coordinator.plan import Controller
+from core.coordinator.ports import Planner
+from core.coordinator.records import CoordinatorStore
+from core.coordinator.settings import SiteSettings
+from core.coordinator.show import Shown
+from core.coordinator.tariffs import SiteTariff
+from core.engine import Engine, fleets_of
+from core.errors import ConfigurationError
+from core.fleet.ports import FleetSource
+from core.fleet.tree import site_element
+from core.houses import House
+from core.registry import make_coordinator_store, make_planners
+from core.secrets import secret
+
+log = logging.getLogger(__name__)
+
+DIRECTORY, FILE = "coordinator", "coordinator.sqlite"
+SILENT_S = 60.0
+"""After so long without a word of the centre packs go to 0 kW (services/edge/pack.py) [s]."""
+
+
+def coordinator(engine: Engine, config: Config, houses: tuple[House, ...],
+                twin: Callable[[], TwinSays | None], drives: bool = True,
+                cadence: Cadence | None = None,
+                past_comes: Callable[[], bool] = lambda: False) -> CoordinatorDesk | None:
+    """None where it is turned off, where there is no fleet, or where nothing can be kept: the site
+    is shown without. drives: false where this process only shows. Raises ConfigurationError for
+    a house that nobody knows."""
+    fleets = fleets_of(engine.sources)
+    if not config.coordinator.enabled or not fleets:
+        return None
+    try:
+        store = make_coordinator_store(store_path(config))
+    except ConfigurationError as error:
+        log.error("no coordinator: %s", error)
+        return None
+    places = [_of(fleet, engine, config, houses, store) for fleet in fleets if fleet.packs()]
+    pace = cadence or Cadence(period_s=config.coordinator.period_s)
+    by = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(2)}"
+    planners = planners_of(config)
+    loops = [SiteLoop(Place(shown.site, fleet, meter, store, planners,
+                            Blend, tariff, by, shown.zone, pace, past_comes),
+                      engine.clock, shown.default)
+             for shown, fleet, meter, tariff in places] if drives else []
+    return CoordinatorDesk(engine, store, [shown for shown, *_ in places], loops,
+                           planners_of(config), twin, pace.fast_s)
+
+
+def planners_of(config: Config) -> dict[Controller, Planner]:
+    """With the site's own learnt policy where it has one."""
+    said = config.coordinator
+    return make_planners(Path(said.actor) if said.actor else None,
+                         secret(said.actor_key_secret) if said.actor_key_secret else None)
+
+
+def store_path(config: Config) -> Path | None:
+    """Beside history; None where nothing is kept."""
+    if config.history.kinds == ("none",):
+        return None
+    return Path(config.history.directory) / DIRECTORY / FILE
+
+
+def _of(fleet: FleetSource, engine: Engine, config: Config, houses: tuple[House, ...],
+        store: CoordinatorStore) -> tuple[Shown, FleetSource, Meter, SiteTariff]:
+    site = fleet.packs()[0].site
+    said = config.coordinator.sites.get(site)
+    house = None if said is None or not said.house else _house(said.house, houses, site, config)
+    zone = ZoneInfo("UTC") if house is None else house.zone
+    meter: Meter = NoMeter() if house is None else HouseMeter(engine, house)
+    tariff = SiteTariff(site, store, zone, house, meter.prices)
+    shown = Shown(site, fleet.info.label, site_element(site), _default(said), zone, SILENT_S,
+                  tariff)
+    return shown, fleet, meter, tariff
+
+
+def _house(wanted: str, houses: tuple[House, ...], site: str, config: Config) -> House:
+    for house in houses:
+        if house.id == wanted:
+            return house
+    raise ConfigurationError(config.file, f"coordinator.sites.{site}.house", wanted,
+                             "the id of a house: " + ", ".join(house.id for house in houses))
+
+
+def _default(said: CoordinatedSite | None) -> SiteSettings:
+    """A fleet that the configuration does not name is left alone until a person asks."""
+    if said is None:
+        return SiteSettings(controller="off")
+    return SiteSettings(controller=said.controller, tariff=said.tariff,
+                        import_limit_kw=said.import_limit_kw, export_limit_kw=said.export_limit_kw)

@@ -1,0 +1,164 @@
+"""Many packs as a few virtual ones, and a plan for those as one for all packs.
+
+Packs of like efficiency, wear, power for their capacity and charge are added up (what they hold,
+give and take); a plan for the sums is a bound of what they can do together. It is shared out step
+by step, exactly: members of a group go to the same part of what lies between their floor and
+ceiling, by the projection onto their boxes and the group's power; none charges while another
+discharges. What a group cannot do after all, the others do as far as they can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.coordinator.account import after, reach
+from core.coordinator.problem import Floats, Packs
+from core.coordinator.projection import project_band
+
+Places = NDArray[np.int64]
+LEAST_WIDTH = 1e-9
+"""Parts of capacity: a pack with less between its floor and its ceiling does not move."""
+LEAST_RATE = 0.01
+"""Slower packs are all alike [1/h]."""
+LEAST_WEAR = 1e-3
+"""Less wear is all alike [currency/kWh]."""
+SAME_KW = 1e-6
+ALIKE = 1e-3
+"""Packs whose traits differ by less than such a part of a class are of one group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """virtual: a pack for each group. members: places of its packs. count: of each [groups]."""
+
+    virtual: Packs
+    members: Sequence[Places]
+
+    @property
+    def count(self) -> Floats:
+        return np.array([len(places) for places in self.members], dtype=np.float64)
+
+
+def grouped(packs: Packs, most: int) -> Groups:
+    """Packs in at most so many groups: the group that differs most within itself is split at the
+    mean of the trait in which it does, over and over."""
+    traits = _traits(packs)
+    weight = packs.capacity_kwh / packs.capacity_kwh.sum()
+    members: list[Places] = [np.arange(len(packs))]
+    spreads = [_spread(traits, weight, members[0])]
+    while len(members) < most:
+        widest = max(range(len(members)), key=lambda group: spreads[group][0])
+        spread, trait = spreads[widest]
+        if spread < ALIKE ** 2 * weight.min():
+            break
+        places = members[widest]
+        values = traits[places, trait]
+        above = values > np.average(values, weights=weight[places])
+        members[widest:widest + 1] = [places[~above], places[above]]
+        spreads[widest:widest + 1] = [_spread(traits, weight, part)
+                                      for part in members[widest:widest + 2]]
+    return Groups(_virtual(packs, members), members)
+
+
+def summed(values: Floats, groups: Groups) -> Floats:
+    """Of packs [n, ...] for groups [groups, ...]; NaN where no member has a number."""
+    found = []
+    for places in groups.members:
+        mine = values[places]
+        known = np.isfinite(mine)
+        total = np.where(known, mine, 0.0).sum(axis=0)
+        found.append(np.where(known.any(axis=0), total, np.nan))
+    return np.stack(found)
+
+
+def shared_out(groups: Groups, packs: Packs, group_kw: Floats, step_h: float) -> Floats:
+    """Power of each pack [n, steps] for the groups' [groups, steps]."""
+    found = np.zeros((len(packs), group_kw.shape[1]))
+    energy = packs.energy_kwh.astype(np.float64)
+    floor = packs.floor * packs.capacity_kwh
+    width = np.maximum(packs.ceiling - packs.floor, LEAST_WIDTH) * packs.capacity_kwh
+    for step in range(group_kw.shape[1]):
+        take, give = reach(packs, energy, step_h)
+        power = np.zeros(len(packs))
+        for places, total in zip(groups.members, group_kw[:, step].tolist(), strict=True):
+            power[places] = _shared(total, energy[places] - floor[places], width[places],
+                                    take[places], give[places], packs.efficiency[places], step_h)
+        power = _made_up(power, float(group_kw[:, step].sum()), take, give)
+        found[:, step] = power
+        energy = after(packs, energy, power, step_h)
+    return found
+
+
+def _traits(packs: Packs) -> Floats:
+    """What makes packs unlike, each in classes that matter about alike [n, 5]: efficiency, wear,
+    hours to fill and to empty, charge."""
+    width = np.maximum(packs.ceiling - packs.floor, LEAST_WIDTH)
+    part = (packs.energy_kwh / packs.capacity_kwh - packs.floor) / width
+    hours = [np.log(packs.capacity_kwh / np.maximum(power, LEAST_RATE * packs.capacity_kwh))
+             for power in (packs.charge_kw, packs.discharge_kw)]
+    return np.column_stack((packs.efficiency / 0.03, np.log(np.maximum(
+        packs.wear_per_kwh, LEAST_WEAR)) / np.log(2.0), *(hour / np.log(1.5) for hour in hours),
+        np.clip(part, 0.0, 1.0) / 0.25))
+
+
+def _spread(traits: Floats, weight: Floats, places: Places) -> tuple[float, int]:
+    """How much a group differs, and in which trait."""
+    mine, share = traits[places], weight[places]
+    mean = share @ mine / share.sum()
+    found = share @ (mine - mean) ** 2
+    trait = int(found.argmax())
+    return float(found[trait]), trait
+
+
+def _virtual(packs: Packs, members: Sequence[Places]) -> Packs:
+    def total(values: Floats) -> Floats:
+        return np.array([values[places].sum() for places in members])
+
+    def mean(values: Floats, weight: Floats) -> Floats:
+        return np.array(list(_means(values, weight, members)))
+
+    power = packs.charge_kw + packs.discharge_kw + 1e-9
+    ids = tuple(f"group {number + 1}" for number in range(len(members)))
+    return Packs(ids, total(packs.capacity_kwh), total(packs.energy_kwh), total(packs.charge_kw),
+                 total(packs.discharge_kw), mean(packs.efficiency, power),
+                 mean(packs.wear_per_kwh, power), mean(packs.floor, packs.capacity_kwh),
+                 mean(packs.ceiling, packs.capacity_kwh))
+
+
+def _means(values: Floats, weight: Floats, members: Sequence[Places]) -> Iterator[float]:
+    for places in members:
+        yield float((values[places] * weight[places]).sum() / weight[places].sum())
+
+
+def _shared(total: float, above: Floats, width: Floats, take: Floats, give: Floats,
+            efficiency: Floats, step_h: float) -> Floats:
+    """A group's power by its members: all to the same part of their width."""
+    nothing = np.zeros(len(width))
+    if abs(total) <= SAME_KW:
+        return nothing
+    worth = efficiency if total > 0 else 1.0 / efficiency
+    moved = total * step_h / float((worth * width).sum() / width.sum())
+    part = (above.sum() - moved) / width.sum()
+    wish: Floats = (above - part * width) * worth / step_h
+    wish += (total - wish.sum()) * width / width.sum()
+    low, high = (nothing, give) if total > 0 else (-take, nothing)
+    if (wish >= low).all() and (wish <= high).all():
+        return wish
+    return project_band(wish, low, high, total, total, 1.0 / width)
+
+
+def _made_up(power: Floats, total: float, take: Floats, give: Floats) -> Floats:
+    """What groups lack of the fleet's sum, by whoever can still do more, or need not do as much
+    the other way."""
+    short = total - float(power.sum())
+    if abs(short) <= SAME_KW:
+        return power
+    if short > 0:
+        low, high = power, np.where(power < 0, 0.0, np.maximum(give, power))
+    else:
+        low, high = np.where(power > 0, 0.0, np.minimum(-take, power)), power
+    return project_band(power, low, high, total, total)

@@ -1,0 +1,232 @@
+"""The coordinator of this process's fleets: beside the engine, on a thread of its own, and what
+pages ask of any coordinator by way of the store."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import msgspec
+
+from core.alarms.records import WARNING, Finding
+from core.coordinator.gather import TwinSays
+from core.coordinator.learnt import HERE, RlPlanner
+from core.coordinator.loop import SiteLoop
+from core.coordinator.plan import Controller
+from core.coordinator.ports import Planner
+from core.coordinator.preview import previewed
+from core.coordinator.prices import PriceFormat, Prices
+from core.coordinator.records import LEASE_S, Changed, CoordinatorStore
+from core.coordinator.settings import SiteSettings, check_settings, overridden, released
+from core.coordinator.show import Shown, happened, line_of, site_view
+from core.coordinator.tariffs import StoredPrices, read_file
+from core.coordinator.view import Deployment, Happened, Line, Note, Preview, RlRoom, SiteView
+from core.engine import Engine
+from core.errors import OrreryError, RequestError, UnknownIdError
+
+log = logging.getLogger(__name__)
+
+FELL_BACK, NOT_PLANNED, REFUSED = "coordinator_fallback", "coordinator_stuck", "allocation_refused"
+LONGEST_NAME = 60
+SEEN_S = 1.0
+"""Pages that ask within see the same view [s]."""
+
+
+class CoordinatorDesk:
+    """One a process. loops: of the sites that this process coordinates, [] where another does it.
+    shown: all sites; twin: what the digital twin says now. preview_planners: for pages alone, so
+    that no plan waits for them."""
+
+    def __init__(self, engine: Engine, store: CoordinatorStore, shown: Sequence[Shown],
+                 loops: Sequence[SiteLoop], preview_planners: Mapping[Controller, Planner],
+                 twin: Callable[[], TwinSays | None], fast_s: float = 5.0) -> None:
+        self._engine, self.store, self._loops = engine, store, tuple(loops)
+        self._shown = {one.site: one for one in shown}
+        self._planners, self._twin, self._fast_s = preview_planners, twin, fast_s
+        self._asking, self._lock = threading.Lock(), threading.Lock()
+        self._views: dict[str, tuple[float, SiteView]] = {}
+        self._findings: tuple[Finding, ...] = ()
+        self._errors: dict[str, str] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
+
+    # -- the thread
+
+    def start(self) -> None:
+        if self._shown:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and give the sites back; safe to call twice."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for loop in self._loops:
+            if loop.drives:
+                try:
+                    loop.release()
+                except OrreryError as error:
+                    log.warning("%s is given back late: %s", loop.place.site, error)
+        self.store.close()
+
+    def _run(self) -> None:
+        while not self._engine.clock.wait(self._fast_s, self._stop):
+            self.turn()
+
+    def turn(self) -> None:
+        """What there is to do now; called by the thread, and by tests directly."""
+        snapshot, twin = self._engine.snapshot, self._twin()
+        for loop in self._loops:
+            self._guarded(loop.place.site, partial(loop.turn, snapshot.frame,
+                                                   self._engine.topology, twin))
+        self._guarded("findings", self._find)
+
+    def _guarded(self, name: str, part: Callable[[], None]) -> None:
+        """What fails is said once and tried again at the next turn."""
+        try:
+            part()
+        except Exception as error:  # noqa: BLE001 - the other sites go on
+            words = str(error) if isinstance(error, OrreryError) else \
+                f"unexpected {type(error).__name__}: {error}"
+            if self._errors.get(name) != words:
+                log.warning("coordinator, %s: %s", name, words,
+                            exc_info=None if isinstance(error, OrreryError) else error)
+            self._errors[name] = words
+        else:
+            self._errors.pop(name, None)
+
+    def _find(self) -> None:
+        """Out of the store, so that it is told of another process too."""
+        found: list[Finding] = []
+        now = self._engine.clock.now()
+        for shown in self._shown.values():
+            state = self.store.state(shown.site)
+            if state is None or not 0 <= (now - state.at).total_seconds() < LEASE_S:
+                continue
+            if state.fallback:
+                found.append(Finding(shown.element, FELL_BACK, WARNING))
+            if state.problem:
+                found.append(Finding(shown.element, NOT_PLANNED, WARNING))
+            found += [Finding(element, REFUSED, WARNING) for element in state.refused]
+        self._findings = tuple(found)
+
+    def findings(self) -> Sequence[Finding]:
+        """For the alarm list, at once."""
+        return self._findings
+
+    # -- what anybody may ask
+
+    @property
+    def sites(self) -> Sequence[str]:
+        return list(self._shown)
+
+    def view(self, site: str) -> SiteView:
+        """Raises UnknownIdError, RetryLaterError."""
+        shown = self._known(site)
+        with self._lock:
+            at_s, view = self._views.get(site, (0.0, None))
+            if view is not None and time.monotonic() - at_s < SEEN_S:
+                return view
+        view = site_view(shown, self.store, self._planners, self._engine.clock)
+        error = self._errors.get(site, "")
+        if error:
+            view = replace(view, problem=error)
+        with self._lock:
+            self._views[site] = (time.monotonic(), view)
+        return view
+
+    def _known(self, site: str) -> Shown:
+        if site not in self._shown:
+            raise UnknownIdError(f"no fleet's site is called {site[:80]!r}")
+        return self._shown[site]
+
+    def lines(self) -> list[Line]:
+        """For the Overview: of sites that anybody coordinates."""
+        views = [self.view(site) for site in self._shown]
+        return [line_of(view) for view in views
+                if view.drives or view.settings.controller != "off"]
+
+    def happened(self, site: str, start: datetime, end: datetime,
+                 span_s: float = 600.0) -> Happened:
+        """Raises UnknownIdError, RequestError, RetryLaterError."""
+        return happened(self.store, self._known(site).site, start, end, span_s)
+
+    def preview(self, site: str, settings: SiteSettings) -> Preview:
+        """On the caller's thread. Raises UnknownIdError, RequestError, RetryLaterError."""
+        shown = self._known(site)
+        run = self.store.newest_run(shown.site)
+        tariff = shown.tariff(settings)
+        with self._asking:
+            return previewed(run, settings, tariff, self._planners, self._engine.clock.now())
+
+    # -- what people change
+
+    def settings(self, site: str) -> SiteSettings:
+        shown = self._known(site)
+        changed = self.store.settings(site)
+        return shown.default if changed is None else changed.settings
+
+    def apply(self, site: str, settings: SiteSettings, who: str) -> None:
+        """In place of what was set; an override in force stays. Raises UnknownIdError,
+        RequestError, RetryLaterError."""
+        held = self.settings(site).override
+        self._save(site, msgspec.structs.replace(check_settings(settings), override=held), who,
+                   f"{who} changed the settings: {settings.controller}")
+
+    def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str) -> None:
+        """Raises as `apply`."""
+        now = self._engine.clock.now()
+        self._save(site, overridden(self.settings(site), power_kw, hold, now, who, why), who, "")
+
+    def release(self, site: str, who: str) -> None:
+        """End an override at once. Raises as `apply`."""
+        self._save(site, released(self.settings(site)), who, f"{who} ended the override")
+
+    def _save(self, site: str, settings: SiteSettings, who: str, words: str) -> None:
+        now = self._engine.clock.now()
+        self.store.save_settings(self._known(site).site, settings, who, now)
+        if words:
+            self.store.note(site, Note(now, "info", words))
+        with self._lock:
+            self._views.pop(site, None)
+
+    def take_prices(self, site: str, name: str, file: bytes, form: PriceFormat, currency: str,
+                    who: str) -> Prices:
+        """Raises UnknownIdError, RequestError, RetryLaterError."""
+        shown, now = self._known(site), self._engine.clock.now()
+        if not 1 <= len(name.strip()) <= LONGEST_NAME:
+            raise RequestError(f"Give the prices a name of 1 to {LONGEST_NAME} characters")
+        found = read_file(file, form)
+        kept = StoredPrices.of(currency, found.series)
+        self.store.keep_prices(shown.site, name, msgspec.json.encode(kept), now)
+        self.store.note(shown.site, Note(now, "info", f"{who} took in the prices {name!r}"))
+        return found
+
+    def changes(self, site: str, most: int = 50) -> Sequence[Changed]:
+        """Who changed what, the newest first."""
+        return self.store.changes(self._known(site).site, most)
+
+    def rl_room(self) -> RlRoom:
+        """Raises RetryLaterError."""
+        planner = self._planners.get("rl")
+        return RlRoom(self.store.trainings(), self.store.evaluations(), self.store.deployments(),
+                      "" if planner is None else planner.missing)
+
+    def roll_back(self, device: str, who: str) -> Deployment:
+        """The version before drives again, where its file is this site's. Raises UnknownIdError,
+        RequestError, RetryLaterError, GiveUpError."""
+        found = next((one for one in self.store.deployments() if one.device == device), None)
+        if found is None:
+            raise UnknownIdError(f"no version is deployed on {device[:80]!r}")
+        planner = self._planners.get("rl")
+        if device != HERE or not isinstance(planner, RlPlanner):
+            raise RequestError(f"The file of {device[:80]} is not here: where it lies, "
+                               "`python -m services.coordinator.rl back` goes back")
+        back = Deployment(device, planner.roll_back(), self._engine.clock.now(), who)
+        self.store.keep_deployment(back)
+        return back

@@ -1,0 +1,419 @@
+"""One site in closed loop: every ten minutes a plan, every few seconds an allocation inside what
+the packs can do at that moment, and beside it all that happened.
+
+A clock is injected and `turn` is called: by a thread (desk.py), by a service, by tests.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from core.clock import Clock, from_epoch
+from core.coordinator.chain import GOOD, carried, left_s, planned
+from core.coordinator.daily import day_cost
+from core.coordinator.forecasts import Forecaster, Past
+from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
+from core.coordinator.meter import LOAD, PV, Meter
+from core.coordinator.minutes import Minutes, fleet_now, planned_at
+from core.coordinator.outlook import Memory, expected, priced
+from core.coordinator.plan import Controller, Plan
+from core.coordinator.ports import Planner
+from core.coordinator.problem import Problem
+from core.coordinator.records import CoordinatorStore, Minute, Run, SiteState
+from core.coordinator.refusals import Refusals
+from core.coordinator.safe import violations
+from core.coordinator.scoring import scored
+from core.coordinator.settings import Override, SiteSettings, released
+from core.coordinator.shadow import Challenger
+from core.coordinator.share import Shared, allocated, by_device, shared
+from core.coordinator.view import Allocated, Level, Note
+from core.errors import OrreryError
+from core.fleet.ports import PackState
+from core.frames import Frame
+from core.tariff import Tariff
+from core.topology import Topology
+
+log = logging.getLogger(__name__)
+
+NOBODY = "the coordinator"
+MINUTE_S = 60.0
+KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
+PATIENCE_S = 60.0
+UNREAD = -1
+CHANGED = 0.25
+ASTRAY_PCT = 10.0
+"""Where what the packs can do is so much more or less than was planned with, as a part of it, or
+their charge so far from the plan's, it is planned anew, at most once a minute."""
+
+
+class Steered(Protocol):
+    """What a loop needs of a `core.fleet.ports.FleetSource`."""
+
+    def packs(self) -> Sequence[PackState]: ...
+
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """period_s: from plan to plan; step_s, steps: of a plan; fast_s: from allocation to
+    allocation; valid_s: how long one is valid; limit_s: that a plan may take [s]."""
+
+    period_s: float = 600.0
+    step_s: float = 600.0
+    steps: int = 144
+    fast_s: float = 5.0
+    valid_s: float = 60.0
+    limit_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a loop coordinates and with what. tariff_of: what energy costs by some settings;
+    forecaster: a new one, for load or PV; by: the name of this process;
+    past_comes: true while a past is still being written, that is waited for PATIENCE_S."""
+
+    site: str
+    fleet: Steered
+    meter: Meter
+    store: CoordinatorStore
+    planners: Mapping[Controller, Planner]
+    forecaster: Callable[[], Forecaster]
+    tariff_of: TariffOf
+    by: str
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    cadence: Cadence = Cadence()
+    past_comes: Callable[[], bool] = lambda: False
+
+
+class TariffOf(Protocol):
+    def __call__(self, settings: SiteSettings) -> Tariff:
+        """Raises RequestError, UnknownIdError where it has no prices."""
+        ...
+
+
+class SiteLoop:
+    """For one thread."""
+
+    def __init__(self, place: Place, clock: Clock, settings: SiteSettings) -> None:
+        """settings: where nobody has set any yet."""
+        self.place, self._clock, self._settings = place, clock, settings
+        self._memory = Memory(place.meter, place.cadence.step_s)
+        self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
+        self._minutes, self._refusals = Minutes(), Refusals()
+        self._number, self._began = UNREAD, clock.now()
+        self._run: Run | None = None
+        self._good: Plan | None = None
+        self._allocated: Allocated | None = None
+        self._challenger: Challenger | None = None
+        self._heard: list[Minute] = []
+        self._next_at: datetime | None = None
+        self._day: datetime | None = None
+        self._scored: datetime | None = None
+        self._said: dict[str, str] = {}
+        self._kept: tuple[object, datetime] | None = None
+        self._priced: tuple[tuple[int, datetime], dict[str, float]] | None = None
+        self.state = SiteState(clock.now(), place.by)
+        self.drives = False
+
+    # -- what the one who owns it calls
+
+    def turn(self, frame: Frame, topology: Topology, twin: TwinSays | None) -> None:
+        """Everything that is due now. Raises RetryLaterError where the store cannot be used."""
+        now, place = self._clock.now(), self.place
+        holder = place.store.lease(place.site, place.by, now)
+        if holder != place.by:
+            self.drives = False
+            return
+        if not self.drives:
+            self._resume(now)
+        self._take_settings(now)
+        states = place.fleet.packs()
+        self._refusals.look(states, self._allocated, now)
+        found = gathered(Seen(now, states, frame, topology, twin, self._refusals.standing))
+        if self._due(found, now):
+            self._plan(found, now)
+        self._announce("twin", found.words)
+        sent = self._send(found, now)
+        self._watch(states, frame, topology, found, sent, now)
+        self._tell(now)
+
+    def release(self) -> None:
+        """Let another process coordinate at once."""
+        self.drives = False
+        self.place.store.release(self.place.site, self.place.by)
+
+    # -- beginning
+
+    def _resume(self, now: datetime) -> None:
+        """Go on with the newest plan, whoever made it, while it holds."""
+        self.drives = True
+        self._run = self.place.store.newest_run(self.place.site)
+        self._allocated = self.place.store.allocated(self.place.site)
+        plan = None if self._run is None else self._run.plan
+        age_s = math.inf if plan is None else (now - plan.made_at).total_seconds()
+        if plan is None or not 0 <= age_s < 2 * self.place.cadence.period_s or \
+                left_s(plan, now) <= 0:
+            self._run, self._next_at = None, None
+            self._good = plan if plan is not None and plan.standing in GOOD else None
+            return
+        self._good = plan if plan.standing in GOOD else None
+        due = plan.made_at + timedelta(seconds=self.place.cadence.period_s)
+        self._next_at = None if due <= now else self._boundary(now)
+        self._note("info", f"{self.place.by} goes on with the plan of {plan.made_at:%H:%M} UTC")
+
+    def _take_settings(self, now: datetime) -> None:
+        """What people changed holds at once, and is planned with."""
+        changed = self.place.store.settings(self.place.site)
+        number = 0 if changed is None else changed.number
+        if changed is not None and number != self._number:
+            self._settings = changed.settings
+        if self._number not in (UNREAD, number):
+            self._next_at = None
+        self._number = number
+        ended = self._settings.override
+        if ended is not None and now >= ended.until:
+            self._announce("override", "")
+            self._settings = released(self._settings)
+            self._number = self.place.store.save_settings(self.place.site, self._settings, NOBODY,
+                                                          now)
+            self._note("info", f"the override by {ended.who} has ended by itself")
+            self._next_at = None
+
+    # -- every ten minutes
+
+    def _boundary(self, now: datetime) -> datetime:
+        """The next run: whole periods of the clock."""
+        period_s = self.place.cadence.period_s
+        return from_epoch((math.floor(now.timestamp() / period_s) + 1) * period_s)
+
+    def _due(self, found: Gathered, now: datetime) -> bool:
+        if self._run is None and self._next_at is None and self.place.past_comes() and \
+                (now - self._began).total_seconds() < PATIENCE_S:
+            return False
+        return self._next_at is None or now >= self._next_at or self._outdated(found, now)
+
+    def _outdated(self, found: Gathered, now: datetime) -> bool:
+        if self._run is None or (now - self._run.plan.made_at).total_seconds() < MINUTE_S:
+            return False
+        before, after = (float((packs.charge_kw + packs.discharge_kw).sum())
+                         for packs in (self._run.problem.packs, found.packs))
+        _, planned_pct = planned_at(self._run, now)
+        whole_kwh = max(1e-9, float(found.packs.capacity_kwh.sum()))
+        off_pct = abs(100.0 * float(found.packs.energy_kwh.sum()) / whole_kwh - planned_pct)
+        return abs(after - before) > CHANGED * before or off_pct > ASTRAY_PCT
+
+    def _plan(self, found: Gathered, now: datetime) -> None:
+        self._next_at = self._boundary(now)
+        self._judge(found, now)
+        controller = self._settings.controller
+        if controller == "off":
+            self._run = None
+            self._say_problem("")
+            return
+        if not found.left_out and not len(found.packs):
+            self._say_problem("this fleet has no packs")
+            return
+        if not len(found.packs):
+            first = found.left_out[0]
+            self._say_problem(f"no pack can be planned with; {first.label}: {first.why}")
+            self._run = None
+            return
+        try:
+            problem = self._problem(found, now)
+        except OrreryError as error:
+            self._say_problem(str(error))
+            self._give_up_old(now)
+            return
+        plan = planned(problem, controller, self.place.planners, self._good, now,
+                       self.place.cadence.limit_s)
+        self._keep(Run(problem, plan, found.left_out))
+        self._challenge(problem, now)
+
+    def _give_up_old(self, now: datetime) -> None:
+        """A plan that nobody can renew is gone on with to its end."""
+        if self._run is not None and left_s(self._run.plan, now) <= 0:
+            self._run = None
+
+    def _problem(self, found: Gathered, now: datetime) -> Problem:
+        cadence, place = self.place.cadence, self.place
+        start = from_epoch(now.timestamp() // cadence.step_s * cadence.step_s)
+        past = self._memory.take(self._heard, start)
+        told = expected(past, place.meter.now(), self._forecasters,
+                        place.tariff_of(self._settings), start, cadence.steps, cadence.step_s)
+        self._score(past)
+        self._say_problem("")
+        self._announce("outlook", "; ".join(told.words))
+        before = None if self._run is None else carried(
+            self._run.plan, found.packs.ids, start, cadence.step_s, cadence.steps)
+        return Problem(found.packs, told.outlook, self._settings.connection(self._peak_kw(now)),
+                       self._settings.objectives, before)
+
+    def _score(self, past: Mapping[str, Past]) -> None:
+        """Yesterday's forecast, once its day is over."""
+        if self._day is None or self._day == self._scored:
+            return
+        self._scored, store = self._day, self.place.store
+        fresh = {name: self.place.forecaster() for name in (LOAD, PV)}
+        store.keep_forecast_scores(self.place.site, scored(
+            past, fresh, self._day, store.forecast_scores(self.place.site)))
+
+    def _peak_kw(self, now: datetime) -> float:
+        """The highest import of this month, as ten-minute means; asked where it costs."""
+        if not self._settings.objectives.peak_per_kw:
+            return 0.0
+        local = now.astimezone(self.place.zone)
+        month = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        minutes = self.place.store.minutes(self.place.site, month, now)
+        return highest_import(minutes, self.place.cadence.step_s)
+
+    def _keep(self, run: Run) -> None:
+        self._run, plan = run, run.plan
+        if plan.standing in GOOD:
+            self._good = plan
+        words = "" if plan.standing in GOOD else plan.words
+        self._announce("fallback", words, "warning", "the controller plans again")
+        self.place.store.keep_run(self.place.site, run)
+
+    def _challenge(self, problem: Problem, now: datetime) -> None:
+        wanted, champion = self._settings.challenger, self._settings.controller
+        known = self._challenger
+        if wanted is None:
+            self._challenger = None
+            return
+        if known is None or (known.controller, known.champion) != (wanted, champion):
+            self._challenger = known = Challenger(wanted, champion)
+        shadow = known.run(problem, self.place.planners, self._heard, now,
+                           self.place.cadence.limit_s)
+        self.place.store.keep_shadow(self.place.site, shadow)
+
+    def _judge(self, found: Gathered, now: datetime) -> None:
+        """The day so far, and once the day that is over."""
+        local = now.astimezone(self.place.zone)
+        today = local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(now.tzinfo)
+        if self._day != today:
+            before = (local.replace(hour=0, minute=0, second=0, microsecond=0)
+                      - timedelta(days=1)).astimezone(now.tzinfo)
+            self._judge_span(found, before, today)
+            self._day = today
+        self._judge_span(found, today, now)
+
+    def _judge_span(self, found: Gathered, start: datetime, until: datetime) -> None:
+        minutes = self.place.store.minutes(self.place.site, start, until)
+        if not minutes:
+            return
+        told = day_cost(minutes, found.packs, [state.chemistry for state in found.states], start,
+                        until, self.place.cadence.step_s, self.place.planners.get("mpc"),
+                        self._settings.connection(), self._settings.objectives)
+        self.place.store.keep_day(self.place.site, replace(told, start=start))
+
+    # -- every few seconds
+
+    def _send(self, found: Gathered, now: datetime) -> Shared | None:
+        override = self._settings.override_at(now)
+        plan = None if self._run is None else self._run.plan
+        if override is None and (plan is None or self._settings.controller == "off"
+                                 or left_s(plan, now) <= 0):
+            return None
+        if not len(found.packs):
+            return None
+        metered = self.place.meter.now()
+        sent = shared(found, self._run, override, now, metered.load_kw - metered.pv_kw,
+                      self._settings.connection())
+        self._announce_override(override)
+        try:
+            self.place.fleet.allocate(by_device(found.packs.ids, sent.asked_kw),
+                                      self.place.cadence.valid_s)
+        except OrreryError as error:
+            self._announce("sending", f"the allocation is not sent: {error}", "warning")
+            return None
+        self._announce("sending", "")
+        self._allocated = allocated(found, sent, override, plan is not None, now,
+                                    self.place.cadence.valid_s, self._allocated,
+                                    self._refusals.standing)
+        self._keep_allocated(self._allocated)
+        return sent
+
+    def _keep_allocated(self, told: Allocated) -> None:
+        """Where it says something new, and now and then; of many packs less often."""
+        key = (told.source, round(told.target_kw, 1), [
+            (share.device, round(share.asked_kw, 1), share.delivery) for share in told.shares])
+        kept = self._kept
+        age_s = math.inf if kept is None else (told.at - kept[1]).total_seconds()
+        due_s = KEPT_AGAIN_S if kept is not None and kept[0] == key else 0.0
+        if age_s >= max(due_s, len(told.shares) / KEPT_PACKS_A_SECOND):
+            self.place.store.keep_allocated(self.place.site, told)
+            self._kept = key, told.at
+
+    def _announce_override(self, override: Override | None) -> None:
+        self._announce("override", "" if override is None else
+                       f"{override.who} holds the fleet at {override.power_kw:.1f} kW until "
+                       f"{override.until:%H:%M} UTC: {override.why or 'no reason given'}")
+
+    def _watch(self, states: Sequence[PackState], frame: Frame, topology: Topology,
+               found: Gathered, sent: Shared | None, now: datetime) -> None:
+        metered = self.place.meter.now()
+        metered = replace(metered, **self._prices(now))
+        wrong = 0 if sent is None else violations(sent.asked_kw, sent.within)
+        done = self._minutes.take(now, metered, fleet_now(states, frame, topology), self._run,
+                                  wrong)
+        if done:
+            self.place.store.keep_minutes(self.place.site, done)
+            begin_s = now.timestamp() - 2.0 * self.place.cadence.period_s - 120.0
+            self._heard = [one for one in (*self._heard, *done) if one.time_s >= begin_s]
+
+    def _prices(self, now: datetime) -> dict[str, float]:
+        """By the tariff in force, what a meter tells where there is none; asked once a minute."""
+        at = (self._number, now.replace(second=0, microsecond=0))
+        if self._priced is None or self._priced[0] != at:
+            try:
+                buy, sell, _ = priced(self.place.tariff_of(self._settings), at[1], 1, MINUTE_S)
+                told = {"import_price": float(buy[0]), "export_price": float(sell[0])}
+            except OrreryError:
+                told = {}
+            self._priced = at, told
+        return self._priced[1]
+
+    # -- what is said
+
+    def _tell(self, now: datetime) -> None:
+        plan = None if self._run is None else self._run.plan
+        refused = tuple(share.element for share in self._allocated.shares
+                        if share.device in self._refusals.standing) if self._allocated else ()
+        fallback = "" if plan is None or plan.standing in GOOD else plan.words
+        self.state = SiteState(now, self.place.by, self._next_at, fallback,
+                               self._said.get("problem", "") or self._said.get("sending", ""),
+                               refused)
+        self.place.store.keep_state(self.place.site, self.state)
+
+    def _say_problem(self, words: str) -> None:
+        self._announce("problem", words, "warning", "it can be planned again")
+
+    def _announce(self, about: str, words: str, level: Level = "info", well: str = "") -> None:
+        """Once when it comes, and where `well` says how, when it goes."""
+        before = self._said.get(about, "")
+        self._said[about] = words
+        if words and words != before:
+            self._note(level, words)
+        elif before and not words and well:
+            self._note("info", well)
+
+    def _note(self, level: Level, words: str) -> None:
+        (log.warning if level == "warning" else log.info)("%s: %s", self.place.site, words)
+        self.place.store.note(self.place.site, Note(self._clock.now(), level, words))
+
+
+def highest_import(minutes: Sequence[Minute], step_s: float) -> float:
+    """The highest mean of a whole step [kW], 0 where nothing is known."""
+    sums: dict[int, list[float]] = {}
+    for one in minutes:
+        if math.isfinite(one.grid_kw):
+            sums.setdefault(int(one.time_s // step_s), []).append(one.grid_kw)
+    return max([0.0, *(sum(values) / len(values) for values in sums.values())])
+

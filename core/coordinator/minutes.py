@@ -1,0 +1,119 @@
+"""What happens at a site, as means of minutes: what plans are compared with and learn from."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from core.coordinator.meter import Metered
+from core.coordinator.records import Minute, Run
+from core.fleet.ports import PackState
+from core.frames import Frame
+from core.topology import Topology
+
+MINUTE_S = 60.0
+LEAST_KNOWN = 0.9
+"""Part of the fleet's capacity that must be heard for its power to be known."""
+KEEPS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "export_price")
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All packs of a site at one moment, planned with or not. kinds: chemistry -> power [kW] and
+    stored energy [kWh]. NaN where too few are heard."""
+
+    power_kw: float
+    soc_pct: float
+    kinds: Mapping[str, tuple[float, float]]
+
+
+def fleet_now(states: Sequence[PackState], frame: Frame, topology: Topology) -> Fleet:
+    """As the frame has it; what is stale is missing."""
+    nodes = np.array([topology.index(state.element) for state in states], dtype=np.int64)
+    capacity = np.array([state.capacity_kwh or 0.0 for state in states])
+    stale = frame.stale[nodes]
+    power, soc = (np.where(stale, np.nan, frame.columns[name][nodes]).astype(np.float64)
+                  for name in ("power_kw", "soc_pct"))
+    whole = float(capacity.sum())
+    sums = []
+    for values, weights in ((power, np.ones(len(states))), (soc, capacity)):
+        known = np.isfinite(values)
+        enough = whole > 0 and float(capacity[known].sum()) >= LEAST_KNOWN * whole
+        sums.append(float((values * weights)[known].sum()) if enough else math.nan)
+    known_kwh = float(capacity[np.isfinite(soc)].sum())
+    kinds: dict[str, tuple[float, float]] = {}
+    for kind in sorted({state.chemistry for state in states}):
+        own = np.array([state.chemistry == kind for state in states])
+        kinds[kind] = (float(np.nansum(power[own])),
+                       float(np.nansum(soc[own] * capacity[own]) / 100.0))
+    return Fleet(sums[0], sums[1] / known_kwh if known_kwh > 0 else math.nan, kinds)
+
+
+class Minutes:
+    """Takes samples and hands out minutes that are over. For one thread."""
+
+    def __init__(self) -> None:
+        self._at_s = -math.inf
+        self._sums: dict[str, list[float]] = defaultdict(list)
+        self._planned: list[tuple[float, float]] = []
+        self._kinds: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._violations = 0
+
+    def take(self, now: datetime, metered: Metered, fleet: Fleet, run: Run | None,
+             violations: int) -> list[Minute]:
+        """A sample; the minute before it, where this one begins another."""
+        now_s = now.timestamp()
+        at_s = now_s // MINUTE_S * MINUTE_S
+        done = [self._made()] if self._sums and at_s != self._at_s else []
+        if at_s != self._at_s:
+            self._begin(at_s)
+        load = metered.load_kw
+        if not math.isfinite(load):
+            load = metered.grid_kw + metered.pv_kw + fleet.power_kw
+        values = (load, metered.pv_kw, load - metered.pv_kw - fleet.power_kw, fleet.power_kw,
+                  fleet.soc_pct, metered.import_price, metered.export_price)
+        for name, value in zip(KEEPS, values, strict=True):
+            self._sums[name].append(value)
+        self._planned.append(planned_at(run, now))
+        for kind, pair in fleet.kinds.items():
+            self._kinds[kind].append(pair)
+        self._violations += violations
+        return done
+
+    def _begin(self, at_s: float) -> None:
+        self._at_s, self._violations = at_s, 0
+        self._sums.clear()
+        self._planned.clear()
+        self._kinds.clear()
+
+    def _made(self) -> Minute:
+        means = {name: _mean(values) for name, values in self._sums.items()}
+        kinds = {kind: (_mean([power for power, _ in pairs]), pairs[-1][1])
+                 for kind, pairs in self._kinds.items()}
+        return Minute(time_s=self._at_s, planned_kw=_mean([kw for kw, _ in self._planned]),
+                      planned_soc_pct=_mean([soc for _, soc in self._planned]),
+                      violations=self._violations, kinds=kinds, **means)
+
+
+def planned_at(run: Run | None, now: datetime) -> tuple[float, float]:
+    """What its plan has for the fleet's power [kW] and charge [%] now, NaN where it has nothing."""
+    if run is None or not run.plan.ids:
+        return math.nan, math.nan
+    plan, whole_kwh = run.plan, float(run.problem.packs.capacity_kwh.sum())
+    place = (now - plan.start).total_seconds() / plan.step_s
+    if not 0 <= place < plan.steps:
+        return math.nan, math.nan
+    step, part = int(place), place - int(place)
+    edges = plan.energy_kwh[:, step:step + 2].sum(axis=0)
+    stored_kwh = float(edges[0] + part * (edges[1] - edges[0]))
+    return float(plan.fleet_kw[step]), 100.0 * stored_kwh / whole_kwh
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,185 @@
+"""What a coordinator keeps: where its loop, its pages and other processes meet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from core.coordinator.plan import Controller, Plan
+from core.coordinator.problem import Problem
+from core.coordinator.settings import SiteSettings
+from core.coordinator.view import (
+    Allocated,
+    DayCost,
+    Deployment,
+    Evaluation,
+    ForecastScore,
+    LeftOut,
+    Note,
+    Shadow,
+    TrainingRun,
+)
+
+LEASE_S = 30.0
+"""So long who coordinates a site is believed to live without a word [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One planning: the question, its answer, and what was left out of it."""
+
+    problem: Problem
+    plan: Plan
+    left_out: tuple[LeftOut, ...] = ()
+
+
+class Minute(NamedTuple):
+    """What was in the minute from `time_s` [s since 1970]: means of its samples, NaN where there
+    is none. planned_kw, planned_soc_pct: by the plan then in force; soc_pct: of the fleet.
+    violations: samples x packs outside of what they may; kinds: chemistry -> mean power [kW] and
+    stored energy at its end [kWh]."""
+
+    time_s: float
+    load_kw: float
+    pv_kw: float
+    grid_kw: float
+    fleet_kw: float
+    soc_pct: float
+    import_price: float
+    export_price: float
+    planned_kw: float
+    planned_soc_pct: float
+    violations: int
+    kinds: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """What a coordinator says of itself at `at`. fallback: who steers instead of the chosen and
+    why; problem: what keeps it from planning; refused: elements of packs that do not take their
+    allocation."""
+
+    at: datetime
+    by: str
+    next_at: datetime | None = None
+    fallback: str = ""
+    problem: str = ""
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Settings as somebody left them. number: rises with each change of a site."""
+
+    number: int
+    at: datetime
+    who: str
+    settings: SiteSettings
+
+
+class CoordinatorStore(Protocol):
+    """Several processes may share it; any threads. What a method returned from survives SIGKILL,
+    and settings a power cut. Each raises RetryLaterError; one that reads, GiveUpError for what
+    cannot be read."""
+
+    # -- who coordinates
+
+    def lease(self, site: str, holder: str, now: datetime, hold_s: float = LEASE_S) -> str:
+        """Take or keep a site; the name of who holds it now."""
+        ...
+
+    def release(self, site: str, holder: str) -> None:
+        """Give it back; nothing happens where another holds it."""
+        ...
+
+    # -- settings, every change kept
+
+    def settings(self, site: str) -> Changed | None: ...
+
+    def save_settings(self, site: str, settings: SiteSettings, who: str, at: datetime) -> int:
+        """The number of the change."""
+        ...
+
+    def changes(self, site: str, most: int = 50) -> Sequence[Changed]:
+        """The newest first."""
+        ...
+
+    # -- what was planned and sent
+
+    def keep_run(self, site: str, run: Run) -> None: ...
+
+    def newest_run(self, site: str) -> Run | None: ...
+
+    def keep_allocated(self, site: str, allocated: Allocated) -> None: ...
+
+    def allocated(self, site: str) -> Allocated | None: ...
+
+    def keep_state(self, site: str, state: SiteState) -> None: ...
+
+    def state(self, site: str) -> SiteState | None: ...
+
+    def note(self, site: str, note: Note) -> None: ...
+
+    def notes(self, site: str, most: int = 50) -> Sequence[Note]:
+        """The newest first."""
+        ...
+
+    # -- what happened and what it cost
+
+    def keep_minutes(self, site: str, minutes: Sequence[Minute]) -> None:
+        """In place of what was known of each."""
+        ...
+
+    def minutes(self, site: str, start: datetime, end: datetime) -> Sequence[Minute]:
+        """Of start <= time < end, in order."""
+        ...
+
+    def keep_day(self, site: str, day: DayCost) -> None:
+        """In place of what was known of the day that begins then."""
+        ...
+
+    def days(self, site: str, since: datetime) -> Sequence[DayCost]:
+        """The newest first."""
+        ...
+
+    def keep_shadow(self, site: str, shadow: Shadow) -> None: ...
+
+    def shadows(self, site: str) -> Sequence[Shadow]: ...
+
+    def forget_shadow(self, site: str, controller: Controller) -> None: ...
+
+    def keep_forecast_scores(self, site: str, scores: Sequence[ForecastScore]) -> None: ...
+
+    def forecast_scores(self, site: str) -> Sequence[ForecastScore]: ...
+
+    # -- prices that were taken in
+
+    def keep_prices(self, site: str, name: str, told: bytes, at: datetime) -> None: ...
+
+    def prices(self, site: str, name: str) -> bytes | None: ...
+
+    def price_names(self, site: str) -> Sequence[str]: ...
+
+    # -- learning
+
+    def keep_training(self, run: TrainingRun) -> None: ...
+
+    def trainings(self, most: int = 20) -> Sequence[TrainingRun]:
+        """The newest first, as all that follow."""
+        ...
+
+    def keep_evaluation(self, evaluation: Evaluation) -> None: ...
+
+    def evaluations(self, most: int = 50) -> Sequence[Evaluation]: ...
+
+    def keep_deployment(self, deployment: Deployment) -> None:
+        """In place of the device's last."""
+        ...
+
+    def deployments(self) -> Sequence[Deployment]: ...
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        ...

@@ -1,0 +1,116 @@
+"""A challenger beside the champion: it plans for packs of its own that nobody sees, lives through
+the same load, PV and prices, and what it would have cost is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from core.coordinator.account import after, reach
+from core.coordinator.chain import carried, planned
+from core.coordinator.gather import wear_per_kwh
+from core.coordinator.plan import Controller, Plan
+from core.coordinator.ports import Planner
+from core.coordinator.problem import Floats, Packs, Problem
+from core.coordinator.records import Minute
+from core.coordinator.view import Shadow
+
+MINUTE_S, MINUTE_H = 60.0, 1.0 / 60.0
+
+
+@dataclass(slots=True)
+class _Lived:
+    """energy_kwh: of the challenger's packs by device; began_kwh, began_champion_kwh: stored when
+    the score began."""
+
+    energy_kwh: dict[str, float]
+    began_kwh: float
+    began_champion_kwh: float
+    since: datetime
+    settled_s: float
+    plan: Plan | None = None
+    runs: int = 0
+    cost: float = 0.0
+    champion_cost: float = 0.0
+
+
+class Challenger:
+    """Of one site and one controller; for one thread."""
+
+    def __init__(self, controller: Controller, champion: Controller) -> None:
+        self.controller, self.champion = controller, champion
+        self._lived: _Lived | None = None
+
+    def run(self, problem: Problem, planners: Mapping[Controller, Planner],
+            minutes: Sequence[Minute], now: datetime, limit_s: float) -> Shadow:
+        """minutes: what happened since the last time, and perhaps before."""
+        lived = self._lived or self._begun(problem.packs, now)
+        self._lived = lived
+        self._settle(lived, problem.packs, minutes)
+        own = np.array([lived.energy_kwh.setdefault(device, energy) for device, energy in
+                        zip(problem.packs.ids, problem.packs.energy_kwh.tolist(), strict=True)])
+        before = None if lived.plan is None else carried(
+            lived.plan, problem.packs.ids, problem.outlook.start, problem.outlook.step_s,
+            problem.outlook.steps)
+        asked = replace(problem, packs=replace(problem.packs, energy_kwh=own), before_kw=before)
+        lived.plan = planned(asked, self.controller, planners, None, now, limit_s,
+                             drives=False)
+        lived.runs += 1
+        return self._told(lived, problem)
+
+    def _begun(self, packs: Packs, now: datetime) -> _Lived:
+        energy = dict(zip(packs.ids, packs.energy_kwh.tolist(), strict=True))
+        whole = float(packs.energy_kwh.sum())
+        return _Lived(energy, whole, whole, now, now.timestamp())
+
+    def _settle(self, lived: _Lived, packs: Packs, minutes: Sequence[Minute]) -> None:
+        """Live through the minutes as the last plan had it, inside what packs can do."""
+        own = np.array([lived.energy_kwh.get(device, math.nan) for device in packs.ids])
+        known = np.isfinite(own)
+        own = np.where(known, own, packs.energy_kwh)
+        for minute in minutes:
+            if minute.time_s < lived.settled_s:
+                continue
+            lived.settled_s = minute.time_s + MINUTE_S
+            if not math.isfinite(minute.load_kw + minute.pv_kw + minute.grid_kw):
+                continue
+            powers = self._powers(lived, packs, own, minute.time_s)
+            own = after(packs, own, powers, MINUTE_H)
+            wear = float(packs.wear_per_kwh @ np.abs(powers))
+            lived.cost += MINUTE_H * (wear + _bill(
+                minute.load_kw - minute.pv_kw - float(powers.sum()), minute))
+            worn = sum(wear_per_kwh(kind) * abs(power) for kind, (power, _) in minute.kinds.items()
+                       if math.isfinite(power))
+            lived.champion_cost += MINUTE_H * (worn + _bill(minute.grid_kw, minute))
+        lived.energy_kwh.update(zip(packs.ids, own.tolist(), strict=True))
+
+    def _powers(self, lived: _Lived, packs: Packs, energy_kwh: Floats, time_s: float) -> Floats:
+        plan = lived.plan
+        if plan is None:
+            return np.zeros(len(packs))
+        when = datetime.fromtimestamp(time_s, plan.start.tzinfo)
+        wanted = np.nan_to_num(carried(plan, packs.ids, when, plan.step_s, 1)[:, 0])
+        take, give = reach(packs, energy_kwh, MINUTE_H)
+        powers: Floats = np.clip(wanted, -take, give)
+        return powers
+
+    def _told(self, lived: _Lived, problem: Problem) -> Shadow:
+        """What is left in the packs counts, at what a kWh costs on the mean of the time ahead."""
+        worth = max(0.0, float(problem.outlook.import_price.mean()))
+        own = sum(lived.energy_kwh[device] for device in problem.packs.ids)
+        left = worth * (own - lived.began_kwh)
+        champion_left = worth * (float(problem.packs.energy_kwh.sum()) - lived.began_champion_kwh)
+        plan = lived.plan
+        return Shadow(self.controller, self.champion, lived.since, lived.runs, lived.cost - left,
+                      lived.champion_cost - champion_left, plan,
+                      "" if plan is None or plan.standing == "planned" else plan.words)
+
+
+def _bill(grid_kw: float, minute: Minute) -> float:
+    """[currency/h]; 0 where no price is known."""
+    price = minute.import_price if grid_kw > 0 else minute.export_price
+    return grid_kw * price if math.isfinite(price) else 0.0

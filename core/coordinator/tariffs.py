@@ -1,0 +1,95 @@
+"""What a site's energy costs by its settings: a series that was taken in, a tariff, or its
+house's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+
+from core.coordinator.prices import PriceFormat, Prices, read_csv, read_json
+from core.coordinator.records import CoordinatorStore
+from core.coordinator.settings import SiteSettings
+from core.errors import RequestError
+from core.houses import House, HouseConfig, house_of
+from core.tariff import PriceSeries, Tariff
+
+NO_TARIFF = "No tariff is set for this site: choose one, or take in a series of prices"
+
+
+class StoredPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `PriceSeries` as it is kept."""
+
+    currency: str
+    time_s: list[float]
+    import_per_kwh: list[float]
+    export_per_kwh: list[float]
+    hold_s: float
+
+    @classmethod
+    def of(cls, currency: str, series: PriceSeries) -> StoredPrices:
+        return cls(currency, series.time_s.tolist(), series.import_per_kwh.tolist(),
+                   series.export_per_kwh.tolist(), series.hold_s)
+
+    @property
+    def series(self) -> PriceSeries:
+        return PriceSeries(np.array(self.time_s), np.array(self.import_per_kwh),
+                           np.array(self.export_per_kwh), self.hold_s)
+
+
+def read_file(file: bytes, form: PriceFormat) -> Prices:
+    """CSV, or JSON by its first character; raises RequestError."""
+    if file.lstrip()[:1] in (b"{", b"["):
+        return read_json(file, form)
+    try:
+        return read_csv(file.decode("utf-8-sig"), form)
+    except UnicodeDecodeError as error:
+        raise RequestError(f"The prices are no text in UTF-8 ({error}): save them as such") \
+            from error
+
+
+class SiteTariff:
+    """Of one site. house: whose tariff counts where nobody set another, None without one."""
+
+    def __init__(self, site: str, store: CoordinatorStore, zone: ZoneInfo,
+                 house: House | None = None,
+                 told: Callable[[], PriceSeries | None] = lambda: None) -> None:
+        """told: the prices that a source of the house knows now."""
+        self._site, self._store, self._zone, self._house = site, store, zone, house
+        self._told = told
+
+    def __call__(self, settings: SiteSettings) -> Tariff:
+        """Raises RequestError where there is none, RetryLaterError."""
+        if settings.prices:
+            return self._stored(settings.prices).series
+        said = settings.tariff
+        if said is None and self._house is not None and self._house.tariff is not None:
+            return self._house.tariff
+        if said is None or said.kind == "measured":
+            series = self._told()
+            if series is None:
+                raise RequestError(NO_TARIFF)
+            return series
+        made = house_of(HouseConfig(id="site", label="site", time_zone=self._zone.key,
+                                    tariff=said), "tariff", "the settings")
+        if made.tariff is None:
+            raise RequestError(NO_TARIFF)
+        return made.tariff
+
+    def currency(self, settings: SiteSettings) -> str:
+        """"" where nobody says."""
+        if settings.tariff is not None:
+            return settings.tariff.currency
+        return "" if self._house is None else self._house.currency
+
+    def _stored(self, name: str) -> StoredPrices:
+        told = self._store.prices(self._site, name)
+        if told is None:
+            raise RequestError(f"no series of prices is called {name[:80]!r}: take it in again")
+        try:
+            return msgspec.json.decode(told, type=StoredPrices)
+        except msgspec.MsgspecError as error:
+            raise RequestError(f"the series {name[:80]!r} cannot be read ({error}): take it in "
+                               "again") from error

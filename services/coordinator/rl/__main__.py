@@ -1,0 +1,161 @@
+"""Train, judge and deploy a policy, `python -m services.coordinator.rl train --site packs`.
+
+    train        from the site's recorded past; --resume RUN goes on with one that was ended
+    cancel RUN   ends a run after its next step
+    deploy RUN   puts its policy where it drives, if the gate let it
+    back         goes back to the policy before
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from core.clock import Clock, SystemClock
+from core.config import Config, load_config
+from core.coordination import store_path
+from core.coordinator.actor import LEAST_KEY, load
+from core.coordinator.blend import Blend
+from core.coordinator.records import CoordinatorStore
+from core.coordinator.view import Deployment
+from core.errors import OrreryError, RequestError
+from core.registry import make_coordinator_store
+from core.secrets import secret
+from services.command_line import CANNOT_START, until_a_signal
+from services.coordinator.rl import progress
+from services.coordinator.rl.past import recorded
+from services.coordinator.rl.prepare import prepared
+
+ACTOR = "actor.orrery"
+KEY = "ORRERY_ACTOR_KEY"
+NO_KEY = (f"A policy is signed: give a secret of at least {LEAST_KEY} characters in the variable "
+          "that --key-variable names, or in .streamlit/secrets.toml")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The words of the command line."""
+    words = argparse.ArgumentParser(prog="python -m services.coordinator.rl", description=__doc__,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("what", choices=("train", "cancel", "deploy", "back"))
+    words.add_argument("run", nargs="?", default="")
+    words.add_argument("--config", type=Path, help="orrery.toml, or what ORRERY_CONFIG names")
+    words.add_argument("--site", default="packs")
+    words.add_argument("--runs", type=Path, default=Path("data/coordinator/rl"))
+    words.add_argument("--place", type=Path, default=Path("data/coordinator") / ACTOR,
+                       help="where the policy that drives lies")
+    words.add_argument("--role", choices=("site", "edge"), default="site")
+    words.add_argument("--key-variable", default=KEY)
+    words.add_argument("--capacity-kwh", type=float)
+    words.add_argument("--until", type=datetime.fromisoformat, metavar="DATE",
+                       help="learn from the year that ends then, instead of today")
+    words.add_argument("--resume", default="", metavar="RUN")
+    words.add_argument("--seed", type=int, default=0)
+    words.add_argument("--fleets", type=int, default=4, help="for each day that is demonstrated")
+    words.add_argument("--passes", type=int, default=30)
+    words.add_argument("--rounds", type=int, default=3, help="of correction (DAgger)")
+    words.add_argument("--updates", type=int, default=40_000, help="of the critics (SAC)")
+    return words
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    asked = parser().parse_args(arguments)
+    stop = until_a_signal()
+    clock = SystemClock()
+    try:
+        return {"train": _train, "cancel": _cancel, "deploy": _deploy, "back": _back}[
+            asked.what](asked, clock, stop)
+    except OrreryError as error:
+        sys.stderr.write(f"{error}\n")
+        return CANNOT_START
+
+
+def _train(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
+    from services.coordinator.rl import export
+    from services.coordinator.rl.train import Effort, Training
+    key, config = _key(asked), load_config(asked.config)
+    folder = progress.folder_of(asked.runs, asked.resume or _name(clock.now()))
+    folder.mkdir(parents=True, exist_ok=bool(asked.resume))
+    (folder / progress.CANCEL).unlink(missing_ok=True)
+    until = None if asked.until is None else asked.until.astimezone(UTC)
+    told = recorded(config, clock, asked.site, asked.capacity_kwh, until)
+    store = _store(config)
+    training = Training(
+        folder.name, folder, prepared(told.year, told.capacity_kwh, told.zone, Blend), told,
+        Effort(asked.fleets, asked.passes, asked.rounds, asked.updates), store.keep_training,
+        clock.now, stop.is_set, asked.seed)
+    found = training.learn()
+    if len(found) < len(("cloned", "dagger", "sac")):
+        sys.stdout.write(f"Ended; go on with --resume {folder.name}\n")
+        return 0
+    actor, evaluation = training.judge(found, f"trained for the site {asked.site}")
+    made = export.export(actor, key, folder / ACTOR)
+    store.keep_evaluation(evaluation)
+    for name, part in sorted(evaluation.captured_pct.items(), key=lambda item: item[1]):
+        sys.stdout.write(f"{name:18} {part:6.1f} %\n")
+    sys.stdout.write(f"{evaluation.verdict}\n{made.path}: {made.size_bytes:,} bytes\n")
+    store.close()
+    return 0
+
+
+def _cancel(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
+    progress.cancel(asked.runs, asked.run)
+    return 0
+
+
+def _deploy(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
+    from services.coordinator.rl import export
+    key = _key(asked)
+    candidate = progress.folder_of(asked.runs, asked.run) / ACTOR
+    if not candidate.exists():
+        raise RequestError(f"The run {asked.run} has no policy yet: it was not trained to its end")
+    before = load(asked.place, key).record.version if asked.place.exists() else ""
+    verdict = export.deploy(candidate, asked.place, key, asked.role)
+    _keep(asked, clock, load(asked.place, key).record.version, before)
+    sys.stdout.write(f"{verdict.words}\n")
+    return 0
+
+
+def _back(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
+    from services.coordinator.rl import export
+    key = _key(asked)
+    before = load(asked.place, key).record.version if asked.place.exists() else ""
+    record = export.roll_back(asked.place, key)
+    _keep(asked, clock, record.version, before)
+    sys.stdout.write(f"{record.version} is back in its place\n")
+    return 0
+
+
+def _keep(asked: argparse.Namespace, clock: Clock, version: str, before: str) -> None:
+    store = _store(load_config(asked.config))
+    name = "the coordinator" if asked.role == "site" else "packs at the edge"
+    store.keep_deployment(Deployment(name, version, clock.now(),
+                                     os.environ.get("USER", "a person"), before))
+    store.close()
+
+
+def _store(config: Config) -> CoordinatorStore:
+    place = store_path(config)
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    return make_coordinator_store(place)
+
+
+def _key(asked: argparse.Namespace) -> str:
+    found = secret(asked.key_variable)
+    if found is None or len(found) < LEAST_KEY:
+        raise RequestError(NO_KEY)
+    return found
+
+
+def _name(now: datetime) -> str:
+    return f"run-{now:%Y%m%d-%H%M%S}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

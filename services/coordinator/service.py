@@ -1,0 +1,102 @@
+"""The coordinator as a process of its own: hears the fleet over its broker, plans, and sends.
+
+It keeps no history and raises no alarms; what it plans and did lies in the coordinator's store,
+where the app and the gateway read it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from core.clock import Clock
+from core.config import Config, SourceConfig
+from core.coordination import coordinator
+from core.coordinator.desk import CoordinatorDesk
+from core.coordinator.gather import TwinSays
+from core.coordinator.loop import Cadence
+from core.engine import Engine, devices_of, houses_of
+from core.errors import ConfigurationError
+from core.houses import houses_in
+from core.ports import Source
+from core.registry import make_sources
+from core.twin.tree import TreeTwin
+
+FLEET_KIND = "fleet-mqtt"
+
+
+class CoordinatorService:
+    """Of the fleets among `sources`, and what knows their houses; see `wanted_sources`."""
+
+    def __init__(self, config: Config, sources: Sequence[Source], clock: Clock,
+                 cadence: Cadence | None = None) -> None:
+        """Raises ConfigurationError."""
+        self.engine = Engine(config.level_list, sources, clock, config.engine.period_s,
+                             with_alarms=False)
+        self._twin = TreeTwin(self.engine.topology) if config.twin.enabled else None
+        self._taken = -1
+        houses = houses_in(
+            config.houses, [house for source in sources for house in houses_of(source)],
+            [device.house for device in self.engine.devices.devices.values()], config.file)
+        desk = coordinator(self.engine, config, houses, self._twin_says, cadence=cadence)
+        if desk is None:
+            raise ConfigurationError(config.file, "coordinator.enabled", False,
+                                     "true, for a process that coordinates")
+        self.desk: CoordinatorDesk = desk
+
+    def _twin_says(self) -> TwinSays | None:
+        """A filter of this process's own, over the newest frame."""
+        if self._twin is None:
+            return None
+        snapshot = self.engine.snapshot
+        if snapshot.number != self._taken:
+            self._taken = snapshot.number
+            self._twin.take(snapshot.frame)
+        return TwinSays(self._twin.table())
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`."""
+        self.engine.tick()
+        self.engine.start()
+        self.desk.start()
+        try:
+            stop.wait()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the sites back, and leave the broker; safe to call twice."""
+        self.desk.stop()
+        self.engine.stop()
+
+
+def wanted_sources(config: Config) -> list[Source]:
+    """The fleets over brokers, and what knows a house that a site is coordinated for. Raises
+    ConfigurationError where there is no fleet."""
+    houses = {said.house for said in config.coordinator.sites.values() if said.house}
+    made = zip(config.sources, make_sources(config), strict=True)
+    found = [source for said, source in made
+             if said.kind == FLEET_KIND or _of_houses(source, houses)]
+    if not any(hasattr(source, "packs") for source in found):
+        raise ConfigurationError(config.file, "sources", [one.kind for one in config.sources],
+                                 f"one of kind {FLEET_KIND!r}, whose packs are coordinated")
+    return found
+
+
+def _of_houses(source: Source, houses: set[str]) -> bool:
+    return any(device.house in houses for device in devices_of(source))
+
+
+def signed_in(config: Config, username: str, password_variable: str) -> Config:
+    """The same, but as the coordinator's own user of the broker."""
+    def own(source: SourceConfig) -> SourceConfig:
+        if source.kind != FLEET_KIND:
+            return source
+        more = {"username": username, **({"password_secret": password_variable}
+                                         if password_variable else {})}
+        return msgspec.structs.replace(source, options={**source.options, **more})
+
+    sources: Sequence[SourceConfig] = [own(source) for source in config.sources]
+    return msgspec.structs.replace(config, sources=list(sources))

@@ -1,0 +1,191 @@
+"""The Coordinator: from the sentence to the reasons, a wish seen and applied, an override and its
+end, and the way there from the Overview."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from scripts.app_process import AppProcess
+from tests.browser.driver import WAIT_MS
+
+SITE = """
+[[sources]]
+kind = "packs"
+name = "packs"
+[sources.options]
+packs = 4
+cells = 40
+past_hours = 0
+[[sources]]
+kind = "site"
+name = "packs-site"
+[coordinator.sites.packs]
+house = "packs_site"
+[coordinator.sites.packs.tariff]
+kind = "time_of_use"
+currency = "EUR"
+import_per_kwh = 0.1
+export_per_kwh = 0.05
+[[coordinator.sites.packs.tariff.periods]]
+from_hour = 8
+to_hour = 20
+import_per_kwh = 0.5
+[operators]
+mode = "local"
+demo = true
+[history]
+backfill_hours = 0
+"""
+DESKTOP, PHONE = (1440, 900), (390, 844)
+LOOKING = "You are looking only. Sign in as operator first."
+WIDE = ("[document.documentElement, document.querySelector('[data-testid=stMain]')]"
+        ".every(one => one.scrollWidth <= one.clientWidth)")
+
+
+@pytest.fixture(scope="module")
+def app(app_server: Callable[..., AppProcess],
+        tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
+    folder = tmp_path_factory.mktemp("coordinator")
+    (folder / "orrery.toml").write_text(SITE)
+    started = app_server(history=folder / "h", config=folder / "orrery.toml")
+    yield started
+    started.stop()
+
+
+def visit(app: AppProcess, browser: Browser, console: Callable[[Page], list[str]],
+          size: tuple[int, int], address: str) -> Page:
+    context = browser.new_context(reduced_motion="reduce", accept_downloads=True,
+                                  viewport={"width": size[0], "height": size[1]})
+    page = context.new_page()
+    console(page)
+    page.goto(f"{app.url}/{address}")
+    return page
+
+
+def head(page: Page) -> Locator:
+    return page.locator("h1")
+
+
+def main(page: Page) -> Locator:
+    return page.locator(".stMain")
+
+
+def room(page: Page, name: str) -> None:
+    main(page).get_by_role("radio", name=name, exact=True).click()
+
+
+def test_from_the_sentence_to_the_reasons_and_to_a_pack(
+        app: AppProcess, browser: Browser, console: Callable[[Page], list[str]],
+        tmp_path: Path) -> None:
+    page = visit(app, browser, console, DESKTOP, "coordinator")
+    expect(head(page)).to_contain_text(re.compile(r"^MPC (has|lets) the fleet"), timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("next plan in", timeout=WAIT_MS)
+    expect(main(page).locator("[class*=st-key-coordinator_plan] .js-plotly-plot")).to_be_visible(
+        timeout=WAIT_MS)
+    _reasons(page)
+    _export(page, tmp_path)
+    room(page, "Packs")
+    packs = page.locator(".o-copack:not(.hd)")
+    expect(packs).to_have_count(4, timeout=WAIT_MS)
+    expect(packs.filter(has_text="delivered")).to_have_count(4, timeout=WAIT_MS)
+    page.get_by_role("button", name="Open Pack 002").click()
+    expect(page).to_have_url(re.compile(r"/fleet\?pack=system_packs_rack_002"), timeout=WAIT_MS)
+    page.context.close()
+
+
+def _reasons(page: Page) -> None:
+    """The last time of the plan is pressed; the address remembers it."""
+    times = page.locator(".o-cowhy:not(.hd)")
+    expect(times.nth(1)).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name=re.compile("^Why from")).last.click()
+    expect(page).to_have_url(re.compile(r"hour=\d{8}T\d{4}Z"), timeout=WAIT_MS)
+    expect(times.last).to_have_class(re.compile(r"\bon\b"), timeout=WAIT_MS)
+    page.reload()
+    expect(times.last).to_have_class(re.compile(r"\bon\b"), timeout=WAIT_MS)
+
+
+def _export(page: Page, folder: Path) -> None:
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download(timeout=WAIT_MS) as wanted:
+        page.get_by_role("button", name="CSV of this room: Plan").click()
+    wanted.value.save_as(folder / "plan.csv")
+    lines = (folder / "plan.csv").read_text().splitlines()
+    assert lines[0].startswith("from,kind,import_price_per_kwh")
+    assert sum(",planned," in line for line in lines) == 144
+    page.keyboard.press("Escape")
+
+
+def test_a_wish_is_seen_applied_and_audited_and_an_override_ends(
+        app: AppProcess, browser: Browser, console: Callable[[Page], list[str]]) -> None:
+    page = visit(app, browser, console, DESKTOP, "coordinator?room=Objectives")
+    expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
+    slider = page.get_by_role("slider", name="Keep for an outage, % of capacity")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(main(page)).to_contain_text("kept for an outage: 90 % instead of 0", timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("Through the packs, kWh", timeout=WAIT_MS)
+    apply = main(page).get_by_role("button", name="Apply", exact=True)
+    expect(apply).to_be_disabled()
+    expect(main(page)).to_contain_text(LOOKING)
+    _sign_in(page)
+    expect(apply).to_be_enabled(timeout=WAIT_MS)
+    apply.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Kept for an outage: 90 % instead of 0.", timeout=WAIT_MS)
+    dialog.get_by_role("button", name="Apply").click()
+    expect(main(page)).to_contain_text("Anna: ", timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("Nothing is changed yet", timeout=WAIT_MS)
+    room(page, "Plan")
+    expect(main(page)).to_contain_text("What could not be met", timeout=WAIT_MS)
+    expect(main(page)).to_contain_text(re.compile(r"the reserve is \d+\.\d kWh"))
+    _override(page)
+    page.goto(f"{app.url}/alarms?view=Audit")
+    for action in ("set the coordinator", "override the coordinator",
+                   "end the coordinator's override"):
+        expect(main(page)).to_contain_text(action, timeout=WAIT_MS)
+    page.context.close()
+
+
+def _sign_in(page: Page) -> None:
+    main(page).get_by_role("button", name="Sign in").click()
+    page.get_by_label("Name", exact=True).last.fill("Anna")
+    page.get_by_role("button", name="Sign in as operator").click()
+    expect(main(page).get_by_role("button", name="Anna")).to_be_visible(timeout=WAIT_MS)
+
+
+def _override(page: Page) -> None:
+    """Held, said, and given back."""
+    main(page).get_by_role("button", name="Override").click()
+    page.get_by_role("radiogroup", name="The fleet shall").get_by_text(
+        "Charge", exact=True).click(timeout=WAIT_MS)
+    page.get_by_label("At, kW").fill("5")
+    page.get_by_label("Why").fill("a test of the feeder")
+    page.get_by_role("button", name="Continue").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("It ends by itself at", timeout=WAIT_MS)
+    dialog.get_by_role("button", name="Hold the fleet").click()
+    expect(head(page)).to_contain_text("Anna holds the fleet charging at 5.00 kW",
+                                       timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("a test of the feeder")
+    main(page).get_by_role("button", name="End override").click()
+    page.get_by_role("dialog").get_by_role("button", name="End override").click(timeout=WAIT_MS)
+    expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
+
+
+def test_on_a_phone_from_the_overview(app: AppProcess, browser: Browser,
+                                      console: Callable[[Page], list[str]]) -> None:
+    page = visit(app, browser, console, PHONE, "overview")
+    page.get_by_role("button", name="Coordinator of Packs").click(timeout=WAIT_MS)
+    expect(page).to_have_url(re.compile("/coordinator"), timeout=WAIT_MS)
+    expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
+    for name, told in (("Plan", "Why?"), ("Packs", "Last allocation"),
+                       ("Objectives", "What is wanted"), ("Training", "No training has run here")):
+        room(page, name)
+        expect(main(page)).to_contain_text(told, timeout=WAIT_MS)
+        assert page.evaluate(WIDE), name
+    page.context.close()

@@ -1,0 +1,267 @@
+"""The coordinator in words and figures: what it does and why, what differs, what is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from components.blocks import Alarm
+from components.coordinator import differences, export, figures, packs, stretches, words
+from components.coordinator.figures import Look
+from core.coordinator.plan import Binding
+from core.coordinator.problem import Objectives
+from core.coordinator.records import CoordinatorStore, Run, SiteState
+from core.coordinator.settings import Override, SiteSettings
+from core.coordinator.show import ahead_of
+from core.coordinator.view import Ahead, Happened, SiteView
+from core.houses import TariffConfig
+from tests.components.coordinator_site import (
+    LEFT_OUT,
+    SETTINGS,
+    UNMET,
+    allocated,
+    coordinated,
+    fill,
+    later,
+    planned,
+    problem,
+)
+from tests.components.fleet_site import SITE, START, AuditedClient, FakeFleet
+
+
+@pytest.fixture(scope="module")
+def ahead() -> Ahead:
+    asked = problem()
+    return ahead_of(Run(asked, planned(asked)), 0.0)
+
+
+@pytest.fixture
+def site(ahead: Ahead) -> Iterator[tuple[AuditedClient, CoordinatorStore, FakeFleet]]:
+    with coordinated() as (client, store, fleet, _):
+        fill(store, fleet, ahead.plan)
+        yield client, store, fleet
+
+
+@pytest.fixture
+def view(site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> SiteView:
+    known = site[0].coordination
+    assert not isinstance(known, str)
+    return known.view(SITE)
+
+
+def title(view: SiteView) -> str:
+    return "".join(part.text if isinstance(part, Alarm) else str(part)
+                   for part in words.title(view, "UTC"))
+
+
+# -- the sentence
+
+
+def test_who_does_what_until_when_and_why(view: SiteView) -> None:
+    told = title(view)
+    assert told.startswith("MPC has the fleet charging 14.0 kW until 15:00: ")
+    assert "it stores PV that would earn 0.05 EUR/kWh" in told
+    assert told.endswith("; 1 pack does not deliver")
+
+
+def test_the_dear_hours_are_told_with_their_price(view: SiteView, ahead: Ahead) -> None:
+    found = stretches.stretches(ahead)
+    place = stretches.at(found, later(6))
+    assert found[place].way == "discharging"
+    told = words.why(view, ahead, place, "UTC")
+    assert "0.50 EUR/kWh" in told
+    assert "a stored kWh is worth" in told
+
+
+def test_a_rest_tells_what_it_waits_for(view: SiteView, ahead: Ahead) -> None:
+    powers = ahead.plan.pack_kw.copy()
+    powers[:, 18:30] = 0.0
+    calm = replace(ahead, plan=replace(ahead.plan, pack_kw=powers))
+    found = stretches.stretches(calm)
+    assert words.why(view, calm, stretches.at(found, later(4)), "UTC").startswith(
+        "from 17:00 on power costs 0.50 EUR/kWh")
+    idle = replace(ahead, plan=replace(ahead.plan, pack_kw=0.0 * powers))
+    assert words.why(view, idle, 0, "UTC") == "nothing ahead is worth the wear"
+    assert title(replace(view, ahead=idle)).startswith(
+        "MPC lets the fleet rest for all of the plan: nothing ahead")
+
+
+def test_a_binding_limit_is_the_reason(view: SiteView, ahead: Ahead) -> None:
+    held = replace(ahead.plan, bindings=(Binding("import limit", (32,), 0.1, "kW"),
+                                         Binding("reserve", (1,), 0.1, "kWh")))
+    bound = replace(ahead, plan=held, reserve_pct=30.0)
+    found = stretches.stretches(bound)
+    assert words.why(view, bound, stretches.at(found, later(6)), "UTC") == (
+        "it keeps the connection below the import limit")
+    assert words.why(view, bound, 0, "UTC") == "it fills the reserve of 30 %"
+
+
+def test_without_duals_the_price_is_the_reason(view: SiteView, ahead: Ahead) -> None:
+    bare = replace(ahead, plan=replace(ahead.plan, energy_worth=None, controller="rule-based"))
+    found = stretches.stretches(bare)
+    place = stretches.at(found, later(6))
+    assert words.why(view, bare, place, "UTC") == (
+        "power from the grid would cost 0.50 EUR/kWh")
+    assert title(replace(view, ahead=bare)).startswith("The rules have the fleet charging")
+
+
+def test_cheap_power_is_bought_for_dear_hours(view: SiteView, ahead: Ahead) -> None:
+    dark = replace(ahead, outlook=replace(ahead.outlook, pv_kw=replace(
+        ahead.outlook.pv_kw, expected=np.zeros(ahead.plan.steps))))
+    assert words.why(view, dark, 0, "UTC") == (
+        "power costs 0.20 EUR/kWh now and 0.50 EUR/kWh from 17:00 on")
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ({"drives": False, "problem": "nobody is there"}, "Nobody coordinates this fleet now"),
+    ({"settings": msgspec.structs.replace(SETTINGS, controller="off"), "ahead": None},
+     "The coordinator is off: each pack goes its own way"),
+    ({"ahead": None}, "The first plan is made now"),
+    ({"ahead": None, "problem": "no price is known"}, "The fleet cannot be planned now"),
+    ({"override": Override(power_kw=50.0, since=START, until=START + timedelta(hours=1),
+                           who="Anna")}, "Anna holds the fleet discharging at 50.0 kW until 13:00"),
+    ({"override": Override(power_kw=0.0, since=START, until=START + timedelta(hours=13),
+                           who="Anna")}, "Anna holds the fleet at rest until Sun 01:00")])
+def test_other_states(view: SiteView, change: dict[str, object], told: str) -> None:
+    assert title(replace(view, allocated=None, **change)).startswith(told)  # type: ignore[arg-type]
+
+
+def test_what_is_wrong_and_what_is_lacking_are_told_apart(view: SiteView, ahead: Ahead) -> None:
+    unmet = replace(view, left_out=LEFT_OUT, fallback="MPC failed",
+                    ahead=replace(ahead, plan=replace(ahead.plan, exceeded=(UNMET,))))
+    assert words.wrong(unmet) == ["the controller fell back", "1 pack does not deliver"]
+    assert words.lacking(unmet) == ["1 pack left out", "import limit missed by 12 kW"]
+    assert words.wrong(replace(view, allocated=None)) == []
+
+
+def test_powers_have_a_word() -> None:
+    assert words.signed(12.34) == "12.3 kW out"
+    assert words.signed(-0.5) == "500 W in"
+    assert words.signed(-1e-8) == "at rest"
+    assert words.signed(float("nan")) == "–"
+    assert words.grid(-3.0) == "3.00 kW to the grid"
+    assert words.price(0.2, "") == "0.20 a kWh"
+    assert words.sentence("vm-1 goes on") == "vm-1 goes on."
+    assert words.sentence("prices are known") == "Prices are known."
+
+
+# -- differences
+
+
+def test_each_wish_that_changes_is_named() -> None:
+    tariff = TariffConfig(kind="time_of_use", currency="EUR", import_per_kwh=0.3)
+    after = SiteSettings(
+        controller="rule-based", challenger="mpc", tariff=tariff, import_limit_kw=80.0,
+        objectives=Objectives(wear=2.0, reserve=0.3, setpoint_kw=10.0, peak_per_kw=4.0))
+    assert differences.told(SETTINGS, after, "EUR") == [
+        "controller Rule-based instead of MPC", "MPC in its shadow",
+        "wear counts 2.0 times its cost instead of 1.0",
+        "a kW of peak costs 4.00 EUR instead of 0.00", "kept for an outage: 30 % instead of 0",
+        "the connection is held at 10.0 kW",
+        "prices: time of use, 0.30 EUR/kWh and no other prices",
+        "import at most 80.0 kW"]
+    assert differences.told(SETTINGS, SETTINGS, "EUR") == []
+    assert differences.told(after, replace_limit(after), "EUR") == ["no limit of import"]
+
+
+def replace_limit(settings: SiteSettings) -> SiteSettings:
+    return msgspec.structs.replace(settings, import_limit_kw=None)
+
+
+# -- packs
+
+
+def test_packs_that_do_not_deliver_come_first() -> None:
+    with coordinated() as (_, _, fleet, _):
+        shares = allocated(fleet).shares
+    found = packs.wanted(shares, packs.ALL)
+    assert [one.delivery for one in found] == ["refused", "delivered", "delivered"]
+    assert found[1].why.startswith("limited")
+    assert packs.wanted(shares, packs.DIFFERENT) == [shares[1]]
+    assert packs.wanted(shares, packs.UNDELIVERED) == [shares[2]]
+    assert "its fuse is out" in packs.row(shares[2], 30.0)
+    bare = replace(shares[0], charge_kw=float("nan"), power_kw=float("nan"))
+    assert "–" in packs.row(bare, 30.0)
+    assert "nan" not in packs.row(bare, 30.0)
+
+
+# -- figures and files
+
+
+def past(view: SiteView, site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> Happened:
+    known = site[0].coordination
+    assert not isinstance(known, str)
+    return known.happened(SITE, later(-6), START, 600.0)
+
+
+def look() -> Look:
+    return Look("dark", "Europe/Berlin", "EUR", (later(-6).timestamp(), later(24).timestamp()),
+                START.timestamp(), (later(5).timestamp(), later(6).timestamp()))
+
+
+def test_plotly_knows_all_of_the_pictures(
+        view: SiteView, ahead: Ahead,
+        site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> None:
+    full = figures.plan(ahead, past(view, site), look())
+    for figure in (full, figures.plan(ahead, None, look()),
+                   figures.compared(ahead, ahead, look()), figures.compared(None, ahead, look())):
+        go.Figure(json.loads(figure.to_json()))
+    names = [one["name"] for one in full.data]
+    assert {"Fleet, planned, charging", "Load, expected", "Grid, planned", "Fleet, as planned",
+            "Charge, planned", "Import price"} <= set(names)
+    bars = {one["name"]: one for one in full.data if one["type"] == "bar"}
+    assert float(np.nanmax(bars["Fleet, charging"]["y"])) == pytest.approx(-12.5)
+    out = bars["Fleet, planned, discharging"]["y"]
+    assert np.isnan(out[:18]).all()
+    assert np.nanmax(out) == pytest.approx(ahead.plan.fleet_kw.max())
+
+
+def test_the_reserve_stands_in_the_place_of_the_floor(ahead: Ahead) -> None:
+    assert figures.limits_of_charge(ahead)[0] == ("floor", pytest.approx(10.0))
+    assert figures.limits_of_charge(replace(ahead, reserve_pct=30.0))[0] == ("reserve", 30.0)
+
+
+@pytest.mark.parametrize(("highest", "told"), [(0.4, "W"), (12.0, "kW"), (2400.0, "MW")])
+def test_the_unit_follows_the_power(highest: float, told: str) -> None:
+    assert figures.power_scale(highest)[1] == told
+
+
+def test_the_file_has_what_is_drawn(
+        view: SiteView, ahead: Ahead,
+        site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> None:
+    lines = export.times(ahead, past(view, site)).splitlines()
+    assert len(lines) == 1 + 36 + 144
+    assert lines[0].startswith("from,kind,import_price_per_kwh")
+    unknown, known = lines[1].split(","), lines[36].split(",")
+    assert unknown[:6] == ["2026-11-21T06:00:00+00:00", "happened", "", "", "", ""]
+    assert known[10] == "-12.5"
+    first = lines[37].split(",")
+    assert first[:3] == ["2026-11-21T12:00:00+00:00", "planned", "0.2"]
+    assert float(first[10]) == pytest.approx(ahead.plan.fleet_kw[0], abs=1e-4)
+
+
+def test_stretches_cover_the_plan(ahead: Ahead) -> None:
+    found = stretches.stretches(ahead)
+    assert [one.first for one in found[1:]] == [one.last for one in found[:-1]]
+    assert (found[0].first, found[-1].last) == (0, ahead.plan.steps)
+    assert stretches.step_at(ahead.plan, later(-1)) is None
+    assert stretches.step_at(ahead.plan, later(1)) == 6
+    assert stretches.at(found, later(100)) == len(found) - 1
+
+
+def test_a_coordinator_that_is_silent_is_said(
+        site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> None:
+    client, store, _ = site
+    store.keep_state(SITE, SiteState(later(-1), "edge-1"))
+    known = client.coordination
+    assert not isinstance(known, str)
+    silent = known.view(SITE)
+    assert title(silent).startswith("Nobody coordinates this fleet now")
+    assert words.lacking(silent) == []

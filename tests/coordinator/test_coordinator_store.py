@@ -1,0 +1,204 @@
+"""What a coordinator keeps, in a file that several processes share."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.clock import ManualClock
+from core.coordinator.gather import gathered
+from core.coordinator.plan import Binding, Cost, Exceeded, Plan
+from core.coordinator.problem import Band, Objectives, Outlook, Problem
+from core.coordinator.records import LEASE_S, Minute, Run, SiteState
+from core.coordinator.settings import SiteSettings
+from core.coordinator.view import (
+    DayCost,
+    Deployment,
+    Evaluation,
+    ForecastScore,
+    LeftOut,
+    Note,
+    Shadow,
+    TrainingRun,
+)
+from core.errors import ConfigurationError, GiveUpError, RetryLaterError
+from core.registry import make_coordinator_store
+from store.coordinator import KEPT_MINUTES, KEPT_RUNS, CoordinatorDatabase
+from tests.coordinator.fleet import NOON, SITE, FleetOfTest, seen
+
+STEPS = 4
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "coordinator" / "coordinator.sqlite"
+
+
+@pytest.fixture
+def store(path: Path):
+    found = CoordinatorDatabase(path)
+    yield found
+    found.close()
+
+
+def run_of(minutes: int = 0) -> Run:
+    packs = gathered(seen(FleetOfTest(ManualClock(NOON), "LFP", "NMC"))).packs
+    line = np.linspace(1.0, 2.0, STEPS)
+    at = NOON + timedelta(minutes=minutes)
+    outlook = Outlook(at, 600.0, Band(line, line - 1, line + 1), Band(line, line, line), line, line)
+    before = np.full((2, STEPS), np.nan)
+    plan = Plan(at, at, 600.0, packs.ids, "mpc", np.ones((2, STEPS)), np.ones((2, STEPS + 1)),
+                line, Cost(1.0, 2.0), "shifted", "words", 0.02, line,
+                (Binding("import limit", (1, 2), 0.3, "kW"),),
+                (Exceeded("reserve", 3, 1.0, "kWh", "why"),))
+    return Run(Problem(packs, outlook, objectives=Objectives(setpoint_kw=3.0), before_kw=before),
+               plan, (LeftOut("pack_9", "Pack 9", "gone"),))
+
+
+def minute(at: int) -> Minute:
+    return Minute(NOON.timestamp() + 60.0 * at, 1.0, 2.0, 3.0, float("nan"), 50.0, 0.2, 0.1, 1.0,
+                  50.0, 0, {"LFP": (1.5, 5.0)})
+
+
+def test_a_run_comes_back_as_it_was_also_to_another_process(store, path: Path) -> None:
+    kept = run_of()
+    store.keep_run(SITE, kept)
+    other = make_coordinator_store(path)
+    found = other.newest_run(SITE)
+    assert found is not None
+    for name in ("pack_kw", "energy_kwh", "grid_kw", "energy_worth"):
+        assert np.array_equal(getattr(found.plan, name), getattr(kept.plan, name))
+    assert found.problem.before_kw is not None
+    assert np.isnan(found.problem.before_kw).all()
+    assert (found.plan.bindings, found.plan.exceeded) == (kept.plan.bindings, kept.plan.exceeded)
+    assert (found.problem.objectives, found.left_out) == (kept.problem.objectives, kept.left_out)
+    assert math.isinf(found.problem.connection.import_limit_kw)
+    other.close()
+
+
+def test_the_newest_run_counts_and_few_are_kept(store, path: Path) -> None:
+    for number in range(KEPT_RUNS + 3):
+        store.keep_run(SITE, run_of(number))
+    found = store.newest_run(SITE)
+    assert found is not None
+    assert found.plan.made_at == NOON + timedelta(minutes=KEPT_RUNS + 2)
+    rows = sqlite3.connect(path).execute("SELECT count(*) FROM told").fetchone()
+    assert rows == (KEPT_RUNS,)
+
+
+def test_every_change_of_settings_is_kept_with_who_made_it(store) -> None:
+    assert store.settings(SITE) is None
+    first = store.save_settings(SITE, SiteSettings(), "eve", NOON)
+    second = store.save_settings(SITE, SiteSettings(controller="off"), "bob", NOON)
+    assert second > first
+    assert [(one.number, one.who, one.settings.controller) for one in store.changes(SITE)] == [
+        (second, "bob", "off"), (first, "eve", "mpc")]
+    newest = store.settings(SITE)
+    assert newest is not None
+    assert newest.who == "bob"
+    assert store.settings("elsewhere") is None
+
+
+def test_one_holder_of_a_site_at_a_time(store, path: Path) -> None:
+    other = CoordinatorDatabase(path)
+    assert store.lease(SITE, "one", NOON) == "one"
+    assert other.lease(SITE, "two", NOON + timedelta(seconds=LEASE_S - 1)) == "one"
+    assert store.lease(SITE, "one", NOON + timedelta(seconds=20)) == "one"
+    assert other.lease(SITE, "two", NOON + timedelta(seconds=LEASE_S + 1)) == "one"
+    assert other.lease(SITE, "two", NOON + timedelta(seconds=LEASE_S + 21)) == "two"
+    store.release(SITE, "one")
+    assert other.lease(SITE, "two", NOON + timedelta(seconds=60)) == "two"
+    other.release(SITE, "two")
+    assert store.lease(SITE, "one", NOON + timedelta(seconds=61)) == "one"
+    other.close()
+
+
+def test_many_who_ask_at_once_get_one_answer(store, path: Path) -> None:
+    told: list[str] = []
+    def ask(name: str) -> None:
+        mine = CoordinatorDatabase(path)
+        told.append(mine.lease(SITE, name, NOON))
+        mine.close()
+
+    threads = [threading.Thread(target=ask, args=(str(number),)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(told)) == 1
+
+
+def test_minutes_come_back_in_order_and_old_ones_go(store) -> None:
+    old = -round(KEPT_MINUTES.total_seconds() / 60.0) - 1
+    store.keep_minutes(SITE, [minute(old)])
+    store.keep_minutes(SITE, [minute(2), minute(0), minute(1)])
+    store.keep_minutes(SITE, [minute(1)._replace(load_kw=9.0)])
+    found = store.minutes(SITE, NOON - 2 * KEPT_MINUTES, NOON + timedelta(minutes=2))
+    assert [one.load_kw for one in found] == [1.0, 9.0]
+    assert math.isnan(found[0].fleet_kw)
+    assert found[0].kinds == {"LFP": (1.5, 5.0)}
+    store.keep_minutes(SITE, [])
+
+
+def test_the_rest_is_kept_too(store) -> None:
+    for number in range(3):
+        store.note(SITE, Note(NOON, "info", str(number)))
+        store.keep_training(TrainingRun(str(number), "cloned", NOON + timedelta(days=number)))
+    assert [note.words for note in store.notes(SITE, 2)] == ["2", "1"]
+    assert [run.run for run in store.trainings(2)] == ["2", "1"]
+    store.keep_training(TrainingRun("2", "cloned", NOON + timedelta(days=2), (1.0,), (2.0,)))
+    assert store.trainings()[0].curve_cost == (2.0,)
+    day = DayCost(NOON, NOON, Cost(1.0, 0.0), captured_pct=float("nan"), known=1.0)
+    store.keep_day(SITE, day)
+    store.keep_day(SITE, replace(day, violations=2))
+    assert [one.violations for one in store.days(SITE, NOON)] == [2]
+    assert store.days(SITE, NOON + timedelta(seconds=1)) == []
+    shadow = Shadow("rl", "mpc", NOON, 1, 1.0, 2.0)
+    store.keep_shadow(SITE, shadow)
+    assert store.shadows(SITE) == [shadow]
+    store.forget_shadow(SITE, "rl")
+    assert store.shadows(SITE) == []
+    state = SiteState(NOON, "one", NOON, "fallback", "", ("a",))
+    store.keep_state(SITE, state)
+    assert store.state(SITE) == state
+    score = ForecastScore("load", "blend", 1.0, 2.0, 80.0, "kW", 3, NOON)
+    store.keep_forecast_scores(SITE, [score])
+    assert store.forecast_scores(SITE) == [score]
+    evaluation = Evaluation("v1", "2", NOON, 64, {"mpc": 98.0}, {"mpc": 240.0}, 0, False, "no",
+                            12.0)
+    store.keep_evaluation(evaluation)
+    assert store.evaluations() == [evaluation]
+    store.keep_deployment(Deployment("pack_1", "v1", NOON, "eve"))
+    store.keep_deployment(Deployment("pack_1", "v2", NOON, "eve", "v1"))
+    assert [one.version for one in store.deployments()] == ["v2"]
+    store.keep_prices(SITE, "day ahead", b"{}", NOON)
+    assert (store.prices(SITE, "day ahead"), store.prices(SITE, "none")) == (b"{}", None)
+    assert store.price_names(SITE) == ["day ahead"]
+    assert store.allocated(SITE) is None
+
+
+def test_what_cannot_be_read_is_told_and_what_cannot_be_written_too(store, path: Path) -> None:
+    store.keep_state(SITE, SiteState(NOON, "one"))
+    other = sqlite3.connect(path)
+    other.execute("UPDATE told SET told = x'ff'")
+    other.commit()
+    with pytest.raises(GiveUpError, match="move that file away"):
+        store.state(SITE)
+    other.execute("DROP TABLE told")
+    other.commit()
+    other.close()
+    with pytest.raises(RetryLaterError, match="see that the disk"):
+        store.keep_state(SITE, SiteState(NOON, "one"))
+
+
+def test_a_place_that_cannot_be_written_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError):
+        CoordinatorDatabase(tmp_path / "file" / "coordinator.sqlite")

@@ -1,0 +1,114 @@
+"""An allocation between two plans: by what load and PV are now, inside what packs can do, with
+reasons."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.clock import ManualClock
+from core.coordinator.chain import carried, left_s
+from core.coordinator.gather import Gathered, gathered
+from core.coordinator.plan import Cost, Plan
+from core.coordinator.problem import Band, Connection, Objectives, Outlook, Problem
+from core.coordinator.records import Run
+from core.coordinator.share import followed, shared
+from tests.coordinator.fleet import NOON, FleetOfTest, seen
+
+STEPS = 3
+BUY, SELL = 0.30, 0.05
+
+
+def found_of(*kinds: str) -> Gathered:
+    return gathered(seen(FleetOfTest(ManualClock(NOON), *kinds)))
+
+
+def run_of(found: Gathered, each_kw: float, net_kw: float, buy: float = BUY, sell: float = SELL,
+           **wanted: float) -> Run:
+    """Every pack at each_kw in each step, for a load less PV of net_kw."""
+    count = len(found.packs)
+    net = np.full(STEPS, net_kw)
+    outlook = Outlook(NOON, 600.0, Band(net, net, net), Band(0 * net, 0 * net, 0 * net),
+                      np.full(STEPS, buy), np.full(STEPS, sell))
+    plan = Plan(NOON, NOON, 600.0, found.packs.ids, "mpc", np.full((count, STEPS), each_kw),
+                np.full((count, STEPS + 1), 5.0), net - count * each_kw, Cost(0.0, 0.0))
+    return Run(Problem(found.packs, outlook, objectives=Objectives(**wanted)), plan)
+
+
+@pytest.mark.parametrize(("planned_kw", "net_kw", "now_kw", "added_kw"), [
+    (2.0, 2.0, 3.0, 1.0),     # nothing was to flow: more load is met
+    (2.0, 2.0, 1.0, -1.0),
+    (0.0, 4.0, 6.0, 0.0),     # import was planned, the store is kept for later: more is bought
+    (0.0, 4.0, -1.0, -1.0),   # but nothing is sold that will be bought back
+    (-2.0, -6.0, -3.0, 0.0),  # export was planned: less is sold
+    (-2.0, -6.0, 1.0, 3.0)])  # but nothing is bought to charge
+def test_the_connection_stays_on_the_side_that_was_planned(
+        planned_kw: float, net_kw: float, now_kw: float, added_kw: float) -> None:
+    found = found_of("LFP", "LFP")
+    run = run_of(found, planned_kw / 2, net_kw)
+    assert followed(run, 0, now_kw, planned_kw, 0.5) == pytest.approx(added_kw)
+    told = shared(found, run, None, NOON, now_kw, Connection())
+    assert told.asked_kw.sum() == pytest.approx(planned_kw + added_kw)
+
+
+def test_it_follows_nothing_where_nothing_is_known_or_worth_it() -> None:
+    found = found_of("LFP")
+    assert followed(run_of(found, 1.0, 1.0), 0, float("nan"), 1.0, 0.5) == 0.0
+    assert followed(run_of(found, 1.0, 1.0, sell=BUY), 0, 5.0, 1.0, 0.5) == 0.0
+    kept = run_of(found, 1.0, 1.0, reserve=0.5)
+    assert followed(kept, 0, 5.0, 1.0, 0.5) == 0.0, "the reserve is not for a moment's load"
+    assert followed(kept, 0, 0.5, 1.0, 0.5) == pytest.approx(-0.5)
+    assert followed(run_of(found, 1.0, 3.0, setpoint_kw=2.0), 0, 3.5, 1.0,
+                    0.5) == pytest.approx(0.5), "a set-point is kept as no exchange is"
+
+
+@settings(max_examples=30, deadline=None)
+@given(target=st.floats(-50, 50), now=st.floats(-50, 50),
+       limits=st.tuples(st.floats(0, 30), st.floats(0, 30)))
+def test_whatever_is_asked_no_pack_leaves_its_box(target: float, now: float,
+                                                  limits: tuple[float, float]) -> None:
+    told = shared(FOUND, run_of(FOUND, target / 3, 2.0), None, NOON, now, Connection(*limits))
+    assert (told.asked_kw >= told.within.low_kw - 1e-9).all()
+    assert (told.asked_kw <= told.within.high_kw + 1e-9).all()
+    grid_kw = now - told.asked_kw.sum()
+    most = told.within.high_kw.sum()
+    if now - limits[0] <= most:
+        assert grid_kw <= limits[0] + 1e-6, "the import limit is kept where packs can"
+
+
+FOUND = found_of("LFP", "NMC", "LCO")
+
+
+def test_packs_that_came_and_went_share_the_plan_s_sum() -> None:
+    planned = run_of(found_of("LFP", "LFP"), 1.0, 2.0)
+    told = shared(FOUND, planned, None, NOON, float("nan"), Connection())
+    assert told.asked_kw.sum() == pytest.approx(2.0), "three packs do what two should"
+    assert told.target_kw == pytest.approx(2.0)
+
+
+def test_after_its_end_a_plan_asks_for_nothing() -> None:
+    run = run_of(FOUND, 1.0, 2.0)
+    later = NOON + timedelta(minutes=31)
+    assert left_s(run.plan, later) < 0
+    told = shared(FOUND, run, None, later, 2.0, Connection())
+    assert told.asked_kw == pytest.approx(3 * [0.0])
+
+
+def test_a_plan_is_carried_over_by_device_and_time() -> None:
+    plan = run_of(FOUND, 1.0, 2.0).plan
+    moved = replace(plan, pack_kw=np.arange(9.0).reshape(3, 3))
+    found = carried(moved, ("pack_3", "pack_9", "pack_1"), NOON + timedelta(minutes=10), 600.0, 3)
+    assert found[0, :2].tolist() == [7.0, 8.0]
+    assert np.isnan(found[1]).all()
+    assert found[2, :2].tolist() == [1.0, 2.0]
+    assert np.isnan(found[:, 2]).all(), "beyond its end"
+    finer = carried(moved, ("pack_1",), NOON, 300.0, 6)
+    assert finer[0].tolist() == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+    early = carried(moved, ("pack_1",), NOON - timedelta(minutes=10), 600.0, 2)
+    assert np.isnan(early[0, 0])
+    assert early[0, 1] == 0.0
