@@ -17,6 +17,7 @@ from core.alarms.records import WARNING, Finding
 from core.coordinator.gather import TwinSays
 from core.coordinator.learnt import HERE, RlPlanner
 from core.coordinator.loop import SiteLoop
+from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
 from core.coordinator.preview import previewed
@@ -160,9 +161,11 @@ class CoordinatorDesk:
         """On the caller's thread. Raises UnknownIdError, RequestError, RetryLaterError."""
         shown = self._known(site)
         run = self.store.newest_run(shown.site)
-        tariff = shown.tariff(settings)
+        tariff, now = shown.tariff(settings), self._engine.clock.now()
+        peak_kw = 0.0 if run is None or not settings.objectives.peak_per_kw else month_peak_kw(
+            self.store, shown.site, shown.zone, run.problem.outlook.step_s, now)
         with self._asking:
-            return previewed(run, settings, tariff, self._planners, self._engine.clock.now())
+            return previewed(run, settings, tariff, peak_kw, self._planners, now)
 
     # -- what people change
 

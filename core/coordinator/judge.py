@@ -106,7 +106,7 @@ def judge(span: Span, best: Planner, at: datetime, limit_s: float,
     whole, coverage = _whole(span)
     worth = replacement_worth(whole.outlook)
     wanted = replace(whole.objectives, cost=1.0, wear=1.0, export_per_kwh=0.0, setpoint_kw=None,
-                     patience=0.0, energy_value=worth)
+                     patience=0.0, energy_value=worth, reserve=_reserve(whole))
     problem = Problem(whole.packs, whole.outlook, whole.connection, wanted)
     rest = np.zeros(whole.happened_kw.shape)
     by_rules = (rules or RuleBased()).plan(problem, at, limit_s).pack_kw
@@ -116,6 +116,12 @@ def judge(span: Span, best: Planner, at: datetime, limit_s: float,
         _account(whole, rest, worth), _account(whole, _kept(whole, by_rules), worth),
         _account(whole, whole.happened_kw, worth, whole.energy_kwh),
         _account(whole, _kept(whole, by_best), worth), violations(span))
+
+
+def _reserve(span: Span) -> float:
+    """An optimum keeps what of the reserve is there, and need not fill it for the money."""
+    there_kwh, whole_kwh = span.packs.energy_kwh.sum(), span.packs.capacity_kwh.sum()
+    return min(span.objectives.reserve, float(there_kwh / whole_kwh) if whole_kwh > 0 else 0.0)
 
 
 def replacement_worth(outlook: Outlook) -> float:

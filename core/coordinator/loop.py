@@ -22,6 +22,7 @@ from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
 from core.coordinator.meter import LOAD, PV, Meter
 from core.coordinator.minutes import Minutes, fleet_now, planned_at
 from core.coordinator.outlook import Memory, expected, priced
+from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Problem
@@ -155,7 +156,8 @@ class SiteLoop:
         """Go on with the newest plan, whoever made it, while it holds."""
         self.drives = True
         self._run = self.place.store.newest_run(self.place.site)
-        self._allocated = self.place.store.allocated(self.place.site)
+        # What packs say now is no answer to what was asked of them before.
+        self._allocated = None
         plan = None if self._run is None else self._run.plan
         age_s = math.inf if plan is None else (now - plan.made_at).total_seconds()
         if plan is None or not 0 <= age_s < 2 * self.place.cadence.period_s or \
@@ -265,13 +267,11 @@ class SiteLoop:
             past, fresh, self._day, store.forecast_scores(self.place.site)))
 
     def _peak_kw(self, now: datetime) -> float:
-        """The highest import of this month, as ten-minute means; asked where it costs."""
+        """Asked where it costs."""
         if not self._settings.objectives.peak_per_kw:
             return 0.0
-        local = now.astimezone(self.place.zone)
-        month = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-        minutes = self.place.store.minutes(self.place.site, month, now)
-        return highest_import(minutes, self.place.cadence.step_s)
+        place = self.place
+        return month_peak_kw(place.store, place.site, place.zone, place.cadence.step_s, now)
 
     def _keep(self, run: Run) -> None:
         self._run, plan = run, run.plan
@@ -407,13 +407,3 @@ class SiteLoop:
     def _note(self, level: Level, words: str) -> None:
         (log.warning if level == "warning" else log.info)("%s: %s", self.place.site, words)
         self.place.store.note(self.place.site, Note(self._clock.now(), level, words))
-
-
-def highest_import(minutes: Sequence[Minute], step_s: float) -> float:
-    """The highest mean of a whole step [kW], 0 where nothing is known."""
-    sums: dict[int, list[float]] = {}
-    for one in minutes:
-        if math.isfinite(one.grid_kw):
-            sums.setdefault(int(one.time_s // step_s), []).append(one.grid_kw)
-    return max([0.0, *(sum(values) / len(values) for values in sums.values())])
-

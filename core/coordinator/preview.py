@@ -20,10 +20,10 @@ from core.tariff import Tariff
 LIMIT_S = 10.0
 
 
-def previewed(run: Run | None, settings: SiteSettings, tariff: Tariff,
+def previewed(run: Run | None, settings: SiteSettings, tariff: Tariff, peak_kw: float,
               planners: Mapping[Controller, Planner], now: datetime) -> Preview:
-    """The same packs, load and PV as the newest run, whose plan is told at the new prices. Raises
-    RequestError, RetryLaterError."""
+    """The same packs, load and PV as the newest run, whose plan is told at the new prices.
+    peak_kw: this month's so far. Raises RequestError, RetryLaterError."""
     check_settings(settings)
     if run is None:
         raise RetryLaterError("There is no plan yet to compare with: wait for the first")
@@ -35,7 +35,7 @@ def previewed(run: Run | None, settings: SiteSettings, tariff: Tariff,
     buy, sell, _ = priced(tariff, outlook.start, outlook.steps, outlook.step_s)
     asked = replace(run.problem, outlook=replace(outlook, import_price=buy, export_price=sell),
                     objectives=settings.objectives,
-                    connection=settings.connection(run.problem.connection.peak_kw))
+                    connection=settings.connection(peak_kw))
     plan = planner.plan(asked, now, LIMIT_S)
     cost = cost_of(run.plan.pack_kw, asked.packs, asked.outlook, asked.connection,
                    asked.objectives)

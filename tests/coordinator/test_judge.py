@@ -143,6 +143,15 @@ def test_wishes_are_no_money() -> None:
     assert odd.best.total == pytest.approx(plain.best.total, abs=1e-6)
 
 
+def test_foresight_need_not_fill_a_reserve_that_was_not_there() -> None:
+    wished = replace(day(), objectives=Objectives(reserve=0.8))
+    verdict, plain = judge(wished, MpcPlanner(), NOW, 5.0), judge(day(), MpcPlanner(), NOW, 5.0)
+    assert verdict.best.total == pytest.approx(plain.best.total, abs=1e-3)
+    full = replace(wished, packs=replace(PACK, energy_kwh=np.array([8.0])))
+    kept = judge(replace(full, happened_kw=np.zeros((1, 24))), MpcPlanner(), NOW, 5.0)
+    assert kept.best.left_kwh == pytest.approx(0.0, abs=1e-2), "what is there is kept"
+
+
 @pytest.mark.parametrize("what", ["load", "PV", "price of import", "what the packs did"])
 def test_a_day_that_is_not_known_is_not_judged(what: str) -> None:
     span = day()

@@ -13,7 +13,8 @@ import pytest
 
 from core.clock import ManualClock
 from core.coordinator.forecasts import Persistence
-from core.coordinator.loop import Cadence, Place, SiteLoop, highest_import
+from core.coordinator.loop import Cadence, Place, SiteLoop
+from core.coordinator.peak import highest_import
 from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Objectives, Problem
@@ -330,6 +331,9 @@ def test_a_restart_goes_on_with_its_plan() -> None:
     again = made(first.clock, first.store, by="two", fleet=first.fleet)
     again.live(FAST_S)
     assert again.planner.asked == [], "the plan holds, nothing is planned anew"
+    told = again.store.allocated("home")
+    assert told is not None
+    assert {share.delivery for share in told.shares} == {"on its way"}
     assert again.plan.made_at == plan.made_at
     assert sum(again.fleet.sent[-1].values()) == pytest.approx(float(plan.fleet_kw[0]), abs=0.05)
     assert again.loop.state.next_at == NOON + timedelta(minutes=10)
