@@ -11,9 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from core.clock import Clock, SystemClock
@@ -27,7 +27,7 @@ from core.errors import OrreryError, RequestError
 from core.registry import make_coordinator_store
 from core.secrets import secret
 from services.command_line import CANNOT_START, until_a_signal
-from services.coordinator.rl import progress
+from services.coordinator.rl import export, progress
 from services.coordinator.rl.past import recorded
 from services.coordinator.rl.prepare import prepared
 
@@ -35,6 +35,9 @@ ACTOR = "actor.orrery"
 KEY = "ORRERY_ACTOR_KEY"
 NO_KEY = (f"A policy is signed: give a secret of at least {LEAST_KEY} characters in the variable "
           "that --key-variable names, or in .streamlit/secrets.toml")
+
+NO_TORCH = ("PyTorch is not installed here: use make rl, or an environment of its own with "
+            "pip install -r requirements-rl.txt")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,20 +68,20 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status."""
     asked = parser().parse_args(arguments)
-    stop = until_a_signal()
-    clock = SystemClock()
     try:
         return {"train": _train, "cancel": _cancel, "deploy": _deploy, "back": _back}[
-            asked.what](asked, clock, stop)
+            asked.what](asked, SystemClock())
     except OrreryError as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_START
 
 
-def _train(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
-    from services.coordinator.rl import export
-    from services.coordinator.rl.train import Effort, Training
+def _train(asked: argparse.Namespace, clock: Clock) -> int:
     key, config = _key(asked), load_config(asked.config)
+    if find_spec("torch") is None:
+        raise RequestError(NO_TORCH)
+    from services.coordinator.rl.train import Effort, Training
+    stop = until_a_signal()
     folder = progress.folder_of(asked.runs, asked.resume or _name(clock.now()))
     folder.mkdir(parents=True, exist_ok=bool(asked.resume))
     (folder / progress.CANCEL).unlink(missing_ok=True)
@@ -103,13 +106,12 @@ def _train(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> in
     return 0
 
 
-def _cancel(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
+def _cancel(asked: argparse.Namespace, clock: Clock) -> int:
     progress.cancel(asked.runs, asked.run)
     return 0
 
 
-def _deploy(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
-    from services.coordinator.rl import export
+def _deploy(asked: argparse.Namespace, clock: Clock) -> int:
     key = _key(asked)
     candidate = progress.folder_of(asked.runs, asked.run) / ACTOR
     if not candidate.exists():
@@ -121,8 +123,7 @@ def _deploy(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> i
     return 0
 
 
-def _back(asked: argparse.Namespace, clock: Clock, stop: threading.Event) -> int:
-    from services.coordinator.rl import export
+def _back(asked: argparse.Namespace, clock: Clock) -> int:
     key = _key(asked)
     before = load(asked.place, key).record.version if asked.place.exists() else ""
     record = export.roll_back(asked.place, key)
