@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+
+import pytest
 
 from core import memory
 
@@ -85,3 +88,16 @@ def mapped_apart_bytes(*arguments: str) -> int:
 def test_a_large_piece_is_mapped_by_itself_also_after_a_larger_one_was_freed() -> None:
     if sys.platform == "linux":
         assert mapped_apart_bytes("apart") > 4 << 20 > mapped_apart_bytes()
+
+
+@pytest.mark.parametrize("first", [
+    "from core.memory import keep_small; keep_small(); import pyarrow",
+    "import pyarrow; from core.memory import keep_small"])
+def test_arrow_takes_from_there_too_and_a_person_s_choice_stands(first: str) -> None:
+    program = f"{first}; keep_small(); print(pyarrow.default_memory_pool().backend_name)"
+    environment = {name: value for name, value in os.environ.items() if name != memory.ARROW_POOL}
+    for chosen, expected in ((None, "system"), ("mimalloc", "mimalloc")):
+        given = environment | ({memory.ARROW_POOL: chosen} if chosen else {})
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                              check=True, env=given)
+        assert done.stdout.strip() == expected
