@@ -52,7 +52,7 @@ FORMS = (SECRET, SECRET[:12], quote(SECRET, safe=""), quote_plus(SECRET),
          base64.b64encode(SECRET.encode()).decode()[:-4])
 OURS = ("core.", "sources.", "services.", "store.")
 HEARD = ("/oauth/token", "/v2/installations/1/diagnostics", "/energy/latest",
-         "/victron/battery/current", "/query", "/api/v2/query", "/ping", "/health")
+         "/victron/battery/current", "/query", "/api/v2/query", "/ping", "/health", "/prices")
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ KINDS: dict[str, tuple[str, str, Options]] = {
     "vrm": ("vrm", "token_secret", lambda at: {"site_id": 1, "base_url": f"{at.web}/v2"}),
     "solark": ("solark", "password_secret", lambda at: {
         "plant_id": 1, "username": USER, "base_url": at.web}),
+    "prices-http": ("prices-http", "token_secret", lambda at: {
+        "house": "home", "base_url": at.web, "path": "/prices", "preset": "awattar"}),
     "remote": ("remote", "api_key_secret", lambda at: {"base_url": at.web}),
     "influx-token": ("influx", "token_secret", lambda at: {
         "profile": "thermia_c60", "base_url": at.web}),
