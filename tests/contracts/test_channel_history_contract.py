@@ -398,6 +398,13 @@ def test_hours_alone_are_known_as_a_whole(house: House) -> None:
 def test_wider_buckets_add_up_what_they_know(house: House) -> None:
     history = house.open()
     lived(history, [*range(0, 25 * MINUTE, 10), *range(3 * HOUR, 4 * HOUR, 10)])
+
+    def there() -> bool:
+        minutes, hours = (ask(history, 0, 4 * HOUR, tier=tier) for tier in ("minute", "hour"))
+        return minutes.time_s.size == 85 and hours.time_s.size == 2 \
+            and hours.known_s.sum() == 85 * 60
+
+    until(there, "minutes and hours are there", 30.0)
     for tier, most in (("minute", 10), ("hour", 2)):
         fine = ask(history, 0, 4 * HOUR, tier=tier)
         few = ask(history, 0, 4 * HOUR, max_points=most, tier=tier)

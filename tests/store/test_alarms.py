@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -116,16 +115,14 @@ def test_growth_has_a_bound(tmp_path: Path) -> None:
     store.close()
 
 
-def test_ten_thousand_alarms_in_one_second(place: str) -> None:
+def test_ten_thousand_alarms_of_one_tick_are_all_kept(place: str) -> None:
+    """How fast: `python -m bench flood`."""
     site = Topology(DEFAULT_LEVELS, [system(number, 10, 50) for number in range(20)])
     findings: list[Finding] = [hot(3, one) for one in site.ids if "cell" in one]
     clock = ManualClock(NOON)
     store = store_at(place, clock)
     journal = AlarmJournal(site, clock, keep=store.append)
-    began = time.process_time()
     journal.tick(findings)
-    took_s = time.process_time() - began
     assert journal.error == ""
     assert len(store.load(NOON).instances) == len(store.history(ALL)) == len(findings) == 10_000
-    assert took_s <= 1.0
     store.close()
