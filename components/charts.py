@@ -161,8 +161,9 @@ def blank(theme: str | None, series: Series | None, span: Span | None, zone: str
 
 
 def shade_gaps(figure: Drawing, series: Series, span: Span | None, zone: str | None,
-               colour: dict[str, str]) -> None:
-    """Gaps wide enough to be seen are shaded; wide enough to be read, they say how long."""
+               colour: dict[str, str], words_at: float = 0.78) -> None:
+    """Gaps wide enough to be seen are shaded; wide enough to be read, they say how long, at
+    the part words_at of the height."""
     times = known(series).time_s
     if times.size == 0:
         return
@@ -175,7 +176,7 @@ def shade_gaps(figure: Drawing, series: Series, span: Span | None, zone: str | N
                          fillcolor=rgba(colour["border"], 0.4), line={"width": 0}, layer="below")
         if end - start >= _SPOKEN_GAP * width:
             figure.add_annotation(
-                x=(left + right) / 2, xref="x", y=0.78, yref="paper", yanchor="middle",
+                x=(left + right) / 2, xref="x", y=words_at, yref="paper", yanchor="middle",
                 text=f"no data<br>{formats.age(end - start)}",
                 font={"size": 12, "color": colour["text3"]})
 
