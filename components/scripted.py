@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,3 +40,19 @@ def pressed(key: str) -> tuple[str, str] | None:
 def screen_of(told: str) -> int | None:
     """The screen of rows that was asked for, None for what is no number of one."""
     return int(told) if told.isascii() and told.isdigit() and len(told) < 7 else None
+
+
+def took(key: str, *, choose: Callable[[str], None], sort_by: Callable[[str], None],
+         go_to: Callable[[int], None]) -> bool:
+    """Do what was pressed in the table `key`; False where nothing was told."""
+    found = pressed(key)
+    if found is None:
+        return False
+    kind, what = found
+    if kind == "open":
+        choose(what)
+    elif kind == "sort":
+        sort_by(what)
+    elif kind == "page" and (asked := screen_of(what)) is not None:
+        go_to(asked)
+    return True

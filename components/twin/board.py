@@ -216,14 +216,5 @@ def _known(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:
 
 
 def _act() -> None:
-    found = scripted.pressed(TABLE)
-    if found is None:
-        return
-    kind, what = found
-    if kind == "open":
-        choice.choose(what)
-    elif kind == "sort":
-        choice.sort_by(what)
-    elif kind == "page" and (asked := scripted.screen_of(what)) is not None:
-        choice.go_to(asked)
-    st.session_state[AGAIN] = True
+    if scripted.took(TABLE, choose=choice.choose, sort_by=choice.sort_by, go_to=choice.go_to):
+        st.session_state[AGAIN] = True

@@ -60,7 +60,7 @@ def planned(problem: Problem, controller: Controller, planners: Mapping[Controll
         try:
             found = _asked(problem, "rule-based", planners, now, limit_s)
             return replace(found, standing="fallback", words=f"{why}; rules steer instead")
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - then packs rest; _words logs it
             why = f"{why}; {_words('rule-based', error)}"
     return _rest(problem, controller, f"{why}; packs rest", now)
 
