@@ -39,12 +39,12 @@ MOST_AHEAD = 4000
 
 
 def run(short: bool = False) -> Iterator[dict[str, object]]:
-    """20 s at each rate and 1,000 commands (short: 2 s and 50)."""
+    """20 s at each rate and 1,000 commands (short: 1 s and 50)."""
     with tempfile.TemporaryDirectory() as folder:
         broker = Mosquitto(Path(folder) / "broker")
         broker.start()
         try:
-            yield from _ingest(Path(folder), broker, 2.0 if short else 20.0)
+            yield from _ingest(Path(folder), broker, 1.0 if short else 20.0)
             yield from _commands(Path(folder), broker, 50 if short else 1000)
             for packs, cells, most_ms in POLLED:
                 yield from _polls(broker, packs, cells, most_ms, 3 if short else 15)

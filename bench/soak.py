@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
+from pathlib import Path
 from statistics import median
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -61,9 +62,9 @@ def run(short: bool = False) -> Iterator[dict[str, object]]:
     yield from soak(SHORT if short else LONG)
 
 
-def soak(form: Form) -> Iterator[dict[str, object]]:
-    """The figures of one form."""
-    with AppProcess("server.py") as app:
+def soak(form: Form, history: Path | None = None) -> Iterator[dict[str, object]]:
+    """The figures of one form. history: what the app finds; nothing when None."""
+    with AppProcess("server.py", history=history) as app:
         wait_until_idle(app.pid)
         before_mb = resident_mb(app.pid)
         churned_mb, watched = asyncio.run(_soak(app, form))

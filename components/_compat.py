@@ -6,12 +6,16 @@ import os
 import socket
 import stat
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 
 import streamlit as st
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session, exists, get_instance
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 
 def insist_on_home() -> None:
@@ -52,6 +56,49 @@ def write_theme_once() -> None:
 
     copy.plain = original  # type: ignore[attr-defined]
     app_session._populate_theme_msg = copy
+
+
+def send_all_that_was_said() -> None:
+    """Keep what a fragment said before it runs again, where it was not sent yet.
+
+    Streamlit 1.67 drops it. On a slow machine that is part of a page which the browser does not
+    know yet, so that a hole is left in it; the browser ends with "Bad delta path index" or "'setIn'
+    cannot be called on an ElementNode", and no part of the page goes on. What is kept is written
+    over by what follows.
+    """
+    original = ForwardMsgQueue.clear
+    if hasattr(original, "plain"):
+        return
+
+    def clear(self: ForwardMsgQueue, retain_lifecycle_msgs: bool = False,
+              fragment_ids_this_run: list[str] | None = None) -> None:
+        none_of_them = None if fragment_ids_this_run is None else []
+        original(self, retain_lifecycle_msgs, none_of_them)
+
+    clear.plain = original  # type: ignore[attr-defined]
+    ForwardMsgQueue.clear = clear  # type: ignore[method-assign]
+
+
+def stay_on_the_page() -> None:
+    """Run a fragment on the page where the session is, not where the browser was when it asked.
+
+    A browser of Streamlit 1.67 asks for the next run of a fragment a moment before it learns that
+    the page changed. The run would tell it the page of before, whereupon it forgets all of the new
+    one; what comes next ends it as in `send_all_that_was_said`. A fragment of the page before is
+    no longer known and not run.
+    """
+    original = ScriptRunner._run_script
+    if hasattr(original, "plain"):
+        return
+
+    def run(self: ScriptRunner, asked: RerunData) -> None:
+        here = self._pages_manager.current_page_script_hash
+        if asked.fragment_id_queue and here:
+            asked = replace(asked, page_script_hash=here)
+        original(self, asked)
+
+    run.plain = original  # type: ignore[attr-defined]
+    ScriptRunner._run_script = run  # type: ignore[method-assign]
 
 
 def open_sessions() -> int | None:

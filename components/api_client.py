@@ -212,9 +212,9 @@ class Client(Protocol):
     def fleet_counts(self) -> list[FleetCounts]: ...
 
     def command(self, element: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
-        """Have a pack do something; element: its id in the tree. Raises as
-        `FleetSource.command`."""
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
+        """Of a pack; element: its id in the tree. Raises as `FleetSource.command`."""
         ...
 
     def commands(self) -> list[CommandLife]:
@@ -502,11 +502,11 @@ class LocalClient:
         return [fleet.counts() for fleet in self._fleets()]
 
     def command(self, element: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
-        for fleet in self._fleets():
-            for pack in fleet.packs():
-                if pack.element == element:
-                    return fleet.command(pack.device, action, issuer, ttl_s, power_kw, hold_s)
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
+        for fleet, pack in ((one, pack) for one in self._fleets() for pack in one.packs()):
+            if pack.element == element:
+                return fleet.command(pack.device, action, issuer, ttl_s, power_kw, hold_s, policy)
         raise UnknownIdError(f"no pack is called {element[:80]!r}")
 
     def commands(self) -> list[CommandLife]:

@@ -161,13 +161,14 @@ def blank(theme: str | None, series: Series | None, span: Span | None, zone: str
 
 
 def shade_gaps(figure: Drawing, series: Series, span: Span | None, zone: str | None,
-               colour: dict[str, str], words_at: float = 0.78) -> None:
+               colour: dict[str, str], words_at: float = 0.78, axis: Span | None = None) -> None:
     """Gaps wide enough to be seen are shaded; wide enough to be read, they say how long, at
-    the part words_at of the height."""
+    the part words_at of the height. axis: what is drawn, where that is more than `span`."""
     times = known(series).time_s
     if times.size == 0:
         return
-    width = span[1] - span[0] if span is not None else float(times[-1] - times[0])
+    drawn = axis or span or (float(times[0]), float(times[-1]))
+    width = drawn[1] - drawn[0]
     for start, end in gaps(series, span):
         if end - start < _SMALLEST_GAP * width:
             continue

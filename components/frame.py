@@ -8,7 +8,12 @@ from typing import NoReturn
 import streamlit as st
 
 from components import blocks, session, sidebar
-from components._compat import insist_on_home, write_theme_once
+from components._compat import (
+    insist_on_home,
+    send_all_that_was_said,
+    stay_on_the_page,
+    write_theme_once,
+)
 from components.api_client import LocalClient, local_client
 from core.errors import OrreryError
 from core.runtime import is_started
@@ -34,6 +39,8 @@ STYLES = {session.page_name(file): package for file, _, _, package in PAGES}
 def run() -> None:
     """Home.py's whole work."""
     write_theme_once()
+    send_all_that_was_said()
+    stay_on_the_page()
     st.set_page_config(page_title="Orrery", page_icon=str(PAGE_ICON), layout="wide")
     blocks.show_style(st.context.theme.type)
     client = _started_client_or_stop()

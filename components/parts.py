@@ -39,13 +39,13 @@ def _each(these: Mapping[str, Callable[P, None]], *arguments: P.args,
           **options: P.kwargs) -> None:
     for name, part in these.items():
         with st.container():
-            _guarded(name, part, *arguments, **options)
+            guarded(name, part, *arguments, **options)
 
 
 def _awaited(key: str, name: str, part: Callable[P, None], *arguments: P.args,
              **options: P.kwargs) -> None:
     with skeleton(key):
-        _guarded(name, part, *arguments, **options)
+        guarded(name, part, *arguments, **options)
 
 
 @contextmanager
@@ -73,8 +73,10 @@ def _is_drawn(key: str) -> bool:
     return known
 
 
-def _guarded(name: str, part: Callable[P, None], *arguments: P.args,
-             **options: P.kwargs) -> None:
+def guarded(name: str, part: Callable[P, None], *arguments: P.args,
+            **options: P.kwargs) -> None:
+    """Draw `part` once, with the page; what fails in it hurts no other part. name: of the part, as
+    a person reads it."""
     try:
         part(*arguments, **options)
     except OrreryError as error:

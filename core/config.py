@@ -98,13 +98,15 @@ class TwinConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class CoordinatedSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One site of packs until a person sets it otherwise. house: whose load, PV and, where no
-    tariff is given, prices count."""
+    tariff is given, prices count. pv_curtailable: its inverter holds PV back by itself, where
+    export is limited or costs money."""
 
     house: str = ""
     controller: Literal["off", "rule-based", "mpc", "rl"] = "mpc"
     tariff: TariffConfig | None = None
     import_limit_kw: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
     export_limit_kw: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None
+    pv_curtailable: bool = False
 
 
 class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,13 +114,17 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     process does (`python -m services.coordinator`) and the app shows it. sites: by the fleet's
     site; one that is not named rests until a person chooses its controller. period_s: from plan
     to plan [s]. actor: file of the site's own learnt policy, "" = the shipped one;
-    actor_key_secret: the NAME of the secret that it is signed with."""
+    actor_key_secret: the NAME of the secret that it is signed with. runs: folder of training
+    runs, whose policies may be deployed. url_variable: the NAME of an environment variable with
+    the URL of a PostgreSQL that keeps plans and settings, "" = where alarms are."""
 
     enabled: bool = True
     here: bool = True
     period_s: Annotated[float, msgspec.Meta(ge=60, le=3600)] = 600.0
     actor: str = ""
     actor_key_secret: str = ""
+    runs: str = "data/coordinator/rl"
+    url_variable: str = ""
     sites: Annotated[dict[str, CoordinatedSite], msgspec.Meta(max_length=100)] = {}
 
 

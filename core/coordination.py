@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from core.config import Config, CoordinatedSite
 from core.coordinator.blend import Blend
+from core.coordinator.candidates import Candidates
 from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.gather import TwinSays
 from core.coordinator.loop import Cadence, Place, SiteLoop
@@ -23,7 +24,7 @@ from core.coordinator.settings import SiteSettings
 from core.coordinator.show import Shown
 from core.coordinator.tariffs import SiteTariff
 from core.engine import Engine, fleets_of
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, RetryLaterError
 from core.fleet.ports import FleetSource
 from core.fleet.tree import site_element
 from core.houses import House
@@ -32,7 +33,6 @@ from core.secrets import secret
 
 log = logging.getLogger(__name__)
 
-DIRECTORY, FILE = "coordinator", "coordinator.sqlite"
 SILENT_S = 60.0
 """After so long without a word of the centre packs go to 0 kW (services/edge/pack.py) [s]."""
 
@@ -48,8 +48,8 @@ def coordinator(engine: Engine, config: Config, houses: tuple[House, ...],
     if not config.coordinator.enabled or not fleets:
         return None
     try:
-        store = make_coordinator_store(store_path(config))
-    except ConfigurationError as error:
+        store = make_coordinator_store(config)
+    except (ConfigurationError, RetryLaterError) as error:
         log.error("no coordinator: %s", error)
         return None
     places = [_of(fleet, engine, config, houses, store) for fleet in fleets if fleet.packs()]
@@ -61,21 +61,19 @@ def coordinator(engine: Engine, config: Config, houses: tuple[House, ...],
                       engine.clock, shown.default)
              for shown, fleet, meter, tariff in places] if drives else []
     return CoordinatorDesk(engine, store, [shown for shown, *_ in places], loops,
-                           planners_of(config), twin, pace.fast_s)
+                           planners_of(config), twin, pace.fast_s,
+                           Candidates(Path(config.coordinator.runs), _actor_key(config)))
 
 
 def planners_of(config: Config) -> dict[Controller, Planner]:
     """With the site's own learnt policy where it has one."""
     said = config.coordinator
-    return make_planners(Path(said.actor) if said.actor else None,
-                         secret(said.actor_key_secret) if said.actor_key_secret else None)
+    return make_planners(Path(said.actor) if said.actor else None, _actor_key(config))
 
 
-def store_path(config: Config) -> Path | None:
-    """Beside history; None where nothing is kept."""
-    if config.history.kinds == ("none",):
-        return None
-    return Path(config.history.directory) / DIRECTORY / FILE
+def _actor_key(config: Config) -> str | None:
+    named = config.coordinator.actor_key_secret
+    return secret(named) if named else None
 
 
 def _of(fleet: FleetSource, engine: Engine, config: Config, houses: tuple[House, ...],
@@ -104,4 +102,5 @@ def _default(said: CoordinatedSite | None) -> SiteSettings:
     if said is None:
         return SiteSettings(controller="off")
     return SiteSettings(controller=said.controller, tariff=said.tariff,
-                        import_limit_kw=said.import_limit_kw, export_limit_kw=said.export_limit_kw)
+                        import_limit_kw=said.import_limit_kw, export_limit_kw=said.export_limit_kw,
+                        pv_curtailable=said.pv_curtailable)

@@ -13,7 +13,7 @@ import re
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from core.config import Config, OperatorsConfig
@@ -57,8 +57,8 @@ def hashed(password: str) -> ScryptHash:
     """A new hash; raises RequestError for a password that is too short or too long."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise RequestError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
-    blank = ScryptHash(_LOG2_N, _R, _P, secrets.token_bytes(16), bytes(32))
-    return ScryptHash(_LOG2_N, _R, _P, blank.salt, _scrypt(password, blank))
+    blank = _of_nobody()
+    return replace(blank, digest=_scrypt(password, blank))
 
 
 def read_hash(text: str) -> ScryptHash:
@@ -74,6 +74,11 @@ def read_hash(text: str) -> ScryptHash:
     if len(salt) < 16 or len(digest) != 32:
         raise RequestError(f"not {_FORM}")
     return ScryptHash(int(found["log2_n"]), _R, int(found["p"]), salt, digest)
+
+
+def _of_nobody() -> ScryptHash:
+    """Of no password; to try one against it takes as long as against any other."""
+    return ScryptHash(_LOG2_N, _R, _P, secrets.token_bytes(16), secrets.token_bytes(32))
 
 
 def _scrypt(password: str, kept: ScryptHash) -> bytes:
@@ -96,7 +101,7 @@ class Operators:
         """Of a configuration that `check_operators` let pass; raises ConfigurationError."""
         self._options = config.operators
         self._hashes = {name: _hash_of(config, name) for name in config.operators.names}
-        self._nobody = hashed(secrets.token_hex(16)) if self._hashes else None
+        self._nobody = _of_nobody() if self._hashes else None
         self._failures: dict[str, list[datetime]] = {}
         self._lock = threading.Lock()
 

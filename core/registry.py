@@ -53,7 +53,6 @@ FLEET_STORES: dict[str, str] = {
 }
 PHYSICS = "services.twin.pool"
 PREDICTIONS = "store.twin"
-COORDINATOR_STORE = "store.coordinator"
 PLANNERS: dict[Controller, tuple[str, str, tuple[str, ...]]] = {
     "off": ("core.coordinator.rules", "Off", ()),
     "rule-based": ("core.coordinator.rules", "RuleBased", ("time-of-use",)),
@@ -69,6 +68,7 @@ BYTES_PER_MIB = 1024 * 1024
 CHANNELS_DIRECTORY = "channels"
 ALARMS_DIRECTORY = "alarms"
 RECORDS_DIRECTORY = "records"
+COORDINATOR_DIRECTORY = "coordinator"
 SPOOL_DIRECTORY = "spool"
 CHANNELS_SPOOL_DIRECTORY = "spool-channels"
 EIGHTHS, CHANNELS_EIGHTHS, SPOOL_EIGHTHS, SERVER_CHANNELS_EIGHTHS = 8, 1, 1, 2
@@ -237,9 +237,17 @@ def make_twin_files(directory: Path) -> KeptFiles:
     return cast(KeptFiles, import_module(TWIN_FILES).TwinFiles(directory))
 
 
-def make_coordinator_store(path: Path | None) -> CoordinatorStore:
-    """In a SQLite file, None = in memory; raises ConfigurationError."""
-    return cast(CoordinatorStore, import_module(COORDINATOR_STORE).CoordinatorDatabase(path))
+def make_coordinator_store(config: Config) -> CoordinatorStore:
+    """What coordinators keep: in PostgreSQL where a variable is named for it or alarms are there,
+    else in a directory within the history's own, in memory without either. Raises
+    ConfigurationError, RetryLaterError."""
+    directory = Path(config.history.directory) / COORDINATOR_DIRECTORY
+    variable = config.coordinator.url_variable or _people_variable(config.history, config.file)
+    if variable:
+        return cast(CoordinatorStore, import_module(POSTGRES).open_coordinator_store(
+            variable, before=directory))
+    return cast(CoordinatorStore, import_module("store.records").open_coordinator(
+        None if variable is None else directory))
 
 
 def make_planners(actor: Path | None = None, key: str | None = None) -> dict[Controller, Planner]:

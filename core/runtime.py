@@ -15,7 +15,7 @@ from core.backfill import Backfill, devices_need_it, tree_needs_it
 from core.config import Config, load_config
 from core.coordination import coordinator
 from core.coordinator.desk import CoordinatorDesk
-from core.coordinator.gather import TwinSays
+from core.coordinator.foretold import twin_says
 from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, OrreryError, RetryLaterError
 from core.household import with_electricity
@@ -166,7 +166,8 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
         [device.house for device in engine.devices.devices.values()], config.file)
     twins: list[TwinDesk] = []
     backfills: list[Backfill] = []
-    desk = coordinator(engine, config, houses, lambda: _says(twins[0]) if twins else None,
+    desk = coordinator(engine, config, houses,
+                       lambda: twin_says(twins[0].site()) if twins else None,
                        drives=config.coordinator.here,
                        past_comes=lambda: bool(backfills and backfills[0].running))
     backfill = _attach_history(engine, config)
@@ -183,11 +184,6 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
         engine.also_report(desk.findings)
         desk.start()
     return Runtime(config, engine, houses, backfill, twin, desk)
-
-
-def _says(twin: TwinDesk) -> TwinSays:
-    site = twin.site()
-    return TwinSays(site.table, dict(zip(site.ids, site.figures["soh_pct"].tolist(), strict=True)))
 
 
 def _twin(engine: Engine, config: Config, backfill: Backfill | None) -> TwinDesk | None:

@@ -3,7 +3,18 @@
 import streamlit as st
 
 from components import frame, operator, parts
-from components.coordinator import choice, export, head, orders, packs, plan, training, wishes
+from components.coordinator import (
+    choice,
+    deploying,
+    export,
+    head,
+    orders,
+    packs,
+    plan,
+    policies,
+    training,
+    wishes,
+)
 
 client = frame.enter()
 known = choice.coordination(client)
@@ -25,7 +36,8 @@ if room == choice.PLAN:
 elif room == choice.PACKS:
     parts.live(packs.show, "coordinator_packs", 5.0, client, site)
 elif room == choice.OBJECTIVES:
-    wishes.show(client, site)
+    parts.guarded("Objectives", wishes.show, client, site)
 else:
     parts.live(training.show, "coordinator_training", 5.0, client)
-    training.tools(client)
+    parts.guarded("Deployment", deploying.tools, client, site)
+    parts.live(policies.show, "coordinator_policies", 3.0, client, site)

@@ -17,6 +17,9 @@ from setup import ROOT, STATE, VENV, VENV_PYTHON, VIEWER
 
 OLDEST = (3, 11)
 LOG = os.path.join(VENV, "orrery-setup.log")
+# A third of all modules: packages' own tests and parts that nothing here imports. What is imported
+# after all is compiled then.
+UNUSED = r"site-packages.*[/\\](tests|fontTools|graph_objs|mypyc?|rllib)[/\\]"
 
 # What a line of the log means for a person; the first that fits is said.
 REASONS = [
@@ -140,10 +143,11 @@ def pip_install(arguments: list[str]) -> None:
 
 def compile_installed() -> None:
     """Bytecode of what is installed, by all processors: pip takes one, 40 s of 100. As pip does,
-    files of another Python's grammar are passed over."""
+    files of another Python's grammar are passed over; so is UNUSED."""
     for folder in glob.glob(os.path.join(VENV, "lib", "python*", "site-packages")):
         with open(LOG, "ab") as log:
-            subprocess.run([VENV_PYTHON, "-m", "compileall", "-q", "-j", "0", folder],
+            subprocess.run([VENV_PYTHON, "-m", "compileall", "-q", "-j", "0",
+                            "-x", UNUSED, folder],
                            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                            check=False)
 

@@ -79,7 +79,7 @@ TOOLS = (
     Tool("promtool of Prometheus", find_promtool, "prometheus",
          "Debian, Ubuntu: sudo apt-get install prometheus\n  macOS: brew install prometheus"),
 )
-# Most of the time a test waits for a browser or a broker, hence three processes on two cores. The
+# Most of the time a test waits for a browser or a broker, hence four processes on two cores. The
 # groups are those of tests/conftest.py, and the order of the collection holds: the browser's first.
 PARALLEL = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 FLUX_CHECKER = ROOT / "tests" / "influx" / "flux_check"

@@ -33,10 +33,11 @@ class Commander:
         self.link.close()
 
     def send(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
-             power_kw: float | None = None, hold_s: float | None = None) -> str:
+             power_kw: float | None = None, hold_s: float | None = None,
+             policy: bytes | None = None) -> str:
         """The command's id; raises RequestError for what the schema does not know."""
         return self._book.send(self.link.publish, device, action, issuer, ttl_s, power_kw,
-                               hold_s).command.id
+                               hold_s, policy).command.id
 
     def life(self, command_id: str) -> CommandLife:
         """As it is now; raises UnknownIdError."""

@@ -237,7 +237,8 @@ class MqttFleet:
         return self._heard.counts(self._info.name, self._address, connected)
 
     def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
         """Raises RequestError, UnknownIdError, and SourceError without a connection."""
         if device not in self._board.records:
             raise UnknownIdError(f"no pack is called {device[:80]!r}")
@@ -247,7 +248,8 @@ class MqttFleet:
             self._conversation.sent(f"{topic} {payload.decode()}")
             link.publish(topic, payload, qos, expiry_s)
 
-        return self._commands.send(publish, device, action, issuer, ttl_s, power_kw, hold_s)
+        return self._commands.send(publish, device, action, issuer, ttl_s, power_kw, hold_s,
+                                   policy)
 
     def commands(self) -> Sequence[CommandLife]:
         return self._commands.lives()

@@ -14,8 +14,8 @@ from store.rollup import Rows
 Key = tuple[Sealed, tuple[str, ...], tuple[int, ...]]
 """File, columns, nodes."""
 Ask = Callable[[Sequence[Sealed]], dict[Sealed, Rows]]
-MOST_BYTES = 24_000_000
-MOST_IDLE_S = 300.0
+MOST_BYTES = 12_000_000
+MOST_IDLE_S = 120.0
 """A page asks again each half minute; what nobody asks for in this time nobody shows any more."""
 
 

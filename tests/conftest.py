@@ -6,12 +6,16 @@ starts. Skips fail in CI: a missing server must not hide a missing test.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -34,7 +38,8 @@ FIRST_BROWSER = tuple(f"tests/browser/test_{name}.py" for name in (
 LONG = ("tests/architecture/test_soak.py", "tests/contracts/test_store_contract.py",
         "tests/architecture/test_bench_runs.py", "tests/architecture/test_style.py")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-GUARD = Path(__file__).parent / "loopback"
+TESTS = Path(__file__).parent
+GUARD = TESTS / "loopback"
 
 # A deep link makes Streamlit's frontend look for its server one folder too deep first.
 ALLOWED_404 = re.compile(r"^http://127\.0\.0\.1:\d+/[^?]+/_stcore/(health|host-config)$")
@@ -55,6 +60,33 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if RUN in config.stash:
         config.stash[RUN].cleanup()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """What is imported now stays: to look for garbage among it took a third of the time."""
+    gc.disable()
+    try:
+        import_share(session.config)
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def import_share(config: pytest.Config) -> None:
+    """Where several processes collect all files, each begins with files of its own: what pytest
+    makes of one for its assertions is kept beside it, and in one order all would make all of
+    them. What cannot be imported is told when it is collected."""
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is None or config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    first, step = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    ignored = {config.rootpath / folder for folder in config.getoption("ignore") or ()}
+    files = sorted(one for one in TESTS.glob("*/test_*.py") if one.parent not in ignored)
+    for file in files[first::step]:
+        with suppress(Exception):
+            import_module(f"{TESTS.name}.{file.parent.name}.{file.stem}")
 
 
 def fail_instead_of_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
@@ -115,14 +147,21 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """One headless browser a file, so that Playwright's event loop ends with it; each test opens
-    contexts of its own."""
+@contextmanager
+def browser_of(chromium: str) -> Iterator[Browser]:
+    """A headless one; Playwright's event loop ends with it."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """One a file, so that no test without a browser meets its event loop; each test opens contexts
+    of its own. Files in tests/browser share theirs."""
+    with browser_of(chromium) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +208,18 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def installed_once() -> Iterator[None]:
+    """For each AppTest, Streamlit reads of all installed packages, two hundred, whether they bring
+    components: 0.2 s of a processor. No test installs one."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests",
+                      cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 def said(message: ConsoleMessage) -> str:

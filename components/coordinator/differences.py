@@ -29,6 +29,8 @@ def told(before: SiteSettings | None, after: SiteSettings, currency: str) -> lis
         if old != new:
             found.append(f"no limit of {word}" if new is None else
                          f"{word} at most {formats.power(new)}")
+    if was.pv_curtailable != after.pv_curtailable:
+        found.append("PV can be held back" if after.pv_curtailable else "PV cannot be held back")
     if was.override != after.override:
         found.append(_override(after.override))
     return found

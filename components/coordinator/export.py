@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 import numpy as np
 import streamlit as st
 
+from components import parts
 from components.api_client import LocalClient
 from components.coordinator import choice, plan, stretches
+from core.coordinator.asked import Coordination
 from core.coordinator.problem import Floats
 from core.coordinator.view import Ahead, Allocated, Happened, RlRoom, SiteView
 from core.csv_text import csv_text
@@ -34,15 +36,19 @@ def _menu(client: LocalClient, site: str, room: str) -> None:
                        type="tertiary", on_change="rerun")
     if known is None or not files.open:
         return
-    view = known.view(site)
     with files:
-        text = _text(client, view, room, known.rl_room() if room == choice.TRAINING else None)
-        if text is None:
-            st.markdown("There is nothing to export in this room yet.")
-            return
-        st.download_button(f"CSV of this room: {room}", text,
-                           f"coordinator_{room.lower()}_{view.at:%Y%m%dT%H%M%SZ}.csv", "text/csv",
-                           key="coordinator_csv", on_click="ignore", icon=":material/table:")
+        parts.guarded("Export", _file, client, known, site, room)
+
+
+def _file(client: LocalClient, known: Coordination, site: str, room: str) -> None:
+    view = known.view(site)
+    text = _text(client, view, room, known.rl_room() if room == choice.TRAINING else None)
+    if text is None:
+        st.markdown("There is nothing to export in this room yet.")
+        return
+    st.download_button(f"CSV of this room: {room}", text,
+                       f"coordinator_{room.lower()}_{view.at:%Y%m%dT%H%M%SZ}.csv", "text/csv",
+                       key="coordinator_csv", on_click="ignore", icon=":material/table:")
 
 
 def _text(client: LocalClient, view: SiteView, room: str, learnt: RlRoom | None) -> str | None:

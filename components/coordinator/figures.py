@@ -43,7 +43,7 @@ def plan(ahead: Ahead, past: Happened | None, look: Look) -> Drawing:
     _power_ahead(figure, ahead, look, scale, unit, colour)
     if past is not None:
         charts.shade_gaps(figure, _heard(past), (look.span_s[0], look.now_s), look.zone, colour,
-                          words_at=0.5)
+                          words_at=0.5, axis=look.span_s)
         _power_past(figure, past, look, scale, unit, colour)
     _prices(figure, ahead, past, look, colour)
     _charge(figure, ahead, past, look, colour)

@@ -12,11 +12,11 @@ import streamlit as st
 from components import blocks, confirm, formats, operator
 from components.api_client import LocalClient
 from components.confirm import Step
-from components.coordinator import words
+from components.coordinator import form, words
 from core.alarms.records import AuditEntry
 from core.coordinator.asked import Coordination
 from core.coordinator.settings import LONGEST_OVERRIDE, SiteSettings, written
-from core.coordinator.view import Deployment, Preview, SiteView
+from core.coordinator.view import Preview, SiteView
 
 LONGEST_MIN = int(LONGEST_OVERRIDE.total_seconds() // 60)
 WAYS = {"Charge": -1.0, "Rest": 0.0, "Discharge": 1.0}
@@ -102,20 +102,6 @@ def _done(client: LocalClient, view: SiteView, action: str, after: str, why: str
     do(who)
 
 
-def roll_back(client: LocalClient, known: Coordination, one: Deployment) -> None:
-    """The first of two steps."""
-    step = Step(one.device, f"roll back {one.version}", f"Roll {one.device} back",
-                f"{one.device} goes back from {one.version} to {one.previous}.",
-                "It holds until another version is deployed.", f"Run {one.previous}", "undo")
-
-    def done(who: str) -> None:
-        client.audit(AuditEntry(client.now(), who, "roll back a policy", one.device, "", "",
-                                one.version, one.previous))
-        known.roll_back(one.device, who)
-
-    confirm.ask(client, step, done)
-
-
 def apply_button(client: LocalClient, known: Coordination, view: SiteView, asked: SiteSettings,
                  changed: Sequence[str], seen: Preview | None, possible: bool) -> None:
     """The first of two steps."""
@@ -132,14 +118,9 @@ def apply_button(client: LocalClient, known: Coordination, view: SiteView, asked
                                               "; ".join(changed)[:MOST_NAMED], "",
                                               partial(known.apply, view.site, asked)))
         st.button("Put back", key="coordinator_reset", icon=":material/undo:", type="tertiary",
-                  on_click=_put_back)
+                  on_click=form.forget)
     if why:
         blocks.show(blocks.note(f"{why} Anybody may try what a change would do."))
-
-
-def _put_back() -> None:
-    for key in [key for key in st.session_state if str(key).startswith("co_")]:
-        del st.session_state[key]
 
 
 def _effect(changed: Sequence[str], seen: Preview | None, currency: str) -> str:

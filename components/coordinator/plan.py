@@ -8,7 +8,7 @@ import streamlit as st
 
 from components import blocks, charts
 from components.api_client import LocalClient
-from components.blocks import LegendItem
+from components.blocks import Html, LegendItem
 from components.coordinator import choice, figures, journal, money, reasons, stretches, words
 from core.coordinator.view import Ahead, Happened, SiteView
 
@@ -47,7 +47,11 @@ def _none(view: SiteView) -> None:
             "do_not_disturb_on", "No plan: the controller of this site is off",
             "Nobody allocates power; each pack follows its own schedule and limits.",
             "Choose a controller under Objectives."))
-    elif not view.problem:
+    elif view.problem:
+        blocks.show(blocks.state_box(
+            "event_busy", "There is no plan to show", "What stands in its way is told above.",
+            "It comes by itself once that is out of the way."))
+    else:
         blocks.show(blocks.state_box(
             "hourglass_top", "The first plan is made now",
             "It needs the packs' state, prices, and what is known of load and PV.",
@@ -65,9 +69,17 @@ def _picture(client: LocalClient, view: SiteView, ahead: Ahead, end: datetime) -
         figure = figures.plan(ahead, past, look(view, ahead, end, back_h))
         charts.show(figure, key="coordinator_plan", height=HEIGHT, view=f"{view.site} {back_h}",
                     alt=spoken(view, ahead))
+        doubts(view)
         if past is None:
             blocks.show(blocks.note("Nothing is known of the past yet: it comes minute by "
                                     "minute."))
+
+
+def doubts(view: SiteView) -> None:
+    """What is taken for granted in the picture."""
+    for one in view.doubts:
+        blocks.show(Html(f'<div class="o o-codoubt">{blocks.symbol("help")}<span>'
+                         f"{blocks.html(words.sentence(one))}</span></div>"))
 
 
 def happened(client: LocalClient, site: str, end: datetime, back_h: int) -> Happened | None:

@@ -7,13 +7,14 @@ import streamlit as st
 
 from components import blocks, formats, operator
 from components.api_client import LocalClient
-from components.coordinator import words
+from components.coordinator import tariffs, words
 from core.alarms.records import AuditEntry
 from core.coordinator.asked import Coordination
 from core.coordinator.prices import MOST_BYTES, PriceFormat, Prices
 from core.coordinator.view import SiteView
 from core.errors import OrreryError, RequestError
 
+TOLD = "coordinator_prices_told"
 UNITS = ("kWh", "ct/kWh", "MWh")
 
 
@@ -34,6 +35,9 @@ def show(client: LocalClient, known: Coordination, view: SiteView) -> None:
                             help=why or None, icon=":material/upload_file:")
         if why:
             blocks.show(blocks.note(why))
+        done = st.session_state.pop(TOLD, "")
+        if done:
+            st.success(blocks.markdown(done), icon=":material/check:")
         if pressed and told is not None:
             _take(client, known, view, (name or told.name).strip(), told.getvalue(), form, currency)
 
@@ -68,7 +72,9 @@ def _take(client: LocalClient, known: Coordination, view: SiteView, name: str, f
     except OrreryError as error:
         st.error(blocks.markdown(str(error)), icon=":material/error:")
         return
-    st.success(blocks.markdown(_found(found, currency)), icon=":material/check:")
+    st.session_state[TOLD] = _found(found, currency)
+    tariffs.take(name)
+    st.rerun()
 
 
 def _as_format(form: dict[str, object]) -> PriceFormat:
@@ -83,5 +89,6 @@ def _found(found: Prices, currency: str) -> str:
     """"48 prices, from Sat 21 Nov 00:00 on, median 0.21 EUR/kWh. ..."."""
     return " ".join([
         f"{formats.counted(found.series.time_s.size, 'price')} taken in, median "
-        f"{words.price(found.median, currency)}. Choose the series under Tariff.",
+        f"{words.price(found.median, currency)}. The plan with them stands beside; nothing is "
+        "applied yet.",
         *(words.sentence(one) for one in found.words)])

@@ -26,6 +26,8 @@ def show(view: SiteView, ahead: Ahead) -> None:
     one = chosen(view, ahead)
     found = [each for each in stretches.stretches(ahead) if each.end > view.at]
     blocks.show(blocks.heading("Why?", "press a time for its reasons"))
+    if ahead.plan.controller == "rl" and ahead.plan.words:
+        blocks.show(blocks.note(words.sentence(ahead.plan.words)))
     zone = st.context.timezone
     rows = [PressRow(str(each.first), f"Why from {words.clock(each.start, zone, view.at)}",
                      _row(view, ahead, each, each.first == one.first)) for each in found]
@@ -76,7 +78,7 @@ def _hour(view: SiteView, ahead: Ahead, one: Stretch) -> None:
         [blocks.direction_mark(one.way, words.DOES[one.way].capitalize())], pairs), Html("</div>"),
         blocks.heading("Limits that bind then", "worth of one more"),
         _bindings(stretches.binding_in(ahead.plan, one.steps), ahead, one, currency),
-        *_exceeded(ahead, zone, view.at))
+        *not_met(ahead, zone, view.at))
 
 
 def _mean(band: Band, part: slice) -> str:
@@ -113,7 +115,7 @@ def _binding(held: Binding, one: Stretch, currency: str) -> Html:
                 f'<small>{when}</small></span><span class="num">{escape(worth)}</span></div>')
 
 
-def _exceeded(ahead: Ahead, zone: str | None, now: datetime) -> list[Html]:
+def not_met(ahead: Ahead, zone: str | None, now: datetime) -> list[Html]:
     """Of the whole plan: what cannot be met must not hide in an hour."""
     if not ahead.plan.exceeded:
         return []

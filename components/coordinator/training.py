@@ -1,4 +1,4 @@
-"""The RL room: what was trained, how it did on fixed days, what the gate said, what is deployed."""
+"""The RL room: what was trained, how it did on fixed days, and what the gate said."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from html import escape
 import numpy as np
 import streamlit as st
 
-from components import blocks, charts, formats, operator
+from components import blocks, charts, formats
 from components.api_client import LocalClient
 from components.blocks import Html
-from components.coordinator import choice, orders, words
+from components.coordinator import choice, policies, words
 from components.drawing import Drawing
 from components.tokens import tokens
-from core.coordinator.learnt import HERE
-from core.coordinator.view import Deployment, Evaluation, RlRoom, TrainingRun
+from core.coordinator.view import Evaluation, RlRoom, TrainingRun
 
-MOST_RUNS, MOST_EVALUATIONS, MOST_DEPLOYMENTS = 6, 8, 40
+MOST_RUNS, MOST_EVALUATIONS = 6, 8
 HEIGHT = 240
 HUES = ("text", "charge", "discharge", "grid", "water", "heat")
 HEAD = Html('<div class="o-row hd o-corun"><span>Run</span><span>Began</span>'
@@ -34,34 +33,16 @@ def show(client: LocalClient) -> None:
     if room.missing:
         blocks.show(blocks.state_box("deployed_code_alert", "The RL controller is not ready",
                                      words.sentence(room.missing)))
-    if not (room.runs or room.evaluations or room.deployments):
+    if not (room.runs or room.evaluations):
         blocks.show(blocks.state_box(
             "school", "No training has run here",
             "A policy learns from MPC and from perfect foresight in a simulated fleet, is judged "
             "on fixed days, and may drive only if it beats the controller that drives now.",
             blocks.join(blocks.code("make rl"), " starts one; what it learns is shown here live.")))
-        return
-    _runs(room, client)
-    _evaluations(room)
-    _deployments(room)
-
-
-def tools(client: LocalClient) -> None:
-    """The way back to the version before, for an operator. Outside of live parts."""
-    known = choice.coordination(client)
-    if known is None:
-        return
-    found = known.rl_room().deployments
-    here = next((one for one in found if one.device == HERE and one.previous), None)
-    if here is not None:
-        why = operator.why_not(client)
-        if st.button("Roll back", key="coordinator_roll_back", disabled=bool(why),
-                     help=why or None, icon=":material/undo:"):
-            orders.roll_back(client, known, here)
-    if any(one.device != HERE for one in found):
-        blocks.show(blocks.note(blocks.join(
-            "A device's own file goes back where it lies: ",
-            blocks.code("python -m services.coordinator.rl back"), ".")))
+    else:
+        _runs(room, client)
+        _evaluations(room)
+    policies.table(room)
 
 
 def _runs(room: RlRoom, client: LocalClient) -> None:
@@ -130,7 +111,7 @@ def _evaluations(room: RlRoom) -> None:
 
 def evaluation(one: Evaluation) -> Html:
     """The verdict first, then a bar a policy and baseline."""
-    icon, word = ("verified", "deployed") if one.deployed else ("block", "refused")
+    icon, word = ("verified", "allowed") if one.deployed else ("block", "refused")
     facts = [f"{formats.counted(one.days, 'day')}", f"violations: {formats.number(one.violations)}"]
     if math.isfinite(one.decision_us):
         facts.append(f"{formats.number(one.decision_us)} µs a decision")
@@ -154,22 +135,3 @@ def _bar(name: str, one: Evaluation) -> str:
             f'<span class="bar"><i style="width:{width:.1f}%"></i></span>'
             f'<span class="num">{formats.number(share, 1)} %</span>'
             f'<span class="num mut2">{formats.number(cost, 2)} a day</span></div>')
-
-
-def _deployments(room: RlRoom) -> None:
-    blocks.show(blocks.heading("Deployed", "the version that each device runs"))
-    if not room.deployments:
-        blocks.show(blocks.note("No version is deployed: the gate has let none through, or none "
-                                "was sent yet."))
-        return
-    rows = "".join(_deployment(one) for one in room.deployments[:MOST_DEPLOYMENTS])
-    blocks.show(Html(f'<div class="o o-rows">{rows}</div>'))
-
-
-def _deployment(one: Deployment) -> str:
-    stands = f"refused: {one.refused}" if one.refused else \
-        f"before: {one.previous}" if one.previous else "its first"
-    return (f'<div class="o-row o-cover"><span class="nm">{escape(one.device)}</span>'
-            f'<span>{escape(one.version)}</span><span class="mut">{escape(stands)}</span>'
-            f'<span class="mut rt">{escape(one.by)}, '
-            f"{formats.local_time(one.since, st.context.timezone)}</span></div>")

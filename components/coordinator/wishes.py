@@ -7,17 +7,19 @@ from dataclasses import replace
 import msgspec
 import streamlit as st
 
-from components import blocks, charts, formats
+from components import blocks, charts, formats, parts
 from components.api_client import LocalClient
 from components.blocks import Html, LegendItem
 from components.coordinator import (
     choice,
     differences,
     figures,
+    form,
     journal,
     money,
     orders,
     price_file,
+    reasons,
     stretches,
     tariffs,
     words,
@@ -29,7 +31,7 @@ from core.coordinator.settings import BOUNDS, SiteSettings, written
 from core.coordinator.view import Ahead, Preview, SiteView
 from core.errors import OrreryError
 
-BASE, SEEN = "coordinator_base", "coordinator_preview"
+BASE = "coordinator_base"
 NO_CHALLENGER = "none"
 HEIGHT = 360
 LEGEND = (LegendItem("new plan out", "discharge", "area"),
@@ -49,22 +51,15 @@ def show(client: LocalClient, site: str) -> None:
             asked = _asked(client, known, view)
         with st.container(key="coordinator_seen", gap="xsmall"):
             _seen(client, known, view, asked)
-            journal.changes(known, view)
+            parts.guarded("Who set what", journal.changes, known, view)
 
 
 def _renew(view: SiteView) -> None:
     """Widgets begin anew where somebody changed what is set, or another site is looked at."""
     base = (view.site, written(msgspec.structs.replace(view.settings, override=None)))
     if st.session_state.get(BASE, base) != base:
-        forget()
+        form.forget()
     st.session_state[BASE] = base
-
-
-def forget() -> None:
-    """What was moved but not applied."""
-    for key in [key for key in st.session_state if str(key).startswith("co_")]:
-        del st.session_state[key]
-    st.session_state.pop(SEEN, None)
 
 
 def _asked(client: LocalClient, known: Coordination, view: SiteView) -> SiteSettings:
@@ -77,28 +72,36 @@ def _asked(client: LocalClient, known: Coordination, view: SiteView) -> SiteSett
     price_file.show(client, known, view)
     blocks.show(blocks.heading("Limits of the connection", "empty: none"))
     with st.container(key="coordinator_limits"):
-        into = _limit("Import at most, kW", view.settings.import_limit_kw, "co_import_limit")
-        out = _limit("Export at most, kW", view.settings.export_limit_kw, "co_export_limit")
+        into = _limit("Import at most, kW", view.settings.import_limit_kw, "import_limit")
+        out = _limit("Export at most, kW", view.settings.export_limit_kw, "export_limit")
+    curtails = st.toggle("PV can be held back", view.settings.pv_curtailable,
+                         key=form.key("pv_curtailable"), help="The site's inverter does so by "
+                         "itself, where export is limited or costs money")
     return SiteSettings(controller=controller, challenger=challenger, objectives=objectives,
                         tariff=cost.tariff, prices=cost.prices, import_limit_kw=into,
-                        export_limit_kw=out, override=view.settings.override)
+                        export_limit_kw=out, pv_curtailable=curtails,
+                        override=view.settings.override)
 
 
-def _limit(label: str, held: float | None, key: str) -> float | None:
-    told = st.number_input(label, 0.0, 1e6, held, 10.0, "%.1f", key=key, placeholder="no limit")
+def _limit(label: str, held: float | None, name: str) -> float | None:
+    told = st.number_input(label, 0.0, 1e6, held, 10.0, "%.1f", key=form.key(name),
+                           placeholder="no limit")
     return None if told is None else float(told)
 
 
 def _steers(view: SiteView) -> tuple[Controller, Controller | None]:
     held = view.settings
+    shut = {one.controller: one.held_back for one in view.controllers if one.held_back}
     controller: Controller = st.segmented_control(
-        "Controller", CONTROLLERS, default=held.controller, required=True,
-        format_func=words.NAMES.__getitem__, key="co_controller",
-        label_visibility="collapsed") or held.controller
+        "Controller", [one for one in CONTROLLERS if one not in shut or one == held.controller],
+        default=held.controller, required=True, format_func=words.NAMES.__getitem__,
+        key=form.key("controller"), label_visibility="collapsed") or held.controller
+    for one, why in shut.items():
+        blocks.show(held_back(one, why, one == held.controller))
     options = [NO_CHALLENGER, *(one for one in CONTROLLERS if one not in (controller, "off"))]
     begin = options.index(held.challenger) if held.challenger in options else 0
     picked = st.selectbox(
-        "In its shadow", options, index=begin, key="co_challenger",
+        "In its shadow", options, index=begin, key=form.key("challenger"),
         format_func=lambda one: words.NAMES.get(one, "Nobody"),
         help="Plans beside the controller from the same forecasts, drives nothing, and is scored")
     challenger: Controller | None = next((one for one in CONTROLLERS if one == picked), None)
@@ -110,6 +113,15 @@ def _steers(view: SiteView) -> tuple[Controller, Controller | None]:
         if one.controller == held.challenger:
             blocks.show(money.shadow(one, view.currency))
     return controller, challenger
+
+
+def held_back(controller: Controller, why: str, chosen: bool) -> Html:
+    """What the gate said, where a person would look for the choice."""
+    name = words.NAMES[controller]
+    told = f"{name} is chosen, but may not drive" if chosen else f"{name} cannot be chosen"
+    return Html(f'<div class="o o-coline">{blocks.symbol("block")}<span><b>{told}.</b> The gate: '
+                f"{blocks.html(words.sentence(why))} It may plan in the shadow, where it is "
+                "scored.</span></div>")
 
 
 def _objectives(held: Objectives, currency: str) -> Objectives:
@@ -136,21 +148,22 @@ def _slider(label: str, name: str, held: float, most: float, step: float, help_:
     low, high = BOUNDS[name]
     top = max(most, held) if name == "reserve" else min(max(most, held), high)
     return float(st.slider(label, max(0.0, low), float(top), float(max(held, 0.0)), step,
-                           shape, key=f"co_{name}", help=help_))
+                           shape, key=form.key(name), help=help_))
 
 
 def _setpoint(held: Objectives, unit: str) -> tuple[float | None, float]:
     on = st.toggle("Hold the connection at a set-point", held.setpoint_kw is not None,
-                   key="co_setpoint_on")
+                   key=form.key("setpoint_on"))
     if not on:
         return None, held.setpoint_per_kwh
     with st.container(key="coordinator_setpoint"):
         low, high = BOUNDS["setpoint_kw"]
         told = st.number_input("Set-point, kW, import positive", low, high,
-                               float(held.setpoint_kw or 0.0), 10.0, "%.1f", key="co_setpoint_kw")
+                               float(held.setpoint_kw or 0.0), 10.0, "%.1f",
+                               key=form.key("setpoint_kw"))
         miss = st.number_input(f"Missing it costs, {unit} per kWh", 0.0,
                                BOUNDS["setpoint_per_kwh"][1], held.setpoint_per_kwh, 0.05, "%.2f",
-                               key="co_setpoint_per_kwh")
+                               key=form.key("setpoint_per_kwh"))
     return float(told), float(miss)
 
 
@@ -183,7 +196,7 @@ def _preview(known: Coordination, view: SiteView, asked: SiteSettings) -> Previe
     """Made once for the same wish and plan."""
     made = None if view.ahead is None else view.ahead.plan.made_at
     key = (view.site, written(asked), made)
-    kept = st.session_state.get(SEEN)
+    kept = st.session_state.get(form.SEEN)
     if kept is not None and kept[0] == key:
         found: Preview | str = kept[1]
         return found
@@ -191,7 +204,7 @@ def _preview(known: Coordination, view: SiteView, asked: SiteSettings) -> Previe
         found = known.preview(view.site, asked)
     except OrreryError as error:
         found = str(error)
-    st.session_state[SEEN] = key, found
+    st.session_state[form.SEEN] = key, found
     return found
 
 
@@ -203,7 +216,7 @@ def _picture(view: SiteView, seen: Preview) -> None:
         charts.show(figures.compared(seen.before, seen.ahead, look), key="coordinator_compared",
                     height=HEIGHT, view=view.site,
                     alt="The fleet's power and charge by the new plan and by the present one")
-    blocks.show(_bill(view, seen))
+    blocks.show(_bill(view, seen), *reasons.not_met(seen.ahead, st.context.timezone, view.at))
 
 
 def _bill(view: SiteView, seen: Preview) -> Html:
@@ -226,8 +239,13 @@ def _bill(view: SiteView, seen: Preview) -> Html:
             '<span class="rt">present</span><span class="rt">new</span>'
             '<span class="rt">change</span></div>')
     return Html(f'<div class="o o-rows">{head}{lines}</div>'
-                f'<div class="o o-note">Solved in {formats.number(1000 * seen.solve_s)} ms, from '
-                "the same packs and forecasts; both at the new prices.</div>")
+                f'<div class="o o-note">{_solved(seen.solve_s)}, from the same packs and '
+                "forecasts; both at the new prices.</div>")
+
+
+def _solved(seconds: float) -> str:
+    return "Made at once" if seconds < 0.0005 else \
+        f"Solved in {formats.number(1000 * seconds)} ms"
 
 
 def _moved(ahead: Ahead | None) -> float | None:

@@ -78,6 +78,8 @@ def _pairs(pack: PackState) -> list[Pair]:
     if pack.decision_us is not None:
         pairs.append(Pair("Safety decision", formats.quantity(pack.decision_us, "µs"),
                           "the longest of its last second"))
+    if pack.policy:
+        pairs.append(Pair("Learnt policy", pack.policy, "while the coordinator is out of reach"))
     pairs += [Pair("Messages", _messages(pack)),
               Pair("Outbox", f"{formats.number(pack.pending)} waiting",
                    f"{formats.number(pack.dropped)} given up" if pack.dropped else "")]

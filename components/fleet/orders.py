@@ -20,6 +20,8 @@ from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
 from core.fleet.ports import PackState
 
 LONGEST_HOLD_MIN = 24 * 60
+POLICIES = {"deploy": "Deploy policy", "roll_back": "Roll back policy"}
+"""Commands that another page gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,15 @@ def send(client: LocalClient, target: Target, action: str, power_kw: float | Non
         if action not in MUST_GO:
             raise
         st.toast(blocks.markdown(f"Sent, but not written down: {error}"), icon=":material/error:")
-    ids, unsent = _send_all(client, target.packs, action, who, power_kw, hold_s)
+    carry_out(client, target, action, who, words, power_kw, hold_s)
+
+
+def carry_out(client: LocalClient, target: Target, action: str, who: str, words: str,
+              power_kw: float | None = None, hold_s: float | None = None,
+              policy: bytes | None = None) -> None:
+    """Send what was audited, and audit what comes of it. Raises SourceError where nothing could be
+    sent, RetryLaterError."""
+    ids, unsent = _send_all(client, target.packs, action, who, power_kw, hold_s, policy)
 
     def keep(outcome: str) -> None:
         client.audit(AuditEntry(client.now(), who, f"{action}: outcome", target.element, "", "",
@@ -177,12 +187,13 @@ def send(client: LocalClient, target: Target, action: str, power_kw: float | Non
 
 
 def _send_all(client: LocalClient, packs: Sequence[PackState], action: str, who: str,
-              power_kw: float | None, hold_s: float | None) -> tuple[list[str], dict[str, str]]:
+              power_kw: float | None, hold_s: float | None,
+              policy: bytes | None) -> tuple[list[str], dict[str, str]]:
     """Ids of what was sent; device -> why of what was not. One failure stops no other."""
     ids, unsent = [], {}
     for pack in packs:
         try:
-            life = client.command(pack.element, action, who, TTL_S, power_kw, hold_s)
+            life = client.command(pack.element, action, who, TTL_S, power_kw, hold_s, policy)
         except OrreryError as error:
             unsent[pack.device] = str(error)
         else:
@@ -201,7 +212,8 @@ def _before(target: Target) -> str:
 
 def in_words(action: str, power_kw: float | None, hold_s: float | None) -> str:
     """"Override: at most 20.0 kW for 15 min"."""
-    name = KINDS[action].button if action in KINDS else action.capitalize()
+    name = KINDS[action].button if action in KINDS else \
+        POLICIES.get(action, action.capitalize())
     if power_kw is None or hold_s is None:
         return name
     return f"{name}: at most {formats.power(power_kw)} for {formats.age(hold_s)}"

@@ -84,9 +84,10 @@ class Seen:
         return cast(AlarmJournal, PastJournal(moment.instances, self._live.topology))
 
     def command(self, element: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
         self._refuse_past()
-        return self._live.command(element, action, issuer, ttl_s, power_kw, hold_s)
+        return self._live.command(element, action, issuer, ttl_s, power_kw, hold_s, policy)
 
     def start_fault(self, fault: Fault) -> None:
         self._refuse_past()

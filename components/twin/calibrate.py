@@ -19,6 +19,7 @@ from core.twin.health import REST_C
 from core.twin.kept import Calibration, Own
 from core.twin.past import Plate, on_grid
 from core.twin.ports import Physics, TaskState
+from core.twin.record import Record
 from core.twin.study import Study
 from core.twin.tasks import CalibrationResult, CalibrationTask, column, new_id
 
@@ -151,24 +152,22 @@ def _button(client: TwinClient, physics: Physics, pack: str, own: Own, again: bo
 
 
 def task_of(plate: Plate, study: Study | None, bpx: str = "") -> CalibrationTask:
-    """Of the last hours until it came to rest, from the charge that the filter had then, counted
-    back. bpx: the parameter file that counts. Raises RequestError for a record that tells too
-    little."""
+    """Of its last hours without a gap, until it came to rest, from the charge that the filter had
+    then, counted back. bpx: the parameter file that counts. Raises RequestError for a record that
+    tells too little."""
     if study is None:
         raise RequestError("its record is being read; it takes a second")
-    record, last = study.past.record, _last_row(plate, study)
-    if last < 1:
-        raise RequestError("no current was measured in its last hours")
-    end_s = float(record.time_s[last])
+    record = _moving(plate, study)
+    end_s = float(record.time_s[-1])
     steps = int((end_s - float(record.time_s[0])) // STEP_S) + 1
     current, volts = on_grid(study.past, end_s, STEP_S, steps)
     moved = np.cumsum(np.nan_to_num(current)) * STEP_S / 3600.0 / plate.full_ah
     if float(np.ptp(moved)) < LEAST_MOVED:
         raise RequestError(
             f"{formats.number(100 * float(np.ptp(moved)), 1)} % of its capacity moved in the last "
-            f"hours; {100 * LEAST_MOVED:.0f} % tell of active material. Come back after it was "
-            "charged or discharged")
-    soc = float(study.followed.soc[last])
+            f"hours without a gap in its record; {100 * LEAST_MOVED:.0f} % tell of active "
+            "material. Come back after it was charged or discharged")
+    soc = float(study.followed.soc[np.searchsorted(study.past.record.time_s, end_s)])
     if not math.isfinite(soc):
         raise RequestError("the filter knows no charge of it yet")
     begins = soc + float(moved[-1]) * plate.full_ah / plate.rated_ah
@@ -181,14 +180,15 @@ def task_of(plate: Plate, study: Study | None, bpx: str = "") -> CalibrationTask
         temperature_c=warmth if math.isfinite(warmth) else None)
 
 
-def _last_row(plate: Plate, study: Study) -> int:
-    """Some minutes after the last current, -1 without one: what judges is to move, too."""
-    record = study.past.record
-    moves = np.flatnonzero(np.abs(record.current_a) >= REST_C * plate.rated_ah)
-    if not moves.size:
-        return -1
-    known = np.flatnonzero(record.time_s <= record.time_s[moves[-1]] + REST_KEPT_S)
-    return int(known[-1])
+def _moving(plate: Plate, study: Study) -> Record:
+    """The longest time without a gap, until some minutes after its last current: what judges is
+    to move, too. Raises RequestError where nothing moves."""
+    told = study.past.record.known_current().longest()
+    moves = np.flatnonzero(np.abs(told.current_a) >= REST_C * plate.rated_ah)
+    if moves.size < 2:
+        raise RequestError("no current was measured in its last hours without a gap")
+    end_s = told.time_s[moves[-1]] + REST_KEPT_S
+    return told.part(slice(0, int(np.searchsorted(told.time_s, end_s, side="right"))))
 
 
 # -- what was found

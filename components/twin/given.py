@@ -293,11 +293,15 @@ def _drawing(record: Record, found: Followed) -> Drawing:
 
 
 def task_of(plate: Plate, recording: Recording, bpx: str) -> CalibrationTask:
-    """A calibration on a recording, from the charge that the filter has at its end, counted back.
-    Raises RequestError for a record that tells too little."""
-    record, found = thinned(recording, plate.rated_ah), followed(recording, plate)
-    moved_ah = float(np.nansum(record.current_a) * (record.time_s[1] - record.time_s[0]) / 3600.0)
-    end = found.soc[np.isfinite(found.soc)]
+    """A calibration on the longest part of a recording that has no hole, from the charge that the
+    filter has at its end, counted back. Raises RequestError for a record that tells too little."""
+    whole, found = thinned(recording, plate.rated_ah), followed(recording, plate)
+    rows = _longest_known(whole.current_a)
+    record = whole.part(rows)
+    if record.time_s.size < 2:
+        raise RequestError("the recording holds no current")
+    moved_ah = float(np.sum(record.current_a) * (record.time_s[1] - record.time_s[0]) / 3600.0)
+    end = found.soc[rows][np.isfinite(found.soc[rows])]
     if not end.size:
         raise RequestError("the recording's voltages fit no charge of this chemistry")
     begins = min(max(float(end[-1]) + moved_ah / plate.rated_ah, 0.0), 1.0)
@@ -307,3 +311,10 @@ def task_of(plate: Plate, recording: Recording, bpx: str) -> CalibrationTask:
         step_s=float(record.time_s[1] - record.time_s[0]), current_a=column(record.current_a),
         voltage_v=column(record.voltage_v), hold=HOLD, bpx=bpx,
         temperature_c=recording.temperature_c)
+
+
+def _longest_known(values: Floats) -> slice:
+    """Rows of the longest run of known values."""
+    holes = np.concatenate([[-1], np.flatnonzero(~np.isfinite(values)), [values.size]])
+    longest = int(np.argmax(np.diff(holes)))
+    return slice(int(holes[longest]) + 1, int(holes[longest + 1]))

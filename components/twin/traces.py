@@ -23,6 +23,8 @@ LINK = "twin_traces"
 TALL, LOW = 230, 130
 AHEAD_S = 900.0
 """Of the axes after the record, for what is foretold."""
+AIR = 0.02
+"""Of an axis whose last point stands at the end."""
 
 
 def show(study: Study, plate: Plate, window: Window | None) -> None:
@@ -60,7 +62,9 @@ def health(study: Study) -> Drawing:
     colour, judged = tokens(theme), study.judged
     now_s = judged.at.timestamp()
     times = now_s - DAY_S * (study.soh_days[-1] - study.soh_days)
-    figure = charts.blank(theme, None, (float(times[0]), now_s), zone, colour)
+    begun_s = float(times[0])
+    air_s = AIR * (now_s - begun_s)
+    figure = charts.blank(theme, None, (begun_s, now_s + air_s), zone, colour)
     _line(figure, times, 100.0 * study.soh_share, "Reported", "%{y:.1f} %",
           {"width": 1.4, "dash": "dash", "color": colour["text"]}, zone)
     if judged.soh.known:

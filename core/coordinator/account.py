@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from core.coordinator.curtailment import at_grid
 from core.coordinator.plan import Cost
 from core.coordinator.problem import Connection, Floats, Objectives, Outlook, Packs
 
@@ -62,8 +63,9 @@ def moved_on(packs: Packs, power_kw: Floats, step_h: float) -> Packs:
 def cost_of(pack_kw: Floats, packs: Packs, outlook: Outlook, connection: Connection,
             objectives: Objectives) -> Cost:
     """The bill of powers [n, steps] under the outlook's expected load and PV [currency], by the
-    tariff alone: wishes such as `Objectives.cost` are no money, but the price of a peak is."""
-    grid_kw = outlook.net_kw - pack_kw.sum(axis=0)
+    tariff alone: wishes such as `Objectives.cost` are no money, but the price of a peak is. PV is
+    held back where the site can."""
+    grid_kw, _ = at_grid(pack_kw, outlook, connection)
     bought, sold = np.maximum(grid_kw, 0.0), np.maximum(-grid_kw, 0.0)
     energy = outlook.step_h * float(outlook.import_price @ bought - outlook.export_price @ sold)
     wear = outlook.step_h * float(packs.wear_per_kwh @ np.abs(pack_kw).sum(axis=1))

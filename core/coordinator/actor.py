@@ -135,19 +135,23 @@ def read(data: bytes, key: str | None = None, digest: str | None = None) -> Acto
                           "in [coordinator] actor_key_secret, or by --actor-key-variable")
     elif not hmac.compare_digest(words[2], _mac(body, key)):
         raise GiveUpError("The actor was changed after it was signed, or signed with another key; "
-                          "it is not used")
+                          "it is not used: deploy one again, or go back to the one before")
     return _parsed(body)
 
 
 def load(path: Path, key: str | None = None) -> Actor:
     """Raises GiveUpError."""
+    return read(data_of(path), key)
+
+
+def data_of(path: Path) -> bytes:
+    """Of a file, a byte more than an actor may have where it is longer. Raises GiveUpError."""
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            return file.read(MOST_BYTES + 1)
     except OSError as error:
         raise GiveUpError(f"{path} cannot be read: {error.strerror}; see that the file of the "
                           "learnt policy is there") from error
-    return read(data, key)
 
 
 def _mac(body: bytes, key: str) -> bytes:
@@ -160,7 +164,7 @@ def _mac(body: bytes, key: str) -> bytes:
 def _check_digest(body: bytes, digest: str) -> None:
     if not digest or not hmac.compare_digest(hashlib.sha256(body).hexdigest(), digest):
         raise GiveUpError("The actor is not the one that this version of Orrery ships; it is not "
-                          "used")
+                          "used: install Orrery again, or export it with a key of your own")
 
 
 def _parsed(body: bytes) -> Actor:

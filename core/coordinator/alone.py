@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from core.coordinator.actor import Actor
-from core.coordinator.gather import CEILING, EFFICIENCY, FLOOR, wear_per_kwh
 from core.coordinator.policy import OUTER, Sight, features, power_of
+from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
+from core.coordinator.wear import wear_per_kwh
 
 STEP_H = 1.0 / 6.0
 EDGE = "edge"

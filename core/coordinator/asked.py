@@ -37,7 +37,7 @@ class Coordination(Protocol):
 
     def apply(self, site: str, settings: SiteSettings, who: str) -> None:
         """Plan by them from now on, and keep who wanted it; an override in force stays. Raises
-        RequestError."""
+        RequestError, also for a controller that the gate holds back."""
         ...
 
     def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str) -> None:
@@ -64,6 +64,15 @@ class Coordination(Protocol):
         ...
 
     def rl_room(self) -> RlRoom: ...
+
+    def policy_file(self, name: str) -> bytes:
+        """Of one of `RlRoom.policies`. Raises RequestError where it is gone."""
+        ...
+
+    def deploy(self, name: str, who: str) -> Deployment:
+        """That policy plans for whole sites from now on. Raises RequestError with the gate's words
+        where it was refused."""
+        ...
 
     def roll_back(self, device: str, who: str) -> Deployment:
         """The version before drives again. Raises UnknownIdError, RequestError where there was

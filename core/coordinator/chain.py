@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 
 from core.coordinator.account import cost_of, driven
+from core.coordinator.curtailment import at_grid
 from core.coordinator.plan import Controller, Plan, Standing
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats, Problem
@@ -109,7 +110,8 @@ def _rest(problem: Problem, controller: Controller, words: str, now: datetime) -
 def _made(problem: Problem, controller: Controller, powers: Floats, energy: Floats,
           standing: Standing, words: str, now: datetime) -> Plan:
     outlook = problem.outlook
+    grid_kw, curtailed = at_grid(powers, outlook, problem.connection)
     return Plan(now, outlook.start, outlook.step_s, problem.packs.ids, controller, powers, energy,
-                outlook.net_kw - powers.sum(axis=0),
+                grid_kw,
                 cost_of(powers, problem.packs, outlook, problem.connection, problem.objectives),
-                standing, words)
+                standing, words, curtailed_kw=curtailed if problem.connection.curtailable else None)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from core.coordinator.gather import CEILING, EFFICIENCY, FLOOR, wear_per_kwh
 from core.coordinator.judge import Account, Span, judge
 from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import Cost
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Band, Connection, Floats, Objectives, Outlook, Packs
 from core.coordinator.records import Minute
+from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
 from core.coordinator.view import DayCost
+from core.coordinator.wear import wear_by_kind
 from core.errors import OrreryError
 
 LIMIT_S = 10.0
@@ -29,7 +31,8 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     known = [one for one in minutes if np.isfinite(one.load_kw) and one.kinds]
     if not known:
         return DayCost(start, until, words="Nothing is known of this day yet")
-    begin_s = max(start.timestamp(), known[0].time_s // step_s * step_s)
+    # Of a step that began before anybody listened, nobody knows what went through the packs.
+    begin_s = max(start.timestamp(), math.ceil(known[0].time_s / step_s) * step_s)
     begin = start + timedelta(seconds=begin_s - start.timestamp())
     steps = int((until.timestamp() - begin_s) // step_s)
     violations = sum(one.violations for one in minutes)
@@ -42,9 +45,9 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
             best.missing if best is not None else "No optimiser is installed to compare with"))
     names = sorted(set(kinds))
     powers = _powers(minutes, names, begin, steps, step_s)
-    span = Span(_virtual(packs, kinds, names, known[0], powers),
-                _outlook(minutes, begin, steps, step_s), powers,
-                _edges(known, names, begin, steps, step_s), connection, objectives)
+    stored = _edges(known, names, begin, steps, step_s)
+    span = Span(_virtual(packs, kinds, names, stored[:, 0], powers),
+                _outlook(minutes, begin, steps, step_s), powers, stored, connection, objectives)
     try:
         verdict = judge(span, best, until, LIMIT_S)
     except OrreryError as error:
@@ -59,20 +62,22 @@ def _told(account: Account) -> Cost:
     return Cost(account.cost.energy - account.left_worth, account.cost.wear, account.cost.demand)
 
 
-def _virtual(packs: Packs, kinds: Sequence[str], names: Sequence[str], first: Minute,
+def _virtual(packs: Packs, kinds: Sequence[str], names: Sequence[str], energy: Floats,
              powers: Floats) -> Packs:
-    """What is derated now may have been more in the span: what was done, could be done."""
+    """What is derated now may have been more in the span: what was done, could be done. Wear as
+    the packs' own, by capacity."""
     own = [np.array([kind == name for kind in kinds]) for name in names]
     sums = {field: np.array([float(getattr(packs, field)[rows].sum()) for rows in own])
             for field in ("capacity_kwh", "charge_kw", "discharge_kw")}
     done = np.nan_to_num(powers)
     sums["charge_kw"] = np.maximum(sums["charge_kw"], -done.min(axis=1, initial=0.0))
     sums["discharge_kw"] = np.maximum(sums["discharge_kw"], done.max(axis=1, initial=0.0))
-    energy = np.array([first.kinds.get(name, (0.0, 0.0))[1] for name in names])
+    energy = np.nan_to_num(energy)
     capacity = np.maximum(sums["capacity_kwh"], energy)
     count = len(names)
+    wear = wear_by_kind(packs, kinds)
     return Packs(tuple(names), capacity, energy, sums["charge_kw"], sums["discharge_kw"],
-                 np.full(count, EFFICIENCY), np.array([wear_per_kwh(name) for name in names]),
+                 np.full(count, EFFICIENCY), np.array([wear[name] for name in names]),
                  np.minimum(FLOOR, energy / capacity), np.maximum(CEILING, energy / capacity))
 
 

@@ -14,21 +14,33 @@ from functools import partial
 import msgspec
 
 from core.alarms.records import WARNING, Finding
+from core.coordinator.candidates import Candidates
 from core.coordinator.gather import TwinSays
 from core.coordinator.learnt import HERE, RlPlanner
+from core.coordinator.lives import SharedLives
 from core.coordinator.loop import SiteLoop
 from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
 from core.coordinator.preview import previewed
 from core.coordinator.prices import PriceFormat, Prices
-from core.coordinator.records import LEASE_S, Changed, CoordinatorStore
+from core.coordinator.records import Changed, CoordinatorStore, SiteState
 from core.coordinator.settings import SiteSettings, check_settings, overridden, released
 from core.coordinator.show import Shown, happened, line_of, site_view
 from core.coordinator.tariffs import StoredPrices, read_file
-from core.coordinator.view import Deployment, Happened, Line, Note, Preview, RlRoom, SiteView
+from core.coordinator.unread import bare_view, unread
+from core.coordinator.view import (
+    Deployment,
+    Happened,
+    Here,
+    Line,
+    Note,
+    Preview,
+    RlRoom,
+    SiteView,
+)
 from core.engine import Engine
-from core.errors import OrreryError, RequestError, UnknownIdError
+from core.errors import OrreryError, RequestError, RetryLaterError, UnknownIdError
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +53,22 @@ SEEN_S = 1.0
 class CoordinatorDesk:
     """One a process. loops: of the sites that this process coordinates, [] where another does it.
     shown: all sites; twin: what the digital twin says now. preview_planners: for pages alone, so
-    that no plan waits for them."""
+    that no plan waits for them; candidates: learnt policies that may be deployed."""
 
     def __init__(self, engine: Engine, store: CoordinatorStore, shown: Sequence[Shown],
                  loops: Sequence[SiteLoop], preview_planners: Mapping[Controller, Planner],
-                 twin: Callable[[], TwinSays | None], fast_s: float = 5.0) -> None:
+                 twin: Callable[[], TwinSays | None], fast_s: float = 5.0,
+                 candidates: Candidates | None = None) -> None:
         self._engine, self.store, self._loops = engine, store, tuple(loops)
+        self._lives = SharedLives(store)
+        self._candidates = candidates
         self._shown = {one.site: one for one in shown}
         self._planners, self._twin, self._fast_s = preview_planners, twin, fast_s
         self._asking, self._lock = threading.Lock(), threading.Lock()
         self._views: dict[str, tuple[float, SiteView]] = {}
         self._findings: tuple[Finding, ...] = ()
         self._errors: dict[str, str] = {}
+        self.turns = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
 
@@ -81,11 +97,13 @@ class CoordinatorDesk:
 
     def turn(self) -> None:
         """What there is to do now; called by the thread, and by tests directly."""
-        snapshot, twin = self._engine.snapshot, self._twin()
+        snapshot = self._engine.snapshot
+        twin = self._lives.of(self._twin(), self._engine.clock.now())
         for loop in self._loops:
             self._guarded(loop.place.site, partial(loop.turn, snapshot.frame,
                                                    self._engine.topology, twin))
         self._guarded("findings", self._find)
+        self.turns += 1
 
     def _guarded(self, name: str, part: Callable[[], None]) -> None:
         """What fails is said once and tried again at the next turn."""
@@ -107,7 +125,7 @@ class CoordinatorDesk:
         now = self._engine.clock.now()
         for shown in self._shown.values():
             state = self.store.state(shown.site)
-            if state is None or not 0 <= (now - state.at).total_seconds() < LEASE_S:
+            if state is None or not state.heard(now):
                 continue
             if state.fallback:
                 found.append(Finding(shown.element, FELL_BACK, WARNING))
@@ -115,6 +133,16 @@ class CoordinatorDesk:
                 found.append(Finding(shown.element, NOT_PLANNED, WARNING))
             found += [Finding(element, REFUSED, WARNING) for element in state.refused]
         self._findings = tuple(found)
+
+    @property
+    def states(self) -> Mapping[str, SiteState | None]:
+        """By the sites that this process may coordinate; None where another one does."""
+        return {loop.place.site: loop.state if loop.drives else None for loop in self._loops}
+
+    @property
+    def errors(self) -> Mapping[str, str]:
+        """By the site, what keeps it from its turn."""
+        return dict(self._errors)
 
     def findings(self) -> Sequence[Finding]:
         """For the alarm list, at once."""
@@ -127,19 +155,30 @@ class CoordinatorDesk:
         return list(self._shown)
 
     def view(self, site: str) -> SiteView:
-        """Raises UnknownIdError, RetryLaterError."""
+        """As it was last, and says so, where the store is out of reach. Raises UnknownIdError,
+        GiveUpError."""
         shown = self._known(site)
         with self._lock:
-            at_s, view = self._views.get(site, (0.0, None))
-            if view is not None and time.monotonic() - at_s < SEEN_S:
-                return view
-        view = site_view(shown, self.store, self._planners, self._engine.clock)
+            at_s, before = self._views.get(site, (0.0, None))
+            if before is not None and time.monotonic() - at_s < SEEN_S:
+                return before
+        try:
+            view = site_view(shown, self.store, self._planners, self._engine.clock)
+        except RetryLaterError as lost:
+            view = unread(before or bare_view(shown, self._engine.clock.now()), str(lost))
+        if not view.drives and self._begins(site):
+            view = replace(view, drives=True, problem="")
         error = self._errors.get(site, "")
         if error:
             view = replace(view, problem=error)
         with self._lock:
             self._views[site] = (time.monotonic(), view)
         return view
+
+    def _begins(self, site: str) -> bool:
+        """This process is about to coordinate it, and had no turn yet."""
+        return self.turns == 0 and self._thread.is_alive() and any(
+            loop.place.site == site for loop in self._loops)
 
     def _known(self, site: str) -> Shown:
         if site not in self._shown:
@@ -177,8 +216,12 @@ class CoordinatorDesk:
     def apply(self, site: str, settings: SiteSettings, who: str) -> None:
         """In place of what was set; an override in force stays. Raises UnknownIdError,
         RequestError, RetryLaterError."""
-        held = self.settings(site).override
-        self._save(site, msgspec.structs.replace(check_settings(settings), override=held), who,
+        held, wanted = self.settings(site), settings.controller
+        refusal = getattr(self._planners.get(wanted), "held_back", "")
+        if refusal and wanted != held.controller:
+            raise RequestError(f"{wanted.upper()} may not drive: {refusal}")
+        told = msgspec.structs.replace(check_settings(settings), override=held.override)
+        self._save(site, told, who,
                    f"{who} changed the settings: {settings.controller}")
 
     def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str) -> None:
@@ -195,6 +238,10 @@ class CoordinatorDesk:
         self.store.save_settings(self._known(site).site, settings, who, now)
         if words:
             self.store.note(site, Note(now, "info", words))
+        self._forget(site)
+
+    def _forget(self, site: str) -> None:
+        """What pages saw before a change."""
         with self._lock:
             self._views.pop(site, None)
 
@@ -208,6 +255,7 @@ class CoordinatorDesk:
         kept = StoredPrices.of(currency, found.series)
         self.store.keep_prices(shown.site, name, msgspec.json.encode(kept), now)
         self.store.note(shown.site, Note(now, "info", f"{who} took in the prices {name!r}"))
+        self._forget(shown.site)
         return found
 
     def changes(self, site: str, most: int = 50) -> Sequence[Changed]:
@@ -217,19 +265,41 @@ class CoordinatorDesk:
     def rl_room(self) -> RlRoom:
         """Raises RetryLaterError."""
         planner = self._planners.get("rl")
+        with self._asking:
+            policies = [] if self._candidates is None else self._candidates.listed()
+        here = Here(planner.version, planner.before, planner.shut, planner.held_back) if isinstance(
+            planner, RlPlanner) else None
         return RlRoom(self.store.trainings(), self.store.evaluations(), self.store.deployments(),
-                      "" if planner is None else planner.missing)
+                      "" if planner is None else planner.missing, policies, here)
+
+    def policy_file(self, name: str) -> bytes:
+        """Raises RequestError, GiveUpError."""
+        if self._candidates is None:
+            raise RequestError("No learnt policies are known here")
+        with self._asking:
+            return self._candidates.file(name)
+
+    def deploy(self, name: str, who: str) -> Deployment:
+        """Raises RequestError with the gate's words, RetryLaterError, GiveUpError."""
+        planner = self._learnt()
+        was = planner.version
+        told = Deployment(HERE, planner.deploy(self.policy_file(name)), self._engine.clock.now(),
+                          who, was)
+        self.store.keep_deployment(told)
+        return told
+
+    def _learnt(self) -> RlPlanner:
+        planner = self._planners.get("rl")
+        if not isinstance(planner, RlPlanner):
+            raise RequestError("There is no controller here that learns")
+        return planner
 
     def roll_back(self, device: str, who: str) -> Deployment:
-        """The version before drives again, where its file is this site's. Raises UnknownIdError,
-        RequestError, RetryLaterError, GiveUpError."""
-        found = next((one for one in self.store.deployments() if one.device == device), None)
-        if found is None:
-            raise UnknownIdError(f"no version is deployed on {device[:80]!r}")
-        planner = self._planners.get("rl")
-        if device != HERE or not isinstance(planner, RlPlanner):
-            raise RequestError(f"The file of {device[:80]} is not here: where it lies, "
-                               "`python -m services.coordinator.rl back` goes back")
-        back = Deployment(device, planner.roll_back(), self._engine.clock.now(), who)
+        """The version before plans again. Raises UnknownIdError, RequestError, RetryLaterError,
+        GiveUpError."""
+        if device != HERE:
+            raise UnknownIdError(f"{device[:80]!r} plans for no site: a pack's own policy goes "
+                                 "back by a command to it")
+        back = Deployment(device, self._learnt().roll_back(), self._engine.clock.now(), who)
         self.store.keep_deployment(back)
         return back

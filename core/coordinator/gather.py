@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -16,7 +16,9 @@ import numpy as np
 
 from core.coordinator.problem import Floats, Packs
 from core.coordinator.safe import CUTS, PacksNow, rates
+from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR, HEADROOM, MOST_A, MOST_C
 from core.coordinator.view import LeftOut
+from core.coordinator.wear import BY_CHEMISTRY, PackLife, Wear, wear_of
 from core.fleet.ports import PackState
 from core.frames import Frame
 from core.topology import FloatArray, Topology
@@ -30,21 +32,8 @@ TWIN_STALE_S = 120.0
 DISAGREES_PCT, SURE_PCT, SIGMAS = 12.0, 6.0, 3.0
 """The twin contradicts a charge where it is as sure as SURE_PCT (one standard deviation) and both
 DISAGREES_PCT and SIGMAS away."""
-MOST_C, MOST_A = 1.0, 100.0
-"""Of capacity an hour, and of current: the fleet's own outermost limits."""
-HEADROOM = 0.85
-"""Of what a device allows: at 0.9 of its current it tells that it is worked hard."""
-FLOOR, CEILING = 0.11, 0.89
-"""A point inside of where devices begin to derate for their charge (core/profiles/safety.yaml)."""
-EFFICIENCY = 0.985
-"""Of each way, at the pack's terminals, where nobody says better: 97 % of what went in comes out
-again, as of lithium cells at a third of their capacity an hour."""
-PACK_PRICE = 120.0
-"""Of a new kWh of capacity [currency/kWh]."""
-CYCLES: Mapping[str, float] = {"LFP": 6000.0, "NMC": 3000.0, "LCO": 1500.0}
-"""Full cycles to 80 % that cells of a chemistry are usually sold with."""
-MEAN_CAPACITY = 0.9
-"""Over that life, of the new one."""
+NO_LIVES = ("what a kWh wears is taken by each pack's chemistry: the app's digital twin foretells "
+            "the lives of packs, and has told none here")
 WORKS: frozenset[str] = frozenset({"normal", "derate"})
 
 Way = Literal["charge", "discharge"]
@@ -62,10 +51,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TwinSays:
-    """What the digital twin knows of packs. soh_pct: by element, where it was judged [%]."""
+    """What the digital twin knows of packs. soh_pct: by element, where it was judged [%]; lives: by
+    element, where they are foretold, None by a twin that foretells none."""
 
     table: PackTable
     soh_pct: Mapping[str, float] = field(default_factory=dict)
+    lives: Mapping[str, PackLife] | None = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +75,8 @@ class Seen:
 class Gathered:
     """packs: those to plan with; now: the same for the safety layer; states: theirs, in the same
     order; soc_pct, power_kw: as measured [n]. charge_by, discharge_by: which limit sets what they
-    may take and give [n]. words: what a person should know of all of it, "" for nothing."""
+    may take and give [n]; wear_by: what their wear comes from [n]. words: what a person should know
+    of all of it, "" for nothing."""
 
     packs: Packs
     now: PacksNow
@@ -95,6 +87,7 @@ class Gathered:
     discharge_by: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     words: str = ""
+    wear_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +99,6 @@ class _Row:
     power_kw: float
     charge_a: float
     discharge_a: float
-
-
-def wear_per_kwh(chemistry: str) -> float:
-    """What a kWh through a pack, either way, costs it [currency/kWh]: its price over all that
-    goes through it in its life, twice a capacity each cycle."""
-    cycles = CYCLES.get(chemistry, min(CYCLES.values()))
-    return PACK_PRICE / (2.0 * cycles * MEAN_CAPACITY)
 
 
 def gathered(seen: Seen) -> Gathered:
@@ -130,13 +116,15 @@ def gathered(seen: Seen) -> Gathered:
             rows.append(found)
     now = _now(used, rows, seen)
     charge_kw, discharge_kw, charge_by, discharge_by = rates(now)
+    wear = [twin.wear(state) for state in used]
     packs = Packs(tuple(state.device for state in used), now.capacity_kwh, now.energy_kwh,
                   charge_kw, discharge_kw, now.efficiency,
-                  np.array([wear_per_kwh(state.chemistry) for state in used], dtype=np.float64),
-                  now.floor, now.ceiling)
+                  np.array([one.per_kwh for one in wear], dtype=np.float64), now.floor,
+                  now.ceiling)
     return Gathered(packs, now, tuple(used), 100.0 * _column(rows, "soc"),
                     _column(rows, "power_kw"), tuple(CUTS[by] for by in charge_by),
-                    tuple(CUTS[by] for by in discharge_by), tuple(left_out), twin.words)
+                    tuple(CUTS[by] for by in discharge_by), tuple(left_out), twin.words,
+                    tuple(one.by for one in wear))
 
 
 def _now(states: Sequence[PackState], rows: Sequence[_Row], seen: Seen) -> PacksNow:
@@ -226,14 +214,20 @@ class _Twin:
         self.words = ""
         self._rows: dict[int, tuple[float, float]] = {}
         self._soh_pct: Mapping[str, float] = {}
+        self._lives: Mapping[str, PackLife] = {}
+        self._without = BY_CHEMISTRY
         if seen.twin is None or seen.twin.table.time is None:
             return
         table, self._soh_pct = seen.twin.table, seen.twin.soh_pct
         age_s = (seen.now - seen.twin.table.time).total_seconds()
         if age_s > TWIN_STALE_S:
-            self.words = (f"the digital twin last looked {age_s / 60.0:.0f} min ago: charges are "
-                          "taken as devices tell them")
+            self.words = (f"the digital twin last looked at {seen.twin.table.time:%H:%M} UTC: "
+                          "charges are taken as devices tell them, wear by chemistry; see its page")
+            self._without = f"{BY_CHEMISTRY}, for the twin is stale"
             return
+        if seen.twin.lives is None:
+            self.words = NO_LIVES
+        self._lives = seen.twin.lives or {}
         self._rows = {node: (soc, sigma) for node, soc, sigma in zip(
             table.packs.tolist(), table.soc_pct.tolist(), table.soc_sigma_pct.tolist(),
             strict=True)}
@@ -242,6 +236,10 @@ class _Twin:
         """Of the capacity when new: as its device says, else as the twin has judged, else whole."""
         told = state.soh_pct or self._soh_pct.get(state.element, math.nan)
         return min(1.0, told / 100.0) if told > 0 else 1.0
+
+    def wear(self, state: PackState) -> Wear:
+        found = wear_of(state.chemistry, self._lives.get(state.element))
+        return replace(found, by=self._without) if found.by == BY_CHEMISTRY else found
 
     def contradicts(self, node: int, soc_pct: float) -> str:
         """In words, "" where it does not."""

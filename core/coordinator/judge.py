@@ -114,7 +114,7 @@ def judge(span: Span, best: Planner, at: datetime, limit_s: float,
     return Verdict(
         whole.outlook.start, whole.outlook.step_s, whole.outlook.steps, coverage,
         _account(whole, rest, worth), _account(whole, _kept(whole, by_rules), worth),
-        _account(whole, whole.happened_kw, worth, whole.energy_kwh),
+        _account(_as_metered(whole), whole.happened_kw, worth, whole.energy_kwh),
         _account(whole, _kept(whole, by_best), worth), violations(span))
 
 
@@ -145,6 +145,11 @@ def violations(span: Span) -> int:
         above = (ends > packs.ceiling[:, None] + ENERGY_TOLERANCE) & (moves > 0)
         beyond |= below | above
     return int(np.count_nonzero(beyond))
+
+
+def _as_metered(span: Span) -> Span:
+    """What PV was held back is not in what was measured."""
+    return replace(span, connection=replace(span.connection, curtailable=False))
 
 
 def _kept(span: Span, powers: Floats) -> Floats:

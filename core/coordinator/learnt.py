@@ -3,15 +3,16 @@ says."""
 
 from __future__ import annotations
 
-import os
 import time
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
+from core.coordinator import placed
 from core.coordinator.account import after, cost_of, reach
-from core.coordinator.actor import BEFORE, FILE, Actor, load
+from core.coordinator.actor import FILE, Actor, load
+from core.coordinator.curtailment import at_grid, told
 from core.coordinator.plan import Controller, Exceeded, Plan
 from core.coordinator.policy import Sight, by_hour, features, power_of, spread
 from core.coordinator.problem import Floats, Packs, Problem, check
@@ -20,7 +21,11 @@ from core.errors import GiveUpError, OrreryError, RequestError, RetryLaterError
 SITE = "site"
 HERE = "the coordinator"
 """As a deployment of the policy that plans for the whole site is called."""
-NOT_KNOWN = ("peak_per_kw", "setpoint_kw", "export_per_kwh")
+NOT_KNOWN = {"peak_per_kw": "the peak", "setpoint_kw": "the set-point",
+             "export_per_kwh": "what PV is worth here"}
+"""Wishes that a policy was never taught, in words."""
+NO_PLACE = ("orrery.toml names no file for a policy of this site's own: set actor and "
+            "actor_key_secret under [coordinator]")
 
 
 class RlPlanner:
@@ -65,19 +70,37 @@ class RlPlanner:
             return f"the policy {actor.record.version} was never judged for a site"
         return "" if verdict.deployed else verdict.words
 
+    @property
+    def version(self) -> str:
+        """Of the policy in use, "" for none."""
+        actor = self.actor
+        return "" if actor is None else actor.record.version
+
+    @property
+    def before(self) -> str:
+        """The version that a roll-back would bring back, "" where there is none to trust."""
+        try:
+            return load(placed.before(self._path), self._key).record.version
+        except GiveUpError:
+            return ""
+
+    @property
+    def shut(self) -> str:
+        """Why no other policy can be put in its place, "" where one can."""
+        return NO_PLACE if self._path == FILE else ""
+
+    def deploy(self, file: bytes) -> str:
+        """That policy drives from now on; its version. Raises RequestError with the gate's words
+        where it was refused, GiveUpError where it is not to be trusted or cannot be written."""
+        if self.shut:
+            raise RequestError(self.shut)
+        placed.deploy(file, self._path, self._key, SITE)
+        return self.version
+
     def roll_back(self) -> str:
         """The policy before drives again; its version. Raises RequestError where there is none,
         GiveUpError where it is not to be trusted or the files cannot be moved."""
-        before = self._path.with_name(self._path.name + BEFORE)
-        if not before.exists():
-            raise RequestError(f"There is nothing before {self._path.name} to go back to")
-        version = load(before, self._key).record.version
-        try:
-            os.replace(before, self._path)
-        except OSError as error:
-            raise GiveUpError(f"{self._path} cannot be replaced: {error.strerror}; see who may "
-                              "write there") from error
-        return version
+        return placed.roll_back(self._path, self._key).version
 
     def plan(self, problem: Problem, made_at: datetime, limit_s: float) -> Plan:
         """As `Planner`."""
@@ -131,14 +154,16 @@ def _sight(packs: Packs, energy_kwh: Floats, reserve: float, take_kw: float, giv
 def _told(problem: Problem, made_at: datetime, powers: Floats, energy: Floats, actor: Actor,
           solve_s: float) -> Plan:
     outlook, packs, wanted = problem.outlook, problem.packs, problem.objectives
-    grid_kw = outlook.net_kw - powers.sum(axis=0)
-    deaf = [name for name in NOT_KNOWN if getattr(wanted, name)]
+    grid_kw, curtailed = at_grid(powers, outlook, problem.connection)
+    deaf = [word for name, word in NOT_KNOWN.items() if getattr(wanted, name)]
     words = f"policy {actor.record.version} ({actor.record.method})"
     if deaf:
-        words += f"; it does not know of {', '.join(deaf)}"
+        words += f": it was not taught to mind {', '.join(deaf)}"
     return Plan(made_at, outlook.start, outlook.step_s, packs.ids, "rl", powers, energy, grid_kw,
                 cost_of(powers, packs, outlook, problem.connection, wanted), words=words,
-                solve_s=solve_s, exceeded=_exceeded(problem, grid_kw))
+                solve_s=solve_s, exceeded=(*_exceeded(problem, grid_kw),
+                                          *told(curtailed, outlook, problem.connection)),
+                curtailed_kw=curtailed if problem.connection.curtailable else None)
 
 
 def _exceeded(problem: Problem, grid_kw: Floats) -> tuple[Exceeded, ...]:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -19,6 +21,7 @@ from core.coordinator.chain import GOOD, carried, left_s, planned
 from core.coordinator.daily import day_cost
 from core.coordinator.forecasts import Forecaster, Past
 from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
+from core.coordinator.keeping import Keeper
 from core.coordinator.meter import LOAD, PV, Meter
 from core.coordinator.minutes import Minutes, fleet_now, planned_at
 from core.coordinator.outlook import Memory, expected, priced
@@ -34,7 +37,8 @@ from core.coordinator.settings import Override, SiteSettings, released
 from core.coordinator.shadow import Challenger
 from core.coordinator.share import Shared, allocated, by_device, shared
 from core.coordinator.view import Allocated, Level, Note
-from core.errors import OrreryError
+from core.coordinator.wear import wear_by_kind
+from core.errors import OrreryError, RetryLaterError
 from core.fleet.ports import PackState
 from core.frames import Frame
 from core.tariff import Tariff
@@ -43,6 +47,9 @@ from core.topology import Topology
 log = logging.getLogger(__name__)
 
 NOBODY = "the coordinator"
+KEPT_AGAIN = "what is planned and done is kept again, and so is what was meanwhile"
+DOUBTS = ("outlook", "twin")
+"""Of what is announced: not wrong, but assumed."""
 MINUTE_S = 60.0
 KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
 PATIENCE_S = 60.0
@@ -105,6 +112,7 @@ class SiteLoop:
     def __init__(self, place: Place, clock: Clock, settings: SiteSettings) -> None:
         """settings: where nobody has set any yet."""
         self.place, self._clock, self._settings = place, clock, settings
+        self._keeper, self._notes = Keeper(place.store, place.site, place.by), count()
         self._memory = Memory(place.meter, place.cadence.step_s)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
         self._minutes, self._refusals = Minutes(), Refusals()
@@ -119,6 +127,7 @@ class SiteLoop:
         self._scored: datetime | None = None
         self._said: dict[str, str] = {}
         self._kept: tuple[object, datetime] | None = None
+        self._known_peak_kw = 0.0
         self._priced: tuple[tuple[int, datetime], dict[str, float]] | None = None
         self.state = SiteState(clock.now(), place.by)
         self.drives = False
@@ -126,12 +135,13 @@ class SiteLoop:
     # -- what the one who owns it calls
 
     def turn(self, frame: Frame, topology: Topology, twin: TwinSays | None) -> None:
-        """Everything that is due now. Raises RetryLaterError where the store cannot be used."""
+        """Everything that is due now. Raises RetryLaterError where the store cannot be used before
+        this one has begun to drive; afterwards it goes on without."""
         now, place = self._clock.now(), self.place
-        holder = place.store.lease(place.site, place.by, now)
-        if holder != place.by:
+        if not self._keeper.holds(now):
             self.drives = False
             return
+        self._announce("store", self._not_kept(), "warning", KEPT_AGAIN)
         if not self.drives:
             self._resume(now)
         self._take_settings(now)
@@ -148,14 +158,19 @@ class SiteLoop:
     def release(self) -> None:
         """Let another process coordinate at once."""
         self.drives = False
-        self.place.store.release(self.place.site, self.place.by)
+        self._keeper.release()
+
+    def _not_kept(self) -> str:
+        lost = self._keeper.lost
+        return f"what is planned and done is not kept now, the packs are driven on: {lost}" \
+            if lost else ""
 
     # -- beginning
 
     def _resume(self, now: datetime) -> None:
         """Go on with the newest plan, whoever made it, while it holds."""
-        self.drives = True
         self._run = self.place.store.newest_run(self.place.site)
+        self.drives = True
         # What packs say now is no answer to what was asked of them before.
         self._allocated = None
         plan = None if self._run is None else self._run.plan
@@ -172,7 +187,7 @@ class SiteLoop:
 
     def _take_settings(self, now: datetime) -> None:
         """What people changed holds at once, and is planned with."""
-        changed = self.place.store.settings(self.place.site)
+        changed = self._keeper.settings()
         number = 0 if changed is None else changed.number
         if changed is not None and number != self._number:
             self._settings = changed.settings
@@ -180,7 +195,7 @@ class SiteLoop:
             self._next_at = None
         self._number = number
         ended = self._settings.override
-        if ended is not None and now >= ended.until:
+        if ended is not None and now >= ended.until and not self._keeper.lost:
             self._announce("override", "")
             self._settings = released(self._settings)
             self._number = self.place.store.save_settings(self.place.site, self._settings, NOBODY,
@@ -236,7 +251,7 @@ class SiteLoop:
         plan = planned(problem, controller, self.place.planners, self._good, now,
                        self.place.cadence.limit_s)
         self._keep(Run(problem, plan, found.left_out))
-        self._challenge(problem, now)
+        self._challenge(problem, found, now)
 
     def _give_up_old(self, now: datetime) -> None:
         """A plan that nobody can renew is gone on with to its end."""
@@ -261,17 +276,27 @@ class SiteLoop:
         """Yesterday's forecast, once its day is over."""
         if self._day is None or self._day == self._scored:
             return
-        self._scored, store = self._day, self.place.store
+        store, site = self.place.store, self.place.site
+        try:
+            before = store.forecast_scores(site)
+        except RetryLaterError:
+            return  # and with the next plan
+        self._scored = self._day
         fresh = {name: self.place.forecaster() for name in (LOAD, PV)}
-        store.keep_forecast_scores(self.place.site, scored(
-            past, fresh, self._day, store.forecast_scores(self.place.site)))
+        self._keeper.keep("forecasts", partial(store.keep_forecast_scores, site, scored(
+            past, fresh, self._day, before)))
 
     def _peak_kw(self, now: datetime) -> float:
-        """Asked where it costs."""
+        """Asked where it costs; as it was last where it cannot be read."""
         if not self._settings.objectives.peak_per_kw:
             return 0.0
         place = self.place
-        return month_peak_kw(place.store, place.site, place.zone, place.cadence.step_s, now)
+        try:
+            self._known_peak_kw = month_peak_kw(place.store, place.site, place.zone,
+                                                place.cadence.step_s, now)
+        except RetryLaterError as error:
+            log.warning("%s: the peak of the month is as it was: %s", place.site, error)
+        return self._known_peak_kw
 
     def _keep(self, run: Run) -> None:
         self._run, plan = run, run.plan
@@ -279,9 +304,9 @@ class SiteLoop:
             self._good = plan
         words = "" if plan.standing in GOOD else plan.words
         self._announce("fallback", words, "warning", "the controller plans again")
-        self.place.store.keep_run(self.place.site, run)
+        self._keeper.keep("run", partial(self.place.store.keep_run, self.place.site, run))
 
-    def _challenge(self, problem: Problem, now: datetime) -> None:
+    def _challenge(self, problem: Problem, found: Gathered, now: datetime) -> None:
         wanted, champion = self._settings.challenger, self._settings.controller
         known = self._challenger
         if wanted is None:
@@ -289,12 +314,22 @@ class SiteLoop:
             return
         if known is None or (known.controller, known.champion) != (wanted, champion):
             self._challenger = known = Challenger(wanted, champion)
+        kinds = [state.chemistry for state in found.states]
         shadow = known.run(problem, self.place.planners, self._heard, now,
-                           self.place.cadence.limit_s)
-        self.place.store.keep_shadow(self.place.site, shadow)
+                           self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
+        self._keeper.keep(("shadow", wanted), partial(
+            self.place.store.keep_shadow, self.place.site, shadow))
 
     def _judge(self, found: Gathered, now: datetime) -> None:
-        """The day so far, and once the day that is over."""
+        """The day so far, and once the day that is over; without the store at a later plan."""
+        if self._keeper.lost:
+            return
+        try:
+            self._judge_days(found, now)
+        except RetryLaterError as error:
+            log.warning("%s: the day is judged later: %s", self.place.site, error)
+
+    def _judge_days(self, found: Gathered, now: datetime) -> None:
         local = now.astimezone(self.place.zone)
         today = local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(now.tzinfo)
         if self._day != today:
@@ -311,7 +346,8 @@ class SiteLoop:
         told = day_cost(minutes, found.packs, [state.chemistry for state in found.states], start,
                         until, self.place.cadence.step_s, self.place.planners.get("mpc"),
                         self._settings.connection(), self._settings.objectives)
-        self.place.store.keep_day(self.place.site, replace(told, start=start))
+        self._keeper.keep(("day", start), partial(
+            self.place.store.keep_day, self.place.site, replace(told, start=start)))
 
     # -- every few seconds
 
@@ -348,12 +384,13 @@ class SiteLoop:
         age_s = math.inf if kept is None else (told.at - kept[1]).total_seconds()
         due_s = KEPT_AGAIN_S if kept is not None and kept[0] == key else 0.0
         if age_s >= max(due_s, len(told.shares) / KEPT_PACKS_A_SECOND):
-            self.place.store.keep_allocated(self.place.site, told)
+            self._keeper.keep("allocated", partial(
+                self.place.store.keep_allocated, self.place.site, told))
             self._kept = key, told.at
 
     def _announce_override(self, override: Override | None) -> None:
         self._announce("override", "" if override is None else
-                       f"{override.who} holds the fleet at {override.power_kw:.1f} kW until "
+                       f"{override.who} holds the fleet {override.words} until "
                        f"{override.until:%H:%M} UTC: {override.why or 'no reason given'}")
 
     def _watch(self, states: Sequence[PackState], frame: Frame, topology: Topology,
@@ -364,7 +401,7 @@ class SiteLoop:
         done = self._minutes.take(now, metered, fleet_now(states, frame, topology), self._run,
                                   wrong)
         if done:
-            self.place.store.keep_minutes(self.place.site, done)
+            self._keeper.keep_minutes(done)
             begin_s = now.timestamp() - 2.0 * self.place.cadence.period_s - 120.0
             self._heard = [one for one in (*self._heard, *done) if one.time_s >= begin_s]
 
@@ -389,8 +426,9 @@ class SiteLoop:
         fallback = "" if plan is None or plan.standing in GOOD else plan.words
         self.state = SiteState(now, self.place.by, self._next_at, fallback,
                                self._said.get("problem", "") or self._said.get("sending", ""),
-                               refused)
-        self.place.store.keep_state(self.place.site, self.state)
+                               refused, tuple(filter(None, map(self._said.get, DOUBTS))))
+        self._keeper.keep("state", partial(
+            self.place.store.keep_state, self.place.site, self.state))
 
     def _say_problem(self, words: str) -> None:
         self._announce("problem", words, "warning", "it can be planned again")
@@ -406,4 +444,5 @@ class SiteLoop:
 
     def _note(self, level: Level, words: str) -> None:
         (log.warning if level == "warning" else log.info)("%s: %s", self.place.site, words)
-        self.place.store.note(self.place.site, Note(self._clock.now(), level, words))
+        self._keeper.keep(("note", next(self._notes)), partial(
+            self.place.store.note, self.place.site, Note(self._clock.now(), level, words)))

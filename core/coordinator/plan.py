@@ -53,7 +53,8 @@ class Cost:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """pack_kw: discharge positive [n, steps]; energy_kwh: at the edges of steps [n, steps + 1];
-    grid_kw: expected at the connection, import positive [steps]; energy_worth: of one more kWh
+    grid_kw: expected at the connection, import positive [steps]; curtailed_kw: PV that is held
+    back [steps], None where the site cannot; energy_worth: of one more kWh
     stored at a step [currency/kWh], [steps], None where the controller knows none. words: what
     a person should know of how it came about ("" when it was solved as asked)."""
 
@@ -72,6 +73,7 @@ class Plan:
     energy_worth: Floats | None = None
     bindings: tuple[Binding, ...] = field(default=())
     exceeded: tuple[Exceeded, ...] = field(default=())
+    curtailed_kw: Floats | None = None
 
     @property
     def steps(self) -> int:

@@ -20,6 +20,10 @@ MOST_STEPS = 2016
 """A week of five minutes."""
 
 
+COLUMNS = ("capacity_kwh", "energy_kwh", "charge_kw", "discharge_kw", "efficiency",
+           "wear_per_kwh", "floor", "ceiling")
+
+
 @dataclass(frozen=True, slots=True)
 class Packs:
     """Columns over packs [n]. capacity_kwh: between empty and full as it is now; energy_kwh:
@@ -39,6 +43,11 @@ class Packs:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def at(self, places: NDArray[np.int64]) -> Packs:
+        """Those alone."""
+        return Packs(tuple(self.ids[place] for place in places.tolist()),
+                     *(getattr(self, name)[places] for name in COLUMNS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,12 @@ class Outlook:
 @dataclass(frozen=True, slots=True)
 class Connection:
     """Limits of the site's grid connection [kW], magnitudes. peak_kw: the highest import so far in
-    the time that a peak is billed for."""
+    the time that a peak is billed for. curtailable: PV may be held back (curtailment.py)."""
 
     import_limit_kw: float = NO_LIMIT
     export_limit_kw: float = NO_LIMIT
     peak_kw: float = 0.0
+    curtailable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +144,7 @@ def check(problem: Problem) -> None:
         raise RequestError(f"A plan has 1 to {MOST_STEPS} steps, not {outlook.steps}")
     if not outlook.step_s > 0:
         raise RequestError(f"A step of {outlook.step_s} s: give more than 0")
-    for name in ("capacity_kwh", "energy_kwh", "charge_kw", "discharge_kw", "efficiency",
-                 "wear_per_kwh", "floor", "ceiling"):
+    for name in COLUMNS:
         _check_column(f"packs.{name}", getattr(packs, name), len(packs))
     for name in ("import_price", "export_price"):
         _check_column(f"outlook.{name}", getattr(outlook, name), outlook.steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -21,6 +21,7 @@ from core.coordinator.view import (
     Shadow,
     TrainingRun,
 )
+from core.coordinator.wear import PackLife
 
 LEASE_S = 30.0
 """So long who coordinates a site is believed to live without a word [s]."""
@@ -59,7 +60,7 @@ class Minute(NamedTuple):
 class SiteState:
     """What a coordinator says of itself at `at`. fallback: who steers instead of the chosen and
     why; problem: what keeps it from planning; refused: elements of packs that do not take their
-    allocation."""
+    allocation; doubts: what it has to assume because nobody tells it."""
 
     at: datetime
     by: str
@@ -67,6 +68,11 @@ class SiteState:
     fallback: str = ""
     problem: str = ""
     refused: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    def heard(self, now: datetime) -> bool:
+        """Whether who said it lives, by clocks of machines that agree to some seconds."""
+        return abs((now - self.at).total_seconds()) < LEASE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,14 @@ class Changed:
     at: datetime
     who: str
     settings: SiteSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLives:
+    """Of packs, by element, as a digital twin has foretold them at `at`."""
+
+    at: datetime
+    lives: Mapping[str, PackLife]
 
 
 class CoordinatorStore(Protocol):
@@ -161,6 +175,12 @@ class CoordinatorStore(Protocol):
     def prices(self, site: str, name: str) -> bytes | None: ...
 
     def price_names(self, site: str) -> Sequence[str]: ...
+
+    # -- lives of packs, of all sites
+
+    def keep_lives(self, told: FleetLives) -> None: ...
+
+    def lives(self) -> FleetLives | None: ...
 
     # -- learning
 

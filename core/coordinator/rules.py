@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.coordinator.account import after, cost_of, reach
+from core.coordinator.curtailment import at_grid, told
 from core.coordinator.plan import Controller, Cost, Exceeded, Plan
 from core.coordinator.problem import Connection, Floats, Outlook, Packs, Problem, check
 
@@ -175,10 +176,13 @@ def _within(connection: Connection, net_kw: float, wish_kw: float) -> float:
 def _told(problem: Problem, made_at: datetime, controller: Controller, powers: Floats,
           energy: Floats) -> Plan:
     outlook, packs = problem.outlook, problem.packs
-    grid_kw = outlook.net_kw - powers.sum(axis=0)
+    grid_kw, curtailed = at_grid(powers, outlook, problem.connection)
     cost: Cost = cost_of(powers, packs, outlook, problem.connection, problem.objectives)
     return Plan(made_at, outlook.start, outlook.step_s, packs.ids, controller, powers, energy,
-                grid_kw, cost, exceeded=tuple(_exceeded(problem, grid_kw, energy)))
+                grid_kw, cost, exceeded=(
+                    *_exceeded(problem, grid_kw, energy),
+                    *told(curtailed, outlook, problem.connection)),
+                curtailed_kw=curtailed if problem.connection.curtailable else None)
 
 
 def _exceeded(problem: Problem, grid_kw: Floats, energy: Floats) -> list[Exceeded]:

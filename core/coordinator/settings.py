@@ -39,11 +39,20 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def holds(self, now: datetime) -> bool:
         return self.since <= now < self.until
 
+    @property
+    def words(self) -> str:
+        """"charging at 40.0 kW", "at rest"."""
+        if self.power_kw == 0:
+            return "at rest"
+        way = "discharging" if self.power_kw > 0 else "charging"
+        return f"{way} at {abs(self.power_kw):.1f} kW"
+
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """challenger: plans beside the controller, is scored, drives nothing. prices: name of a price
     series that was taken in, "" = by `tariff`. import_limit_kw, export_limit_kw: of the
-    connection, None = none."""
+    connection, None = none. pv_curtailable: the site's inverter holds PV back by itself, where
+    export is limited or costs money."""
 
     controller: Controller = "mpc"
     challenger: Controller | None = None
@@ -52,6 +61,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     prices: Annotated[str, Meta(max_length=80)] = ""
     import_limit_kw: Limit | None = None
     export_limit_kw: Limit | None = None
+    pv_curtailable: bool = False
     override: Override | None = None
 
     def override_at(self, now: datetime) -> Override | None:
@@ -62,7 +72,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def connection(self, peak_kw: float = 0.0) -> Connection:
         return Connection(NO_LIMIT if self.import_limit_kw is None else self.import_limit_kw,
                           NO_LIMIT if self.export_limit_kw is None else self.export_limit_kw,
-                          peak_kw)
+                          peak_kw, self.pv_curtailable)
 
 
 def check_settings(settings: SiteSettings) -> SiteSettings:

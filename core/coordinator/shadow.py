@@ -12,12 +12,12 @@ import numpy as np
 
 from core.coordinator.account import after, reach
 from core.coordinator.chain import carried, planned
-from core.coordinator.gather import wear_per_kwh
 from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats, Packs, Problem
 from core.coordinator.records import Minute
 from core.coordinator.view import Shadow
+from core.coordinator.wear import wear_per_kwh
 
 MINUTE_S, MINUTE_H = 60.0, 1.0 / 60.0
 
@@ -46,11 +46,13 @@ class Challenger:
         self._lived: _Lived | None = None
 
     def run(self, problem: Problem, planners: Mapping[Controller, Planner],
-            minutes: Sequence[Minute], now: datetime, limit_s: float) -> Shadow:
-        """minutes: what happened since the last time, and perhaps before."""
+            minutes: Sequence[Minute], now: datetime, limit_s: float,
+            wear: Mapping[str, float]) -> Shadow:
+        """minutes: what happened since the last time, and perhaps before; wear: by chemistry
+        [currency/kWh], of one that is not named as of a new pack."""
         lived = self._lived or self._begun(problem.packs, now)
         self._lived = lived
-        self._settle(lived, problem.packs, minutes)
+        self._settle(lived, problem.packs, minutes, wear)
         own = np.array([lived.energy_kwh.setdefault(device, energy) for device, energy in
                         zip(problem.packs.ids, problem.packs.energy_kwh.tolist(), strict=True)])
         before = None if lived.plan is None else carried(
@@ -67,7 +69,8 @@ class Challenger:
         whole = float(packs.energy_kwh.sum())
         return _Lived(energy, whole, whole, now, now.timestamp())
 
-    def _settle(self, lived: _Lived, packs: Packs, minutes: Sequence[Minute]) -> None:
+    def _settle(self, lived: _Lived, packs: Packs, minutes: Sequence[Minute],
+                wear_of: Mapping[str, float]) -> None:
         """Live through the minutes as the last plan had it, inside what packs can do."""
         own = np.array([lived.energy_kwh.get(device, math.nan) for device in packs.ids])
         known = np.isfinite(own)
@@ -83,8 +86,8 @@ class Challenger:
             wear = float(packs.wear_per_kwh @ np.abs(powers))
             lived.cost += MINUTE_H * (wear + _bill(
                 minute.load_kw - minute.pv_kw - float(powers.sum()), minute))
-            worn = sum(wear_per_kwh(kind) * abs(power) for kind, (power, _) in minute.kinds.items()
-                       if math.isfinite(power))
+            worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(power)
+                       for kind, (power, _) in minute.kinds.items() if math.isfinite(power))
             lived.champion_cost += MINUTE_H * (worn + _bill(minute.grid_kw, minute))
         lived.energy_kwh.update(zip(packs.ids, own.tolist(), strict=True))
 

@@ -78,14 +78,16 @@ def followed(run: Run, at: int, net_kw: float, target_kw: float, stored: float) 
 
     Where a kWh costs more than it earns, a plan stays on one side of no exchange (or of the
     set-point), or on it, because what is stored is worth something between the two. So the packs
-    take what would carry the connection across. stored: part of the capacity, so that a
+    take what would carry the connection across; PV that is to be curtailed is not stored instead,
+    for its room is kept for later. stored: part of the capacity, so that a
     reserve is left alone.
     """
     outlook, wanted = run.problem.outlook, run.problem.objectives
     if not np.isfinite(net_kw) or outlook.export_price[at] >= outlook.import_price[at]:
         return 0.0
     pivot = wanted.setpoint_kw or 0.0
-    planned, real = float(run.plan.grid_kw[at]) - pivot, net_kw - target_kw - pivot
+    curtailed = 0.0 if run.plan.curtailed_kw is None else float(run.plan.curtailed_kw[at])
+    planned, real = float(run.plan.grid_kw[at]) - pivot - curtailed, net_kw - target_kw - pivot
     if planned > SAME_KW:
         off = min(real, 0.0)
     elif planned < -SAME_KW:
@@ -175,8 +177,9 @@ def _preferred(place: int, found: Gathered, asked: float, equal: float) -> str:
     wear, mean_wear = float(packs.wear_per_kwh[place]), float(packs.wear_per_kwh.mean())
     more = abs(asked) > abs(equal)
     if (more and wear * WORN < mean_wear) or (not more and wear > WORN * mean_wear):
+        by = f", by {found.wear_by[place]}" if found.wear_by else ""
         return (f"a kWh through it wears {'less' if more else 'more'} than the mean: {wear:.3f}, "
-                f"mean {mean_wear:.3f}")
+                f"mean {mean_wear:.3f}{by}")
     soc, mean = float(found.soc_pct[place]), float(
         np.average(found.soc_pct, weights=packs.capacity_kwh))
     if abs(soc - mean) > CHARGED_PCT:

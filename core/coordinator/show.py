@@ -16,7 +16,7 @@ from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import CONTROLLERS, Controller
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats
-from core.coordinator.records import LEASE_S, Changed, CoordinatorStore, Run
+from core.coordinator.records import Changed, CoordinatorStore, Run
 from core.coordinator.settings import SiteSettings
 from core.coordinator.tariffs import SiteTariff
 from core.coordinator.view import (
@@ -67,7 +67,7 @@ def site_view(shown: Shown, store: CoordinatorStore, planners: Mapping[Controlle
     now, site = clock.now(), shown.site
     changed, state, run = store.settings(site), store.state(site), store.newest_run(site)
     settings = shown.default if changed is None else changed.settings
-    drives = state is not None and 0 <= (now - state.at).total_seconds() < LEASE_S
+    drives = state is not None and state.heard(now)
     today, yesterday = _days(shown, store, now)
     last = store.allocated(site)
     steered = settings.controller != "off" or settings.override_at(now) is not None
@@ -75,7 +75,8 @@ def site_view(shown: Shown, store: CoordinatorStore, planners: Mapping[Controlle
         site, shown.label, shown.element, shown.tariff.currency(settings), now, drives,
         state.by if state is not None else "", settings, settings.override_at(now),
         [ControllerState(name, planners[name].missing if name in planners else
-                         "not installed here") for name in CONTROLLERS],
+                         "not installed here", getattr(planners.get(name), "held_back", ""))
+         for name in CONTROLLERS],
         ahead_of(run, settings.objectives.reserve) if run is not None and len(run.plan.ids)
         and run.plan.start + timedelta(seconds=run.plan.steps * run.plan.step_s) > now
         and settings.controller != "off" else None,
@@ -84,7 +85,7 @@ def site_view(shown: Shown, store: CoordinatorStore, planners: Mapping[Controlle
         store.forecast_scores(site), store.notes(site, MOST_NOTES),
         _problem(drives, state.problem if state is not None else "", settings),
         state.fallback if state is not None and drives else "", shown.silent_s,
-        store.price_names(site))
+        store.price_names(site), state.doubts if state is not None and drives else ())
 
 
 def _problem(drives: bool, told: str, settings: SiteSettings) -> str:
@@ -127,7 +128,7 @@ def _plan_words(view: SiteView) -> str:
     if view.problem:
         return view.problem
     if view.override is not None:
-        return (f"{view.override.who} holds the fleet at {view.override.power_kw:.0f} kW until "
+        return (f"{view.override.who} holds the fleet {view.override.words} until "
                 f"{view.override.until:%H:%M} UTC")
     if view.ahead is None:
         return "No plan: the coordinator is off" if view.settings.controller == "off" else \

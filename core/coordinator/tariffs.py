@@ -12,10 +12,12 @@ import numpy as np
 from core.coordinator.prices import PriceFormat, Prices, read_csv, read_json
 from core.coordinator.records import CoordinatorStore
 from core.coordinator.settings import SiteSettings
-from core.errors import RequestError
+from core.errors import RequestError, RetryLaterError
 from core.houses import House, HouseConfig, house_of
 from core.tariff import PriceSeries, Tariff
 
+REMEMBERED = 4
+"""Series that are known without the store."""
 NO_TARIFF = "No tariff is set for this site: choose one, or take in a series of prices"
 
 
@@ -58,10 +60,11 @@ class SiteTariff:
                  told: Callable[[], PriceSeries | None] = lambda: None) -> None:
         """told: the prices that a source of the house knows now."""
         self._site, self._store, self._zone, self._house = site, store, zone, house
-        self._told = told
+        self._told, self._last = told, dict[str, bytes | None]()
 
     def __call__(self, settings: SiteSettings) -> Tariff:
-        """Raises RequestError where there is none, RetryLaterError."""
+        """Raises RequestError where there is none, RetryLaterError where nobody could read it
+        before either."""
         if settings.prices:
             return self._stored(settings.prices).series
         said = settings.tariff
@@ -84,8 +87,19 @@ class SiteTariff:
             return settings.tariff.currency
         return "" if self._house is None else self._house.currency
 
+    def _kept(self, name: str) -> bytes | None:
+        """As it was last where the store is out of reach."""
+        try:
+            told = self._store.prices(self._site, name)
+        except RetryLaterError:
+            if name not in self._last:
+                raise
+            return self._last[name]
+        self._last = dict([*self._last.items(), (name, told)][-REMEMBERED:])
+        return told
+
     def _stored(self, name: str) -> StoredPrices:
-        told = self._store.prices(self._site, name)
+        told = self._kept(name)
         if told is None:
             raise RequestError(f"no series of prices is called {name[:80]!r}: take it in again")
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from core.coordinator.actor import Verdict
 from core.coordinator.plan import Controller, Cost, Plan
 from core.coordinator.problem import Floats, Outlook
 from core.coordinator.settings import Override, SiteSettings
@@ -171,10 +172,12 @@ class ForecastScore:
 
 @dataclass(frozen=True, slots=True)
 class ControllerState:
-    """missing: what it lacks and what to do, "" where it can plan."""
+    """missing: what it lacks and what to do, "" where it can plan. held_back: why the gate does
+    not let it drive, "" where it does."""
 
     controller: Controller
     missing: str
+    held_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,8 @@ class SiteView:
     silent_s: float = 60.0
     price_series: Sequence[str] = ()
     """Names that `SiteSettings.prices` may have."""
+    doubts: Sequence[str] = ()
+    """What is planned with is assumed there, because nobody tells it: each in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +294,39 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """A learnt policy as a file of this machine. name: of its run; made_at: as its record says;
+    site, edge: the gate's word for driving there; untrusted: why its file is not used at all, ""
+    where it is."""
+
+    name: str
+    version: str
+    method: str
+    made_at: str
+    site: Verdict
+    edge: Verdict
+    untrusted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The policy that plans for whole sites. version, before: "" for none; shut: why no other can
+    be put in its place, "" where one can; held_back: as of ControllerState."""
+
+    version: str
+    before: str = ""
+    shut: str = ""
+    held_back: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RlRoom:
     """The newest first. missing: what is not installed and what to do, "" where training can
-    run."""
+    run. policies: what may be deployed, or not. here: None without a controller that learns."""
 
     runs: Sequence[TrainingRun] = ()
     evaluations: Sequence[Evaluation] = ()
     deployments: Sequence[Deployment] = field(default=())
     missing: str = ""
+    policies: Sequence[Policy] = ()
+    here: Here | None = None

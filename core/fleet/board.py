@@ -54,6 +54,8 @@ class PackRecord:
     duplicate: int = 0
     late: int = 0
     differs: bool = False
+    policy: str | None = None
+    policy_before: str | None = None
 
     def state(self, site: str) -> PackState:
         plate, body = self.plate, self.body
@@ -63,7 +65,7 @@ class PackRecord:
         return PackState(
             site, plate.device, self.element, plate.label, plate.chemistry, plate.cells,
             plate.capacity_kwh, self.firmware, self.link, *said, self.pending, self.dropped,
-            self.missing, self.duplicate, self.late)
+            self.missing, self.duplicate, self.late, self.policy, self.policy_before)
 
 
 @dataclass(slots=True)
@@ -140,6 +142,7 @@ class FleetBoard:
                 record.firmware = status.firmware
                 record.differs = (status.chemistry, status.cells) != (plate.chemistry, plate.cells)
                 record.pending, record.dropped = status.pending, status.dropped
+                record.policy, record.policy_before = status.policy, status.policy_before
 
     def _of_process(self, process: str) -> list[PackRecord]:
         """Devices which said themselves that they live there."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import msgspec
+
 from core.clock import from_epoch
 from core.errors import UnknownIdError
 from core.fleet.command_keeper import CommandKeeper
@@ -46,17 +48,19 @@ class CommandBook:
                 self._keeper.keep(life)
 
     def send(self, publish: Publish, device: str, action: str, issuer: str, ttl_s: float = 30.0,
-             power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+             power_kw: float | None = None, hold_s: float | None = None,
+             policy: bytes | None = None) -> CommandLife:
         """Raises RequestError for what the schema does not know. It is kept a moment later: an
         emergency stop of a thousand packs does not wait for a thousand commits."""
         now = self._now()
         command = Command(v=VERSION, id=secrets.token_hex(16), issuer=issuer,
                           issued_s=now.timestamp(), ttl_s=ttl_s,
                           action=action, power_kw=power_kw,  # type: ignore[arg-type]
-                          hold_s=hold_s)
+                          hold_s=hold_s, policy=policy)
         payload = said(command)
         read_small(packed(command), Command)  # JSON would hide a NaN as null
-        life = CommandLife(command, device, "sent", changed_at=now)
+        kept = msgspec.structs.replace(command, policy=None)
+        life = CommandLife(kept, device, "sent", changed_at=now)
         with self._changed:
             self._put(life)
             self._bound()

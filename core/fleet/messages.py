@@ -22,6 +22,9 @@ VERSION = 1
 MOST_BYTES = 256 * 1024
 MOST_CELLS = 4096
 MOST_SMALL_BYTES = 64 * 1024
+MOST_COMMAND_BYTES = 160 * 1024
+MOST_POLICY_BYTES = 100_000
+"""As a file; a command brings it in base64."""
 MOST_SEQUENCE = 2 ** 53
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}\Z")]
@@ -118,7 +121,9 @@ class Reply(_Strict, frozen=True):
 class Status(_Strict, frozen=True):
     """state: "offline" is the last will, of all devices of the same `process`: one connection has
     one will. pending: rows in the outbox; dropped: rows that it gave up since it was made. cells:
-    how many the pack has."""
+    how many the pack has. policy: version of the learnt policy that steers it while the centre is
+    out of reach, "" for none, None where it does not say; policy_before: which one a roll-back
+    brings back, "" for none, None where there is nothing to go back to."""
 
     v: int
     site: Id
@@ -133,20 +138,25 @@ class Status(_Strict, frozen=True):
     pending: Mark = 0
     dropped: Mark = 0
     replies: Annotated[tuple[Reply, ...], Meta(max_length=64)] = ()
+    policy: Words | None = None
+    policy_before: Words | None = None
 
 
 class Command(_Strict, frozen=True):
     """issuer: who asked. It may be acted on until issued_s + ttl_s. power_kw, hold_s: of
-    "override", which bounds the magnitude of the power for so long."""
+    "override", which bounds the magnitude of the power for so long. policy: the signed file of
+    "deploy"."""
 
     v: int
     id: CommandId
     issuer: Annotated[str, Meta(min_length=1, max_length=80)]
     issued_s: float
     ttl_s: Annotated[float, Meta(gt=0, le=3600)]
-    action: Literal["ping", "override", "release", "controlled_shutdown", "emergency_stop", "reset"]
+    action: Literal["ping", "override", "release", "controlled_shutdown", "emergency_stop", "reset",
+                    "deploy", "roll_back"]
     power_kw: float | None = None
     hold_s: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    policy: Annotated[bytes, Meta(max_length=MOST_POLICY_BYTES)] | None = None
 
 
 class Allocation(_Strict, frozen=True):
@@ -238,8 +248,9 @@ def check_version(version: int) -> None:
 
 def read_small(payload: bytes, model: type[Small]) -> Small:
     """A message other than telemetry; raises RejectedError. Numbers must be finite."""
-    if len(payload) > MOST_SMALL_BYTES:
-        raise RejectedError(Rejection.TOO_LARGE, f"{len(payload)} bytes of {MOST_SMALL_BYTES}")
+    most = MOST_COMMAND_BYTES if model is Command else MOST_SMALL_BYTES
+    if len(payload) > most:
+        raise RejectedError(Rejection.TOO_LARGE, f"{len(payload)} bytes of {most}")
     found = decode_versioned(payload, model)
     numbers = [getattr(found, name) for name in found.__struct_fields__]
     if isinstance(found, Allocation):

@@ -27,7 +27,7 @@ class PackState:
     magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
     pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
-    [us].
+    [us]. policy, policy_before: as in Status.
     """
 
     site: str
@@ -52,6 +52,8 @@ class PackState:
     missing: int = 0
     duplicate: int = 0
     late: int = 0
+    policy: str | None = None
+    policy_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ class FleetCounts:
 
 @dataclass(frozen=True, slots=True)
 class CommandLife:
-    """What is known of one command. state "expired": the device said so, or said nothing until
-    its time was over. changed_at: when it came into that state (UTC)."""
+    """What is known of one command, without the policy that it brought. state "expired": the
+    device said so, or said nothing until its time was over. changed_at: when it came into that
+    state (UTC)."""
 
     command: Command
     device: str
@@ -129,7 +132,8 @@ class FleetSource(Source, Protocol):
     def counts(self) -> FleetCounts: ...
 
     def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
         """Send a command; its life begins as "sent". Raises RequestError for what the schema
         does not know, UnknownIdError for an unknown device, SourceError where it cannot be
         sent."""

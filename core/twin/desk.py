@@ -22,7 +22,7 @@ from core.twin.agenda import Agenda
 from core.twin.agenda import Due as AgendaDue
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.kept import Shelf, calibration_of
-from core.twin.life import life_years
+from core.twin.life import life_figures
 from core.twin.models import Floats
 from core.twin.past import Past, Plate, back, pasts_of, plate_of
 from core.twin.ports import Physics
@@ -64,8 +64,11 @@ class Foretold:
     scores: Sequence[Score]
 
 
-FIGURES = ("soh_pct", "fade_pct_year", "life_years", "rms_mv", "coverage_pct", "doubted",
-           "resistance", "resistance_sigma")
+LIFE = ("life_years", "life_cycles", "life_capacity", "life_forecast")
+"""Until 80 %: time, equivalent full cycles, from this capacity on (1 = new), and what its ageing
+run weighs in it, its own fade the rest [0..1]."""
+FIGURES = ("soh_pct", "fade_pct_year", *LIFE, "rms_mv", "coverage_pct", "doubted", "resistance",
+           "resistance_sigma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,14 +330,16 @@ class TwinDesk:
         return np.asarray(told, np.float64)
 
     def _tell_life(self, pack: str) -> None:
-        """Years to 80 %, of its own fade, its ageing run, or both."""
-        judged, row = self._judged.get(pack), self._row[pack]
+        """To 80 %, of its own fade, its ageing run, or both."""
+        judged, row, foreseen = self._judged.get(pack), self._row[pack], self._rounds.of(pack)
         soh = UNKNOWN if judged is None else judged.soh
         reported = float(self._reported_soh()[row]) / 100.0
-        self._figures["life_years"][row] = life_years(
-            self._rounds.of(pack).run, self.plates[pack].chemistry,
-            None if judged is None else judged.fade,
-            soh if soh.known else Interval(reported, reported, reported))
+        told = life_figures(
+            foreseen.run, self.plates[pack].chemistry, None if judged is None else judged.fade,
+            soh if soh.known else Interval(reported, reported, reported),
+            math.nan if foreseen.used is None or foreseen.words else foreseen.used.cycles)
+        for name, value in zip(LIFE, told, strict=True):
+            self._figures[name][row] = value
 
     def _study(self, packs: Sequence[str]) -> None:
         store, now = self._store(), self._engine.clock.now()

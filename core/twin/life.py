@@ -138,14 +138,19 @@ def life_of(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: 
     return by_physics(course, chemistry, soh if soh.known else NEW, aged)
 
 
-def life_years(run: ForecastResult | None, chemistry: str, fade: Fade | None,
-               soh: Interval) -> float:
-    """To 80 %, NaN where it is not told."""
+def life_figures(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: Interval,
+                 cycles: float) -> tuple[float, float, float, float]:
+    """Years and equivalent full cycles to 80 %, the capacity that they begin at (1 = new), and
+    `Life.physics_share`; each NaN where it is not told. cycles: a day, where no run tells them,
+    NaN where nobody knows."""
     try:
-        life = life_of(run, chemistry, fade, soh, 1.0)
+        life = life_of(run, chemistry, fade, soh, cycles)
     except RequestError:
-        return math.nan
-    return math.nan if life is None else life.days.value / YEAR_D
+        life = None
+    if life is None:
+        return math.nan, math.nan, math.nan, math.nan
+    return (life.days.value / YEAR_D, life.cycles.value, float(life.band.value[0]),
+            life.physics_share)
 
 
 def _lost(course: Course, capacity: float, at_d: Floats) -> Floats:

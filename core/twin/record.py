@@ -52,6 +52,11 @@ class Record:
         """With the current's other sign."""
         return Record(self.time_s, -self.current_a, self.voltage_v)
 
+    def known_current(self) -> Record:
+        """The rows that tell a current."""
+        known = np.isfinite(self.current_a)
+        return Record(self.time_s[known], self.current_a[known], self.voltage_v[known])
+
     def longest(self) -> Record:
         """The longest time without a gap or a missing current, for within it all that flowed is
         known."""

@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--username", default="", help="at the broker, instead of the source's")
     words.add_argument("--password-variable", default="ORRERY_COORDINATOR_PASSWORD",
                        help="environment variable that holds its password")
+    words.add_argument("--report", type=Path, help="file that says how it goes, at each turn")
     return words
 
 
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.username:
             variable = asked.password_variable
             config = signed_in(config, asked.username, variable if variable in os.environ else "")
-        CoordinatorService(config, wanted_sources(config), SystemClock()).run(stop)
+        CoordinatorService(config, wanted_sources(config), SystemClock()).run(
+            stop, asked.report)
     except OrreryError as error:
         sys.stderr.write(f"The coordinator cannot run: {error}\n")
         return CANNOT_START

@@ -4,7 +4,8 @@
 
 x holds, step by step: charge and discharge of each pack [kW, AC], what is stored in it at the
 step's end [kWh]; import within its limit and beyond it, export within and beyond it [kW]; where
-asked, what the reserve lacks [kWh] and what is missed of the set-point [kW]; at last the peak of
+asked, what the reserve lacks [kWh], PV that is held back and what is missed of the set-point [kW];
+at last the peak of
 import [kW]. Physics is in A and in the bounds; what a business wishes has a price instead, so
 that an answer always exists. The calm of plans is sum w ((charge - charge before)2 + (discharge -
 discharge before)2), convex and separable; a tenth of w is on power itself, so that what costs
@@ -45,6 +46,7 @@ class Shape(NamedTuple):
     peak: bool
     reserve: bool
     setpoint: bool
+    curtail: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Columns:
     sold: Places
     sold_over: Places
     lacking: Places
+    curtailed: Places
     above: Places
     below: Places
     peak: Places
@@ -101,13 +104,18 @@ def shape_of(problem: Problem) -> Shape:
     """Which variables a problem needs."""
     wanted = problem.objectives
     return Shape(len(problem.packs), problem.outlook.steps, wanted.peak_per_kw > 0,
-                 wanted.reserve > 0, wanted.setpoint_kw is not None)
+                 wanted.reserve > 0, wanted.setpoint_kw is not None,
+                 problem.connection.curtailable
+                 and bool((problem.outlook.pv_kw.expected > 0).any()))
 
 
-def programme(problem: Problem) -> Program:
-    """The programme of a checked problem with at least one pack."""
+def programme(problem: Problem, kept_kwh: Floats | None = None) -> Program:
+    """The programme of a checked problem with at least one pack. kept_kwh: what its packs are to
+    keep for an outage at the end of each step [steps], None = the reserve's part of their own
+    capacity."""
     pattern = pattern_of(shape_of(problem))
-    low, high = _bounds(problem, pattern)
+    kept = _kept(problem) if kept_kwh is None else kept_kwh
+    low, high = _bounds(problem, pattern, kept)
     curvature, slope = _costs(problem, pattern)
     count = pattern.at.count
     quadratic = csc_matrix((curvature, np.arange(count), np.arange(count + 1)),
@@ -115,7 +123,7 @@ def programme(problem: Problem) -> Program:
     values = _entries(problem.packs, problem.outlook, pattern.shape)[pattern.order]
     equal = csc_matrix((values, pattern.indices, pattern.indptr), shape=(pattern.rows, count))
     return Program(pattern, quadratic, slope, equal, _equals(problem, pattern),
-                   _least(problem, pattern), low, high)
+                   _least(pattern, kept), low, high)
 
 
 def energy_range(packs: Packs) -> tuple[Floats, Floats]:
@@ -173,7 +181,8 @@ def pattern_of(shape: Shape) -> Pattern:
 
 
 def _columns(shape: Shape) -> Columns:
-    n, width = shape.packs, 3 * shape.packs + 4 + shape.reserve + 2 * shape.setpoint
+    n = shape.packs
+    width = 3 * n + 4 + shape.reserve + shape.curtail + 2 * shape.setpoint
     block = np.arange(shape.steps * width).reshape(shape.steps, width)
     none = np.empty(0, dtype=np.int64)
     bought, bought_over, sold, sold_over = block[:, 3 * n:3 * n + 4].T
@@ -181,7 +190,8 @@ def _columns(shape: Shape) -> Columns:
     above, below = rest[-2:] if shape.setpoint else (none, none)
     peak = np.array([block.size]) if shape.peak else none
     return Columns(block[:, :n], block[:, n:2 * n], block[:, 2 * n:3 * n], bought, bought_over,
-                   sold, sold_over, rest[0] if shape.reserve else none, above, below, peak,
+                   sold, sold_over, rest[0] if shape.reserve else none,
+                   rest[int(shape.reserve)] if shape.curtail else none, above, below, peak,
                    block.size + shape.peak)
 
 
@@ -193,6 +203,8 @@ def _places(shape: Shape, at: Columns, dynamics: Places, balance: Places,
              (dynamics, at.discharge), (across, at.charge), (across, at.discharge)]
     flows = (at.bought, at.bought_over, at.sold, at.sold_over)
     found += [(balance, column) for column in flows]
+    if shape.curtail:
+        found.append((balance, at.curtailed))
     if shape.setpoint:
         found += [(setpoint, column) for column in (*flows, at.above, at.below)]
     return found
@@ -200,13 +212,15 @@ def _places(shape: Shape, at: Columns, dynamics: Places, balance: Places,
 
 def _entries(packs: Packs, outlook: Outlook, shape: Shape) -> Floats:
     """Values of A: stored - stored before - step x (efficiency x charge - discharge /
-    efficiency) = 0, and import - export + discharge - charge = load - PV."""
+    efficiency) = 0, and import - export + discharge - charge - curtailed = load - PV."""
     cells, steps = shape.packs * shape.steps, shape.steps
     into = np.tile(-outlook.step_h * packs.efficiency, steps)
     out = np.tile(outlook.step_h / packs.efficiency, steps)
     flows = np.repeat([1.0, 1.0, -1.0, -1.0], steps)
     parts = [np.ones(cells), -np.ones(cells - shape.packs), into, out, -np.ones(cells),
              np.ones(cells), flows]
+    if shape.curtail:
+        parts.append(-np.ones(steps))
     if shape.setpoint:
         parts += [flows, np.repeat([-1.0, 1.0], steps)]
     return np.concatenate(parts)
@@ -238,16 +252,20 @@ def _limits(shape: Shape, at: Columns) -> csc_matrix | None:
                       shape=(shape.steps * (shape.peak + shape.reserve), at.count))
 
 
-def _least(problem: Problem, pattern: Pattern) -> Floats | None:
+def _kept(problem: Problem) -> Floats:
+    """[kWh], [steps]."""
+    whole = float(problem.packs.capacity_kwh.sum())
+    return np.full(problem.outlook.steps, problem.objectives.reserve * whole)
+
+
+def _least(pattern: Pattern, kept: Floats) -> Floats | None:
     shape = pattern.shape
     if pattern.limits is None:
         return None
-    kept = problem.objectives.reserve * float(problem.packs.capacity_kwh.sum())
-    return np.concatenate([np.zeros(shape.steps * shape.peak),
-                           np.full(shape.steps * shape.reserve, kept)])
+    return np.concatenate([np.zeros(shape.steps * shape.peak), kept[:shape.steps * shape.reserve]])
 
 
-def _bounds(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
+def _bounds(problem: Problem, pattern: Pattern, kept: Floats) -> tuple[Floats, Floats]:
     """low and high of x; each wider than MARGIN."""
     packs, at, limits = problem.packs, pattern.at, problem.connection
     low, high = np.zeros(at.count), np.zeros(at.count)
@@ -258,8 +276,9 @@ def _bounds(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
     high[at.bought] = np.minimum(bought + 1.0, max(limits.import_limit_kw, 0.0))
     high[at.sold] = np.minimum(sold + 1.0, max(limits.export_limit_kw, 0.0))
     high[at.bought_over], high[at.sold_over] = bought + 1.0, sold + 1.0
-    missing = np.maximum(-packs.energy_kwh, 0.0) + problem.objectives.reserve * packs.capacity_kwh
-    high[at.lacking] = float(missing.sum()) + 1.0
+    high[at.lacking] = float(np.maximum(-packs.energy_kwh, 0.0).sum() + kept.max()) + 1.0
+    if pattern.shape.curtail:
+        high[at.curtailed] = problem.outlook.pv_kw.expected
     missed = float((bought + sold).max()) + abs(problem.objectives.setpoint_kw or 0.0) + 1.0
     high[at.above] = high[at.below] = missed
     low[at.peak] = limits.peak_kw
@@ -281,6 +300,8 @@ def _costs(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
     slope[at.bought_over] = slope[at.bought] + over
     slope[at.sold] = (wanted.export_per_kwh + early - wanted.cost * outlook.export_price) * step_h
     slope[at.sold_over] = slope[at.sold] + over
+    if pattern.shape.curtail:
+        slope[at.curtailed] = _of_curtailed(problem) + early * step_h
     slope[at.lacking] = wanted.reserve_per_kwh * step_h
     slope[at.above] = slope[at.below] = wanted.setpoint_per_kwh * step_h
     slope[at.peak] = wanted.peak_per_kw
@@ -289,6 +310,16 @@ def _costs(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
         curvature[columns] = 2.0 * (even + calm)
         slope[columns] -= 2.0 * calm * np.maximum(way * before, 0.0)
     return curvature, slope
+
+
+def _of_curtailed(problem: Problem) -> Floats:
+    """What a kW that is held back costs in each step, so that it is held back for its own export
+    alone: neither to please a set-point or the wish against export, nor to buy instead."""
+    wanted, outlook = problem.objectives, problem.outlook
+    missed = wanted.setpoint_per_kwh if wanted.setpoint_kw is not None else 0.0
+    paid = np.maximum(-wanted.cost * outlook.import_price, 0.0)
+    found: Floats = (LEAST_WEAR + wanted.export_per_kwh + missed + paid) * outlook.step_h
+    return found
 
 
 def _calm(problem: Problem) -> tuple[Floats, Floats, Floats]:

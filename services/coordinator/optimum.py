@@ -42,11 +42,13 @@ class Optimiser:
         self._solver = Solver()
         self._choices_s = choices_s
 
-    def find(self, problem: Problem, limit_s: float, members: Floats | None = None) -> Optimum:
+    def find(self, problem: Problem, limit_s: float, members: Floats | None = None,
+             kept_kwh: Floats | None = None) -> Optimum:
         """Of a checked problem with packs; raises RetryLaterError as `Solver.solve`. members: how
-        many packs each of its packs stands for [n], one each without it."""
+        many packs each of its packs stands for [n], one each without it; kept_kwh: as
+        `programme`."""
         until = time.perf_counter() + limit_s
-        program = programme(problem)
+        program = programme(problem, kept_kwh)
         found = self._solver.solve(program, limit_s)
         program, found, choices = self._settled(program, found, until)
         ones = np.ones(len(problem.packs))

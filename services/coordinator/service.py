@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -25,6 +26,7 @@ from core.registry import make_sources
 from core.twin.tree import TreeTwin
 
 FLEET_KIND = "fleet-mqtt"
+REPORT_S = 1.0
 
 
 class CoordinatorService:
@@ -36,7 +38,7 @@ class CoordinatorService:
         self.engine = Engine(config.level_list, sources, clock, config.engine.period_s,
                              with_alarms=False)
         self._twin = TreeTwin(self.engine.topology) if config.twin.enabled else None
-        self._taken = -1
+        self._taken = self._told = -1
         houses = houses_in(
             config.houses, [house for source in sources for house in houses_of(source)],
             [device.house for device in self.engine.devices.devices.values()], config.file)
@@ -47,24 +49,42 @@ class CoordinatorService:
         self.desk: CoordinatorDesk = desk
 
     def _twin_says(self) -> TwinSays | None:
-        """A filter of this process's own, over the newest frame."""
+        """A filter of this process's own, over the newest frame; lives take a history, and are
+        foretold by the app's twin alone (core/coordinator/lives.py)."""
         if self._twin is None:
             return None
         snapshot = self.engine.snapshot
         if snapshot.number != self._taken:
             self._taken = snapshot.number
             self._twin.take(snapshot.frame)
-        return TwinSays(self._twin.table())
+        return TwinSays(self._twin.table(), lives=None)
 
-    def run(self, stop: threading.Event) -> None:
-        """Until `stop`."""
+    def run(self, stop: threading.Event, report: Path | None = None) -> None:
+        """Until `stop`. report: a file that says how it goes, each second in which a turn ended."""
         self.engine.tick()
         self.engine.start()
         self.desk.start()
         try:
-            stop.wait()
+            while not self.engine.clock.wait(REPORT_S, stop):
+                if report is not None:
+                    self.tell(report)
         finally:
             self.close()
+
+    def tell(self, report: Path) -> None:
+        """Whole or not at all: probes read it. Not again before the next turn has ended."""
+        if self.desk.turns == self._told:
+            return
+        self._told = self.desk.turns
+        states = self.desk.states
+        fresh = report.with_name(report.name + ".new")
+        fresh.write_bytes(msgspec.json.encode({
+            "time_s": self.engine.clock.now().timestamp(), "turns": self._told,
+            "drives": [site for site, state in states.items() if state is not None],
+            "problems": {site: state.problem or state.fallback for site, state in states.items()
+                         if state and (state.problem or state.fallback)},
+            "errors": self.desk.errors}))
+        fresh.replace(report)
 
     def close(self) -> None:
         """Give the sites back, and leave the broker; safe to call twice."""

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.clock import SystemClock
-from core.coordinator.actor import load
-from core.coordinator.alone import Alone
-from core.errors import ConfigurationError, OrreryError
+from core.coordinator.actor import data_of
+from core.errors import ConfigurationError, GiveUpError, OrreryError
 from core.fleet.messages import MOST_CELLS
 from core.fleet.topics import check_device, check_id
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
@@ -21,6 +20,7 @@ from services.edge.outbox import MOST_ROWS, Outbox
 from services.edge.pack import SILENT_S, Centre, Pack, PackGroup
 from services.edge.plant import NOMINAL_V, SimulatedPack
 from services.edge.plant_group import PlantGroup
+from services.edge.policies import NONE, Policies, Trust
 from services.edge.runtime import EdgeRuntime, Plate
 
 MOST_KWH = 100_000.0
@@ -46,8 +46,8 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--silent-s", type=float, default=SILENT_S)
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--actor", type=Path,
-                       help="learnt policy that steers while the coordinator is out of reach; "
-                       "without it packs rest then")
+                       help="learnt policy that steers while the coordinator is out of reach, "
+                       "until another is deployed; without one packs rest then")
     words.add_argument("--actor-key-variable", default="ORRERY_ACTOR_KEY",
                        help="environment variable with the key that it is signed with")
     return words
@@ -80,28 +80,29 @@ def _plate(words: str, *parts: str) -> Plate:
     return plate
 
 
-def alone_of(plate: Plate, path: Path | None, key: str | None) -> Alone | None:
-    """Who steers a pack that is out of reach; raises GiveUpError for a policy that is not to be
-    trusted, ConfigurationError for one that the gate refused."""
-    if path is None:
-        return None
-    found = Alone(load(path, key), plate.capacity_kwh, plate.chemistry)
-    if found.held_back:
+def policies_of(group: PackGroup, plates: Mapping[str, Plate], outbox: Outbox, path: Path | None,
+                key: str | None) -> dict[str, Policies]:
+    """Who steers each pack that is out of reach; raises ConfigurationError for a file that is not
+    to be trusted, or that the gate refused."""
+    try:
+        first = NONE if path is None else data_of(path)
+        return {device: Policies(pack, outbox, Trust(plates[device].capacity_kwh,
+                                                     plates[device].chemistry, key), first)
+                for device, pack in group.packs.items()}
+    except GiveUpError as error:
         raise ConfigurationError("the command line", "--actor", str(path),
-                                 f"a policy that may drive at the edge; {found.held_back}")
-    return found
+                                 f"a policy that may drive at the edge; {error}") from error
 
 
 def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
-             seed: int, alone: Mapping[str, Alone | None] | None = None) -> PackGroup:
+             seed: int) -> PackGroup:
     """One simulated pack a device, guarded together."""
     plants = [SimulatedPack(plate.chemistry, plate.cells, plate.capacity_kwh, seed + at,
                             device=device)
               for at, (device, plate) in enumerate(plates.items())]
     ratings = [plant.rating for plant in plants]
     guards = Guards(ratings, outbox)
-    packs = [Pack(guard.device, guard, Centre(silent_s), (alone or {}).get(guard.device))
-             for guard in guards.each]
+    packs = [Pack(guard.device, guard, Centre(silent_s)) for guard in guards.each]
     begin_pct = [float(plant.state.soc_pct.mean()) for plant in plants]
     return PackGroup(packs, guards, PlantGroup(plants), CellEstimators(ratings, begin_pct))
 
@@ -116,10 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         outbox = Outbox(asked.outbox or Path("data/edge") / f"{devices[0]}.sqlite", devices,
                         asked.most_rows)
         key = os.environ.get(asked.actor_key_variable)
-        alone = {device: alone_of(plate, asked.actor, key) for device, plate in plates.items()}
-        group = group_of(plates, outbox, asked.silent_s, asked.seed, alone)
+        group = group_of(plates, outbox, asked.silent_s, asked.seed)
         runtime = EdgeRuntime(check_id(asked.site), group, plates, outbox, broker, SystemClock(),
-                              asked.rate_hz, asked.every)
+                              asked.rate_hz, asked.every,
+                              policies_of(group, plates, outbox, asked.actor, key))
         (runtime.drain if asked.drain else runtime.run)(stop)
         outbox.close()
     except OrreryError as error:

@@ -121,12 +121,13 @@ class Packs:
                 lag_s=0.0 if site else None, decisions=self._board.decisions())
 
     def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
         """As `FleetSource`; the device takes it with its next sample."""
         if device not in self._board.records:
             raise UnknownIdError(f"no device is called {device[:40]!r}")
         with self._lock:
-            return self._site().send(device, action, issuer, ttl_s, power_kw, hold_s)
+            return self._site().send(device, action, issuer, ttl_s, power_kw, hold_s, policy)
 
     def commands(self) -> Sequence[CommandLife]:
         with self._lock:

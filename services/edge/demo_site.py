@@ -22,6 +22,7 @@ from core.fleet.ports import CommandLife
 from core.fleet.tree import CELL
 from core.safety.area import Cause
 from core.safety.profile import SafetyProfile, safety_profile
+from core.secrets import secret
 from services.edge.demo_day import Day
 from services.edge.demo_faults import FAULTS, SILENT, pack_of
 from services.edge.demo_inbox import Inbox
@@ -32,6 +33,7 @@ from services.edge.outbox import Outbox
 from services.edge.pack import Centre, Pack, PackGroup
 from services.edge.plant import SimulatedPack
 from services.edge.plant_group import PlantGroup
+from services.edge.policies import Policies, Trust
 
 LONGEST_STEP_S = 30.0
 """A longer pause was slept, not lived [s]."""
@@ -41,6 +43,8 @@ JUST_AFTER_S = 1e-5
 TELL_EVERY_S = 10.0
 FIRMWARE = "demo 1"
 IN_MEMORY = Path(":memory:")
+ACTOR_KEY = "ORRERY_ACTOR_KEY"
+"""Secret that policies are signed with."""
 METRIC = {"V": "voltage_v", "°C": "temperature_c", "%": "soc_pct", "A": "current_a",
           "K": "temperature_spread_k"}
 """Of a finding, by the unit that the safety tells it in."""
@@ -56,6 +60,7 @@ class _Device:
     plant: SimulatedPack
     guard: Guard
     pack: Pack
+    policies: Policies
     orders: Orders
     soc_pct: float | None = None
     silent: bool = False
@@ -70,7 +75,7 @@ class Site:
                  seed: int) -> None:
         self._site, self._board = site, board
         self._outbox = Outbox(IN_MEMORY, [plate.device for plate in plates])
-        self._at_s, self._lived_s = now_s, 0.0
+        self._at_s, self._lived_s, self._key = now_s, 0.0, secret(ACTOR_KEY)
         self._allocated_s = self._told_s = self._steered_s = -np.inf
         self.inbox = Inbox(site, lambda: from_epoch(self._at_s))
         self.received, self.per_s = 0, 0.0
@@ -92,7 +97,10 @@ class Site:
     def _device(self, plate: PackPlate, day: Day, plant: SimulatedPack, guard: Guard) -> _Device:
         pack = Pack(plate.device, guard)
         element = self._board.records[plate.device].element
-        return _Device(plate, element, day, plant, guard, pack, Orders(pack, self._outbox))
+        trust = Trust(plate.capacity_kwh, plate.chemistry, self._key)
+        policies = Policies(pack, self._outbox, trust)
+        return _Device(plate, element, day, plant, guard, pack, policies,
+                       Orders(pack, self._outbox, policies))
 
     def live_until(self, now_s: float) -> None:
         """A clock that stands still or steps back moves nothing."""
@@ -105,9 +113,9 @@ class Site:
             self._live(now_s, min(passed_s, LONGEST_STEP_S))
 
     def send(self, device: str, action: str, issuer: str, ttl_s: float, power_kw: float | None,
-             hold_s: float | None) -> CommandLife:
+             hold_s: float | None, policy: bytes | None = None) -> CommandLife:
         """Raises RequestError for what the schema does not know."""
-        return self.inbox.send(device, action, issuer, ttl_s, power_kw, hold_s)
+        return self.inbox.send(device, action, issuer, ttl_s, power_kw, hold_s, policy)
 
     def open_elements(self) -> list[str]:
         """Packs of which a contactor was last heard to be open."""
@@ -171,12 +179,14 @@ class Site:
         self._allocated_s, self._steered_s = issued_s, self._at_s + valid_s
 
     def _allocate(self, now_s: float) -> None:
-        """The fixed day where nobody coordinates: one message for all, as a coordinator sends."""
+        """The fixed day where nobody coordinates: one message for all, as a coordinator sends.
+        Packs with a learnt policy are left to it."""
         self._allocated_s = now_s
         self._deliver(Allocation(
             v=VERSION, site=self._site, issued_s=now_s, valid_s=VALID_S,
             power_kw={name: device.day.power_kw(now_s, device.soc_pct)
-                      for name, device in self._devices.items()}), now_s)
+                      for name, device in self._devices.items() if device.pack.alone is None}),
+            now_s)
 
     def _deliver(self, message: Allocation, now_s: float) -> None:
         for name, device in self._devices.items():
@@ -195,6 +205,7 @@ class Site:
 
     def _answer(self, name: str, command: Command) -> Reply | None:
         device = self._devices[name]
+        self._told_s = -np.inf
         return None if device.silent else device.orders.handle(command, self._at_s)
 
     def _tell(self, now_s: float) -> None:
@@ -207,7 +218,8 @@ class Site:
             self._board.tell(name, Status(
                 v=VERSION, site=self._site, device=name, state="online", time_s=now_s,
                 firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
-                capacity_kwh=plate.capacity_kwh))
+                capacity_kwh=plate.capacity_kwh, policy=device.policies.running,
+                policy_before=device.policies.before))
 
 
 def _unhurried() -> SafetyProfile:

@@ -8,6 +8,7 @@ from core.fleet.messages import Command, Reply
 from core.fleet.rejections import WORDS, Rejection
 from services.edge.outbox import Outbox, Standing
 from services.edge.pack import Pack
+from services.edge.policies import Policies
 
 AHEAD_S = 60.0
 """So far a command's clock may be ahead of this one's [s]."""
@@ -16,10 +17,11 @@ KEEP_S = 86_400.0
 
 
 class Orders:
-    """Of one pack. The id is on the disk before anything is done."""
+    """Of one pack. The id is on the disk before anything is done. policies: None for a pack that
+    takes none."""
 
-    def __init__(self, pack: Pack, outbox: Outbox) -> None:
-        self._pack, self._outbox = pack, outbox
+    def __init__(self, pack: Pack, outbox: Outbox, policies: Policies | None = None) -> None:
+        self._pack, self._outbox, self.policies = pack, outbox, policies
         pack.standing = outbox.standing(pack.device)
         if pack.standing.stopped:
             pack.safety.order(pack.standing.stopped, "an order before the restart")
@@ -54,11 +56,19 @@ class Orders:
         if command.action == "release":
             self._stand(Standing(standing.stopped))
             return ""
+        if command.action in ("deploy", "roll_back"):
+            return self._change_policy(command)
         refusal = self._pack.safety.order(command.action, command.issuer)
         if not refusal:
             stopped = "" if command.action == "reset" else command.action
             self._stand(Standing(stopped, standing.power_kw, standing.until_s))
         return refusal
+
+    def _change_policy(self, command: Command) -> str:
+        if self.policies is None:
+            return "this device takes no learnt policy"
+        return self.policies.deploy(command.policy) if command.action == "deploy" else \
+            self.policies.roll_back()
 
     def _stand(self, standing: Standing) -> None:
         self._pack.standing = standing

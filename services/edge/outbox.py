@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS commands
 CREATE TABLE IF NOT EXISTS standing
     (device TEXT PRIMARY KEY, stopped TEXT NOT NULL, power_kw REAL, until_s REAL NOT NULL)
     WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS policies
+    (device TEXT PRIMARY KEY, running BLOB NOT NULL, before BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS safety
     (device TEXT PRIMARY KEY, memory BLOB NOT NULL) WITHOUT ROWID;
 """
@@ -59,6 +61,15 @@ class Standing:
     stopped: str = ""
     power_kw: float | None = None
     until_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFiles:
+    """Of a pack's learnt policies, b"" for none. before: what a roll-back brings back, None where
+    there is nothing to go back to."""
+
+    running: bytes
+    before: bytes | None
 
 
 class Outbox:
@@ -224,6 +235,20 @@ class Outbox:
         with self._lock, self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
                        (device, standing.stopped, standing.power_kw, standing.until_s))
+
+    # -- which learnt policy was deployed
+
+    def policies(self, device: str) -> PolicyFiles | None:
+        """None where none ever was."""
+        with self._lock:
+            found = self._db.execute("SELECT running, before FROM policies WHERE device = ?",
+                                     (device,)).fetchone()
+            return None if found is None else PolicyFiles(*found)
+
+    def keep_policies(self, device: str, files: PolicyFiles) -> None:
+        with self._lock, self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO policies VALUES (?, ?, ?)",
+                       (device, files.running, files.before))
 
     # -- what a safety monitor must not forget
 

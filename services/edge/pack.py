@@ -84,6 +84,14 @@ class Pack:
         self._slowest_us = 0.0
 
     @property
+    def alone(self) -> Alone | None:
+        return self._alone
+
+    @alone.setter
+    def alone(self, who: Alone | None) -> None:
+        self._alone, self._alone_until_s = who, -math.inf
+
+    @property
     def power_kw(self) -> float:
         """What the plant is asked for."""
         return self._setpoint.power_kw

@@ -32,6 +32,7 @@ from core.fleet.topics import Address, address_of, allocation_topic, device_topi
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.pack import PackGroup
+from services.edge.policies import Policies
 from services.edge.sender import Sender
 from services.fleet_link import Broker, Link, Manner
 
@@ -54,16 +55,19 @@ class Plate:
 
 class EdgeRuntime:
     """rate_hz: samples a second, 10 to 100. every: samples of one body, as many as make a second
-    when None."""
+    when None. policies: of packs that take a learnt policy."""
 
     def __init__(self, site: str, group: PackGroup, plates: Mapping[str, Plate],
                  outbox: Outbox, broker: Broker, clock: Clock, rate_hz: int = 10,
-                 every: int | None = None) -> None:
+                 every: int | None = None,
+                 policies: Mapping[str, Policies] | None = None) -> None:
         self._site, self._clock, self._rate_hz = site, clock, rate_hz
         self._every = every or rate_hz
         self._group, self._packs = group, group.packs
         self._plates, self._outbox = plates, outbox
-        self._orders = {device: Orders(pack, outbox) for device, pack in self._packs.items()}
+        self._policies = policies or {}
+        self._orders = {device: Orders(pack, outbox, self._policies.get(device))
+                        for device, pack in self._packs.items()}
         self._heard: deque[tuple[str, bytes]] = deque(maxlen=MOST_HEARD)
         self._wake = threading.Event()
         self._came_up = threading.Event()
@@ -206,11 +210,14 @@ class EdgeRuntime:
     def _publish_status(self, device: str, state: str, replies: tuple[Reply, ...] = ()) -> None:
         """A reply goes by QoS 1, so that it is not lost; a state is told again anyway."""
         life, plate = self._outbox.life(device), self._plates[device]
+        learnt = self._policies.get(device)
         status = Status(v=VERSION, site=self._site, device=device, process=self._process,
                         state=state, time_s=self._now_s(),  # type: ignore[arg-type]
                         firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
                         capacity_kwh=plate.capacity_kwh, pending=life.last - life.high,
-                        dropped=life.dropped, replies=replies)
+                        dropped=life.dropped, replies=replies,
+                        policy=None if learnt is None else learnt.running,
+                        policy_before=None if learnt is None else learnt.before)
         self._link.publish(device_topic(self._site, device, "status"), said(status),
                            1 if replies else 0)
 

@@ -79,15 +79,18 @@ def _port(text: str) -> int:
 
 
 def configured(asked: argparse.Namespace) -> Config:
-    """The configuration with the command line's words put over it, and without the digital twin,
-    which no address here tells; raises ConfigurationError."""
+    """The configuration with the command line's words put over it, and without what no address here
+    tells: the digital twin, and a coordinator elsewhere. Raises ConfigurationError."""
     config = load_config(asked.config)
     said = {name: getattr(asked, name) for name in ("host", "port")
             if getattr(asked, name) is not None}
     gateway = msgspec.structs.replace(config.gateway, **said)
     history = config.history if asked.history else HistoryConfig(kind=NO_STORE)
     twin = msgspec.structs.replace(config.twin, enabled=False)
-    return msgspec.structs.replace(config, gateway=gateway, history=history, twin=twin)
+    coordinator = msgspec.structs.replace(
+        config.coordinator, enabled=config.coordinator.enabled and config.coordinator.here)
+    return msgspec.structs.replace(config, gateway=gateway, history=history, twin=twin,
+                                   coordinator=coordinator)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from fastapi import APIRouter
 
@@ -29,11 +30,11 @@ class FleetGate:
         self._orders = FleetOrders(engine, self._api, self._alarms)
         self.feed = FleetFeed(engine, self._api, self._alarms)
 
-    def viewers_routers(self) -> Iterator[APIRouter]:
-        yield fleet_router(self._api)
-        yield alarms_router(self._alarms)
+    def viewers_routers(self, **rules: Any) -> Iterator[APIRouter]:
+        yield fleet_router(self._api, **rules)
+        yield alarms_router(self._alarms, **rules)
 
-    def operators_routers(self) -> Iterator[APIRouter]:
+    def operators_routers(self, **rules: Any) -> Iterator[APIRouter]:
         """These ask for an operator themselves."""
-        yield orders_router(self._orders, self.roles)
-        yield actions_router(self._alarms, self.roles)
+        yield orders_router(self._orders, self.roles, **rules)
+        yield actions_router(self._alarms, self.roles, **rules)

@@ -51,9 +51,9 @@ sent; where that fails, only a shutdown or an emergency stop goes out. What the 
 told by `/api/fleet/commands`."""
 
 
-def fleet_router(api: FleetApi) -> APIRouter:
+def fleet_router(api: FleetApi, **rules: Any) -> APIRouter:
     """For viewers. What has a name of its own comes before `{element}`."""
-    router = APIRouter(prefix="/api/fleet", tags=["fleet"])
+    router = APIRouter(prefix="/api/fleet", tags=["fleet"], **rules)
 
     @router.get("", response_model=shapes.Fleet, summary="All packs")
     def fleet() -> Json:
@@ -75,9 +75,9 @@ def fleet_router(api: FleetApi) -> APIRouter:
     return router
 
 
-def orders_router(orders: FleetOrders, roles: Roles) -> APIRouter:
+def orders_router(orders: FleetOrders, roles: Roles, **rules: Any) -> APIRouter:
     """For operators."""
-    router = APIRouter(prefix="/api/fleet/commands", tags=["fleet"])
+    router = APIRouter(prefix="/api/fleet/commands", tags=["fleet"], **rules)
 
     @router.post("", status_code=202, response_model=shapes.ToConfirm,
                  summary="First step of a command", description=FIRST)
@@ -93,9 +93,9 @@ def orders_router(orders: FleetOrders, roles: Roles) -> APIRouter:
     return router
 
 
-def alarms_router(api: AlarmApi) -> APIRouter:
+def alarms_router(api: AlarmApi, **rules: Any) -> APIRouter:
     """For viewers."""
-    router = APIRouter(prefix="/api/alarms", tags=["alarms"])
+    router = APIRouter(prefix="/api/alarms", tags=["alarms"], **rules)
 
     @router.get("", response_model=shapes.OpenAlarms, summary="What is open, and in which groups")
     def open_alarms(limit: Limit = 1000) -> Json:
@@ -109,9 +109,9 @@ def alarms_router(api: AlarmApi) -> APIRouter:
     return router
 
 
-def actions_router(api: AlarmApi, roles: Roles) -> APIRouter:
+def actions_router(api: AlarmApi, roles: Roles, **rules: Any) -> APIRouter:
     """For operators."""
-    router = APIRouter(prefix="/api/alarms", tags=["alarms"])
+    router = APIRouter(prefix="/api/alarms", tags=["alarms"], **rules)
 
     @router.get("/audit", response_model=shapes.Audit, summary="Who did what")
     def audit(start: Start = None, end: End = None, element: Below = None, limit: Limit = 1000,

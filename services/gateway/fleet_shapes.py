@@ -61,6 +61,8 @@ class PackTold:
     missing: int
     duplicate: int
     late: int
+    policy: str | None
+    policy_before: str | None
     stale: bool
     power_kw: float | None
     soc_pct: float | None

@@ -38,9 +38,9 @@ The same comes by WebSocket from `{SOCKET_PATH}` every 30 s, for the range of ea
 """
 
 
-def heat_pump_router(answers: HeatPumpApi) -> APIRouter:
+def heat_pump_router(answers: HeatPumpApi, **rules: Any) -> APIRouter:
     """The seeds' two addresses."""
-    router = APIRouter(prefix="/api", tags=["heat pumps"])
+    router = APIRouter(prefix="/api", tags=["heat pumps"], **rules)
 
     @router.get("/config", response_model=PumpsConfig, summary="Which heat pumps there are")
     def config() -> Json:

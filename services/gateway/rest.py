@@ -73,7 +73,7 @@ def rest_routes(runtime: Runtime, pumps: HeatPumpApi | None = None,
     """
     api = rest_app(runtime, pumps or HeatPumpApi(runtime), fleet or fleet_gate(runtime))
     guarded = _WithHeaders(api)
-    paths = ["/openapi.json", *api.openapi()["paths"]]
+    paths = dict.fromkeys(route.path for route in api.routes if isinstance(route, Route))
     return [Route(path, guarded, name=path) for path in paths]
 
 
@@ -83,23 +83,24 @@ def fleet_gate(runtime: Runtime) -> FleetGate:
 
 
 def rest_app(runtime: Runtime, pumps: HeatPumpApi, fleet: FleetGate) -> FastAPI:
-    """The API with its OpenAPI at `/openapi.json`."""
+    """The API with its OpenAPI at `/openapi.json`. Routes know their rules when they are made and
+    go straight into the app: FastAPI makes those of a router that it includes a second time."""
     app = FastAPI(
         title=f"{runtime.config.title}: houses", version="1", description=DESCRIPTION,
         docs_url=None, redoc_url=None, redirect_slashes=False,
         exception_handlers={RequestValidationError: _refused, OrreryError: _unanswered,
                             Exception: _defect})
     answers = HouseApi(runtime)
-    app.include_router(health_router(answers))
     known = [Depends(_known_parameters)]
     guards = [*([Depends(fleet.roles.viewer)] if fleet.roles.asks_viewers else []), *known]
-    for router in (victron_router(answers), energy_router(answers)):
-        app.include_router(router, dependencies=guards, responses=BAD)
-    app.include_router(heat_pump_router(pumps), dependencies=guards, responses=BAD_PUMP)
-    for router in fleet.operators_routers():
-        app.include_router(router, dependencies=known, responses=ACTING)
-    for router in fleet.viewers_routers():
-        app.include_router(router, dependencies=guards, responses=LOOKING)
+    for router in (
+            health_router(answers),
+            victron_router(answers, dependencies=guards, responses=BAD),
+            energy_router(answers, dependencies=guards, responses=BAD),
+            heat_pump_router(pumps, dependencies=guards, responses=BAD_PUMP),
+            *fleet.operators_routers(dependencies=known, responses=ACTING),
+            *fleet.viewers_routers(dependencies=guards, responses=LOOKING)):
+        app.routes.extend(router.routes)
     return app
 
 

@@ -85,9 +85,9 @@ def health_router(answers: HouseApi) -> APIRouter:
     return router
 
 
-def victron_router(answers: HouseApi) -> APIRouter:
+def victron_router(answers: HouseApi, **rules: Any) -> APIRouter:
     """`/victron/...`: the battery monitor of a house."""
-    router = APIRouter(prefix="/victron", tags=["victron"])
+    router = APIRouter(prefix="/victron", tags=["victron"], **rules)
 
     @router.get("/battery/current", response_model=_or_nothing(BatteryCurrent),
                 summary="Newest reading of the battery monitor")
@@ -108,9 +108,9 @@ def victron_router(answers: HouseApi) -> APIRouter:
     return router
 
 
-def energy_router(answers: HouseApi) -> APIRouter:
+def energy_router(answers: HouseApi, **rules: Any) -> APIRouter:
     """`/energy/...`: the powers of a house."""
-    router = APIRouter(prefix="/energy", tags=["energy"])
+    router = APIRouter(prefix="/energy", tags=["energy"], **rules)
 
     @router.get("/latest", response_model=_or_nothing(LatestEnergy), summary="Powers now")
     def latest_energy(house: House = None) -> Json:

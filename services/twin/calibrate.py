@@ -2,7 +2,7 @@
 
 With the SPMe and not the SPM: the SPM has no electrolyte, and puts what it lacks into the active
 material (23 % wrong in a trial with a known answer). What was fitted is judged by the end of the
-record, which the fit has not seen.
+record, which the fit has not seen. What flowed in a gap is not known, so a record has none.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scipy.optimize import least_squares
 
 from core.errors import RequestError
 from core.twin.kept import digest_of
+from core.twin.record import GAP_S
 from core.twin.tasks import CalibrationResult, CalibrationTask, Fitted, column, floats
 from services.twin.bpx_file import parameters_of_bpx
 from services.twin.frames import Tell
@@ -33,7 +34,7 @@ from services.twin.physics import (
     parameters_of,
     window_of,
 )
-from services.twin.window import MOST_C_RATE, TEMPERATURE_C
+from services.twin.window import BEYOND_V, MOST_C_RATE, TEMPERATURE_C
 
 Floats = NDArray[np.float64]
 KEYS: Mapping[str, str] = {"negative_active": NEGATIVE_ACTIVE, "positive_active": POSITIVE_ACTIVE,
@@ -46,7 +47,7 @@ LEAST_POINTS = 30
 LEAST_MOVED = 0.05
 """Of the capacity: a record that moves less charge tells nothing of active material."""
 LOST_V = 1.0
-"""Gap that stands for a point which the model did not reach."""
+"""Error that stands for a point which the model did not reach."""
 INTERVAL = 1.96
 """Standard deviations on either side that hold 95 %."""
 LEAST_GAIN = 0.98
@@ -84,12 +85,14 @@ class Cell:
         model.events = []
         self.solves = 0
         self.ohm_most = MOST_DROP_1C_V / window.capacity_ah
+        self._cell_v = window.low_v - BEYOND_V, window.high_v + BEYOND_V
         self._simulation = pybamm.Simulation(model, parameter_values=values, solver=(
             pybamm.IDAKLUSolver(output_variables=["Voltage [V]"], on_failure="ignore", rtol=1e-5,
                                 options={"silence_sundials_errors": True})))
 
     def volts(self, fitted: Mapping[str, float]) -> Floats:
-        """float64[points], NaN where the model did not get."""
+        """float64[points], NaN from where the model has ended: it gave up, or an electrode is
+        empty or full and its voltage that of no cell."""
         self.solves += 1
         inputs = {KEYS["contact_ohm"]: fitted["contact_ohm"]}
         for name in ("negative_active", "positive_active"):
@@ -102,7 +105,9 @@ class Cell:
         except pybamm.SolverError:
             return found
         told = np.asarray(solved["Voltage [V]"].data).reshape(-1)[:found.size]
-        found[:told.size] = told
+        beyond = (told < self._cell_v[0]) | (told > self._cell_v[1])
+        size = int(beyond.argmax()) if beyond.any() else told.size
+        found[:size] = told[:size]
         return found
 
 
@@ -137,6 +142,7 @@ def _record(task: CalibrationTask, capacity_ah: float, limits: tuple[float, floa
     for edge in (voltage[known].min(), voltage[known].max()):
         check_window(float(edge), *limits, "a measured voltage")
     at = np.arange(current.size, dtype=np.float64)
+    _check_gaps(np.flatnonzero(np.isfinite(current)), current.size, task.step_s)
     current = np.interp(at, at[np.isfinite(current)], current[np.isfinite(current)])
     if np.abs(current).max() > MOST_C_RATE * task.capacity_ah:
         raise RequestError(f"a current beyond {MOST_C_RATE:g} C is not of this cell; check the "
@@ -148,6 +154,19 @@ def _record(task: CalibrationTask, capacity_ah: float, limits: tuple[float, floa
     seen = at < (1.0 - task.hold) * at.size
     time_s: Floats = at * task.step_s
     return Record(time_s, current * capacity_ah / task.capacity_ah, voltage, known, seen)
+
+
+def _check_gaps(known: NDArray[np.intp], points: int, step_s: float) -> None:
+    """known: places of the known currents. A step more than GAP_S, for those of a grid are means
+    around its moments. Raises RequestError."""
+    apart = np.diff(known, prepend=-1, append=points)
+    widest = int(apart.argmax())
+    if apart[widest] * step_s > GAP_S + step_s and apart[widest] > 1:
+        begins_s = max(0, int(known[widest - 1]) if widest else 0) * step_s
+        raise RequestError(
+            f"for {apart[widest] * step_s / 60.0:.0f} min, {begins_s / 60.0:.0f} min after its "
+            "begin, the record holds no current, and what flowed then is not known; give a part "
+            "without a gap")
 
 
 def _fitted(task: CalibrationTask, cell: Cell, before: Mapping[str, float], tell: Tell,
@@ -201,25 +220,32 @@ def _judged(task: CalibrationTask, cell: Cell, name: str, parameters: dict[str, 
     seen, unseen = record.known & record.seen, record.known & ~record.seen
 
     def rms_mv(volts: Floats, where: NDArray[np.bool_]) -> float:
-        gap = np.nan_to_num((volts - record.voltage_v)[where], nan=LOST_V)
+        """NaN where nothing was measured or the model has ended before."""
+        gap = (volts - record.voltage_v)[where]
         return 1000.0 * float(np.sqrt(np.mean(gap ** 2))) if gap.size else math.nan
 
-    unseen_before, unseen_after = rms_mv(before_v, unseen), rms_mv(after_v, unseen)
-    accepted = unseen_after < LEAST_GAIN * unseen_before
+    before_mv, after_mv = rms_mv(before_v, unseen), rms_mv(after_v, unseen)
+    lost = math.isnan(before_mv) and bool(unseen.any())
+    accepted = math.isfinite(after_mv) and (lost or after_mv < LEAST_GAIN * before_mv)
+    words = _words(before_mv, after_mv) if unseen.any() else \
+        "the part that judges holds no measured voltage"
     return CalibrationResult(
         id=task.id, pack=task.pack, digest=digest_of(task.bpx), accepted=accepted,
-        words=_words(accepted, unseen_before, unseen_after), parameter_set=name,
+        words=f"{'accepted' if accepted else 'not accepted'}: {words}", parameter_set=name,
         parameters=parameters, solves=cell.solves, cpu_s=cpu_s,
-        rms_before_mv=rms_mv(before_v, seen), rms_after_mv=rms_mv(after_v, seen),
-        unseen_before_mv=_told(unseen_before), unseen_after_mv=_told(unseen_after),
+        rms_before_mv=_told(rms_mv(before_v, seen)), rms_after_mv=_told(rms_mv(after_v, seen)),
+        unseen_before_mv=_told(before_mv), unseen_after_mv=_told(after_mv),
         before_v=column(before_v), after_v=column(after_v))
 
 
-def _words(accepted: bool, before_mv: float, after_mv: float) -> str:
-    if math.isnan(before_mv):
-        return "not accepted: the part that judges holds no measured voltage"
-    told = f"on what it has not seen the error is {after_mv:.1f} mV, before {before_mv:.1f} mV"
-    return f"accepted: {told}" if accepted else f"not accepted: {told}"
+def _words(before_mv: float, after_mv: float) -> str:
+    """NaN: the model ended within the record."""
+    if math.isnan(after_mv):
+        return ("with what was fitted an electrode of the model is empty or full before the "
+                "record ends; check the declared capacity, the charge at the begin and the sign "
+                "of the current")
+    before = "the model came to no end" if math.isnan(before_mv) else f"{before_mv:.1f} mV"
+    return f"on what it has not seen the error is {after_mv:.1f} mV, before {before}"
 
 
 def _told(value: float) -> float | None:

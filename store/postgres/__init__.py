@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.clock import Clock
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from store.postgres.channels import PostgresChannelHistory
     from store.postgres.fleet import PostgresFleetStore
     from store.postgres.history import PostgresStore
+    from store.records.coordinator import CoordinatorTables
     from store.records.site import SiteTables
 
 REQUIREMENTS = "store/requirements-postgres.txt"
@@ -58,6 +60,19 @@ def open_site_records(variable: str, clock: Clock | None = None) -> SiteTables:
     from store.postgres.records import SharedPlace
     from store.records.site import SiteTables
     return SiteTables(SharedPlace(variable), clock)
+
+
+def open_coordinator_store(variable: str, clock: Clock | None = None,
+                           before: Path | None = None) -> CoordinatorTables:
+    """What coordinators keep there; a server that is out of reach is waited for. before: a
+    directory whose file was in its place until now, and is carried over into empty tables. Raises
+    ConfigurationError."""
+    _see_that_it_is_installed()
+    from store.postgres.records import SharedPlace
+    from store.records.carried import carry_over
+    from store.records.coordinator import CoordinatorTables
+    return CoordinatorTables(SharedPlace(variable, clock, patient=True,
+                                         begun=lambda there: carry_over(before, there)))
 
 
 def _see_that_it_is_installed() -> None:

@@ -74,7 +74,7 @@ class SqlitePlace:
             if applied(connection) == set(self._migrations):
                 return
         with self.writing() as connection:
-            apply(connection, self._migrations, lambda script: _run(connection, script))
+            apply(connection, self._migrations, lambda script: run_script(connection, script))
 
     def _put_aside(self, now: datetime, why: str) -> None:
         for path in self._paths():
@@ -129,8 +129,8 @@ class SqlitePlace:
                 self._alone.release()
 
 
-def _run(connection: Connection, script: str) -> None:
-    """The driver's own way to run many statements would commit first."""
+def run_script(connection: Connection, script: str) -> None:
+    """Its statements one by one: the driver's own way would commit first."""
     statement = ""
     for part in script.split(";"):
         statement += f"{part};"

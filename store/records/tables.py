@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Dialect,
     Double,
     Insert,
@@ -101,14 +104,45 @@ SAVED = Table(
     Column("name", Words, primary_key=True), _words("told"),
     Column("saved_us", BigInteger, nullable=False))
 
+TOLD = Table(
+    "coordinator_told", TABLES, Column("site", Words, primary_key=True),
+    Column("kind", Words, primary_key=True), Column("name", Words, primary_key=True),
+    Column("at_us", BigInteger, nullable=False), Column("told", LargeBinary, nullable=False))
+"""told: msgpack of one of `core.coordinator.records` or `core.coordinator.view`, by its kind."""
+
+NOTES = Table(
+    "coordinator_notes", TABLES, Column("number", BigInteger, primary_key=True), _words("site"),
+    Column("told", LargeBinary, nullable=False))
+
+SETTINGS = Table(
+    "coordinator_settings", TABLES, Column("number", BigInteger, primary_key=True),
+    _words("site"), Column("at_us", BigInteger, nullable=False), *map(_words, ("who", "told")))
+"""Every change; the newest of a site holds."""
+
+MINUTES = Table(
+    "coordinator_minutes", TABLES, Column("site", Words, primary_key=True),
+    Column("time_us", BigInteger, primary_key=True), Column("told", LargeBinary, nullable=False))
+
+LEASES = Table(
+    "coordinator_leases", TABLES, Column("site", Words, primary_key=True), _words("holder"),
+    Column("until_us", BigInteger, nullable=False))
+
 
 @cache
 def put(table: Table, dialect: str) -> Insert:
     """Its rows in place of those with their keys. dialect: "sqlite" or "postgresql", which say
     it in the same words, each in a module of its own."""
+    return put_where(table, dialect, lambda _: None)
+
+
+def put_where(table: Table, dialect: str,
+              allowed: Callable[[Any], ColumnElement[bool] | None]) -> Insert:
+    """As `put`; a row that is there stays where what `allowed` says of the new one does not
+    hold."""
     statement = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
     replaced: Insert = statement.on_conflict_do_update(
         index_elements=list(table.primary_key),
         set_={one.name: statement.excluded[one.name]
-              for one in table.columns if not one.primary_key})
+              for one in table.columns if not one.primary_key},
+        where=allowed(statement.excluded))
     return replaced

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -59,9 +59,8 @@ def heavy(answer: Answer) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def in_one_process(
-        tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Answer], str]:
-    return rendered(PAGES, tmp_path_factory.mktemp("history"))
+def in_one_process(told_past: Callable[[], Path]) -> tuple[dict[str, Answer], str]:
+    return rendered(PAGES, told_past())
 
 
 def test_there_are_pages() -> None:
@@ -76,10 +75,11 @@ def test_one_process_renders_all_pages(in_one_process: tuple[dict[str, Answer], 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_page_renders_without_heavy_packages(
-        page: str, in_one_process: tuple[dict[str, Answer], str], tmp_path: Path) -> None:
+        page: str, in_one_process: tuple[dict[str, Answer], str],
+        told_past: Callable[[], Path]) -> None:
     answer = in_one_process[0].get(page)
     if answer is None or answer["errors"] or heavy(answer):
-        alone, said = rendered([page], tmp_path)
+        alone, said = rendered([page], told_past())
         assert page in alone, said
         answer = alone[page]
     assert answer["errors"] == []

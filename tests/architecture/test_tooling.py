@@ -46,10 +46,12 @@ def test_servers_that_tests_start_are_held_too() -> None:
 def test_a_skip_fails_in_ci(tmp_path: Path, ci: str, status: int, said: str) -> None:
     (tmp_path / "test_one.py").write_text(
         "import pytest\ndef test_fine(): pass\ndef test_skipped(): pytest.skip('no server')\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-c", os.devnull,
-               "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
-    ran = subprocess.run(command, cwd=ROOT, env={**os.environ, "CI": ci}, text=True,
-                         capture_output=True, timeout=60, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist.plugin", "-p", "tests.conftest",
+               "-c", os.devnull, "-p", "no:cacheprovider", "--rootdir", str(tmp_path),
+               str(tmp_path)]
+    environment = {**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True,
+                         timeout=60, check=False)
     assert (ran.returncode, said in ran.stdout) == (status, True), ran.stdout + ran.stderr
 
 

@@ -26,6 +26,8 @@ demo = true
 kind = "embedded"
 directory = "h"
 backfill_hours = 0
+[twin]
+enabled = false
 """
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -41,6 +42,15 @@ CUT = """() => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def app(app_server: Callable[..., AppProcess],
+        told_past: Callable[[], Path]) -> Iterator[AppProcess]:
+    """The whole demo, for every page has something to show in it."""
+    started = app_server(history=told_past())
+    yield started
+    started.stop()
+
+
 def test_words_stand_there_while_orrery_starts(app: AppProcess, browser: Browser) -> None:
     """The first visit of this server: nobody has started its engine yet."""
     page = browser.new_page(viewport=DESKTOP)
@@ -58,11 +68,8 @@ ADDRESSES = [*page_names(), "space_balls?show=map", "space_balls?show=table",
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_page_has_no_serious_barrier_and_fits_a_phone(
-        app: AppProcess, browser: Browser, address: str,
-        console: Callable[[Page], list[str]]) -> None:
-    context = browser.new_context(viewport=DESKTOP, color_scheme="dark", reduced_motion="reduce")
-    page = context.new_page()
-    console(page)
+        app: AppProcess, lend: Callable[..., Page], address: str) -> None:
+    page = lend(viewport=DESKTOP, color_scheme="dark", reduced_motion="reduce")
     page.goto(f"{app.url}/{address}")
     assert wait_until_settled(page), "the page does not come to rest"
     page.add_script_tag(path=SCRIPT)
@@ -77,7 +84,6 @@ def test_a_page_has_no_serious_barrier_and_fits_a_phone(
     assert wait_until_settled(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert page.evaluate(CUT) == []
-    context.close()
 
 
 def test_what_is_wrong_is_found(browser: Browser) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core.alarms.journal import AlarmJournal
 from core.alarms.records import Finding, Key
@@ -47,25 +47,16 @@ def app(app_server: Callable[..., AppProcess],
 
 
 @pytest.fixture
-def visit(app: AppProcess, browser: Browser,
-          console: Callable[[Page], list[str]]) -> Iterator[Open]:
+def visit(app: AppProcess, lend: Open) -> Open:
     """`visit("?view=History", size=...)`: somebody who looks at the page."""
-    contexts: list[BrowserContext] = []
-
     def make(address: str = "", size: tuple[int, int] = DESKTOP) -> Page:
-        context = browser.new_context(reduced_motion="reduce",
-                                      viewport={"width": size[0], "height": size[1]},
-                                      timezone_id="UTC")
-        contexts.append(context)
-        page = context.new_page()
-        console(page)
+        page = lend(reduced_motion="reduce", viewport={"width": size[0], "height": size[1]},
+                    timezone_id="UTC")
         page.goto(f"{app.url}/alarms{address}")
         expect(page.locator("h1")).to_contain_text("trip", timeout=WAIT_MS)
         return page
 
-    yield make
-    for context in contexts:
-        context.close()
+    return make
 
 
 def row(page: Page, words: str) -> Locator:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from scripts.app_process import AppProcess
 from sources.husdata_http import ALL_DATA
@@ -64,24 +64,15 @@ def app(app_server: Callable[..., AppProcess], gateway: Web,
 
 
 @pytest.fixture
-def visit(app: AppProcess, browser: Browser,
-          console: Callable[[Page], list[str]]) -> Iterator[Open]:
+def visit(app: AppProcess, lend: Open) -> Open:
     """`visit(source, size=...)`: a viewer of his own who looks at that source."""
-    contexts: list[BrowserContext] = []
-
     def make(source: str = "", size: tuple[int, int] = DESKTOP) -> Page:
-        context = browser.new_context(reduced_motion="reduce",
-                                      viewport={"width": size[0], "height": size[1]})
-        contexts.append(context)
-        page = context.new_page()
-        console(page)
+        page = lend(reduced_motion="reduce", viewport={"width": size[0], "height": size[1]})
         page.goto(f"{app.url}/connections" + (f"?source={source}" if source else ""))
         expect(card(page, "State")).to_be_visible(timeout=WAIT_MS)
         return page
 
-    yield make
-    for context in contexts:
-        context.close()
+    return make
 
 
 def card(page: Page, label: str) -> Locator:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,7 @@ def test_from_the_sentence_to_the_reasons_and_to_a_pack(
     expect(main(page)).to_contain_text("next plan in", timeout=WAIT_MS)
     expect(main(page).locator("[class*=st-key-coordinator_plan] .js-plotly-plot")).to_be_visible(
         timeout=WAIT_MS)
+    _hover(page)
     _reasons(page)
     _export(page, tmp_path)
     room(page, "Packs")
@@ -96,6 +98,18 @@ def test_from_the_sentence_to_the_reasons_and_to_a_pack(
     page.get_by_role("button", name="Open Pack 002").click()
     expect(page).to_have_url(re.compile(r"/fleet\?pack=system_packs_rack_002"), timeout=WAIT_MS)
     page.context.close()
+
+
+def _hover(page: Page) -> None:
+    """The present moment of the plan tells power, price and charge together."""
+    field = page.locator("[class*=st-key-coordinator_plan] .js-plotly-plot .nsewdrag").first
+    told = page.locator(".hoverlayer")
+    for share in (0.6, 0.61, 0.62):  # it may be drawn anew in between
+        field.hover(position={"x": share * field.bounding_box()["width"], "y": 20})
+        if told.get_by_text("Load, expected").count():
+            break
+    for part in ("Load, expected", "Grid, planned", "Import price 0.", "EUR", "Charge, planned"):
+        expect(told).to_contain_text(part, timeout=WAIT_MS)
 
 
 def _reasons(page: Page) -> None:
@@ -127,6 +141,11 @@ def test_a_wish_is_seen_applied_and_audited_and_an_override_ends(
     slider = page.get_by_role("slider", name="Keep for an outage, % of capacity")
     slider.focus()
     page.keyboard.press("End")
+    page.get_by_role("button", name="Put back").click(timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("Nothing is changed yet", timeout=WAIT_MS)
+    expect(slider).to_have_value("0", timeout=WAIT_MS)
+    slider.focus()
+    page.keyboard.press("End")
     expect(main(page)).to_contain_text("kept for an outage: 90 % instead of 0", timeout=WAIT_MS)
     expect(main(page)).to_contain_text("Through the packs, kWh", timeout=WAIT_MS)
     apply = main(page).get_by_role("button", name="Apply", exact=True)
@@ -144,9 +163,12 @@ def test_a_wish_is_seen_applied_and_audited_and_an_override_ends(
     expect(main(page)).to_contain_text("What could not be met", timeout=WAIT_MS)
     expect(main(page)).to_contain_text(re.compile(r"the reserve is \d+\.\d kWh"))
     _override(page)
+    _policies(page)
+    _price_files(page)
     page.goto(f"{app.url}/alarms?view=Audit")
     for action in ("set the coordinator", "override the coordinator",
-                   "end the coordinator's override"):
+                   "end the coordinator's override", "deploy: outcome", "roll_back: outcome",
+                   "take prices in"):
         expect(main(page)).to_contain_text(action, timeout=WAIT_MS)
     page.context.close()
 
@@ -175,6 +197,59 @@ def _override(page: Page) -> None:
     main(page).get_by_role("button", name="End override").click()
     page.get_by_role("dialog").get_by_role("button", name="End override").click(timeout=WAIT_MS)
     expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
+
+
+def _policies(page: Page) -> None:
+    """The shipped policy to all packs, and back; the coordinator's own place is refused."""
+    room(page, "Training")
+    rows = page.locator(".o-cover:not(.hd)")
+    all_of_them = rows.filter(has_text="4 packs")
+    expect(rows).to_have_count(2, timeout=WAIT_MS)
+    expect(all_of_them).to_contain_text("none: at rest")
+    deploy, back = (main(page).get_by_role("button", name=name, exact=True)
+                    for name in ("Deploy", "Roll back"))
+    expect(back).to_be_disabled()
+    deploy.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("All 4 packs follow demo-2026", timeout=WAIT_MS)
+    dialog.get_by_role("button", name="Deploy demo-2026").click()
+    expect(all_of_them).to_contain_text("deploy by Anna: accepted", timeout=WAIT_MS)
+    expect(all_of_them).to_contain_text("demo-2026", timeout=WAIT_MS)
+    expect(deploy).to_be_disabled(timeout=WAIT_MS)
+    back.click(timeout=WAIT_MS)
+    expect(dialog).to_contain_text("4 packs go back from demo-2026 to none", timeout=WAIT_MS)
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(all_of_them).to_contain_text("roll back by Anna: accepted", timeout=WAIT_MS)
+    expect(all_of_them).to_contain_text("none: at rest", timeout=WAIT_MS)
+    page.get_by_role("combobox", name="Where").click()
+    page.get_by_role("option", name="The coordinator").click()
+    expect(main(page)).to_contain_text("Deploy: Refused: on 64 days it costs", timeout=WAIT_MS)
+    expect(deploy).to_be_disabled()
+
+
+def _price_files(page: Page) -> None:
+    """One that is no price is refused in words, a day-ahead series is taken in and chosen."""
+    room(page, "Objectives")
+    main(page).get_by_text("Prices out of a file").click(timeout=WAIT_MS)
+    file = page.locator("input[type=file]")
+    file.set_input_files({"name": "<img src=x onerror=alert(1)>.csv", "mimeType": "text/csv",
+                          "buffer": b"time,price\n2026-01-01T00:00:00Z,<img src=x>\n"})
+    take = main(page).get_by_role("button", name="Take in")
+    take.click(timeout=WAIT_MS)
+    expect(main(page).get_by_role("alert")).to_contain_text("<img src=x>", timeout=WAIT_MS)
+    expect(main(page).locator("img[src=x]")).to_have_count(0)
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    rows = "".join(f"{start + timedelta(hours=hour):%Y-%m-%dT%H:%M:%SZ},{0.2 + hour / 100}\n"
+                   for hour in range(36))
+    file.set_input_files({"name": "day-ahead.csv", "mimeType": "text/csv",
+                          "buffer": f"time,price\n{rows}".encode()})
+    expect(main(page)).to_contain_text("day-ahead.csv", timeout=WAIT_MS)
+    take.click(timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("36 prices taken in", timeout=WAIT_MS)
+    page.get_by_role("combobox", name="Tariff").click()
+    page.get_by_role("option", name="Prices: day-ahead.csv").click(timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("prices: the series day-ahead.csv", timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("Through the packs, kWh", timeout=WAIT_MS)
 
 
 def test_on_a_phone_from_the_overview(app: AppProcess, browser: Browser,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
@@ -43,12 +43,9 @@ def app(app_server: Callable[..., AppProcess],
     started.stop()
 
 
-def visit(app: AppProcess, browser: Browser, console: Callable[[Page], list[str]],
-          size: tuple[int, int], address: str) -> Page:
-    context = browser.new_context(reduced_motion="reduce", accept_downloads=True,
-                                  viewport={"width": size[0], "height": size[1]})
-    page = context.new_page()
-    console(page)
+def visit(app: AppProcess, lend: Callable[..., Page], size: tuple[int, int],
+          address: str) -> Page:
+    page = lend(reduced_motion="reduce", viewport={"width": size[0], "height": size[1]})
     page.goto(f"{app.url}/{address}")
     return page
 
@@ -61,10 +58,9 @@ def head(page: Page) -> Locator:
     return page.locator("h1")
 
 
-def test_from_all_packs_to_one_and_back(app: AppProcess, browser: Browser,
-                                        console: Callable[[Page], list[str]],
+def test_from_all_packs_to_one_and_back(app: AppProcess, lend: Callable[..., Page],
                                         tmp_path: Path) -> None:
-    page = visit(app, browser, console, DESKTOP, "digital_twin")
+    page = visit(app, lend, DESKTOP, "digital_twin")
     expect(rows(page)).to_have_count(4, timeout=WAIT_MS)
     expect(head(page)).to_contain_text("4 packs")
     expect(rows(page).first).to_contain_text("Power System 0 › Cluster 0 › Rack")
@@ -81,7 +77,6 @@ def test_from_all_packs_to_one_and_back(app: AppProcess, browser: Browser,
     _given(page)
     page.get_by_role("button", name="All packs").click()
     expect(rows(page)).to_have_count(1, timeout=WAIT_MS)
-    page.context.close()
 
 
 def _export(page: Page, folder: Path) -> None:
@@ -101,16 +96,16 @@ def _closely(page: Page) -> None:
     expect(page).to_have_url(re.compile(f"pack={MODULE}"))
     main = page.locator(".stMain")
     expect(main).to_contain_text("Charge, estimated", timeout=WAIT_MS)
-    expect(main).to_contain_text(re.compile(r"\d+ to \d+ %"))
-    expect(main).to_contain_text("no charge between two rests that tell a charge")
+    expect(main).to_contain_text(re.compile(r"\d+ to \d+ %"), timeout=WAIT_MS)
+    expect(main).to_contain_text("no charge between two rests that tell a charge", timeout=WAIT_MS)
     expect(main).to_contain_text("of a new cell's", timeout=WAIT_MS)
-    expect(main).to_contain_text("Next 15 minutes")
-    expect(main).to_contain_text("Capacity to 80 %")
-    expect(main).to_contain_text("Calibration")
-    expect(main).to_contain_text("Inside of the cell")
+    expect(main).to_contain_text("Next 15 minutes", timeout=WAIT_MS)
+    expect(main).to_contain_text("Capacity to 80 %", timeout=WAIT_MS)
+    expect(main).to_contain_text("Calibration", timeout=WAIT_MS)
+    expect(main).to_contain_text("Inside of the cell", timeout=WAIT_MS)
     expect(page.locator(".st-key-twin_voltage .js-plotly-plot, [class*=st-key-twin_voltage] "
                         ".js-plotly-plot").first).to_be_visible(timeout=WAIT_MS)
-    expect(main).to_contain_text("Measured less modelled")
+    expect(main).to_contain_text("Measured less modelled", timeout=WAIT_MS)
     assert page.evaluate(WIDE)
 
 
@@ -134,12 +129,10 @@ def _given(page: Page) -> None:
     expect(main).not_to_contain_text("It counts for this pack", timeout=WAIT_MS)
 
 
-def test_on_a_phone_and_from_space_balls(app: AppProcess, browser: Browser,
-                                         console: Callable[[Page], list[str]]) -> None:
-    page = visit(app, browser, console, PHONE, f"space_balls?path={MODULE}")
+def test_on_a_phone_and_from_space_balls(app: AppProcess, lend: Callable[..., Page]) -> None:
+    page = visit(app, lend, PHONE, f"space_balls?path={MODULE}")
     page.get_by_role("button", name="Digital twin", exact=True).click(timeout=WAIT_MS)
     _closely(page)
     page.goto(f"{app.url}/digital_twin")
     expect(rows(page)).to_have_count(4, timeout=WAIT_MS)
     assert page.evaluate(WIDE)
-    page.context.close()

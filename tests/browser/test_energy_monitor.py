@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from scripts.app_process import AppProcess
 from scripts.pictures import page_names
 from tests.browser.driver import WAIT_MS
 
-Console = Callable[[Page], list[str]]
+Lend = Callable[..., Page]
 SITE = """
 [[sources]]
 kind = "house"
@@ -21,6 +21,9 @@ name = "house"
 [[sources]]
 kind = "recorded"
 name = "recorded"
+
+[twin]
+enabled = false
 """
 DESKTOP, PHONE = (1440, 900), (390, 844)
 TILES = ("State of charge", "Solar", "Load", "Grid")
@@ -41,19 +44,13 @@ def app(app_server: Callable[..., AppProcess],
     started.stop()
 
 
-def opened(browser: Browser, console: Console, size: tuple[int, int]) -> Page:
-    context = browser.new_context(reduced_motion="reduce",
-                                  viewport={"width": size[0], "height": size[1]})
-    page = context.new_page()
-    console(page)
-    return page
+def opened(lend: Lend, size: tuple[int, int]) -> Page:
+    return lend(reduced_motion="reduce", viewport={"width": size[0], "height": size[1]})
 
 
 @pytest.fixture
-def page(browser: Browser, console: Console) -> Iterator[Page]:
-    found = opened(browser, console, DESKTOP)
-    yield found
-    found.context.close()
+def page(app: AppProcess, lend: Lend) -> Page:
+    return opened(lend, DESKTOP)
 
 
 def open_house(page: Page, app: AppProcess, more: str = "") -> None:
@@ -86,9 +83,9 @@ def test_a_deep_link_is_entered_through_the_frame(app: AppProcess, page: Page) -
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_every_element_of_the_layout(app: AppProcess, browser: Browser, console: Console,
+def test_every_element_of_the_layout(app: AppProcess, lend: Lend,
                                      size: tuple[int, int]) -> None:
-    page = opened(browser, console, size)
+    page = opened(lend, size)
     wait_past(page, app)
     for label in (*TILES, *DETAILS):
         assert re.search(r"\d", card(page, label)), label
@@ -106,7 +103,6 @@ def test_every_element_of_the_layout(app: AppProcess, browser: Browser, console:
         expect(page.locator(".stMain").get_by_text(words, exact=True).first).to_be_visible()
     assert page.locator(".stMain .o-state.err").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.context.close()
 
 
 def test_every_range_draws_one_chart_each_and_stands_in_the_address(app: AppProcess,

@@ -112,7 +112,7 @@ def test_the_worst_is_found_and_what_limits_is_told(app: AppProcess, browser: Br
 def test_on_a_phone_the_worst_cell_is_two_taps_away(app: AppProcess, browser: Browser,
                                                     console: Console) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
-                                  is_mobile=True, device_scale_factor=2)
+                                  is_mobile=True, device_scale_factor=2, reduced_motion="reduce")
     page = context.new_page()
     console(page)
     open_scene(page, app.url)
@@ -125,5 +125,7 @@ def test_on_a_phone_the_worst_cell_is_two_taps_away(app: AppProcess, browser: Br
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
     page.get_by_test_id("stExpandSidebarButton").tap()
+    page.wait_for_function("document.querySelector('[data-testid=stSidebar]')"
+                           ".getBoundingClientRect().left === 0", timeout=WAIT_MS)
     expect_there(page, press(page.locator(f"{FOUND} button").first))
     context.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from scripts.app_process import AppProcess
 from tests.sources.mosquitto import until
@@ -34,6 +34,11 @@ state, theme = st.session_state, st.context.theme.type
 blocks.show_style(theme)
 state.setdefault("tick", 0)
 state.setdefault("hours", 24)
+state.setdefault("turn", 0)
+
+
+def begin_anew():
+    state.update(tick=0, hours=24, more=False, turn=state.turn + 1)
 
 
 def line(figure, end_s, number, **more):
@@ -74,9 +79,10 @@ def scatter():
 
 
 def draw(name, figure, link="pump"):
+    figure.layout["meta"] = state.turn
     with st.container(key=f"panel_{name}"):
         plot.show(figure, key=name, alt=f"{name}, tick {state.tick}", height=180, link=link,
-                  view=str(state.hours))
+                  view=f"{state.hours} {state.turn}")
 
 
 @st.fragment
@@ -84,7 +90,8 @@ def body():
     with st.container(horizontal=True):
         state.tick += st.button("More data")
         state.hours = 6 if st.button("6 hours") else state.hours
-        late = st.toggle("Late")
+        late = st.toggle("Late", key="more")
+        st.button("Begin anew", on_click=begin_anew)
     end_s = END_S + 600 * state.tick
     draw("many", single(end_s, 7))
     draw("stacked", stacked(end_s))
@@ -109,16 +116,33 @@ def base(app_server: Callable[..., AppProcess],
 
 
 class Charts:
-    """One page with five charts; three of them are bound together."""
+    """One page with five charts; three of them are bound together. turn: how often it began, None
+    before it is loaded."""
 
-    def __init__(self, page: Page, address: str) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
+        self.turn: int | None = None
         page.set_default_timeout(WAIT_MS)
-        page.goto(address)
+
+    def load(self, address: str) -> None:
+        self.page.goto(address)
         for name in ("many", "stacked", "alone", "linear"):
             self.find(name, "path.js-line").first.wait_for(state="attached")
         self.until("alone", "gd._fullLayout.xaxis.range")
         self.whole = self.seen("alone")
+        self.turn = 0
+
+    def begin_anew(self) -> None:
+        """As it was loaded: the first data, no zoom, nothing pointed at."""
+        self.turn = (self.turn or 0) + 1
+        self.page.mouse.move(5, 5)
+        self.press("Begin anew")
+        for name in ("many", "stacked", "alone", "linear"):
+            self.until(name, f"gd.layout.meta === {self.turn}")
+            expect(self.lines(name)).to_have_count(0, timeout=WAIT_MS)
+        for name in ("many", "stacked", "alone"):
+            self.wait_seen(name, self.whole)
+        expect(self.find("late", "")).to_have_count(0, timeout=WAIT_MS)
 
     def find(self, name: str, inside: str) -> Any:
         return self.page.locator(f".st-key-panel_{name} .js-plotly-plot {inside}")
@@ -169,6 +193,11 @@ class Charts:
     def lines(self, name: str) -> Any:
         return self.find(name, ".o-mark")
 
+    def mark_px(self, name: str) -> float:
+        """Where its first mark is; while it is drawn anew it is nowhere."""
+        left = "gd?.querySelector('.o-mark')?.getBoundingClientRect().x"
+        return float(self.page.wait_for_function(_of(name, f"return {left};")).json_value())
+
     def words(self, name: str) -> list[str]:
         return [text for text in
                 self.find(name, ".o-marks > div:not(.o-mark) > div").all_text_contents() if text]
@@ -186,30 +215,26 @@ def _of(name: str, body: str) -> str:
             f" {body} }})()")
 
 
-Open = Callable[[], Charts]
+@pytest.fixture(scope="module")
+def charts(browser: Browser) -> Iterator[Charts]:
+    context = browser.new_context(viewport={"width": 1200, "height": 1300},
+                                  timezone_id="Asia/Kolkata")
+    yield Charts(context.new_page())
+    context.close()
 
 
 @pytest.fixture
-def open_charts(base: str, browser: Browser,
-                console: Callable[[Page], list[str]]) -> Iterator[Open]:
-    contexts: list[BrowserContext] = []
-
-    def make() -> Charts:
-        context = browser.new_context(viewport={"width": 1200, "height": 1300},
-                                      timezone_id="Asia/Kolkata")
-        contexts.append(context)
-        page = context.new_page()
-        console(page)
-        return Charts(page, base)
-
-    yield make
-    for context in contexts:
-        context.close()
+def page(base: str, charts: Charts, console: Callable[[Page], list[str]]) -> Iterator[Charts]:
+    """Loaded once for all tests."""
+    console(charts.page)
+    if charts.turn is None:
+        charts.load(base)
+    yield charts
+    charts.begin_anew()
 
 
-def test_the_axis_ends_where_python_said_in_every_zone(open_charts: Open) -> None:
+def test_the_axis_ends_where_python_said_in_every_zone(page: Charts) -> None:
     """Plotly takes a number for a moment in the browser's own zone."""
-    page = open_charts()
     for name in ("many", "stacked", "alone"):
         assert page.seen(name) == (1e3 * END_S - 24 * HOUR_MS, 1e3 * END_S), name
     first, last = page.get("stacked", "[gd.calcdata[1].at(0).x, gd.calcdata[1].at(-1).x]")
@@ -221,9 +246,8 @@ def test_the_axis_ends_where_python_said_in_every_zone(open_charts: Open) -> Non
 
 @pytest.mark.parametrize(("source", "subplot", "others"),
                          [("many", 0, ("stacked",)), ("stacked", 1, ("many",))])
-def test_a_zoom_is_shared_kept_and_reset_by_all(open_charts: Open, source: str, subplot: int,
+def test_a_zoom_is_shared_kept_and_reset_by_all(page: Charts, source: str, subplot: int,
                                                 others: tuple[str, ...]) -> None:
-    page = open_charts()
     linear = page.seen("linear")
     zoomed = page.zoom(source, subplot)
     assert zoomed[1] - zoomed[0] == pytest.approx(0.3 * 24 * HOUR_MS, rel=0.05)
@@ -242,8 +266,7 @@ def test_a_zoom_is_shared_kept_and_reset_by_all(open_charts: Open, source: str, 
     page.wait_seen("stacked", whole, "xaxis2")
 
 
-def test_a_chart_that_comes_later_takes_part(open_charts: Open) -> None:
-    page = open_charts()
+def test_a_chart_that_comes_later_takes_part(page: Charts) -> None:
     zoomed = page.zoom("many")
     page.page.get_by_text("Late").click()
     page.find("late", "path.js-line").first.wait_for(state="attached")
@@ -253,16 +276,14 @@ def test_a_chart_that_comes_later_takes_part(open_charts: Open) -> None:
         page.wait_seen(name, page.whole)
 
 
-def test_another_view_ends_the_zoom_of_all(open_charts: Open) -> None:
-    page = open_charts()
+def test_another_view_ends_the_zoom_of_all(page: Charts) -> None:
     page.zoom("many")
     page.press("6 hours")
     for name in ("many", "stacked", "alone"):
         page.wait_seen(name, (page.whole[1] - 6 * HOUR_MS, page.whole[1]))
 
 
-def test_charts_that_are_not_bound_keep_to_themselves(open_charts: Open) -> None:
-    page = open_charts()
+def test_charts_that_are_not_bound_keep_to_themselves(page: Charts) -> None:
     alone = page.zoom("alone")
     linear = page.zoom("linear")
     page.more(1)
@@ -278,8 +299,7 @@ def test_charts_that_are_not_bound_keep_to_themselves(open_charts: Open) -> None
     assert page.lines("many").count() == 0
 
 
-def test_the_moment_that_is_pointed_at_is_marked_in_all(open_charts: Open) -> None:
-    page = open_charts()
+def test_the_moment_that_is_pointed_at_is_marked_in_all(page: Charts) -> None:
     page.page.get_by_text("Late").click()
     page.find("late", "path.js-line").first.wait_for(state="attached")
     page.point("many", 0.55)
@@ -297,8 +317,7 @@ def test_the_moment_that_is_pointed_at_is_marked_in_all(open_charts: Open) -> No
         expect(page.lines(name)).to_have_count(0, timeout=WAIT_MS)
 
 
-def test_one_subplot_marks_the_others_of_its_own_chart(open_charts: Open) -> None:
-    page = open_charts()
+def test_one_subplot_marks_the_others_of_its_own_chart(page: Charts) -> None:
     page.point("stacked", 0.25, subplot=1)
     expect(page.lines("stacked")).to_have_count(1, timeout=WAIT_MS)
     expect(page.lines("many")).to_have_count(1, timeout=WAIT_MS)
@@ -306,30 +325,25 @@ def test_one_subplot_marks_the_others_of_its_own_chart(open_charts: Open) -> Non
     assert page.words("stacked")[0].startswith("T0 ")
 
 
-def test_where_nothing_is_known_a_mark_says_nothing(open_charts: Open) -> None:
-    page = open_charts()
+def test_where_nothing_is_known_a_mark_says_nothing(page: Charts) -> None:
     page.point("stacked", 2 / 3, subplot=1)  # eight hours before the end
     expect(page.lines("many")).to_have_count(1, timeout=WAIT_MS)
     assert page.words("many") == []
     assert page.words("stacked") == []
 
 
-def test_a_mark_stays_at_its_moment_while_new_data_come(open_charts: Open) -> None:
-    page = open_charts()
+def test_a_mark_stays_at_its_moment_while_new_data_come(page: Charts) -> None:
     page.point("many", 0.5)
     expect(page.lines("stacked")).to_have_count(2, timeout=WAIT_MS)
-    before = page.lines("stacked").first.bounding_box()
+    before = page.mark_px("stacked")
     button = page.page.get_by_role("button", name="More data", exact=True)
     button.evaluate("button => button.click()")
     page.until("stacked", f"gd.calcdata[0].at(-1).x > {(END_S + 510) * 1e3}")
-    assert before is not None
     # The mark is drawn anew with the frame after the data.
-    until(lambda: (after := page.lines("stacked").first.bounding_box()) is not None
-          and after["x"] < before["x"], "the mark goes with its moment")
+    until(lambda: page.mark_px("stacked") < before, "the mark goes with its moment")
 
 
-def test_a_mark_costs_little_and_is_not_told_back(open_charts: Open) -> None:
-    page = open_charts()
+def test_a_mark_costs_little_and_is_not_told_back(page: Charts) -> None:
     for name in ("many", "stacked"):
         page.get(name, "(window.__told = window.__told ?? {}, "
                        f"gd.on('plotly_hover', () => {{ window.__told['{name}'] = "

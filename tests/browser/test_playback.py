@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core.alarms.records import Batch, Transition
 from core.alarms.states import Event, State
@@ -26,7 +26,6 @@ from store.embedded import EmbeddedStore
 from store.records import open_alarms
 from tests.browser.driver import WAIT_MS, drill, open_scene, settle, sphere_at
 
-Console = Callable[[Page], list[str]]
 OPTIONS = {"seed": 7, "systems": 2, "past_hours": 0}
 CONFIG = """
 title = "Two systems"
@@ -40,6 +39,8 @@ past_hours = 0
 [history]
 kind = "embedded"
 backfill_hours = 0
+[twin]
+enabled = false
 """
 CELL = "system_1_cluster_0_rack_0_module_0_cell_0"
 HOURS, STEP_S = 2, 30
@@ -97,24 +98,16 @@ def app(app_server: Callable[..., AppProcess], tmp_path_factory: pytest.TempPath
     started.stop()
 
 
-def pages(browser: Browser, console: Console, **context: object) -> Iterator[Page]:
-    opened = browser.new_context(timezone_id="Europe/Stockholm", **context)  # type: ignore[arg-type]
-    page = opened.new_page()
-    console(page)
-    yield page
-    opened.close()
+@pytest.fixture
+def page(app: AppProcess, lend: Callable[..., Page]) -> Page:
+    return lend(viewport={"width": 1440, "height": 900}, reduced_motion="reduce",
+                timezone_id="Europe/Stockholm")
 
 
 @pytest.fixture
-def page(browser: Browser, console: Console) -> Iterator[Page]:
-    yield from pages(browser, console, viewport={"width": 1440, "height": 900},
-                     reduced_motion="reduce")
-
-
-@pytest.fixture
-def phone(browser: Browser, console: Console) -> Iterator[Page]:
-    yield from pages(browser, console, viewport={"width": 390, "height": 844}, has_touch=True,
-                     is_mobile=True, device_scale_factor=2)
+def phone(app: AppProcess, lend: Callable[..., Page]) -> Page:
+    return lend(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
+                device_scale_factor=2, reduced_motion="reduce", timezone_id="Europe/Stockholm")
 
 
 def shown_time(page: Page) -> datetime:

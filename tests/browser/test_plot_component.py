@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from orrery_spheres import assets_dir
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 from plotly.offline import get_plotlyjs_version
 
 from components.tokens import DARK, LIGHT, rgb
@@ -40,6 +40,11 @@ state, theme = st.session_state, st.context.theme.type
 blocks.show_style(theme)
 state.setdefault("tick", 0)
 state.setdefault("hours", 24)
+state.setdefault("turn", 0)
+
+
+def begin_anew():
+    state.update(tick=0, hours=24, gone=False, narrow=False, turn=state.turn + 1)
 
 
 @st.fragment
@@ -49,7 +54,9 @@ def body():
     away = st.button("Take it away") or state.get("gone", False)
     state.gone = away and not st.button("Bring it back")
     st.text(f"tick {state.tick}.")
-    with st.container(key="panel_a", gap=None, width=700 if st.toggle("Narrow") else "stretch"):
+    st.button("Begin anew", on_click=begin_anew)
+    narrow = st.toggle("Narrow", key="narrow")
+    with st.container(key="panel_a", gap=None, width=700 if narrow else "stretch"):
         if away and state.gone:
             st.text("It is away.")
         else:
@@ -65,8 +72,9 @@ def chart():
     span = (end_s - 3600 * state.hours, end_s)
     series = Series("a", "voltage_v", time_s, mean - 1, mean + 1, mean, 240.0)
     figure = charts.trend_range([series], "V", theme=theme, zone="UTC", span=span)
+    figure.layout["meta"] = state.turn
     charts.show(figure, key="volts", alt=f"Voltage <b>, tick {state.tick}", height=260,
-                view=str(state.hours))
+                view=f"{state.hours} {state.turn}")
 
 
 body()
@@ -84,16 +92,29 @@ def base(app_server: Callable[..., AppProcess],
 
 
 class Plot:
-    """One page with a chart."""
+    """One page with a chart. turn: how often it began, None before it is loaded."""
 
-    def __init__(self, page: Page, address: str) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
+        self.turn: int | None = None
         page.set_default_timeout(WAIT_MS)
         self.asked: list[str] = []
         page.on("request", self._note)
-        page.goto(address)
         self.chart = page.locator(".st-key-panel_a .js-plotly-plot")
+
+    def load(self, address: str) -> Plot:
+        self.page.goto(address)
         self.chart.locator("path.js-line").first.wait_for(state="attached")
+        return self
+
+    def begin_anew(self) -> None:
+        """As it was loaded: the first data, no zoom, in the same window."""
+        self.turn = (self.turn or 0) + 1
+        self.page.mouse.move(5, 5)
+        self.page.set_viewport_size(DESKTOP)
+        self.press("Begin anew")
+        self.until(f"gd.layout.meta === {self.turn} && gd._fullLayout.width === gd.clientWidth")
+        self.until("gd._fullLayout.xaxis.range[1].includes(':13:20')")
 
     def _note(self, request: Request) -> None:
         self.asked.append(request.url)
@@ -149,24 +170,21 @@ class Plot:
                              " && document.querySelectorAll('.js-plotly-plot').length === 1"))
 
 
-Open = Callable[..., Plot]
+@pytest.fixture(scope="module")
+def one_page(browser: Browser) -> Iterator[Plot]:
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light")
+    yield Plot(context.new_page())
+    context.close()
 
 
 @pytest.fixture
-def open_plot(base: str, browser: Browser,
-              console: Callable[[Page], list[str]]) -> Iterator[Open]:
-    contexts: list[BrowserContext] = []
-
-    def make(query: str = "", **options: Any) -> Plot:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        contexts.append(context)
-        page = context.new_page()
-        console(page)
-        return Plot(page, f"{base}/?{query}")
-
-    yield make
-    for context in contexts:
-        context.close()
+def plot(base: str, one_page: Plot, console: Callable[[Page], list[str]]) -> Iterator[Plot]:
+    """Loaded once for all tests."""
+    console(one_page.page)
+    if one_page.turn is None:
+        one_page.load(base)
+    yield one_page
+    one_page.begin_anew()
 
 
 def test_python_and_browser_have_the_same_plotly() -> None:
@@ -175,8 +193,7 @@ def test_python_and_browser_have_the_same_plotly() -> None:
     assert pinned["plotly.js-basic-dist-min"] == get_plotlyjs_version()
 
 
-def test_new_data_change_the_same_picture(open_plot: Open) -> None:
-    plot = open_plot()
+def test_new_data_change_the_same_picture(plot: Plot) -> None:
     plot.hold()
     ends = [plot.get("gd._fullLayout.xaxis.range[1]")]
     for tick in (1, 2, 3):
@@ -186,8 +203,7 @@ def test_new_data_change_the_same_picture(open_plot: Open) -> None:
     assert len(set(ends)) == 4
 
 
-def test_it_has_a_name_its_height_and_asks_nobody(open_plot: Open, base: str) -> None:
-    plot = open_plot()
+def test_it_has_a_name_its_height_and_asks_nobody(plot: Plot, base: str) -> None:
     assert plot.chart.get_attribute("role") == "img"
     assert plot.chart.get_attribute("aria-label") == "Voltage <b>, tick 0"
     box, cell = plot.chart.bounding_box(), plot.page.locator(".st-key-volts").bounding_box()
@@ -200,8 +216,7 @@ def test_it_has_a_name_its_height_and_asks_nobody(open_plot: Open, base: str) ->
     assert not any("/index.js" in url and "bidi" in url for url in plot.asked)
 
 
-def test_a_zoom_outlives_refreshes_and_ends_by_double_click(open_plot: Open) -> None:
-    plot = open_plot()
+def test_a_zoom_outlives_refreshes_and_ends_by_double_click(plot: Plot) -> None:
     plot.hold()
     heights = plot.get("gd._fullLayout.yaxis.range.join()")
     zoomed = plot.zoom()
@@ -219,8 +234,7 @@ def test_a_zoom_outlives_refreshes_and_ends_by_double_click(open_plot: Open) -> 
     assert plot.same()
 
 
-def test_data_that_come_during_a_drag_wait_for_its_end(open_plot: Open) -> None:
-    plot = open_plot()
+def test_data_that_come_during_a_drag_wait_for_its_end(plot: Plot) -> None:
     plot.hold()
     left, middle, width = plot.middle()
     button = plot.page.get_by_role("button", name="More data", exact=True)
@@ -237,8 +251,7 @@ def test_data_that_come_during_a_drag_wait_for_its_end(open_plot: Open) -> None:
     assert plot.same()
 
 
-def test_another_range_ends_the_zoom(open_plot: Open) -> None:
-    plot = open_plot()
+def test_another_range_ends_the_zoom(plot: Plot) -> None:
     plot.zoom()
     plot.press("6 hours")
     plot.until("Math.abs(gd._fullLayout.xaxis.r2l(gd._fullLayout.xaxis.range[1])"
@@ -247,8 +260,7 @@ def test_another_range_ends_the_zoom(open_plot: Open) -> None:
     assert plot.seen_h() == pytest.approx(6)
 
 
-def test_it_follows_its_container(open_plot: Open) -> None:
-    plot = open_plot()
+def test_it_follows_its_container(plot: Plot) -> None:
     plot.hold()
     zoomed = plot.zoom()
     fits = "gd._fullLayout.width === gd.clientWidth && gd.clientWidth"
@@ -262,8 +274,7 @@ def test_it_follows_its_container(open_plot: Open) -> None:
     assert plot.same()
 
 
-def test_it_comes_back_after_it_was_taken_away(open_plot: Open) -> None:
-    plot = open_plot()
+def test_it_comes_back_after_it_was_taken_away(plot: Plot) -> None:
     plot.hold()
     plot.press("Take it away")
     expect(plot.chart).to_have_count(0, timeout=WAIT_MS)
@@ -278,12 +289,12 @@ def test_it_comes_back_after_it_was_taken_away(open_plot: Open) -> None:
     assert plot.zoom() < 8
 
 
-@pytest.mark.parametrize(("scheme", "colour"), [("dark", DARK), ("light", LIGHT)])
-def test_ticks_have_the_colours_of_the_theme(open_plot: Open, scheme: str,
-                                             colour: dict[str, str]) -> None:
-    plot = open_plot(color_scheme=scheme)
-    fill = plot.chart.locator(".xtick text").first.evaluate("e => getComputedStyle(e).fill")
-    assert fill == "rgb({}, {}, {})".format(*rgb(colour["text3"]))
+def test_ticks_have_the_colours_of_the_theme(base: str, plot: Plot,
+                                             lend: Callable[..., Page]) -> None:
+    dark = Plot(lend(viewport=DESKTOP, color_scheme="dark")).load(base)
+    for one, colour in ((dark, DARK), (plot, LIGHT)):
+        fill = one.chart.locator(".xtick text").first.evaluate("e => getComputedStyle(e).fill")
+        assert fill == "rgb({}, {}, {})".format(*rgb(colour["text3"]))
 
 
 def swipe_up(page: Page, x: float, y: float) -> None:
@@ -296,8 +307,9 @@ def swipe_up(page: Page, x: float, y: float) -> None:
     fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
-def test_a_finger_scrolls_the_page_and_does_not_zoom(open_plot: Open) -> None:
-    plot = open_plot("long=1", viewport=PHONE, has_touch=True, is_mobile=True)
+def test_a_finger_scrolls_the_page_and_does_not_zoom(base: str,
+                                                     lend: Callable[..., Page]) -> None:
+    plot = Plot(lend(viewport=PHONE, has_touch=True, is_mobile=True)).load(f"{base}/?long=1")
     assert plot.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert plot.get("gd._fullLayout.dragmode") is False
     left, middle, width = plot.middle()

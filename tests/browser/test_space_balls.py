@@ -40,8 +40,14 @@ def opened(browser: Browser, console: Console, **options: Any) -> Iterator[Page]
 
 
 @pytest.fixture
-def page(browser: Browser, console: Console) -> Iterator[Page]:
+def page(app: AppProcess, lend: Callable[..., Page]) -> Page:
     """Of somebody who wants no motion, for a moving scene keeps half a core busy."""
+    return lend(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+
+
+@pytest.fixture
+def routed(browser: Browser, console: Console) -> Iterator[Page]:
+    """Nobody uses it afterwards: a route to a server cannot be taken back."""
     yield from opened(browser, console, reduced_motion="reduce")
 
 
@@ -164,19 +170,15 @@ def test_reload_keeps_the_place(app: AppProcess, page: Page) -> None:
     wait_path(page, "system_0_cluster_0")
 
 
-def test_two_people_stand_at_different_places(app: AppProcess, browser: Browser,
-                                              console: Console) -> None:
-    contexts = [browser.new_context(viewport={"width": 1100, "height": 800},
-                                    reduced_motion="reduce") for _ in range(2)]
-    pages = [context.new_page() for context in contexts]
+def test_two_people_stand_at_different_places(app: AppProcess,
+                                              lend: Callable[..., Page]) -> None:
+    pages = [lend(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+             for _ in range(2)]
     for opened, place in zip(pages, ("system_0", "system_1"), strict=True):
-        console(opened)
         open_scene(opened, app.url, f"/space_balls?path={place}")
         wait_path(opened, place)
     drill(pages[0], "system_0_cluster_0", "double click")
     assert pages[1].evaluate("window.__spheres[0].path") == ["system_1"]
-    for context in contexts:
-        context.close()
 
 
 def test_the_place_is_kept_over_the_overview(app: AppProcess, page: Page) -> None:
@@ -222,7 +224,8 @@ def end_early(page: Page) -> None:
     page.route_web_socket(re.compile("/_stcore/stream"), stand_between)
 
 
-def test_no_chart_is_left_over_when_runs_end_early(app: AppProcess, page: Page) -> None:
+def test_no_chart_is_left_over_when_runs_end_early(app: AppProcess, routed: Page) -> None:
+    page = routed
     end_early(page)
     open_scene(page, app.url, "/space_balls?path=system_0")
     charts = [page.locator(f".st-key-panel_{name} .js-plotly-plot")
@@ -239,7 +242,7 @@ def test_no_chart_is_left_over_when_runs_end_early(app: AppProcess, page: Page) 
 def test_a_phone_shows_the_scene_and_the_details(app: AppProcess, browser: Browser,
                                                  console: Console) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
-                                  is_mobile=True, device_scale_factor=2)
+                                  is_mobile=True, device_scale_factor=2, reduced_motion="reduce")
     opened = context.new_page()
     console(opened)
     open_scene(opened, app.url)

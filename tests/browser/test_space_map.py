@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core.alarms.journal import AlarmJournal
 from core.alarms.records import Finding
@@ -54,12 +54,8 @@ def app(app_server: Callable[..., AppProcess],
 
 
 @pytest.fixture
-def page(browser: Browser, console: Callable[[Page], list[str]]) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    opened = context.new_page()
-    console(opened)
-    yield opened
-    context.close()
+def page(app: AppProcess, lend: Callable[..., Page]) -> Page:
+    return lend(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
 
 
 def wait_map(page: Page, count: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS, open_scene, settle, wait_path
@@ -16,11 +16,8 @@ from tests.browser.driver import WAIT_MS, open_scene, settle, wait_path
 PLACE = "system_0_cluster_0"
 
 
-def opened(browser: Browser, console: Callable[[Page], list[str]], width: int = 1440) -> Page:
-    page = browser.new_context(viewport={"width": width, "height": 900},
-                               reduced_motion="reduce").new_page()
-    console(page)
-    return page
+def opened(lend: Callable[..., Page], width: int = 1440) -> Page:
+    return lend(viewport={"width": width, "height": 900}, reduced_motion="reduce")
 
 
 def rows(page: Page) -> int:
@@ -51,8 +48,8 @@ def popover(page: Page, key: str) -> Locator:
 
 
 def test_depth_colour_filter_settings_files_and_the_link(
-        app: AppProcess, browser: Browser, console: Callable[[Page], list[str]]) -> None:
-    page = opened(browser, console)
+        app: AppProcess, lend: Callable[..., Page]) -> None:
+    page = opened(lend)
     open_scene(page, app.url, f"/space_balls?path={PLACE}")
     wait_path(page, PLACE)
     children = rows(page)
@@ -85,7 +82,6 @@ def test_depth_colour_filter_settings_files_and_the_link(
     assert page.url == everything
     wait_rows(page, 5 * children)
     expect(page.get_by_text("matches by its own values")).to_be_visible(timeout=WAIT_MS)
-    page.context.close()
 
 
 def _settings(page: Page) -> None:
@@ -137,8 +133,8 @@ def _together(page: Page) -> None:
 
 
 def test_on_a_phone_the_tools_wrap_and_nothing_is_wider(
-        app: AppProcess, browser: Browser, console: Callable[[Page], list[str]]) -> None:
-    page = opened(browser, console, 390)
+        app: AppProcess, lend: Callable[..., Page]) -> None:
+    page = opened(lend, 390)
     open_scene(page, app.url, f"/space_balls?path={PLACE}&filter=soc+%3E+0&depth=2")
     wait_path(page, PLACE)
     for key in ("up", "space_show", "space_depth", "space_colour", "space_filter_box",
@@ -148,4 +144,3 @@ def test_on_a_phone_the_tools_wrap_and_nothing_is_wider(
         assert box["x"] >= 0, key
         assert box["x"] + box["width"] <= 391, key
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.context.close()

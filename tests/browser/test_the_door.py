@@ -25,6 +25,8 @@ kind = "fleet"
 name = "fleet"
 [sources.options]
 systems = 1
+[twin]
+enabled = false
 [history]
 kind = "none"
 """
@@ -75,15 +77,16 @@ def test_a_broken_configuration_is_shown_with_key_and_value(
 
 
 def test_the_second_process_on_a_history_says_who_holds_it_and_lives_on(
-        app_server: Start, browser: Browser, told_past: Callable[[], Path]) -> None:
-    history = told_past()
-    first = app_server(history=history)
-    page = browser.new_page()
+        app_server: Start, browser: Browser, tmp_path: Path) -> None:
+    config = tmp_path / "orrery.toml"
+    config.write_text(SMALL.replace('kind = "none"', "backfill_hours = 0"))
+    first = app_server(history=tmp_path / "h", config=config)
+    page = browser.new_page(reduced_motion="reduce")
     page.goto(first.url)
-    expect(page.locator("h1.o-h")).to_contain_text("8 systems", timeout=WAIT_MS)
-    second = app_server(history=history)
+    expect(page.locator("h1.o-h")).to_contain_text("1 system", timeout=WAIT_MS)
+    second = app_server(history=tmp_path / "h", config=config)
     page.goto(second.url)
-    expect(page.locator("h1.o-h")).to_contain_text("8 systems", timeout=WAIT_MS)
+    expect(page.locator("h1.o-h")).to_contain_text("1 system", timeout=WAIT_MS)
     sidebar = page.get_by_test_id("stSidebarUserContent")
     expect(sidebar).to_contain_text("History is off", timeout=WAIT_MS)
     expect(sidebar).to_contain_text(f"{first.pid}")

@@ -7,9 +7,10 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from scripts.app_process import AppProcess
+from tests.browser.driver import POLL_MS
 
 WAIT_MS = 30_000
 DESKTOP = {"width": 1200, "height": 820}
@@ -145,8 +146,8 @@ class View:
 
     def until(self, expression: str) -> None:
         self.page.wait_for_function(
-            f"(() => {{ const v = window.__spheres?.[0]; return Boolean(v && ({expression})); }})()"
-        )
+            f"(() => {{ const v = window.__spheres?.[0];"
+            f" return Boolean(v && ({expression})); }})()", polling=POLL_MS)
 
     def says(self, text: str) -> None:
         self.page.get_by_text(text).first.wait_for()
@@ -162,21 +163,12 @@ Open = Callable[..., View]
 
 
 @pytest.fixture
-def open_view(base: str, browser: Browser,
-              console: Callable[[Page], list[str]]) -> Iterator[Open]:
-    contexts: list[BrowserContext] = []
-
+def open_view(base: str, lend: Callable[..., Page]) -> Open:
     def make(query: str = "n=6", **options: Any) -> View:
-        context = browser.new_context(
-            **{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
-        contexts.append(context)
-        page = context.new_page()
-        console(page)
+        page = lend(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
         return View(page).open(f"{base}/?{query}")
 
-    yield make
-    for context in contexts:
-        context.close()
+    return make
 
 
 @pytest.mark.parametrize("count", [6, 20, 40, 1000])
@@ -262,14 +254,14 @@ def _enter(view: View) -> None:
     view.page.keyboard.press("Enter")
 
 
-@pytest.mark.parametrize("gesture", [_right_click, _double_click, _long_press, _enter])
-def test_drills_down_and_comes_back(open_view: Open, gesture: Callable[[View], None]) -> None:
+def test_each_gesture_drills_down_and_it_comes_back(open_view: Open) -> None:
     view = open_view(reduced_motion="no-preference")
-    gesture(view)
-    view.until("v.path.join() === '1' && v.ids[0] === '1/0'")
-    view.page.locator("canvas.scene").focus()
-    view.page.keyboard.press("Backspace")
-    view.until("v.path.length === 0 && v.ids[0] === '0'")
+    for gesture in (_enter, _right_click, _double_click, _long_press):
+        gesture(view)
+        view.until("v.path.join() === '1' && v.ids[0] === '1/0'")
+        view.page.locator("canvas.scene").focus()
+        view.page.keyboard.press("Backspace")
+        view.until("v.path.length === 0 && v.ids[0] === '0'")
 
 
 def test_says_why_it_does_not_drill(open_view: Open) -> None:

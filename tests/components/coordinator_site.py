@@ -13,6 +13,7 @@ import numpy as np
 
 from core.clock import ManualClock
 from core.config import Config, OperatorsConfig, SourceConfig
+from core.coordinator.candidates import Candidates
 from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.plan import Controller, Cost, Exceeded, Plan
 from core.coordinator.ports import Planner
@@ -35,9 +36,10 @@ from core.coordinator.view import (
 )
 from core.engine import Engine
 from core.houses import TariffConfig
-from core.registry import make_coordinator_store, make_planners
+from core.registry import make_planners
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS
+from store.records import open_coordinator
 from tests.components.fleet_site import SITE, START, AuditedClient, FakeFleet
 
 STEPS, STEP_S = 144, 600.0
@@ -125,7 +127,6 @@ def learn(store: CoordinatorStore) -> None:
         "v3", "run-7", START, 64, {**BASELINES, "cloned": 83.3}, {"cloned": 242.6, "mpc": 231.7}, 0,
         False, "it captures less than MPC", 26.0, 84_000))
     store.keep_deployment(Deployment("the coordinator", "v2", START, "Anna", "v1"))
-    store.keep_deployment(Deployment("pack-02", "v1", START, "Anna"))
 
 
 LEFT_OUT = (LeftOut("pack-03", "Pack 03", "its charge contradicts the twin: calibrate it"),)
@@ -133,25 +134,27 @@ UNMET = Exceeded("import limit", 40, 12.3, "kW", "load less PV is 40.0 kW, the l
 
 
 def desk_of(engine: Engine, store: CoordinatorStore, label: str,
-            planners: Mapping[Controller, Planner] | None = None) -> CoordinatorDesk:
+            planners: Mapping[Controller, Planner] | None = None,
+            candidates: Candidates | None = None) -> CoordinatorDesk:
     """It drives nothing: it shows what is in the store."""
     shown = Shown(SITE, label, f"system_{SITE}", SETTINGS, ZoneInfo("UTC"), 60.0,
                   SiteTariff(SITE, store, ZoneInfo("UTC")))
     return CoordinatorDesk(engine, store, [shown], [], planners or make_planners(),
-                           lambda: None)
+                           lambda: None, candidates=candidates)
 
 
 @contextmanager
 def coordinated(operators: OperatorsConfig | None = None,
                 planners: Mapping[Controller, Planner] | None = None,
+                candidates: Candidates | None = None,
                 ) -> Iterator[tuple[AuditedClient, CoordinatorStore, FakeFleet, ManualClock]]:
     """A client, and the empty store that its pages look into."""
     clock = ManualClock(START)
     fleet = FakeFleet(3, 4, clock)
     engine = Engine(DEFAULT_LEVELS, [fleet], clock)
     engine.tick()
-    kept = make_coordinator_store(None)
-    desk = desk_of(engine, kept, "Home fleet", planners)
+    kept = open_coordinator(None)
+    desk = desk_of(engine, kept, "Home fleet", planners, candidates)
     config = Config(sources=[SourceConfig("packs", "packs")], file="orrery.toml",
                     operators=operators or OperatorsConfig(mode="local", demo=True))
     client = AuditedClient(Runtime(config, engine, (), None, None, desk))

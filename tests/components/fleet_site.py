@@ -44,6 +44,7 @@ class FakeFleet:
             100.0, "", 0.0, 120.0) for plate in self.plates]
         self.lives: list[CommandLife] = []
         self.deaf: set[str] = set()
+        self.files: dict[str, bytes | None] = {}
         self._ids = itertools.count(1)
         self.volts = {"LFP": 3.3, "NMC": 3.7, "LCO": 3.8}
 
@@ -83,7 +84,8 @@ class FakeFleet:
         return FleetCounts("packs", SITE, "in this process", True, rate=float(len(self.told)))
 
     def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
         if device not in {plate.device for plate in self.plates}:
             raise UnknownIdError(device)
         if device in self.deaf:
@@ -92,6 +94,7 @@ class FakeFleet:
                           issued_s=self._clock.now().timestamp(), ttl_s=ttl_s,
                           action=action, power_kw=power_kw,  # type: ignore[arg-type]
                           hold_s=hold_s)
+        self.files[device] = policy
         self.lives.insert(0, CommandLife(command, device, "sent"))
         return self.lives[0]
 

@@ -36,12 +36,11 @@ from core.fleet.ports import CommandLife, FleetCounts, Refusal
 from core.houses import House
 from core.ports import Message, Past, SourceInfo, Talk
 from core.pump import AlarmTable, PerformanceMap, PerformancePoint, Pump
-from core.registry import make_coordinator_store
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec
 from core.twin.desk import TwinDesk
 from store.channels import EmbeddedChannelHistory
-from store.records import open_alarms
+from store.records import open_alarms, open_coordinator
 from tests.components import coordinator_site
 from tests.components.fleet_site import SITE, START, FakeFleet
 from tests.components.twin_site import StandingPhysics
@@ -81,7 +80,8 @@ class HostileFleet(FakeFleet):
             _rename(root)
         for number in range(3):
             self.change(number, label=evil("packlabel"), firmware=evil("firmware"),
-                        limit_reason=evil("limitreason"), missing=3, pending=7)
+                        limit_reason=evil("limitreason"), missing=3, pending=7,
+                        policy=evil("packpolicy"), policy_before=evil("packbefore"))
         self.change(0, safety="latched")
         self.change(1, link="offline")
         command = Command(v=VERSION, id="1" * 32, issuer=evil("issuer"),
@@ -181,7 +181,7 @@ def hostile_site(directory: Path) -> Iterator[HostileSite]:
 
 def _coordinator(engine: Engine, fleet: HostileFleet, clock: ManualClock) -> CoordinatorDesk:
     """Whatever a coordinator, another process, people and a training may have written."""
-    store, now = make_coordinator_store(None), clock.now()
+    store, now = open_coordinator(None), clock.now()
     coordinator_site.fill(store, fleet)
     asked = coordinator_site.problem()
     plan = replace(coordinator_site.planned(asked), exceeded=(
@@ -191,7 +191,8 @@ def _coordinator(engine: Engine, fleet: HostileFleet, clock: ManualClock) -> Coo
     last = coordinator_site.allocated(fleet)
     store.keep_allocated(SITE, replace(last, words=evil("allocated"), shares=[
         replace(one, why=evil("sharewhy"), refusal=evil("shareno")) for one in last.shares]))
-    store.keep_state(SITE, SiteState(now, evil("holder"), now, evil("fallback"), evil("stuck")))
+    store.keep_state(SITE, SiteState(now, evil("holder"), now, evil("fallback"), evil("stuck"),
+                                     doubts=(evil("doubt"),)))
     store.note(SITE, Note(now, "info", evil("note")))
     store.keep_shadow(SITE, Shadow("rule-based", "mpc", now, 3, 1.0, 2.0, None, evil("shadow")))
     store.keep_forecast_scores(SITE, [ForecastScore(

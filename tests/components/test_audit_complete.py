@@ -119,7 +119,8 @@ VALUES = {"override": (20.0, 900.0)}
 
 
 def test_every_command_of_the_schema_has_its_order() -> None:
-    assert {*orders.KINDS, "ping"} == set(get_args(get_type_hints(Command)["action"]))
+    known = set(get_args(get_type_hints(Command)["action"]))
+    assert {*orders.KINDS, *orders.POLICIES, "ping"} == known
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["pack", "site"])

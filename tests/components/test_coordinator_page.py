@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -15,11 +16,15 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
-from components.coordinator import choice, orders, price_file
-from core.coordinator.actor import BEFORE, load, signed, written
+from components.coordinator import choice, deploying, orders, price_file
+from components.fleet import orders as fleet_orders
+from core.coordinator.actor import Verdict, load, signed, written
 from core.coordinator.asked import Coordination
-from core.coordinator.records import CoordinatorStore, Run
-from core.errors import RequestError, RetryLaterError, UnknownIdError
+from core.coordinator.candidates import NAME, Candidates
+from core.coordinator.learnt import HERE, NO_PLACE
+from core.coordinator.records import CoordinatorStore, Run, SiteState
+from core.coordinator.view import Here
+from core.errors import GiveUpError, RequestError, RetryLaterError, UnknownIdError
 from core.registry import make_planners
 from core.runtime import Runtime
 from tests.components.coordinator_site import (
@@ -32,13 +37,27 @@ from tests.components.coordinator_site import (
     planned,
     problem,
 )
-from tests.components.fleet_site import SITE, START, AuditedClient
+from tests.components.fleet_site import SITE, START, AuditedClient, FakeFleet
 from tests.components.sent import sent
-from tests.coordinator_rl.cases import KEY, actor
+from tests.coordinator_rl.cases import KEY, LET, SITE_LET, SITE_REFUSED, actor
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "coordinator.py")
 OVERVIEW = str(Path(__file__).resolve().parents[2] / "pages" / "overview.py")
 PLAN = planned(problem())
+Policies = tuple[AuditedClient, FakeFleet, Path]
+
+
+class OutOfReach:
+    """A `CoordinatorStore` of which nothing can be asked."""
+
+    def close(self) -> None:
+        """It is."""
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        def asked(*_: object, **__: object) -> object:
+            raise RetryLaterError("the database sleeps")
+
+        return asked
 
 
 @pytest.fixture
@@ -125,7 +144,7 @@ def test_a_wish_is_seen_as_a_plan_before_anybody_applies_it(
     assert app.button(key="coordinator_take").disabled
     app.button(key="coordinator_reset").click().run()
     assert "Nothing is changed yet" in shown(app)
-    assert app.slider(key="co_reserve").value == 0.0
+    assert app.slider(key="co_reserve_1").value == 0.0
 
 
 def test_tariffs_are_put_together_from_the_form(
@@ -151,6 +170,19 @@ def test_a_controller_that_is_missing_says_so_instead_of_a_plan(
         assert "No plan can be made so" in told
 
 
+@pytest.mark.parametrize("room", [choice.PLAN, choice.PACKS, choice.OBJECTIVES, choice.TRAINING])
+def test_a_store_that_is_out_of_reach_is_told_in_each_room(
+        site: tuple[AuditedClient, CoordinatorStore], room: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = known(site[0])
+    opened(room=room)
+    monkeypatch.setattr(desk, "store", OutOfReach())
+    monkeypatch.setattr("core.coordinator.desk.SEEN_S", 0.0)
+    told = unescape(" ".join(text for _, _, text in sent(opened(room=room))))
+    assert "has a defect" not in told
+    assert "the database sleeps" in told
+
+
 def test_somebody_else_s_change_puts_the_form_back(
         site: tuple[AuditedClient, CoordinatorStore]) -> None:
     client, _ = site
@@ -159,8 +191,8 @@ def test_somebody_else_s_change_puts_the_form_back(
     changed = msgspec.structs.replace(SETTINGS, import_limit_kw=80.0)
     known(client).apply(SITE, changed, "Bert")
     app.run()
-    assert app.slider(key="co_wear").value == 1.0
-    assert app.number_input(key="co_import_limit").value == 80.0
+    assert app.slider(key="co_wear_1").value == 1.0
+    assert app.number_input(key="co_import_limit_1").value == 80.0
     assert "Bert: import at most 80.0 kW" in shown(app)
 
 
@@ -171,38 +203,158 @@ def test_without_training_the_room_says_how_to_start_one(
     assert "make rl" in told
 
 
-def test_the_training_room_has_curves_verdicts_and_a_way_back(
+def test_the_training_room_has_curves_and_verdicts(
+        site: tuple[AuditedClient, CoordinatorStore]) -> None:
+    _, store = site
+    learn(store)
+    told = shown(opened(room=choice.TRAINING))
+    for part in ("running, 50 %", "v3: refused", "it captures less than MPC", "83.3 %",
+                 "26 µs a decision", "84.0 kB", "may not drive"):
+        assert part in told, part
+
+
+def test_what_the_gate_refused_cannot_be_chosen_and_says_why(
         site: tuple[AuditedClient, CoordinatorStore]) -> None:
     client, store = site
-    learn(store)
-    app = opened(room=choice.TRAINING)
+    app = opened(room=choice.OBJECTIVES)
+    assert app.segmented_control(key="co_controller").options == ["Off", "Rule-based", "MPC"]
     told = shown(app)
-    for part in ("running, 50 %", "v3: refused", "it captures less than MPC", "83.3 %",
-                 "26 µs a decision", "84.0 kB", "before: v1"):
+    assert "RL cannot be chosen." in told
+    assert "5.01 a day more than mpc" in told
+    with pytest.raises(RequestError, match="RL may not drive: Refused"):
+        known(client).apply(SITE, msgspec.structs.replace(SETTINGS, controller="rl"), "Anna")
+    store.save_settings(SITE, msgspec.structs.replace(SETTINGS, controller="rl"), "Anna", START)
+    known(client).release(SITE, "Anna")
+    app = opened(room=choice.OBJECTIVES)
+    assert app.segmented_control(key="co_controller").value == "rl"
+    assert "RL is chosen, but may not drive." in shown(app)
+
+
+def test_what_is_assumed_is_told_at_once(
+        site: tuple[AuditedClient, CoordinatorStore]) -> None:
+    _, store = site
+    store.keep_state(SITE, SiteState(START, "edge-1", START + timedelta(minutes=4), doubts=(
+        "prices are known until 21 Nov 23:00 UTC: what lacks is taken as the day before",
+        "the digital twin last looked at 11:50 UTC: charges are taken as devices tell them")))
+    told = shown(opened())
+    for part in ("Prices are known until 21 Nov",
+                 "The digital twin last looked at 11:50 UTC"):
         assert part in told, part
-    assert app.button(key="coordinator_roll_back").disabled
-    assert "python -m services.coordinator.rl back" in told
-    for device, error, why in (("the coordinator", RequestError, "nothing before"),
-                               ("pack-02", RequestError, "is not here"),
-                               ("pack-99", UnknownIdError, "no version is deployed")):
-        with pytest.raises(error, match=why):
-            known(client).roll_back(device, "Anna")
-    assert known(client).rl_room().deployments[0].version in ("v1", "v2")
 
 
-def test_a_roll_back_puts_the_file_before_in_its_place(tmp_path: Path) -> None:
-    place = tmp_path / "actor.orrery"
-    for version, path in (("v1", place.with_name(place.name + BEFORE)), ("v2", place)):
-        policy = replace(actor(), record=msgspec.structs.replace(actor().record, version=version))
-        path.write_bytes(signed(written(policy), KEY))
-    with coordinated(planners=make_planners(place, KEY)) as (client, store, _, _):
-        learn(store)
-        back = known(client).roll_back("the coordinator", "Anna")
-        assert (back.version, back.previous, back.by) == ("v1", "", "Anna")
-        assert back in known(client).rl_room().deployments
-        assert load(place, KEY).record.version == "v1"
-        with pytest.raises(RequestError, match="nothing before"):
-            known(client).roll_back("the coordinator", "Anna")
+def test_limits_that_contradict_are_told_before_they_are_applied(
+        site: tuple[AuditedClient, CoordinatorStore]) -> None:
+    app = opened(room=choice.OBJECTIVES)
+    app.number_input(key="co_import_limit").set_value(0.0).run()
+    told = shown(app)
+    assert "What could not be met" in told
+    assert "load less PV is 40.0 kW, the limit is 0.0 kW" in told
+
+
+# -- learnt policies where they run
+
+
+def policy(version: str, *verdicts: Verdict) -> bytes:
+    made = actor(1, 8, *(verdicts or (SITE_LET, LET)))
+    return signed(written(replace(made, record=msgspec.structs.replace(
+        made.record, version=version))), KEY)
+
+
+@pytest.fixture
+def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Policies]:
+    """A site with runs v1, v2 that the gate let, v3 that it refused, one that was tampered with."""
+    runs, place = tmp_path / "runs", tmp_path / "drives" / "actor.orrery"
+    for number, (version, file) in enumerate({
+            "v1": policy("v1"), "v2": policy("v2"), "v3": policy("v3", SITE_REFUSED),
+            "v4": policy("v4")[:-1]}.items()):
+        path = runs / version / NAME
+        path.parent.mkdir(parents=True)
+        path.write_bytes(file)
+        os.utime(path, (number, number))
+    with coordinated(planners=make_planners(place, KEY),
+                     candidates=Candidates(runs, KEY)) as (client, store, fleet, _):
+        fill(store, fleet, PLAN)
+        st.cache_data.clear()
+        monkeypatch.setattr(core.runtime, "_shared", client._runtime)
+        yield client, fleet, place
+    st.cache_data.clear()
+
+
+def test_the_coordinator_s_own_policy_is_deployed_and_goes_back(policies: Policies) -> None:
+    client, _, place = policies
+    desk = known(client)
+    assert "v4" in desk.rl_room().policies[0].name
+    for name in ("v1", "v2"):
+        assert desk.deploy(name, "Anna").version == name
+    assert (load(place, KEY).record.version, desk.rl_room().here) == (
+        "v2", Here("v2", "v1"))
+    for name, why in (("v3", "3.00 a day more"), ("v9", "no policy")):
+        with pytest.raises(RequestError, match=why):
+            desk.deploy(name, "Anna")
+    with pytest.raises(GiveUpError, match="changed after"):
+        desk.deploy("v4", "Anna")
+    back = desk.roll_back(HERE, "Anna")
+    assert (back.version, back.previous, back.by) == ("v1", "", "Anna")
+    assert back in desk.rl_room().deployments
+    with pytest.raises(RequestError, match="nothing before"):
+        desk.roll_back(HERE, "Anna")
+    with pytest.raises(UnknownIdError, match="by a command"):
+        desk.roll_back("pack-01", "Anna")
+
+
+def test_what_cannot_be_deployed_says_why_beside_its_button(policies: Policies) -> None:
+    client, fleet, _ = policies
+    app = opened(room=choice.TRAINING)
+    assert app.button(key="coordinator_deploy_go").disabled
+    told = shown(app)
+    for part in ("Sign in as operator", "Roll back: nothing was deployed there",
+                 "The actor was changed after it was signed", "3.00 a day more than mpc",
+                 "Deploy: The actor was changed"):
+        assert part in told, part
+    app.selectbox(key="coordinator_policy").set_value("v3").run()
+    assert "Deploy: It was never judged for this" in shown(app)
+    app.selectbox(key="coordinator_where").set_value(HERE).run()
+    assert "Deploy: Refused: it costs 3.00 a day more than mpc" in shown(app)
+    fleet.change(0, policy="v2", policy_before="v1")
+    place = deploying.Place("Pack 001", fleet_orders.of_pack(fleet.told[0]))
+    v2 = next(one for one in known(client).rl_room().policies if one.name == "v2")
+    assert deploying.not_deployed(place, v2) == "v2 runs there already."
+    assert deploying.not_back(place) == ""
+    shipped = deploying.Place("", here=Here("demo-2026", shut=NO_PLACE))
+    assert "names no file" in deploying.not_deployed(shipped, v2)
+
+
+def test_packs_are_sent_a_policy_and_their_answers_are_told(policies: Policies) -> None:
+    client, fleet, _ = policies
+    target = fleet_orders.of_site(client, SITE)
+    deploying._send(client, known(client), target, "deploy", "v2", "v2", "Anna")
+    assert {bytes(file or b"") for file in fleet.files.values()} == {policy("v2")}
+    entry = client.entries[0]
+    assert (entry.who, entry.action, entry.before, entry.after) == (
+        "Anna", "deploy", "not told", "Deploy policy: v2")
+    lives = list(fleet.lives)
+    fleet.lives = [replace(lives[0], state="refused", reason="another key"),
+                   replace(lives[1], state="expired", reason="no answer in time"),
+                   replace(lives[2], state="executed")]
+    assert "1 executed, 1 refused, 1 expired" in client.waited_for("deploy: outcome").after
+    fleet.change(0, policy="v2", policy_before="")
+    told = shown(opened(room=choice.TRAINING))
+    for part in ("deploy by Anna: <b>refused</b>: another key", "<b>silent</b>: no answer in time",
+                 "<b>accepted</b>", "1 pack runs v2", "not told yet"):
+        assert part in told, part
+
+
+def test_a_policy_that_is_not_written_down_is_not_sent(policies: Policies) -> None:
+    client, fleet, place = policies
+    client.full = True
+    with pytest.raises(RetryLaterError):
+        deploying._send(client, known(client), fleet_orders.of_site(client, SITE), "roll_back", "",
+                        "rest", "Anna")
+    v1 = next(one for one in known(client).rl_room().policies if one.name == "v1")
+    with pytest.raises(RetryLaterError):
+        deploying._deploy_here(client, known(client), v1, "", "Anna")
+    assert fleet.lives == []
+    assert not place.exists()
 
 
 def test_the_overview_has_the_plan_in_a_line(

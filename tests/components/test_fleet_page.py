@@ -17,9 +17,10 @@ from components.fleet.standing import SAFETY, SORTS, Standings, Wish, limits_of,
 from core.config import OperatorsConfig
 from core.errors import RetryLaterError, SourceError
 from core.fleet.messages import SafetyState
-from core.operators import SESSION, hashed
+from core.operators import SESSION
 from tests.components import fleet_app
 from tests.components.fleet_site import AuditedClient, FakeFleet, site, tick
+from tests.core.test_operators import least_hash
 
 SCRIPT = "from tests.components import fleet_app\nfleet_app.page()\n"
 PASSWORD = "correct horse battery"
@@ -398,7 +399,7 @@ def test_nothing_is_sent_that_cannot_be_written_down_but_a_stop(
 
 def test_failed_sign_ins_are_audited_and_make_the_name_wait(
         opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]]) -> None:
-    people = OperatorsConfig(mode="local", names={"Anna": str(hashed(PASSWORD))})
+    people = OperatorsConfig(mode="local", names={"Anna": least_hash(PASSWORD)})
     app, client, _ = opened(operators=people)
     for _ in range(6):
         sign_in(app, "Anna", "not it")

@@ -50,15 +50,16 @@ VIEWS: list[tuple[str, dict[str, str], str]] = [
      "auditbefore auditafter"),
     ("pages/fleet.py", {}, "packlabel firmware limitreason cell issuer answer"),
     ("pages/fleet.py", {"pack": PACK},
-     "packlabel firmware limitreason cell issuer answer"),
+     "packlabel firmware limitreason packpolicy cell issuer answer"),
     ("pages/fleet.py", {"view": "Spheres"}, "rack"),
     ("pages/coordinator.py", {},
-     "holdwho holdwhy fleetlabel leftout leftwhy fallback stuck wish wishwhy limit note shadow "
-     "forecast method"),
+     "holdwho holdwhy fleetlabel leftout leftwhy fallback stuck doubt wish wishwhy limit note "
+     "shadow forecast method"),
     ("pages/coordinator.py", {"room": "Packs"}, "packlabel sharewhy shareno leftout allocated"),
     ("pages/coordinator.py", {"room": "Objectives"}, "setwho holdwhy series"),
     ("pages/coordinator.py", {"room": "Training"},
-     "run learns runwords version verdict policy device deployed by previous"),
+     "run learns runwords version verdict policy device deployed by previous packlabel packpolicy "
+     "packbefore"),
     ("pages/space_balls.py", {}, "system"),
     ("pages/space_balls.py", {"path": "system_home"}, "system rack"),
     ("pages/space_balls.py", {"path": PACK}, "rack cell"),

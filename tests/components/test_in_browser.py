@@ -50,22 +50,25 @@ def opened(browser: Browser, url: str, scheme: str, width: int = 1440) -> tuple[
     return page, asked
 
 
-def test_the_map_is_drawn_and_asks_nobody(browser: Browser, gallery: str,
-                                          console: Callable[[Page], list[str]]) -> None:
+def has_the_colours(page: Page, colour: dict[str, str]) -> None:
+    name = page.locator(".o-site .nm").first
+    name.wait_for(timeout=DRAWN_MS)
+    assert name.inner_text() == "<b>System 0</b>"
+    assert name.evaluate("e => getComputedStyle(e).color") == (
+        "rgb({}, {}, {})".format(*rgb(colour["text"])))
+
+
+def test_the_map_asks_nobody_a_row_can_be_pressed_and_the_theme_is_dark(
+        browser: Browser, gallery: str, console: Callable[[Page], list[str]]) -> None:
     page, asked = opened(browser, gallery, "dark")
     console(page)
     canvas = page.locator("[data-testid=stDeckGlJsonChart] canvas")
     expect(canvas).to_be_visible(timeout=DRAWN_MS)
     wanted = [rgb(DARK[name]) for name in ("discharge", "charge", "alarm")]
-    page.wait_for_function(HAS_COLOURS, arg=wanted, timeout=DRAWN_MS)
+    page.wait_for_function(HAS_COLOURS, arg=wanted, polling=200, timeout=DRAWN_MS)
     assert all(address.startswith((gallery, "data:", "blob:")) for address in asked), asked
-    page.context.close()
-
-
-def test_a_row_can_be_pressed_with_pointer_and_keys(browser: Browser, gallery: str) -> None:
-    page, _ = opened(browser, gallery, "dark")
+    has_the_colours(page, DARK)
     row = page.locator(".o-site", has_text="System 1")
-    row.wait_for(timeout=DRAWN_MS)
     box = row.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -76,15 +79,9 @@ def test_a_row_can_be_pressed_with_pointer_and_keys(browser: Browser, gallery: s
     page.context.close()
 
 
-@pytest.mark.parametrize(("scheme", "colour"), [("dark", DARK), ("light", LIGHT)])
-def test_the_style_follows_the_theme(browser: Browser, gallery: str, scheme: str,
-                                     colour: dict[str, str]) -> None:
-    page, _ = opened(browser, gallery, scheme)
-    name = page.locator(".o-site .nm").first
-    name.wait_for(timeout=DRAWN_MS)
-    assert name.inner_text() == "<b>System 0</b>"
-    assert name.evaluate("e => getComputedStyle(e).color") == (
-        "rgb({}, {}, {})".format(*rgb(colour["text"])))
+def test_the_style_follows_the_theme(browser: Browser, gallery: str) -> None:
+    page, _ = opened(browser, gallery, "light")
+    has_the_colours(page, LIGHT)
     page.context.close()
 
 

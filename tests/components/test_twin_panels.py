@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
+import msgspec
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -288,6 +289,19 @@ def test_a_calibration_is_asked_of_its_own_record_until_it_came_to_rest() -> Non
     assert task.soc == pytest.approx(begun, abs=0.05)
 
 
+@pytest.mark.parametrize(("gap", "begins"), [((3.7, 4.2), 0.9), ((1.1, 1.6), 0.6)])
+def test_a_calibration_is_asked_of_the_longest_time_without_a_gap(
+        gap: tuple[float, float], begins: float) -> None:
+    """It gives 0.5 an hour from 1 to 2.4 h, and takes it back from 3.4 to 4.8 h."""
+    site = TwinSite(hours=6.0)
+    site.sleep(*gap)
+    task = calibrate.task_of(site.plate, site.twin_study(PACK))
+    current, volts = floats(task.current_a), floats(task.voltage_v)
+    assert np.isfinite(current).all()
+    assert np.isfinite(volts).all()
+    assert task.soc == pytest.approx(begins, abs=0.03)
+
+
 def test_before_and_after_stand_beside_each_other_and_what_was_accepted_is_used() -> None:
     site = TwinSite()
     page = opened(site)
@@ -343,7 +357,7 @@ def test_a_calibration_that_is_cancelled_can_be_asked_again() -> None:
 
 @pytest.mark.parametrize(("site", "why"), [
     (TwinSite(depth=0.0), "no current was measured"),
-    (TwinSite(hours=1.07), "% of its capacity moved in the last hours; 5 % tell"),
+    (TwinSite(hours=1.07), "hours without a gap in its record; 5 % tell of active"),
 ])
 def test_a_record_that_tells_too_little_is_not_asked_about(site: TwinSite, why: str) -> None:
     page = opened(site)
@@ -472,6 +486,22 @@ def test_what_is_no_file_for_us_is_refused_before_a_child_sees_it(name: str, siz
                                                                   why: str) -> None:
     with pytest.raises(RequestError, match=re.escape(why)):
         given.file_task(name, size, content)
+
+
+def test_a_calibration_on_a_recording_with_a_hole_takes_its_longest_part() -> None:
+    plate, whole = TwinSite().plate, recording()
+    current = floats(whole.current_a).copy()
+    current[400:460] = np.nan
+    holed = msgspec.structs.replace(whole, current_a=column(current))
+    task = given.task_of(plate, holed, "")
+    assert np.isfinite(floats(task.current_a)).all()
+    assert floats(task.current_a).size == current.size // 3 - 460 // 3
+    unholed = given.task_of(plate, whole, "")
+    begun = plate.rated_ah * unholed.soc - float(np.sum(floats(whole.current_a)[:460])) / 360.0
+    assert task.soc == pytest.approx(begun / plate.rated_ah, abs=0.02)
+    with pytest.raises(RequestError, match="no current"):
+        given.task_of(plate, msgspec.structs.replace(
+            whole, current_a=column(np.full(current.size, np.nan))), "")
 
 
 def test_only_operators_give_files_where_somebody_signs_in() -> None:

@@ -126,6 +126,15 @@ class TwinSite:
         self._record, self._soc = self._lived(hours, depth)
         self.__dict__.pop("_study", None)
 
+    def sleep(self, from_hour: float, to_hour: float) -> None:
+        """Nobody wrote its past between these hours of it."""
+        hour = (self._record.time_s - self._record.time_s[0]) / 3600.0
+        awake = (hour < from_hour) | (hour >= to_hour)
+        self._record = Record(*(column[awake] for column in (
+            self._record.time_s, self._record.current_a, self._record.voltage_v)))
+        self._soc = self._soc[awake]
+        self.__dict__.pop("_study", None)
+
     def _lived(self, hours: float, depth: float) -> tuple[Record, Floats]:
         rows = int(3600 * hours / STEP_S)
         one = cells.day(self.plate.rated_ah, depth, step_s=STEP_S) if depth else np.zeros(rows)

@@ -185,6 +185,7 @@ def test_what_is_missing_is_no_point(history: Any, sealed: bool) -> None:
         history.append(at(second), row)
     if sealed:
         history.settle()
+    until(lambda: ask(history, 179, 179).time_s.size == 1, "the last row is there", 30.0)
     first, second, third = history.series(IDS, NOON, at(200))
     assert seconds_of(first) == list(range(180))
     assert seconds_of(second) == [*range(60), *range(120, 180)]

@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,7 @@ def made_by(module: str, **options: object) -> Callable[[], Any]:
 
 FACTORIES: dict[str, Callable[[], Any]] = {
     "replay": made_by("sources.replay"),
-    "fleet": made_by("sim.fleet"),
+    "fleet": made_by("sim.fleet", past_hours=2.0),
     "packs": made_by("services.edge.demo", packs=8, cells=24),
     "house": made_by("sim.house"),
     "heat-pump": made_by("sim.heat_pump", profile="thermia_c60"),
@@ -69,6 +71,8 @@ FACTORIES: dict[str, Callable[[], Any]] = {
     "prices-http": unplugged_prices,
     "fleet-mqtt": SteeredFleet,
 }
+TO_COPY = [FACTORIES["replay"]]
+"""Slow to read, and without a thread or a socket."""
 # sentences of ScriptedSource, BackfillingSource, PastTellingSource are checked for these
 SCRIPTED = ("fleet", "packs", "house", "heat-pump")
 BACKFILLING = ("fleet", "packs")
@@ -101,9 +105,15 @@ class Running:
         return reading
 
 
+@cache
+def begun(make: Callable[[], Any]) -> Running:
+    """To be copied."""
+    return Running(make())
+
+
 @pytest.fixture
 def run(make: Callable[[], Any]) -> Iterator[Running]:
-    running = Running(make())
+    running = deepcopy(begun(make)) if make in TO_COPY else Running(make())
     yield running
     running.source.close()
 

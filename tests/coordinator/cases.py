@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import lil_matrix
 
+from core.coordinator.curtailment import at_grid
 from core.coordinator.plan import Plan
 from core.coordinator.problem import Band, Connection, Floats, Objectives, Outlook, Packs, Problem
 
@@ -42,7 +44,7 @@ def site(count: int, steps: int, seed: int = 0, step_h: float = 0.5,
 def value(problem: Problem, pack_kw: Floats, energy_kwh: Floats) -> float:
     """What the objective makes of powers, with energy worth `energy_value` at the end."""
     wanted, outlook, packs = problem.objectives, problem.outlook, problem.packs
-    grid = outlook.net_kw - pack_kw.sum(axis=0)
+    grid, _ = at_grid(pack_kw, outlook, problem.connection)
     bought, sold = np.maximum(grid, 0.0), np.maximum(-grid, 0.0)
     found = wanted.cost * float(outlook.import_price @ bought - outlook.export_price @ sold)
     found += wanted.export_per_kwh * float(sold.sum())
@@ -62,7 +64,7 @@ def value_of(problem: Problem, plan: Plan) -> float:
 
 class Oracle:
     """The least value of all plans by HiGHS, with a choice of one way for every pack and for the
-    connection in every step; connections without limits alone."""
+    connection in every step; connections alone whose limits can be kept."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -70,9 +72,9 @@ class Oracle:
         self.charge, self.discharge, self.energy, self.way = np.arange(
             4 * packs * steps).reshape(4, packs, steps)
         first = 4 * packs * steps
-        self.buy, self.sell, self.grid_way, self.lacking, self.above, self.below = (
-            first + np.arange(6 * steps).reshape(6, steps))
-        self.peak = first + 6 * steps
+        self.buy, self.sell, self.grid_way, self.lacking, self.above, self.below, self.curtailed = (
+            first + np.arange(7 * steps).reshape(7, steps))
+        self.peak = first + 7 * steps
         self.width = self.peak + 1
         self.rows: list[tuple[dict[int, float], float, float]] = []
         for step in range(steps):
@@ -115,7 +117,8 @@ class Oracle:
         self._add({buy: 1, int(self.grid_way[step]): -reach}, -np.inf, 0)
         self._add({sell: 1, int(self.grid_way[step]): reach}, -np.inf, reach)
         self._add({self.peak: 1, buy: -1}, 0, np.inf)
-        self._add({buy: 1.0, sell: -1.0} | dict.fromkeys(self.charge[:, step].tolist(), -1.0)
+        self._add({buy: 1.0, sell: -1.0, int(self.curtailed[step]): -1.0}
+                  | dict.fromkeys(self.charge[:, step].tolist(), -1.0)
                   | dict.fromkeys(self.discharge[:, step].tolist(), 1.0), net, net)
 
     def _wishes(self, step: int) -> None:
@@ -138,6 +141,9 @@ class Oracle:
             kinds[choices] = high[choices] = 1
         low[self.energy] = (packs.floor * packs.capacity_kwh)[:, None]
         high[self.energy] = (packs.ceiling * packs.capacity_kwh)[:, None]
+        connection, outlook = self.problem.connection, self.problem.outlook
+        high[self.buy], high[self.sell] = connection.import_limit_kw, connection.export_limit_kw
+        high[self.curtailed] = connection.curtailable * outlook.pv_kw.expected
         low[self.peak] = self.problem.connection.peak_kw
         return low, high, kinds
 
@@ -187,4 +193,5 @@ def hostile_site(seed: int) -> Problem:
                       band(ahead.pv_kw.expected * size * one(0.0, 1.0, 10.0)), price,
                       price * one(0.0, 0.3, 1.0, 1.5, -1.0))
     before = rng.normal(0, 5, (count, steps)) if one(0, 1) else None
-    return Problem(packs, outlook, plain.connection, plain.objectives, before)
+    connection = replace(plain.connection, curtailable=bool(one(0, 1)))
+    return Problem(packs, outlook, connection, plain.objectives, before)

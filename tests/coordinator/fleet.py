@@ -12,6 +12,7 @@ from core.clock import Clock
 from core.coordinator.gather import Seen
 from core.coordinator.meter import LOAD, PV, Metered
 from core.coordinator.problem import Floats
+from core.coordinator.usual import EFFICIENCY
 from core.fleet.catalogue import PackPlate
 from core.fleet.ports import PackState
 from core.fleet.tree import element_of, roots
@@ -23,6 +24,8 @@ SITE, CELLS = "home", 10
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 VOLTS = {"LFP": 3.3, "NMC": 3.7, "LCO": 3.8}
 KWH = 10.0
+WAY = EFFICIENCY - 0.015
+"""They lose more than is planned with, which a plan is to live with."""
 HOUR_S = 3600.0
 
 
@@ -60,7 +63,7 @@ class PackOfTest:
         most = min(self.limit_kw, self.limit_a * self.volts / 1000.0)
         self.power_kw = float(np.clip(self.asked_kw, -most, most))
         step_h = seconds / HOUR_S
-        moved = -self.power_kw * step_h * (0.97 if self.power_kw < 0 else 1.0 / 0.97)
+        moved = -self.power_kw * step_h * (WAY if self.power_kw < 0 else 1.0 / WAY)
         self.soc = float(np.clip(self.soc + moved / self.plate.capacity_kwh, 0.0, 1.0))
 
 

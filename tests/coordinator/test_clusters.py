@@ -9,7 +9,9 @@ import pytest
 
 from core.coordinator.account import reach, stored
 from core.coordinator.clusters import grouped, shared_out, summed
+from core.coordinator.plan import Plan
 from core.coordinator.problem import Problem
+from services.coordinator.many import ManyPacks
 from services.coordinator.mpc import MpcPlanner
 from tests.coordinator.cases import NOW, site, value_of
 
@@ -112,10 +114,54 @@ def test_groups_cost_what_single_packs_cost(count: int, steps: int,
     problem = fleet(count, steps, 7)
     problem = replace(problem, objectives=replace(problem.objectives, **wanted))
     single = value_of(problem, MpcPlanner(WHOLE).plan(problem, NOW, 30.0))
-    plan = MpcPlanner(30 * steps).plan(problem, NOW, 30.0)
-    assert "30 groups" in plan.words
-    nothing = replace(plan, pack_kw=np.zeros_like(plan.pack_kw), energy_kwh=np.repeat(
-        problem.packs.energy_kwh[:, None], steps + 1, axis=1))
-    saving = value_of(problem, nothing) - single
+    plan = MpcPlanner(30 * steps, most_each=0).plan(problem, NOW, 30.0)
+    assert plan.words.endswith("30 groups of like ones")
+    saving = saved(problem, plan, single)
     assert saving > 0
     assert 0.0 <= value_of(problem, plan) - single + 1e-3 < 0.01 * saving
+
+
+def saved(problem: Problem, plan: Plan, best: float) -> float:
+    """By the best, against packs that rest."""
+    nothing = replace(plan, pack_kw=np.zeros_like(plan.pack_kw), energy_kwh=np.repeat(
+        problem.packs.energy_kwh[:, None], problem.outlook.steps + 1, axis=1))
+    return value_of(problem, nothing) - best
+
+
+@pytest.mark.parametrize("wanted", [{}, {"peak_per_kw": 1.0}, {"reserve": 0.3}])
+def test_packs_without_two_alike_are_planned_in_parts_as_well_as_all_at_once(
+        wanted: dict[str, float]) -> None:
+    count, steps = 50, 36
+    problem, rng = fleet(count, steps, 3), np.random.default_rng(3)
+    packs = replace(problem.packs, efficiency=rng.uniform(0.9, 0.98, count),
+                    wear_per_kwh=rng.uniform(0.005, 0.04, count),
+                    charge_kw=problem.packs.capacity_kwh * rng.uniform(0.15, 1.0, count))
+    problem = replace(problem, packs=packs, objectives=replace(problem.objectives, **wanted))
+    best = value_of(problem, MpcPlanner(WHOLE).plan(problem, NOW, 30.0))
+    parts, groups = (MpcPlanner(12 * steps, most_each=most).plan(problem, NOW, 30.0)
+                     for most in (WHOLE, 0))
+    assert parts.words.endswith("then each for itself")
+    lost, lost_by_groups = value_of(problem, parts) - best, value_of(problem, groups) - best
+    assert -1e-3 < lost < 0.01 * saved(problem, parts, best)
+    assert lost < 0.3 * lost_by_groups, (lost, lost_by_groups)
+
+
+def test_what_others_hold_of_the_reserve_need_not_be_bought_again() -> None:
+    """Planned one after the other: the fleet holds its reserve, one pack alone does not."""
+    problem = site(2, 6, 1, reserve=0.5)
+    full = np.full(2, 10.0)
+    packs = replace(problem.packs, capacity_kwh=full, energy_kwh=np.array([9.0, 2.0]))
+    dear = np.full(6, 0.4)
+    problem = replace(problem, packs=packs, outlook=replace(
+        problem.outlook, import_price=dear, export_price=0.3 * dear))
+    plan = ManyPacks().find(problem, 1, True, 30.0)
+    assert plan.single == 2
+    assert plan.pack_kw[1].min() > -0.1
+    assert stored(packs, plan.pack_kw, problem.outlook.step_h).sum(axis=0).min() > 10.0 - 1e-3
+
+
+def test_where_time_does_not_do_for_each_the_plan_for_groups_stands() -> None:
+    ticks = iter([0.0, 100.0])
+    plan = ManyPacks(lambda: next(ticks)).find(fleet(40, 24, 2), 10, True, 30.0)
+    assert plan.single == 0
+    assert np.abs(plan.pack_kw).sum() > 1.0

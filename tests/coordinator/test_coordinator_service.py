@@ -219,6 +219,19 @@ def test_a_week_in_closed_loop_with_a_broker_and_a_coordinator_that_restart(week
     assert all(0.05 < pack.soc < 0.95 for pack in week.edge.packs)
 
 
+def test_its_report_is_new_with_each_turn_and_no_more_often(week: Week, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    for turn in (1, 2):
+        week.step()
+        week.service.tell(report)
+        told = msgspec.json.decode(report.read_bytes())
+        assert (told["turns"], told["drives"], told["problems"]) == (turn, [SITE], {})
+        assert told["time_s"] == week.clock.now().timestamp()
+        report.unlink()
+        week.service.tell(report)
+        assert not report.exists(), "a turn that hangs leaves it old"
+
+
 def test_packs_help_themselves_after_the_time_that_is_told() -> None:
     assert SAID_SILENT_S == SILENT_S
     centre = Centre()

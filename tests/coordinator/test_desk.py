@@ -43,12 +43,13 @@ class Desk:
     """An engine with four packs and their site's meter, and its coordinator."""
 
     def __init__(self, folder: Path, sources: list[SourceConfig] | None = None,
-                 said: CoordinatedSite | None = None) -> None:
+                 said: CoordinatedSite | None = None, url_variable: str = "") -> None:
         self.clock = ManualClock(NOON)
         self.config = Config(
             sources=sources or SOURCES, file="orrery.toml",
             history=HistoryConfig(directory=str(folder)),
-            coordinator=CoordinatorConfig(sites={SITE: said or CoordinatedSite("packs_site")}))
+            coordinator=CoordinatorConfig(sites={SITE: said or CoordinatedSite("packs_site")},
+                                          url_variable=url_variable))
         made = make_sources(self.config)
         self.engine = Engine(self.config.level_list, made, self.clock)
         self.houses = houses_in([], [house for one in made for house in houses_of(one)], [], "x")

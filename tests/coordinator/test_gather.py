@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 
 from core.clock import ManualClock
-from core.coordinator.gather import (
-    CEILING,
-    DISAGREES_PCT,
-    FLOOR,
-    HEADROOM,
-    Refused,
-    TwinSays,
-    gathered,
-    wear_per_kwh,
-)
+from core.coordinator.gather import DISAGREES_PCT, NO_LIVES, Refused, TwinSays, gathered
+from core.coordinator.usual import CEILING, FLOOR, HEADROOM
+from core.coordinator.wear import BY_CHEMISTRY, BY_FADE, PackLife
 from core.twin.tree import PackTable
 from tests.coordinator.fleet import KWH, NOON, FleetOfTest, seen
 
@@ -29,12 +22,13 @@ def fleet() -> FleetOfTest:
 
 
 def says(fleet: FleetOfTest, soc_pct: float, sigma_pct: float = 2.0,
-          age_s: float = 1.0, soh_pct: float = float("nan")) -> TwinSays:
+          age_s: float = 1.0, soh_pct: float = float("nan"),
+          lives: dict[str, PackLife] | None = None) -> TwinSays:
     packs = np.array([fleet.topology.index(state.element) for state in fleet.packs()])
     same = np.ones(len(packs))
     told = PackTable(NOON - timedelta(seconds=age_s), packs, soc_pct * same, sigma_pct * same,
                      same, same, 50.0 * same, 0.0 * same, same)
-    return TwinSays(told, {state.element: soh_pct for state in fleet.packs()})
+    return TwinSays(told, {state.element: soh_pct for state in fleet.packs()}, lives)
 
 
 def test_packs_become_columns(fleet: FleetOfTest) -> None:
@@ -49,11 +43,6 @@ def test_packs_become_columns(fleet: FleetOfTest) -> None:
     assert np.all(np.diff(found.packs.wear_per_kwh) > 0), "LFP lasts longest, LCO shortest"
     assert found.packs.floor == pytest.approx(3 * [FLOOR])
     assert found.packs.ceiling == pytest.approx(3 * [CEILING])
-
-
-def test_wear_is_a_pack_s_price_over_all_that_goes_through_it() -> None:
-    assert wear_per_kwh("LFP") == pytest.approx(120.0 / (2 * 6000 * 0.9))
-    assert wear_per_kwh("what is this") == wear_per_kwh("LCO"), "the worst that is known"
 
 
 @pytest.mark.parametrize(("change", "why"), [
@@ -93,7 +82,7 @@ def test_a_twin_that_is_not_sure_or_stale_contradicts_nobody(fleet: FleetOfTest)
     assert gathered(seen(fleet, twin=says(fleet, 50.0, sigma_pct=15.0))).left_out == ()
     stale = gathered(seen(fleet, twin=says(fleet, 50.0, age_s=600.0)))
     assert stale.left_out == ()
-    assert "last looked 10 min ago" in stale.words
+    assert "last looked at 11:50 UTC" in stale.words
 
 
 def test_what_was_refused_is_not_planned_again(fleet: FleetOfTest) -> None:
@@ -134,3 +123,25 @@ def test_an_aged_pack_holds_less_as_its_device_says_or_else_the_twin(fleet: Flee
     assert packs.capacity_kwh == pytest.approx([9.0, 8.0, 8.0])
     unknown = gathered(seen(fleet, twin=says(fleet, 50.0))).packs
     assert unknown.capacity_kwh == pytest.approx([10.0, 10.0, 10.0])
+
+
+def test_wear_is_as_the_twin_foretells_each_pack_s_life(fleet: FleetOfTest) -> None:
+    element = fleet.packs()[1].element
+    lives = {element: PackLife(2400.0, 1.0, 0.7, 0.0)}
+    usual = gathered(seen(fleet)).packs.wear_per_kwh
+    found = gathered(seen(fleet, twin=says(fleet, 50.0, lives=lives)))
+    assert found.wear_by == (BY_CHEMISTRY, BY_FADE, BY_CHEMISTRY)
+    assert found.packs.wear_per_kwh == pytest.approx([usual[0], 1.25 * usual[1], usual[2]])
+    assert found.words == ""
+
+
+def test_without_a_fresh_twin_wear_is_by_chemistry_and_that_is_said(fleet: FleetOfTest) -> None:
+    lives = {state.element: PackLife(2400.0, 1.0, 0.7, 1.0) for state in fleet.packs()}
+    usual = gathered(seen(fleet)).packs.wear_per_kwh
+    stale = gathered(seen(fleet, twin=says(fleet, 50.0, age_s=600.0, lives=lives)))
+    assert stale.packs.wear_per_kwh == pytest.approx(usual)
+    assert set(stale.wear_by) == {"its chemistry, for the twin is stale"}
+    assert "wear by chemistry" in stale.words
+    service = gathered(seen(fleet, twin=says(fleet, 50.0)))
+    assert service.packs.wear_per_kwh == pytest.approx(usual)
+    assert service.words == NO_LIVES

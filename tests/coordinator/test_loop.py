@@ -24,7 +24,8 @@ from core.coordinator.settings import SiteSettings, overridden
 from core.coordinator.tariffs import SiteTariff
 from core.errors import RequestError, RetryLaterError, SourceError
 from services.coordinator.mpc import MpcPlanner
-from store.coordinator import CoordinatorDatabase
+from store.records import open_coordinator
+from store.records.coordinator import CoordinatorTables
 from tests.coordinator.fleet import NOON, SITE, FleetOfTest, MeterOfTest
 
 FAST_S = 5.0
@@ -55,7 +56,7 @@ class Site:
     clock: ManualClock
     fleet: FleetOfTest
     meter: MeterOfTest
-    store: CoordinatorDatabase
+    store: CoordinatorTables
     planner: Moody
     loop: SiteLoop
 
@@ -78,13 +79,13 @@ class Site:
         return run.plan
 
 
-def made(clock: ManualClock | None = None, store: CoordinatorDatabase | None = None,
+def made(clock: ManualClock | None = None, store: CoordinatorTables | None = None,
          best: Planner | None = None, kinds: tuple[str, ...] = ("LFP", "NMC", "LCO"),
          by: str = "one", fleet: FleetOfTest | None = None,
          cadence: Cadence | None = None) -> Site:
     clock = clock or ManualClock(NOON)
     fleet = fleet or FleetOfTest(clock, *kinds)
-    meter, store, planner = MeterOfTest(clock), store or CoordinatorDatabase(None), Moody()
+    meter, store, planner = MeterOfTest(clock), store or open_coordinator(None), Moody()
     planners: dict[Controller, Planner] = {
         "off": Off(), "rule-based": RuleBased("time-of-use"), "mpc": best or planner}
     place = Place(SITE, fleet, meter, store, planners, Persistence,
@@ -299,7 +300,7 @@ def test_an_override_holds_and_ends_by_itself(site: Site) -> None:
     assert changed is not None
     assert (changed.settings.override, changed.who) == (None, "the coordinator")
     words = "\n".join(site.told())
-    assert "eve holds the fleet at 4.0 kW until 12:02 UTC: a test" in words
+    assert "eve holds the fleet discharging at 4.0 kW until 12:02 UTC: a test" in words
     assert "the override by eve has ended by itself" in words
 
 

@@ -88,7 +88,7 @@ def _check_physics(problem: Problem, plan: Plan) -> None:
         assert (energy <= high + 2e-6).all()
         assert (power <= packs.discharge_kw).all()
         assert (-power <= packs.charge_kw).all()
-    net = problem.outlook.net_kw
+    net = problem.outlook.net_kw + (0.0 if plan.curtailed_kw is None else plan.curtailed_kw)
     assert plan.grid_kw + plan.pack_kw.sum(axis=0) == pytest.approx(net, abs=1e-9)
 
 

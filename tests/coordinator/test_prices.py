@@ -7,6 +7,7 @@ import math
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.coordinator.outlook import priced
 from core.coordinator.prices import (
     MOST_BYTES,
     PRESETS,
@@ -24,8 +26,11 @@ from core.coordinator.prices import (
     read_csv,
     read_json,
 )
+from core.coordinator.problem import Outlook
 from core.errors import RequestError
 from core.tariff import prices
+from services.coordinator.mpc import MpcPlanner
+from tests.coordinator.cases import band, site
 
 PLAIN = PriceFormat()
 STOCKHOLM = PriceFormat(time_zone="Europe/Stockholm")
@@ -201,3 +206,27 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     for told in (text, f"time,price\n{text}"):
         with suppress(RequestError):
             assert np.isfinite(read_csv(told, PLAIN).series.import_per_kwh).all()
+
+
+def test_a_real_day_ahead_answer_is_read_and_planned_with() -> None:
+    """18 July 2024 in Germany, sun at noon and a dear evening (tests/data/prices/README.md)."""
+    answer = (Path(__file__).parents[1] / "data/prices/energy_charts_2024_07_18.json").read_text()
+    told = read_json(answer, PRESETS["energy-charts"])
+    assert (told.words, told.series.hold_s, len(told.series.time_s)) == ((), 3600.0, 29)
+    start = datetime(2024, 7, 18, 2, tzinfo=UTC)
+    buy, sell, words = priced(told.series, start, 144, 600.0)
+    assert words == ()
+    per_mwh = np.array(json.loads(answer)["price"][:24])
+    assert 1000.0 * buy == pytest.approx(np.repeat(per_mwh, 6))
+    assert per_mwh[16] == 227.6
+    problem = site(4, 144, 1, step_h=1 / 6, energy_value=None)
+    zero = band(np.zeros(144))
+    problem = replace(problem, outlook=Outlook(start, 600.0, zero, zero, buy, sell))
+    plan = MpcPlanner().plan(problem, start, 30.0)
+    by_hour = plan.fleet_kw.reshape(24, 6).mean(axis=1)
+    assert by_hour[16] > 0.9 * problem.packs.discharge_kw.sum(), "the dearest hour"
+    assert by_hour[9] == by_hour[7:12].min() < -1.0, "the cheapest"
+    bought, sold = (np.average(per_mwh, weights=way) for way in (
+        by_hour.clip(max=0.0), by_hour.clip(min=0.0)))
+    assert bought < 65.0 < 130.0 < sold
+    assert plan.cost.total < 0.0

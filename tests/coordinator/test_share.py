@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from core.clock import ManualClock
 from core.coordinator.chain import carried, left_s
-from core.coordinator.gather import Gathered, gathered
+from core.coordinator.gather import Gathered, TwinSays, gathered
 from core.coordinator.plan import Cost, Plan
 from core.coordinator.problem import Band, Connection, Objectives, Outlook, Problem
 from core.coordinator.records import Run
-from core.coordinator.share import followed, shared
+from core.coordinator.share import allocated, followed, shared
+from core.coordinator.wear import PackLife
+from core.twin.tree import PackTable
 from tests.coordinator.fleet import NOON, FleetOfTest, seen
 
 STEPS = 3
@@ -112,3 +114,21 @@ def test_a_plan_is_carried_over_by_device_and_time() -> None:
     early = carried(moved, ("pack_1",), NOON - timedelta(minutes=10), 600.0, 2)
     assert np.isnan(early[0, 0])
     assert early[0, 1] == 0.0
+
+
+def test_a_pack_that_is_spared_for_its_wear_says_who_told_it() -> None:
+    """The last is asked for less than its share; the twin gives it half the life."""
+    fleet = FleetOfTest(ManualClock(NOON), "LFP", "LFP", "LFP")
+    elements = [state.element for state in fleet.packs()]
+    packs = np.array([fleet.topology.index(element) for element in elements])
+    same, lives = np.ones(3), {elements[2]: PackLife(3500.0, 1.0, 0.7, 1.0)}
+    table = PackTable(NOON, packs, 50.0 * same, same, same, same, same, same, same)
+    found = gathered(seen(fleet, twin=TwinSays(table, {}, lives)))
+    run = run_of(found, 1.0, 3.0)
+    asked = replace(run.plan, pack_kw=np.array([[1.4] * STEPS, [1.4] * STEPS, [0.2] * STEPS]))
+    sent = shared(found, replace(run, plan=asked), None, NOON, float("nan"), Connection())
+    told = allocated(found, sent, None, True, NOON, 60.0, None, {})
+    first, _, last = (share.why for share in told.shares)
+    assert last == ("a kWh through it wears more than the mean: 0.019, mean 0.014, by the twin's "
+                    "ageing forecast")
+    assert first.endswith("less than the mean: 0.011, mean 0.014, by its chemistry")

@@ -11,9 +11,10 @@ import pytest
 
 from core.coordinator import actor as actors
 from core.coordinator.actor import MOST_BYTES, Actor, load, read, shipped, signed, written
+from core.coordinator.placed import deploy, roll_back
 from core.coordinator.policy import FEATURES
 from core.errors import GiveUpError
-from services.coordinator.rl.export import decision_us, deploy, export, roll_back
+from services.coordinator.rl.export import decision_us, export
 from tests.coordinator_rl.cases import KEY, SITE_LET, SITE_REFUSED, actor, record
 
 
@@ -122,15 +123,15 @@ def exported(path: Path, version: str, *verdicts: object) -> Path:
 
 def test_only_what_the_gate_let_is_deployed_and_there_is_a_way_back(tmp_path: Path) -> None:
     place = tmp_path / "drives" / "actor.orrery"
-    deploy(exported(tmp_path / "a", "first", SITE_LET), place, KEY, "site")
-    deploy(exported(tmp_path / "b", "second", SITE_LET), place, KEY, "site")
+    deploy(exported(tmp_path / "a", "first", SITE_LET).read_bytes(), place, KEY, "site")
+    deploy(exported(tmp_path / "b", "second", SITE_LET).read_bytes(), place, KEY, "site")
     from core.errors import RequestError
     with pytest.raises(RequestError, match=r"3\.00 a day more"):
-        deploy(exported(tmp_path / "c", "third", SITE_REFUSED), place, KEY, "site")
+        deploy(exported(tmp_path / "c", "third", SITE_REFUSED).read_bytes(), place, KEY, "site")
     with pytest.raises(RequestError, match="never judged"):
-        deploy(exported(tmp_path / "d", "fourth", SITE_LET), place, KEY, "edge")
+        deploy(exported(tmp_path / "d", "fourth", SITE_LET).read_bytes(), place, KEY, "edge")
     with pytest.raises(GiveUpError):
-        deploy(tmp_path / "a", place, "another key, also long", "site")
+        deploy((tmp_path / "a").read_bytes(), place, "another key, also long", "site")
     assert load(place, KEY).record.version == "second"
     assert roll_back(place, KEY).version == "first"
     assert load(place, KEY).record.version == "first"

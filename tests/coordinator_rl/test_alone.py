@@ -12,14 +12,16 @@ import pytest
 
 from core.coordinator.actor import Actor
 from core.coordinator.alone import ALONE_WORDS, Alone
-from core.coordinator.gather import CEILING, EFFICIENCY, FLOOR
-from core.errors import ConfigurationError, GiveUpError
+from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
+from core.errors import ConfigurationError
 from core.fleet.messages import Allocation
 from services.coordinator.rl.evaluate import at_the_edge, begun, by_policy
 from services.coordinator.rl.export import export
-from services.edge.__main__ import alone_of, parser
+from services.edge.__main__ import group_of, parser, policies_of
+from services.edge.outbox import Outbox
 from services.edge.pack import SILENT_S, Centre, Pack
 from services.edge.plant import Sample
+from services.edge.policies import Policies
 from services.edge.ports import Estimate, Verdict
 from services.edge.runtime import Plate
 from tests.coordinator_rl.cases import KEY, LET, SITE_REFUSED, actor, always, days, rest, typical
@@ -126,15 +128,22 @@ def test_the_evaluation_is_of_what_a_pack_does() -> None:
 
 
 def test_the_command_line_takes_only_what_is_signed_and_let(tmp_path: Path) -> None:
-    plate = Plate("LFP", 240, 100.0)
+    plates = {DEVICE: Plate("LFP", 24, 100.0)}
     asked = parser().parse_args(["--device", DEVICE, "--actor", str(tmp_path / "actor")])
+    outbox = Outbox(tmp_path / "outbox.sqlite", plates)
+    group = group_of(plates, outbox, 60.0, 1)
+
+    def told(path: Path | None, key: str | None) -> Policies:
+        return policies_of(group, plates, outbox, path, key)[DEVICE]
+
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        told(asked.actor, KEY)
     export(actor(1, 96, LET), KEY, asked.actor)
-    found = alone_of(plate, asked.actor, KEY)
-    assert found is not None
-    assert found.capacity_kwh == 100.0
-    assert alone_of(plate, None, None) is None
-    with pytest.raises(GiveUpError):
-        alone_of(plate, asked.actor, "another key, also long")
+    assert told(asked.actor, KEY).running == "run-1"
+    assert told(None, None).running == ""
+    with pytest.raises(ConfigurationError, match="another key"):
+        told(asked.actor, "another key, also long")
     export(actor(1, 96, SITE_REFUSED), KEY, asked.actor)
     with pytest.raises(ConfigurationError, match="never judged for the edge"):
-        alone_of(plate, asked.actor, KEY)
+        told(asked.actor, KEY)
+    outbox.close()

@@ -20,7 +20,7 @@ from services.coordinator.rl.days import STEPS
 from services.coordinator.rl.export import export
 from services.coordinator.rl.past import recorded
 from services.coordinator.rl.progress import LINES, Progress, cancel, folder_of
-from store.coordinator import CoordinatorDatabase
+from store.records import open_coordinator
 from tests.coordinator_rl import cases
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -72,7 +72,7 @@ def test_a_policy_is_deployed_and_taken_back_by_name(place: Path,
     assert "3.00 a day more" in capsys.readouterr().err
     assert main(words(place, "back")) == 0
     assert load(place / "drives", cases.KEY).record.version == "run-1"
-    kept = CoordinatorDatabase(place / "history" / "coordinator" / "coordinator.sqlite")
+    kept = open_coordinator(place / "history" / "coordinator")
     [deployed] = kept.deployments()
     kept.close()
     assert (deployed.device, deployed.version) == ("the coordinator", "run-1")

@@ -201,6 +201,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> str:
                      if one.levelno > logging.DEBUG or "influxdb_client" not in one.pathname)
 
 
+@pytest.mark.usefixtures("installed_once")
 @pytest.mark.parametrize("case", ["venus", "fleet-mqtt", "influx-password"])
 def test_its_pages_and_exports_tell_no_secret(
         case: str, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

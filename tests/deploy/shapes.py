@@ -21,7 +21,7 @@ class Strict(Struct, forbid_unknown_fields=True):
 class Build(Strict, kw_only=True):
     context: str
     dockerfile: str
-    target: Literal["app", "service", "twin"]
+    target: Literal["app", "service", "twin", "coordinator"]
 
 
 class Condition(Strict, kw_only=True):
@@ -60,6 +60,7 @@ class Service(Strict, kw_only=True):
     logging: Logging | UnsetType = UNSET
     healthcheck: Healthcheck | UnsetType = UNSET
     mem_limit: Annotated[str, Meta(pattern=r"^[0-9]+[mg]$")] = ""
+    cpu_shares: int = 1024
     shm_size: Annotated[str, Meta(pattern=r"^[0-9]+[mg]$")] = ""
 
 

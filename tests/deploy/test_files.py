@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +24,8 @@ from core.config import Config, load_config
 from core.registry import SOURCES
 from scripts.app_process import ROOT
 from scripts.test import find_promtool
+from services.coordinator.__main__ import parser as coordinator_words
+from services.coordinator.service import FLEET_KIND
 from services.edge.__main__ import parser as edge_words
 from services.gateway.__main__ import parser as gateway_words
 from services.ingest.__main__ import parser as ingest_words
@@ -31,7 +36,8 @@ from tests.deploy.shapes import Compose, Dashboard, Service, Workflow
 from tests.gateway.test_metrics import running
 
 KUBERNETES = ("1.29", "1.33")
-WORDS = {"services.edge": edge_words, "services.gateway": gateway_words,
+WORDS = {"services.coordinator": coordinator_words, "services.edge": edge_words,
+         "services.gateway": gateway_words,
          "services.ingest": ingest_words, "services.twin": twin_words,
          "sources.collector": collector_words}
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
@@ -56,8 +62,8 @@ def compose() -> Compose:
 
 def test_compose_services_hang_together(compose: Compose) -> None:
     assert set(compose.services) == {
-        "front", "app", "gateway", "ingest", "twin", "edge", "mosquitto", "postgres", "influxdb",
-        "collector", "prometheus", "grafana"}
+        "front", "app", "gateway", "ingest", "twin", "coordinator", "edge", "mosquitto", "postgres",
+        "influxdb", "collector", "prometheus", "grafana"}
     used = set()
     for name, service in compose.services.items():
         assert set(service.depends_on) <= set(compose.services), name
@@ -176,18 +182,77 @@ def test_pods_have_probes_limits_and_few_rights() -> None:
 
 def configurations(tmp_path: Path) -> dict[str, Path]:
     """Every orrery.toml that is shipped."""
-    inside = tmp_path / "kubernetes.toml"
-    inside.write_text(kubernetes()["ConfigMap", "orrery"]["data"]["app.toml"])
-    return {"app": DEPLOY / "config" / "app.toml", "gateway": DEPLOY / "config" / "gateway.toml",
-            "kubernetes": inside}
+    found = {name: DEPLOY / "config" / f"{name}.toml" for name in ("app", "coordinator", "gateway")}
+    for name in ("app", "coordinator"):
+        inside = found[f"kubernetes-{name}"] = tmp_path / f"{name}.toml"
+        inside.write_text(kubernetes()["ConfigMap", "orrery"]["data"][f"{name}.toml"])
+    return found
 
 
-@pytest.mark.parametrize("name", ["app", "gateway", "kubernetes"])
+@pytest.mark.parametrize("name", ["app", "gateway", "kubernetes-app"])
 def test_configurations_are_ones(tmp_path: Path, name: str) -> None:
     config: Config = load_config(configurations(tmp_path)[name])
     assert {source.kind for source in config.sources} <= set(SOURCES)
     assert config.gateway.allowed_hosts
     assert config.gateway.api_key_secret == "ORRERY_API_KEY"
+
+
+def databases(compose: Compose, place: str) -> dict[str, set[str]]:
+    """Of the app and the coordinator, the variables that their processes are given."""
+    if place == "kubernetes-":
+        return {name: {one["name"] for one in kubernetes()["StatefulSet", name]["spec"]["template"]
+                       ["spec"]["containers"][0]["env"]} for name in ("app", "coordinator")}
+    return {name: set(compose.services[name].environment) for name in ("app", "coordinator")}
+
+
+@pytest.mark.parametrize("place", ["", "kubernetes-"])
+def test_the_coordinator_drives_the_app_s_packs_and_they_share_a_database(
+        compose: Compose, tmp_path: Path, place: str) -> None:
+    app, coordinator = (load_config(configurations(tmp_path)[place + name])
+                        for name in ("app", "coordinator"))
+    assert (app.coordinator.here, coordinator.coordinator.here) == (False, True)
+    assert app.sources == coordinator.sources
+    assert [source.kind for source in coordinator.sources] == [FLEET_KIND]
+    assert coordinator.coordinator.sites == {}, "packs rest until somebody asks"
+    for name, given in databases(compose, place).items():
+        told = load_config(configurations(tmp_path)[place + name]).coordinator.url_variable
+        assert told in given, name
+
+
+def test_there_is_one_coordinator_and_it_yields(compose: Compose) -> None:
+    found = kubernetes()["StatefulSet", "coordinator"]["spec"]
+    assert found["replicas"] == 1
+    assert compose.services["coordinator"].cpu_shares < compose.services["app"].cpu_shares
+    unit = (DEPLOY / "systemd" / "orrery-coordinator.service").read_text()
+    assert re.search(r"(?m)^Nice=[1-9]", unit)
+
+
+def health_checks(compose: Compose) -> dict[str, list[str]]:
+    """What is asked of the coordinator, in each place that asks."""
+    pod = kubernetes()["StatefulSet", "coordinator"]["spec"]["template"]["spec"]
+    [line] = re.findall(r"(?ms)^FROM base AS coordinator$.*?CMD (\[\"python\", \"-c.*?\])$",
+                        (DEPLOY / "Dockerfile").read_text())
+    health = compose.services["coordinator"].healthcheck
+    assert health is not msgspec.UNSET
+    return {"kubernetes": pod["containers"][0]["livenessProbe"]["exec"]["command"],
+            "compose": health.test[1:], "image": json.loads(line)}
+
+
+@pytest.mark.parametrize("place", ["kubernetes", "compose", "image"])
+def test_a_report_that_is_no_longer_written_is_a_coordinator_that_is_ill(
+        compose: Compose, place: str, tmp_path: Path) -> None:
+    asked = health_checks(compose)[place]
+    report = tmp_path / "report.json"
+    script = asked[-1].replace("/tmp/report.json", str(report))
+    answers = []
+    for age_s in (None, 0.0, 100.0, 130.0):
+        if age_s is not None:
+            report.touch()
+            os.utime(report, (time.time() - age_s,) * 2)
+        ran = subprocess.run([sys.executable, *asked[1:-1], script], capture_output=True,
+                             check=False, timeout=30)
+        answers.append(ran.returncode)
+    assert answers == [1, 0, 0, 1]
 
 
 def test_streamlits_settings_are_known_to_streamlit() -> None:
@@ -291,7 +356,7 @@ def test_systemd_itself_finds_nothing_in_the_units(tmp_path: Path) -> None:
                               "--recursive-errors=no", *map(str, copied)], capture_output=True,
                              text=True, timeout=60, check=False)
         assert (ran.returncode, ran.stderr) == (0, "")
-    assert len(copied) == 5
+    assert len(copied) == 6
 
 
 def test_the_workflow_runs_what_a_person_runs() -> None:
@@ -310,7 +375,7 @@ def test_the_workflow_runs_what_a_person_runs() -> None:
 
 def test_images_run_without_root_and_hold_what_they_copy() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
-    for stage in ("service", "app", "twin"):
+    for stage in ("service", "app", "twin", "coordinator"):
         [body] = re.findall(rf"(?ms)^FROM base AS {stage}$(.*?)(?=^FROM |\Z)", text)
         assert "USER 10001:10001" in body
         assert "HEALTHCHECK" in body

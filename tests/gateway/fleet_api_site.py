@@ -64,9 +64,10 @@ class Packs(FakeFleet):
             2.0, math.nan, {100.0: 7, math.inf: 1})
 
     def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
-                power_kw: float | None = None, hold_s: float | None = None) -> CommandLife:
+                power_kw: float | None = None, hold_s: float | None = None,
+                policy: bytes | None = None) -> CommandLife:
         self.seen.append([entry.action for entry in self.audit()])
-        return super().command(device, action, issuer, ttl_s, power_kw, hold_s)
+        return super().command(device, action, issuer, ttl_s, power_kw, hold_s, policy)
 
     def audit(self) -> list[AuditEntry]:
         """Oldest first."""

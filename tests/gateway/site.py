@@ -39,7 +39,7 @@ SMALL_SITE = """
 [[sources]]
 kind = "fleet"
 name = "fleet"
-options = {systems = 2}
+options = {systems = 2, past_hours = 0.0}
 [history]
 kind = "none"
 [gateway]

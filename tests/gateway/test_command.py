@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,10 +26,11 @@ SMALL = """
 [[sources]]
 kind = "fleet"
 name = "fleet"
-options = {systems = 2}
+options = {systems = 2, past_hours = 0.0}
 [gateway]
 update_interval_s = 0.2
 """
+Ended = Callable[..., tuple[int, str]]
 
 
 def command(*arguments: str) -> list[str]:
@@ -39,16 +41,47 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("ORRERY_")}
 
 
-def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=ROOT, env=environment(), text=True,
-                          capture_output=True, timeout=30, check=False)
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     file = tmp_path / "orrery.toml"
     file.write_text(SMALL)
     return file
+
+
+# Loads the gateway once; a copy of this process then begins for each list of words.
+EACH = """
+import json, os, sys
+from services.gateway.__main__ import main
+for line in sys.stdin:
+    hears, says = os.pipe()
+    if os.fork() == 0:
+        os.dup2(says, 2)
+        sys.argv[1:] = json.loads(line)
+        sys.exit(main())
+    os.close(says)
+    said = open(hears).read()
+    print(json.dumps([os.waitstatus_to_exitcode(os.wait()[1]), said]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def ended() -> Iterator[Ended]:
+    """Status and last words of a gateway that ends by itself, by its words."""
+    with subprocess.Popen([sys.executable, "-c", EACH], cwd=ROOT, env=environment(), text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        stdin, stdout = process.stdin, process.stdout
+        assert stdin is not None
+        assert stdout is not None
+
+        def run(*arguments: str) -> tuple[int, str]:
+            stdin.write(json.dumps(arguments) + "\n")
+            stdin.flush()
+            status, said = json.loads(stdout.readline())
+            return status, said
+
+        yield run
+        stdin.close()
+        assert process.wait(30) == 0
 
 
 @contextmanager
@@ -91,38 +124,40 @@ def test_it_serves_and_ends_cleanly(config: Path, number: signal.Signals) -> Non
     ("[", ["file", "valid TOML"]),
 ])
 def test_a_broken_configuration_is_told_in_one_line(
-        config: Path, text: str, words: Sequence[str]) -> None:
+        ended: Ended, config: Path, text: str, words: Sequence[str]) -> None:
     config.write_text(text)
-    done = ended("--config", str(config), "--port", str(free_port()))
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("The gateway cannot start: ")
-    assert all(word in done.stderr for word in [str(config), "allowed", *words])
+    status, said = ended("--config", str(config), "--port", str(free_port()))
+    assert status == 2
+    assert said.count("\n") == 1
+    assert said.startswith("The gateway cannot start: ")
+    assert all(word in said for word in [str(config), "allowed", *words])
 
 
 def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
-    done = ended("--config", str(tmp_path / "none.toml"))
+    done = subprocess.run(command("--config", str(tmp_path / "none.toml")), cwd=ROOT,
+                          env=environment(), text=True, capture_output=True, timeout=30,
+                          check=False)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "none.toml" in done.stderr
 
 
-def test_a_taken_port_is_named_with_the_way_out(config: Path) -> None:
+def test_a_taken_port_is_named_with_the_way_out(ended: Ended, config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = ended("--config", str(config), "--port", str(port))
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert f"port {port} on 127.0.0.1 is taken" in done.stderr
-    assert "--port" in done.stderr
-    assert "[gateway]" in done.stderr
+        status, said = ended("--config", str(config), "--port", str(port))
+    assert status == 2
+    assert said.count("\n") == 1
+    assert f"port {port} on 127.0.0.1 is taken" in said
+    assert "--port" in said
+    assert "[gateway]" in said
 
 
-def test_an_address_that_is_not_ours_is_told(config: Path) -> None:
-    done = ended("--config", str(config), "--host", "192.0.2.1")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "nothing can listen on 192.0.2.1, port 9999" in done.stderr
+def test_an_address_that_is_not_ours_is_told(ended: Ended, config: Path) -> None:
+    status, said = ended("--config", str(config), "--host", "192.0.2.1")
+    assert status == 2
+    assert said.count("\n") == 1
+    assert "nothing can listen on 192.0.2.1, port 9999" in said
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1"])
@@ -138,6 +173,10 @@ def test_the_command_line_goes_before_the_file(config: Path) -> None:
     assert (plain.gateway.host, plain.gateway.port) == ("127.0.0.1", 9999)
     assert plain.gateway.update_interval_s == 0.2
     assert plain.history.kind == "none"
+    assert (plain.twin.enabled, plain.coordinator.enabled) == (False, True)
+    config.write_text(config.read_text() + "[coordinator]\nhere = false\n")
+    elsewhere = configured(parser().parse_args(["--config", str(config)]))
+    assert not elsewhere.coordinator.enabled, "another process drives, and no address shows it"
     asked = ["--config", str(config), "--host", "0.0.0.0", "--port", "80", "--history"]
     other = configured(parser().parse_args(asked))
     assert (other.gateway.host, other.gateway.port) == ("0.0.0.0", 80)

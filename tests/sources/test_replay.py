@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +52,15 @@ class Site:
         return {self.topology.ids[node] for node in np.flatnonzero(reading.heard)}
 
 
+@cache
+def started() -> Site:
+    """To be copied: it takes a while to read the recording."""
+    return Site()
+
+
 @pytest.fixture
 def site() -> Site:
-    return Site()
+    return deepcopy(started())
 
 
 def assert_values(found: dict[str, float], **expected: float) -> None:
@@ -62,12 +70,14 @@ def assert_values(found: dict[str, float], **expected: float) -> None:
         assert found[name] == pytest.approx(wanted, rel=1e-6, nan_ok=True), name
 
 
+@cache
 def venus_rows(file: str) -> list[tuple[float, str, float | None]]:
     lines = (RECORDINGS / "victron" / f"{file}.tsv").read_text().splitlines()[2:]
     return [(float(t), path, json.loads(value))
             for t, path, value in (line.split("\t") for line in lines)]
 
 
+@cache
 def jk_frames() -> list[dict[str, str]]:
     with (RECORDINGS / "jk" / JK_FILE).open(newline="") as file:
         return list(csv.DictReader(file))
@@ -170,7 +180,7 @@ def test_the_cells_of_the_pack_add_up_to_it(site: Site) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0.0, 4 * VENUS_S, exclude_max=True))
 def test_any_moment_shows_the_last_row_at_or_before_it(time_s: float) -> None:
-    site = Site()
+    site = deepcopy(started())
     reading = site.at(time_s)
     elapsed_s = timedelta(seconds=time_s).total_seconds()
     for file, node_id in (("lynxbms1", HOUSE_48V), ("smartshunt", NAV_12V)):

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
+from base64 import b85decode
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from sqlalchemy import Connection, inspect
 
 from core.alarms.records import AlarmQuery, AuditEntry, Batch, Instance
 from core.alarms.states import Event, State
 from core.clock import ManualClock
+from core.coordinator.plan import Cost
+from core.coordinator.records import CoordinatorStore
+from core.coordinator.settings import SiteSettings
+from core.coordinator.view import Note
 from core.errors import ConfigurationError, RetryLaterError
 from store.postgres.records import SharedPlace
-from store.records import ALARMS, SITE, open_alarms, open_site_records
+from store.records import (
+    ALARMS,
+    COORDINATOR,
+    SITE,
+    open_alarms,
+    open_coordinator,
+    open_site_records,
+)
+from store.records.packed import packed
 from store.records.place import Place
 from store.records.sqlite import MIGRATIONS, SqlitePlace
 from store.records.tables import TABLES
 from tests.contracts.test_alarm_store_contract import line
+from tests.contracts.test_coordinator_store_contract import run_of
 from tests.core.alarm_bench import CELL, HOT, NOON
 
 ALL = AlarmQuery(NOON - timedelta(days=1), NOON + timedelta(days=1))
+COORDINATED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NOON_US = round(NOON.timestamp() * 1e6)
 # As Orrery 0.1 made its files, before they had numbers.
 OLD_ALARMS = """
@@ -57,6 +74,31 @@ CREATE TABLE site_saved
      PRIMARY KEY (kind, name));
 PRAGMA user_version = 5;
 """
+OLD_COORDINATOR = """
+PRAGMA journal_mode=WAL;
+CREATE TABLE told
+    (site TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, at_us INTEGER NOT NULL,
+     told BLOB NOT NULL, PRIMARY KEY (site, kind, name)) WITHOUT ROWID;
+CREATE TABLE notes
+    (number INTEGER PRIMARY KEY, site TEXT NOT NULL, told BLOB NOT NULL);
+CREATE TABLE settings
+    (number INTEGER PRIMARY KEY, site TEXT NOT NULL, at_us INTEGER NOT NULL, who TEXT NOT NULL,
+     told TEXT NOT NULL);
+CREATE TABLE minutes
+    (site TEXT NOT NULL, time_us INTEGER NOT NULL, told BLOB NOT NULL,
+     PRIMARY KEY (site, time_us)) WITHOUT ROWID;
+CREATE TABLE leases
+    (site TEXT PRIMARY KEY, holder TEXT NOT NULL, until_us INTEGER NOT NULL);
+"""
+OLD_DAY = (
+    b"iluXOVRCfV|7oNuK&5qVbZKnX|7oNuK&ozUUt(c&bY*gRgQjI}WpZbE%Rle{000000Hk+iVRFj=00000000"
+    b"1{WMyq(Ze+^<0000000020a&>HFUt(c%Wn{ppXkl=0Wo~6;z^8C!a%N>?bik}*VQ_SHa%E&+aAS1KfA|0Z0"
+    b"0000s&;8_Y+-b1Z*Fq{rE6|)cW%o+@Bjb+0001`cW-iJbD#")
+OLD_NOTE = b"gQ8({*8gdwDnO-dWp-t3q-kzuZ>4u{a%6L-aBN|2Ze?T"
+OLD_MINUTE = (
+    b"oXbJlX$p`4007HB@Bjb+0002XKmY&$00000%RmSK000000Ly>)00000007HCNdN!<0002XKgpSynVFfI%Rjl"
+    b"9nVFfHn#(`%00000007HCNdN!<00000ful@DP?F0(_y7O^0002XKokG~00000")
+"""What a coordinator told, in base 85."""
 TOLD = ('{"command":{"v":1,"id":"%s","issuer":"ada","issued_s":%s,"ttl_s":10,'
         '"action":"emergency_stop"},"reason":"none"}')
 
@@ -101,6 +143,60 @@ def test_what_an_earlier_orrery_saved_is_kept(tmp_path: Path) -> None:
             "ada", "pack_1", "executed", "none")
         assert life.changed_at == NOON + timedelta(seconds=0.5)
         records.close()
+
+
+def old_coordinator(directory: Path) -> None:
+    """A file there as Orrery 0.1 made it, with something in each of its tables."""
+    directory.mkdir(exist_ok=True)
+    minute = b85decode(OLD_MINUTE)
+    made(directory / "coordinator.sqlite", OLD_COORDINATOR,
+         ("told", ("home", "day", NOON.isoformat(), NOON_US, b85decode(OLD_DAY))),
+         ("told", ("home", "prices", "day ahead", NOON_US, b85decode(b"!~%PL"))),
+         ("told", ("home", "run", NOON.isoformat(), NOON_US, packed(run_of()))),
+         ("notes", (7, "home", b85decode(OLD_NOTE))),
+         ("settings", (1, "home", NOON_US, "eve", '{"controller":"mpc","tariff":null}')),
+         ("settings", (2, "home", NOON_US, "bob", '{"controller":"off"}')),
+         ("minutes", ("home", NOON_US, minute)),
+         ("minutes", ("home", NOON_US + 60_000_000, minute)),
+         ("leases", ("home", "one", NOON_US + 30_000_000)))
+
+
+def assert_as_before(store: CoordinatorStore) -> None:
+    """All that `old_coordinator` holds but the lease."""
+    assert [(one.who, one.settings.controller) for one in store.changes("home")][-2:] == [
+        ("bob", "off"), ("eve", "mpc")]
+    assert store.notes("home")[-1:] == [Note(COORDINATED, "info", "planned")]
+    (day,) = store.days("home", COORDINATED)
+    assert (day.start, day.no_battery, day.known) == (COORDINATED, Cost(1.0, 0.0), 1.0)
+    assert store.prices("home", "day ahead") == b"{}"
+    run = store.newest_run("home")
+    assert run is not None
+    assert np.array_equal(run.plan.energy_kwh, run_of().plan.energy_kwh)
+    minutes = store.minutes("home", NOON, NOON + timedelta(hours=1))
+    assert [one.kinds for one in minutes] == 2 * [{"LFP": (1.5, 5.0)}]
+    assert math.isnan(minutes[0].fleet_kw)
+
+
+def test_what_an_earlier_orrery_coordinated_is_kept(tmp_path: Path) -> None:
+    old_coordinator(tmp_path)
+    for number in range(2):
+        store = open_coordinator(tmp_path, ManualClock(NOON))
+        assert_as_before(store)
+        assert store.lease("home", "two", NOON + timedelta(seconds=29)) == "one"
+        assert store.save_settings("home", SiteSettings(), "ada", NOON) == 3 + number
+        store.note("home", Note(NOON, "info", str(number)))
+        store.close()
+
+
+def test_tables_in_memory_are_their_store_s_alone() -> None:
+    one, other = open_coordinator(None), open_coordinator(None)
+    one.save_settings("home", SiteSettings(), "ada", NOON)
+    assert one.settings("home") is not None
+    assert other.settings("home") is None
+    one.close()
+    with pytest.raises(RetryLaterError, match="the tables in memory"):
+        one.settings("home")
+    other.close()
 
 
 def test_tables_of_a_newer_orrery_are_left_alone(tmp_path: Path) -> None:
@@ -159,9 +255,11 @@ EXPECTED = {name: [(one.name, not one.nullable, one.primary_key) for one in tabl
 
 
 def test_migrations_make_the_tables_in_files(tmp_path: Path) -> None:
-    found = [told_of(SqlitePlace(tmp_path, name)) for name in (ALARMS, SITE)]
-    assert found[0] | found[1] == EXPECTED
-    assert {path.name for path in MIGRATIONS.iterdir()} == {ALARMS, SITE}
+    found: dict[str, object] = {}
+    for name in (ALARMS, COORDINATOR, SITE):
+        found |= told_of(SqlitePlace(tmp_path, name))
+    assert found == EXPECTED
+    assert {path.name for path in MIGRATIONS.iterdir()} == {ALARMS, COORDINATOR, SITE}
 
 
 def test_migrations_make_the_tables_in_postgresql(
@@ -212,6 +310,6 @@ def test_what_is_closed_is_closed(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for opener in (open_alarms, open_site_records):
+    for opener in (open_alarms, open_coordinator, open_site_records):
         with pytest.raises(ConfigurationError, match="a directory that this process may write"):
             opener(tmp_path / "file" / "below")

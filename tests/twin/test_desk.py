@@ -15,6 +15,8 @@ from msgspec import structs
 
 from core.clock import ManualClock
 from core.config import TwinConfig, load_config
+from core.coordinator.foretold import twin_says
+from core.coordinator.wear import BY_FORECAST, wear_of
 from core.engine import Engine
 from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.runtime import start_runtime
@@ -135,6 +137,9 @@ def test_an_ageing_run_comes_by_itself_and_tells_a_life(fresh: DeskSite) -> None
     assert told.used is not None
     assert "the current of" in told.words
     assert site.figures["life_years"][0] == pytest.approx(15.5, abs=0.6)
+    life = (twin_says(site).lives or {})[GOOD]
+    assert life.cycles == pytest.approx(365.25 * 15.5 * life.a_day, rel=0.05)
+    assert wear_of("NMC", life).by == BY_FORECAST
 
 
 def test_what_a_calibration_found_is_kept_and_models_windows(fresh: DeskSite) -> None:

@@ -7,7 +7,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from filterpy.kalman import ExtendedKalmanFilter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -31,6 +30,8 @@ class Oracle:
     """The same cell by filterpy: its algebra, our model. No surprise, no gate."""
 
     def __init__(self, soc: float, sigma: float) -> None:
+        from filterpy.kalman import ExtendedKalmanFilter  # loads scipy.stats, 0.7 s
+
         self.tuning, self.t = Tuning(), 0.0
         self.kalman = ExtendedKalmanFilter(dim_x=3, dim_z=1)
         self.kalman.x = np.array([[soc], [1.0], [0.0]])

@@ -1,12 +1,9 @@
-"""`python -m tests.twin_physics.stumbling`: a cell whose solver gives up after a long jump, one
-whose solver always does, one from some age on, and one that grows old, as JSON. No test process
-imports PyBaMM."""
+"""A cell whose solver gives up after a long jump, one whose solver always does, one from some age
+on, and one that grows old; packs of which some break their batch."""
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -93,14 +90,11 @@ class Packs:
         return "nothing"
 
 
-def main() -> None:
+def stumbled() -> dict[str, object]:
+    """What JSON can hold."""
     packs = Packs()
-    json.dump({
+    return {
         "lives": [lived(3.0, 40, 10), lived(100.0, 40, 10), lived(-1.0, 40, 10),
                   lived(100.0, 500, 10, oldest=203.0), lived(100.0, 500, 10, fade=0.004)],
         "alone": packs.solve(())["ends"], "raised": packs.raised(),
-        "batches": [packs.solve(bad) for bad in ((3,), (0,), (6,), (1, 2, 5))]}, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()
+        "batches": [packs.solve(bad) for bad in ((3,), (0,), (6,), (1, 2, 5))]}

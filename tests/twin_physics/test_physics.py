@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -48,6 +49,16 @@ def child() -> Iterator[Child]:
     made = Child()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def by_pybamm() -> dict[str, Any]:
+    """What `stumbling` and `truth` make with PyBaMM itself, which no test process imports."""
+    program = ("import json, sys\nfrom tests.twin_physics import stumbling, truth\n"
+               "json.dump({'stumbled': stumbling.stumbled(), 'truth': truth.truth()}, sys.stdout)")
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                         timeout=120, check=True, env=MINIMAL)
+    return json.loads(ran.stdout)  # type: ignore[no-any-return]
 
 
 def run(child: Child, task: Task) -> Result:
@@ -257,11 +268,8 @@ def test_an_impossible_usage_is_told(child: Child) -> None:
 
 
 @pytest.fixture(scope="module")
-def stumbled() -> dict[str, list[dict[str, object]]]:
-    ran = subprocess.run([sys.executable, "-m", "tests.twin_physics.stumbling"], cwd=ROOT,
-                         capture_output=True, timeout=60, check=True, env=MINIMAL)
-    told: dict[str, list[dict[str, object]]] = json.loads(ran.stdout)
-    return told
+def stumbled(by_pybamm: dict[str, Any]) -> dict[str, list[dict[str, object]]]:
+    return by_pybamm["stumbled"]  # type: ignore[no-any-return]
 
 
 def test_one_bad_pack_in_a_batch_hurts_no_other(
@@ -297,10 +305,8 @@ def test_a_solver_that_gives_up_after_a_jump_is_asked_for_half_of_it(
 
 
 @pytest.fixture(scope="module")
-def truth() -> dict[str, object]:
-    ran = subprocess.run([sys.executable, "-m", "tests.twin_physics.truth"], cwd=ROOT,
-                         capture_output=True, timeout=120, check=True, env=MINIMAL)
-    return json.loads(ran.stdout)
+def truth(by_pybamm: dict[str, Any]) -> dict[str, object]:
+    return by_pybamm["truth"]  # type: ignore[no-any-return]
 
 
 def calibration(truth: dict[str, object], **more: object) -> CalibrationTask:
@@ -349,14 +355,34 @@ def test_what_helps_only_the_seen_part_is_not_accepted(child: Child,
     assert result.words.startswith("not accepted")
 
 
+def test_a_model_that_ends_in_the_unseen_part_is_told_in_words(
+        child: Child, truth: dict[str, object]) -> None:
+    """Begun too empty: there is no error to tell of a cell that is at its end."""
+    result = run(child, calibration(truth, start_v=3.66, hold=0.5, fitted=("contact_ohm",)))
+    assert isinstance(result, CalibrationResult)
+    assert not result.failed
+    assert not result.accepted
+    assert "an electrode of the model is empty or full" in result.words
+    assert (result.unseen_before_mv, result.unseen_after_mv) == (None, None)
+    assert result.rms_after_mv is not None
+    assert result.rms_after_mv < 1000.0
+    assert np.isnan(floats(result.after_v)).any()
+    assert 2.0 < np.nanmin(floats(result.after_v))
+
+
 @pytest.mark.parametrize(("change", "words"), [
     ({"voltage_v": "high"}, "above the 2.5 to 4.2 V"), ({"current_a": "none"}, "less than 5%"),
     ({"bpx": "{}"}, "no BPX file"),
+    ({"current_a": "gap"}, "for 7 min, 58 min after its begin, the record holds no current"),
+    ({"current_a": "late"}, "for 5 min, 0 min after its begin, the record holds no current"),
 ])
 def test_a_record_that_tells_nothing_is_told(child: Child, truth: dict[str, object],
                                              change: dict[str, object], words: str) -> None:
     count = len(truth["current_a"])
-    columns = {"high": column(np.full(count, 4.4)), "none": column(np.zeros(count))}
+    gap, late = np.array(truth["current_a"]), np.array(truth["current_a"])
+    gap[350:390], late[:30] = np.nan, np.nan
+    columns = {"high": column(np.full(count, 4.4)), "none": column(np.zeros(count)),
+               "gap": column(gap), "late": column(late)}
     more = {name: columns.get(value, value) for name, value in change.items()}
     assert words in run(child, calibration(truth, **more)).failed
 

@@ -1,13 +1,10 @@
-"""`python -m tests.twin_physics.truth`: a cell's record whose parameters are known, as JSON.
+"""A cell's record whose parameters are known.
 
 Simulated: PyBaMM's SPMe with OKane2022, less active material and a resistance of contacts, with
 2 mV of noise; and what a new cell would have shown.
 """
 
 from __future__ import annotations
-
-import json
-import sys
 
 import numpy as np
 import pybamm
@@ -33,7 +30,8 @@ def volts(fitted: dict[str, float], time_s: np.ndarray, current_a: np.ndarray) -
     return np.asarray(solved["Voltage [V]"].data)
 
 
-def main() -> None:
+def truth() -> dict[str, object]:
+    """What JSON can hold."""
     rng = np.random.default_rng(11)
     time_s = STEP_S * np.arange(POINTS)
     window = window_of(parameters_of("NMC"))
@@ -41,11 +39,7 @@ def main() -> None:
     current = window.capacity_ah * np.repeat(blocks, 12)[:POINTS]
     current[:3] = 0.0
     noise = rng.normal(0.0, NOISE_V, POINTS)
-    json.dump({"true": TRUE, "step_s": STEP_S, "capacity_ah": window.capacity_ah,
-               "start_v": window.volts_of(START_SOC), "current_a": current.tolist(),
-               "voltage_v": (volts(TRUE, time_s, current) + noise).tolist(),
-               "new_v": (volts({}, time_s, current) + noise).tolist()}, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()
+    return {"true": TRUE, "step_s": STEP_S, "capacity_ah": window.capacity_ah,
+            "start_v": window.volts_of(START_SOC), "current_a": current.tolist(),
+            "voltage_v": (volts(TRUE, time_s, current) + noise).tolist(),
+            "new_v": (volts({}, time_s, current) + noise).tolist()}

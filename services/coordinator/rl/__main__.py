@@ -4,6 +4,8 @@
     cancel RUN   ends a run after its next step
     deploy RUN   puts its policy where it drives, if the gate let it
     back         goes back to the policy before
+
+With --role edge the packs of the site are sent it over their broker, and answer.
 """
 
 from __future__ import annotations
@@ -17,22 +19,24 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from core.clock import Clock, SystemClock
-from core.config import Config, load_config
-from core.coordination import store_path
+from core.config import load_config
+from core.coordinator import placed
 from core.coordinator.actor import LEAST_KEY, load
+from core.coordinator.alone import EDGE
 from core.coordinator.blend import Blend
-from core.coordinator.records import CoordinatorStore
+from core.coordinator.candidates import NAME as ACTOR
+from core.coordinator.learnt import HERE
 from core.coordinator.view import Deployment
 from core.errors import OrreryError, RequestError
 from core.registry import make_coordinator_store
 from core.secrets import secret
 from services.command_line import CANNOT_START, until_a_signal
-from services.coordinator.rl import export, progress
+from services.coordinator.rl import export, packs, progress
 from services.coordinator.rl.past import recorded
 from services.coordinator.rl.prepare import prepared
 
-ACTOR = "actor.orrery"
 KEY = "ORRERY_ACTOR_KEY"
+NOT_ALL = 1
 NO_KEY = (f"A policy is signed: give a secret of at least {LEAST_KEY} characters in the variable "
           "that --key-variable names, or in .streamlit/secrets.toml")
 
@@ -52,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--place", type=Path, default=Path("data/coordinator") / ACTOR,
                        help="where the policy that drives lies")
     words.add_argument("--role", choices=("site", "edge"), default="site")
+    words.add_argument("--device", action="append", default=[],
+                       help="with --role edge: this pack alone; may be given again")
     words.add_argument("--key-variable", default=KEY)
     words.add_argument("--capacity-kwh", type=float)
     words.add_argument("--until", type=datetime.fromisoformat, metavar="DATE",
@@ -87,7 +93,7 @@ def _train(asked: argparse.Namespace, clock: Clock) -> int:
     (folder / progress.CANCEL).unlink(missing_ok=True)
     until = None if asked.until is None else asked.until.astimezone(UTC)
     told = recorded(config, clock, asked.site, asked.capacity_kwh, until)
-    store = _store(config)
+    store = make_coordinator_store(config)
     training = Training(
         folder.name, folder, prepared(told.year, told.capacity_kwh, told.zone, Blend), told,
         Effort(asked.fleets, asked.passes, asked.rounds, asked.updates), store.keep_training,
@@ -116,35 +122,42 @@ def _deploy(asked: argparse.Namespace, clock: Clock) -> int:
     candidate = progress.folder_of(asked.runs, asked.run) / ACTOR
     if not candidate.exists():
         raise RequestError(f"The run {asked.run} has no policy yet: it was not trained to its end")
+    if asked.role == EDGE:
+        placed.let(candidate.read_bytes(), key, EDGE)
+        return _send(asked, clock, "deploy", candidate.read_bytes())
     before = load(asked.place, key).record.version if asked.place.exists() else ""
-    verdict = export.deploy(candidate, asked.place, key, asked.role)
+    verdict = placed.deploy(candidate.read_bytes(), asked.place, key, asked.role)
     _keep(asked, clock, load(asked.place, key).record.version, before)
     sys.stdout.write(f"{verdict.words}\n")
     return 0
 
 
+def _send(asked: argparse.Namespace, clock: Clock, action: str, policy: bytes | None) -> int:
+    done, told = packs.send(load_config(asked.config), clock, asked.site, asked.device, action,
+                            _who(), policy)
+    sys.stdout.write(f"{told}\n")
+    return 0 if done else NOT_ALL
+
+
+def _who() -> str:
+    return os.environ.get("USER") or "a person"
+
+
 def _back(asked: argparse.Namespace, clock: Clock) -> int:
+    if asked.role == EDGE:
+        return _send(asked, clock, "roll_back", None)
     key = _key(asked)
     before = load(asked.place, key).record.version if asked.place.exists() else ""
-    record = export.roll_back(asked.place, key)
+    record = placed.roll_back(asked.place, key)
     _keep(asked, clock, record.version, before)
     sys.stdout.write(f"{record.version} is back in its place\n")
     return 0
 
 
 def _keep(asked: argparse.Namespace, clock: Clock, version: str, before: str) -> None:
-    store = _store(load_config(asked.config))
-    name = "the coordinator" if asked.role == "site" else "packs at the edge"
-    store.keep_deployment(Deployment(name, version, clock.now(),
-                                     os.environ.get("USER", "a person"), before))
+    store = make_coordinator_store(load_config(asked.config))
+    store.keep_deployment(Deployment(HERE, version, clock.now(), _who(), before))
     store.close()
-
-
-def _store(config: Config) -> CoordinatorStore:
-    place = store_path(config)
-    if place is not None:
-        place.parent.mkdir(parents=True, exist_ok=True)
-    return make_coordinator_store(place)
 
 
 def _key(asked: argparse.Namespace) -> str:

@@ -1,4 +1,4 @@
-"""A policy as a signed file, and its way to where it drives: the gate's word comes first."""
+"""A policy as a signed file, and how long one decision of it takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 
 from core.coordinator.actor import (
-    BEFORE,
     MOST_BYTES,
     Actor,
     Record,
@@ -21,7 +20,7 @@ from core.coordinator.actor import (
     written,
 )
 from core.coordinator.policy import FEATURES
-from core.errors import GiveUpError, RequestError
+from core.errors import GiveUpError
 
 CALLS = 2000
 
@@ -48,33 +47,6 @@ def export(actor: Actor, key: str, path: Path) -> Exported:
     whole.write_bytes(data)
     os.replace(whole, path)
     return Exported(path, len(data))
-
-
-def deploy(candidate: Path, place: Path, key: str, role: str) -> Verdict:
-    """The candidate where it drives, what was there kept beside it. Raises RequestError with the
-    gate's words where it was refused, GiveUpError for what is not to be trusted."""
-    data = candidate.read_bytes()
-    verdict = read(data, key).record.verdict(role)
-    if verdict is None or not verdict.deployed:
-        raise RequestError("It was never judged." if verdict is None else verdict.words)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if place.exists():
-        os.replace(place, place.with_name(place.name + BEFORE))
-    whole = place.with_name(place.name + ".new")
-    whole.write_bytes(data)
-    os.replace(whole, place)
-    return verdict
-
-
-def roll_back(place: Path, key: str) -> Record:
-    """The one before it, where there is one that is to be trusted. Raises RequestError,
-    GiveUpError."""
-    before = place.with_name(place.name + BEFORE)
-    if not before.exists():
-        raise RequestError(f"There is nothing before {place.name} to go back to")
-    record = read(before.read_bytes(), key).record
-    os.replace(before, place)
-    return record
 
 
 def decision_us(actor: Actor) -> float:

@@ -3,6 +3,7 @@ as many machines as a Ray cluster has. Optional: `pip install -r requirements-rl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -38,15 +39,18 @@ class FleetEnvOf(FleetEnv):
 
 
 def train(days: Days, steps: int, told: Callable[[int, float], bool], **how: int) -> None:
-    """Until so many environment steps were lived. told: of the steps and of the mean reward of a
-    day; False ends it. Ray is begun and ended by the caller."""
+    """Until so many environment steps were lived. told: of the steps and of the mean reward of the
+    last days that ended, NaN before one did; False ends it. Ray is begun and ended by the
+    caller."""
     learner = config(days, **how).build_algo()
     try:
-        lived = 0
+        lived, reward = 0, math.nan
         while lived < steps:
             found = learner.train()["env_runners"]
             lived = int(found["num_env_steps_sampled_lifetime"])
-            if not told(lived, float(found.get("episode_return_mean", float("nan")))):
+            newest = float(found.get("episode_return_mean", math.nan))
+            reward = reward if math.isnan(newest) else newest
+            if not told(lived, reward):
                 break
     finally:
         learner.stop()

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from core.coordinator import gather
+from core.coordinator import usual
 from core.coordinator.account import driven
 from core.coordinator.policy import Sight, features, power_of, spread
 from core.coordinator.problem import Connection, Floats, Packs
 from core.coordinator.safe import PacksNow, at_connection, box, make_safe, rates, violations
+from core.coordinator.wear import wear_per_kwh
 from core.fleet.catalogue import MIX
 from core.vocabulary import CHEMISTRIES
 from services.coordinator.rl.days import AN_HOUR, I64, STEP_S, STEPS, Days
@@ -47,11 +48,11 @@ def drawn(seeds: I64, capacity_kwh: float, packs: int = PACKS) -> Fleets:
     same seed."""
     columns = [_drawn(np.random.default_rng(int(seed)), packs) for seed in seeds]
     told = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
-    unlimited = np.full(told["capacity"].shape, gather.HEADROOM * gather.MOST_A)
+    unlimited = np.full(told["capacity"].shape, usual.HEADROOM * usual.MOST_A)
     now = PacksNow(
         told["capacity"], told["capacity"] * told["soc"], told["efficiency"],
-        np.full(unlimited.shape, gather.FLOOR), np.full(unlimited.shape, gather.CEILING),
-        np.full(unlimited.shape, gather.MOST_C), told["volts"], unlimited, unlimited,
+        np.full(unlimited.shape, usual.FLOOR), np.full(unlimited.shape, usual.CEILING),
+        np.full(unlimited.shape, usual.MOST_C), told["volts"], unlimited, unlimited,
         told["kind"].astype(np.int64), None, None, told["cold"], told["hot"])
     share = np.array([column["share"][0] for column in columns])
     return Fleets(now, told["wear"], share * told["capacity"].sum(axis=1) / capacity_kwh)
@@ -63,12 +64,12 @@ def _drawn(rng: np.random.Generator, packs: int) -> dict[str, Floats]:
     soc = rng.uniform(0.2, 0.8) + rng.normal(0.0, 0.03, packs)
     return {
         "capacity": np.array([kwh for *_, kwh in plates]) * rng.uniform(0.75, 1.0, packs),
-        "soc": np.clip(soc, gather.FLOOR, gather.CEILING),
+        "soc": np.clip(soc, usual.FLOOR, usual.CEILING),
         "efficiency": rng.uniform(0.95, 0.98, packs),
         "volts": np.array([cells * NOMINAL_V[kind] for kind, cells, _ in plates]),
         "kind": np.array([CHEMISTRIES.index(kind) for kind, *_ in plates], dtype=np.float64),
         "cold": cold, "hot": cold + rng.uniform(2.0, 10.0, packs),
-        "wear": np.array([gather.wear_per_kwh(kind) for kind, *_ in plates]),
+        "wear": np.array([wear_per_kwh(kind) for kind, *_ in plates]),
         "share": np.full(packs, np.exp(rng.uniform(*np.log(SHARE))))}
 
 

@@ -1,22 +1,33 @@
-"""What a coordinator keeps, in a file that several processes share."""
+"""What every `core.coordinator.records.CoordinatorStore` must do, for all who share it."""
 
 from __future__ import annotations
 
 import math
-import sqlite3
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import Table, func, select, update
+from sqlalchemy.schema import DropTable
 
+from bench._postgres import PostgresServer
 from core.clock import ManualClock
+from core.config import Config, HistoryConfig, SourceConfig
 from core.coordinator.gather import gathered
 from core.coordinator.plan import Binding, Cost, Exceeded, Plan
 from core.coordinator.problem import Band, Objectives, Outlook, Problem
-from core.coordinator.records import LEASE_S, Minute, Run, SiteState
+from core.coordinator.records import (
+    LEASE_S,
+    CoordinatorStore,
+    FleetLives,
+    Minute,
+    Run,
+    SiteState,
+)
 from core.coordinator.settings import SiteSettings
 from core.coordinator.view import (
     DayCost,
@@ -28,24 +39,43 @@ from core.coordinator.view import (
     Shadow,
     TrainingRun,
 )
-from core.errors import ConfigurationError, GiveUpError, RetryLaterError
+from core.coordinator.wear import PackLife
+from core.errors import GiveUpError, RetryLaterError
 from core.registry import make_coordinator_store
-from store.coordinator import KEPT_MINUTES, KEPT_RUNS, CoordinatorDatabase
+from store.records.coordinator import KEPT_MINUTES, KEPT_NOTES, KEPT_RUNS, CoordinatorTables
+from store.records.tables import MINUTES, NOTES, TOLD
 from tests.coordinator.fleet import NOON, SITE, FleetOfTest, seen
 
 STEPS = 4
+EVIL = "=cmd|'/c calc'!A0'); DROP TABLE coordinator_told; <script>alert(1)</script> :name %s \\ \n"
+Open = Callable[[], CoordinatorStore]
+
+
+@pytest.fixture(params=["postgres", "sqlite"])
+def opener(request: pytest.FixtureRequest, tmp_path: Path,
+           monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Opens the one store of this test, which begins empty, as another process would."""
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        monkeypatch.setenv("PLANS_URL", server.new_schema())
+    config = Config(sources=[SourceConfig("packs", "packs")], file="orrery.toml",
+                    history=HistoryConfig(request.param.replace("sqlite", "embedded"),
+                                          str(tmp_path), "PLANS_URL"))
+    opened: list[CoordinatorStore] = []
+
+    def one_more() -> CoordinatorStore:
+        opened.append(make_coordinator_store(config))
+        return opened[-1]
+
+    yield one_more
+    for one in opened:
+        one.close()
+        one.close()
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "coordinator" / "coordinator.sqlite"
-
-
-@pytest.fixture
-def store(path: Path):
-    found = CoordinatorDatabase(path)
-    yield found
-    found.close()
+def store(opener: Open) -> CoordinatorStore:
+    return opener()
 
 
 def run_of(minutes: int = 0) -> Run:
@@ -67,11 +97,17 @@ def minute(at: int) -> Minute:
                   50.0, 0, {"LFP": (1.5, 5.0)})
 
 
-def test_a_run_comes_back_as_it_was_also_to_another_process(store, path: Path) -> None:
+def lines(store: CoordinatorStore, table: Table) -> int:
+    assert isinstance(store, CoordinatorTables)
+    with store._place.reading() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def test_a_run_comes_back_as_it_was_also_to_another_process(store: CoordinatorStore,
+                                                            opener: Open) -> None:
     kept = run_of()
     store.keep_run(SITE, kept)
-    other = make_coordinator_store(path)
-    found = other.newest_run(SITE)
+    found = opener().newest_run(SITE)
     assert found is not None
     for name in ("pack_kw", "energy_kwh", "grid_kw", "energy_worth"):
         assert np.array_equal(getattr(found.plan, name), getattr(kept.plan, name))
@@ -80,20 +116,48 @@ def test_a_run_comes_back_as_it_was_also_to_another_process(store, path: Path) -
     assert (found.plan.bindings, found.plan.exceeded) == (kept.plan.bindings, kept.plan.exceeded)
     assert (found.problem.objectives, found.left_out) == (kept.problem.objectives, kept.left_out)
     assert math.isinf(found.problem.connection.import_limit_kw)
-    other.close()
 
 
-def test_the_newest_run_counts_and_few_are_kept(store, path: Path) -> None:
+def test_lives_of_packs_come_back_as_they_were_told_last(store: CoordinatorStore,
+                                                         opener: Open) -> None:
+    assert store.lives() is None
+    for cycles in (900.0, 800.0):
+        told = FleetLives(NOON, {EVIL: PackLife(cycles, 0.9, 0.7, 0.0)})
+        store.keep_lives(told)
+    assert opener().lives() == told
+    store.keep_lives(FleetLives(NOON, {"pack": PackLife(math.nan, 0.9, 0.7, 0.0)}))
+    found = store.lives()
+    assert found is not None
+    assert math.isnan(found.lives["pack"].cycles)
+
+
+def test_the_newest_run_counts_and_few_are_kept(store: CoordinatorStore) -> None:
     for number in range(KEPT_RUNS + 3):
         store.keep_run(SITE, run_of(number))
     found = store.newest_run(SITE)
     assert found is not None
     assert found.plan.made_at == NOON + timedelta(minutes=KEPT_RUNS + 2)
-    rows = sqlite3.connect(path).execute("SELECT count(*) FROM told").fetchone()
-    assert rows == (KEPT_RUNS,)
+    assert lines(store, TOLD) == KEPT_RUNS
 
 
-def test_every_change_of_settings_is_kept_with_who_made_it(store) -> None:
+def test_lines_of_a_site_are_bounded_and_those_of_another_stay(store: CoordinatorStore) -> None:
+    store.note("elsewhere", Note(NOON, "info", EVIL))
+    for number in range(KEPT_NOTES + 3):
+        store.note(SITE, Note(NOON, "info", str(number)))
+    kept = store.notes(SITE, 10 * KEPT_NOTES)
+    assert [note.words for note in kept] == [str(n) for n in range(KEPT_NOTES + 2, 2, -1)]
+    assert [note.words for note in store.notes("elsewhere")] == [EVIL]
+    assert lines(store, NOTES) == KEPT_NOTES + 1
+
+
+def test_a_note_whose_answer_was_lost_is_not_kept_twice(store: CoordinatorStore) -> None:
+    for _ in range(2):
+        store.note(SITE, Note(NOON, "info", "once"))
+    store.note(SITE, Note(NOON + timedelta(seconds=1), "info", "once"))
+    assert len(store.notes(SITE)) == 2
+
+
+def test_every_change_of_settings_is_kept_with_who_made_it(store: CoordinatorStore) -> None:
     assert store.settings(SITE) is None
     first = store.save_settings(SITE, SiteSettings(), "eve", NOON)
     second = store.save_settings(SITE, SiteSettings(controller="off"), "bob", NOON)
@@ -106,8 +170,8 @@ def test_every_change_of_settings_is_kept_with_who_made_it(store) -> None:
     assert store.settings("elsewhere") is None
 
 
-def test_one_holder_of_a_site_at_a_time(store, path: Path) -> None:
-    other = CoordinatorDatabase(path)
+def test_one_holder_of_a_site_at_a_time(store: CoordinatorStore, opener: Open) -> None:
+    other = opener()
     assert store.lease(SITE, "one", NOON) == "one"
     assert other.lease(SITE, "two", NOON + timedelta(seconds=LEASE_S - 1)) == "one"
     assert store.lease(SITE, "one", NOON + timedelta(seconds=20)) == "one"
@@ -117,25 +181,25 @@ def test_one_holder_of_a_site_at_a_time(store, path: Path) -> None:
     assert other.lease(SITE, "two", NOON + timedelta(seconds=60)) == "two"
     other.release(SITE, "two")
     assert store.lease(SITE, "one", NOON + timedelta(seconds=61)) == "one"
-    other.close()
+    assert other.lease("elsewhere", "two", NOON) == "two"
 
 
-def test_many_who_ask_at_once_get_one_answer(store, path: Path) -> None:
+def test_many_who_ask_at_once_get_one_answer(opener: Open) -> None:
     told: list[str] = []
+
     def ask(name: str) -> None:
-        mine = CoordinatorDatabase(path)
-        told.append(mine.lease(SITE, name, NOON))
-        mine.close()
+        told.append(opener().lease(SITE, name, NOON))
 
     threads = [threading.Thread(target=ask, args=(str(number),)) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(told) == 6
     assert len(set(told)) == 1
 
 
-def test_minutes_come_back_in_order_and_old_ones_go(store) -> None:
+def test_minutes_come_back_in_order_and_old_ones_go(store: CoordinatorStore) -> None:
     old = -round(KEPT_MINUTES.total_seconds() / 60.0) - 1
     store.keep_minutes(SITE, [minute(old)])
     store.keep_minutes(SITE, [minute(2), minute(0), minute(1)])
@@ -145,9 +209,10 @@ def test_minutes_come_back_in_order_and_old_ones_go(store) -> None:
     assert math.isnan(found[0].fleet_kw)
     assert found[0].kinds == {"LFP": (1.5, 5.0)}
     store.keep_minutes(SITE, [])
+    assert lines(store, MINUTES) == 3
 
 
-def test_the_rest_is_kept_too(store) -> None:
+def test_the_rest_is_kept_too(store: CoordinatorStore) -> None:
     for number in range(3):
         store.note(SITE, Note(NOON, "info", str(number)))
         store.keep_training(TrainingRun(str(number), "cloned", NOON + timedelta(days=number)))
@@ -178,27 +243,22 @@ def test_the_rest_is_kept_too(store) -> None:
     store.keep_deployment(Deployment("pack_1", "v1", NOON, "eve"))
     store.keep_deployment(Deployment("pack_1", "v2", NOON, "eve", "v1"))
     assert [one.version for one in store.deployments()] == ["v2"]
-    store.keep_prices(SITE, "day ahead", b"{}", NOON)
-    assert (store.prices(SITE, "day ahead"), store.prices(SITE, "none")) == (b"{}", None)
-    assert store.price_names(SITE) == ["day ahead"]
+    for name in ("day ahead", EVIL, "Day"):
+        store.keep_prices(SITE, name, name.encode(), NOON)
+    assert (store.prices(SITE, EVIL), store.prices(SITE, "none")) == (EVIL.encode(), None)
+    assert store.price_names(SITE) == sorted(["day ahead", EVIL, "Day"])
     assert store.allocated(SITE) is None
 
 
-def test_what_cannot_be_read_is_told_and_what_cannot_be_written_too(store, path: Path) -> None:
+def test_what_cannot_be_read_is_told_and_what_cannot_be_written_too(
+        store: CoordinatorStore) -> None:
+    assert isinstance(store, CoordinatorTables)
     store.keep_state(SITE, SiteState(NOON, "one"))
-    other = sqlite3.connect(path)
-    other.execute("UPDATE told SET told = x'ff'")
-    other.commit()
-    with pytest.raises(GiveUpError, match="move that file away"):
+    with store._place.writing() as connection:
+        connection.execute(update(TOLD).values(told=b"\xff"))
+    with pytest.raises(GiveUpError, match="coordinator_told holds what is no SiteState"):
         store.state(SITE)
-    other.execute("DROP TABLE told")
-    other.commit()
-    other.close()
-    with pytest.raises(RetryLaterError, match="see that the disk"):
+    with store._place.writing() as connection:
+        connection.execute(DropTable(TOLD))
+    with pytest.raises(RetryLaterError, match="coordinator_told"):
         store.keep_state(SITE, SiteState(NOON, "one"))
-
-
-def test_a_place_that_cannot_be_written_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError):
-        CoordinatorDatabase(tmp_path / "file" / "coordinator.sqlite")

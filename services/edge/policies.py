@@ -1,0 +1,101 @@
+"""The learnt policy of a pack: what a command brought, kept over a restart, and the way back."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from core.coordinator.actor import read
+from core.coordinator.alone import Alone
+from core.errors import GiveUpError
+from services.edge.outbox import Outbox, PolicyFiles
+from services.edge.pack import Pack
+
+log = logging.getLogger(__name__)
+
+NONE = b""
+"""A pack without a policy: it rests while the centre is out of reach."""
+LONGEST = 200
+"""Characters of a version that is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a pack needs to take a policy. key: that it is signed with; None takes the shipped one
+    alone."""
+
+    capacity_kwh: float
+    chemistry: str
+    key: str | None = None
+
+    def read(self, file: bytes) -> Alone | None:
+        """Raises GiveUpError for what is not to be trusted, or what the gate refused for the
+        edge."""
+        if file == NONE:
+            return None
+        found = Alone(read(file, self.key), self.capacity_kwh, self.chemistry)
+        if found.held_back:
+            raise GiveUpError(found.held_back)
+        return found
+
+
+class Policies:
+    """Of one pack. first: file that the pack was started with; what was deployed comes before it.
+    Raises GiveUpError for a first one that is not to be used."""
+
+    def __init__(self, pack: Pack, outbox: Outbox, trust: Trust, first: bytes = NONE) -> None:
+        self._pack, self._outbox, self._trust = pack, outbox, trust
+        began = trust.read(first)
+        self._files = outbox.policies(pack.device) or PolicyFiles(first, None)
+        try:
+            pack.alone = began if self._files.running == first else trust.read(self._files.running)
+        except GiveUpError as error:
+            pack.alone = None
+            log.error("%s: the policy that was deployed is not used: %s", pack.device, error)
+        self._before = self._version_before()
+
+    @property
+    def running(self) -> str:
+        """Its version, "" for none."""
+        return _version(self._pack.alone)
+
+    @property
+    def before(self) -> str | None:
+        """What `roll_back` would bring back, "" for none; None where there is nothing."""
+        return self._before
+
+    def deploy(self, file: bytes | None) -> str:
+        """"" when it steers from now on, else why not. One that steers already stays."""
+        if not file:
+            return "a deployment brings the file of a policy"
+        if file == self._files.running and self._pack.alone is not None:
+            return ""
+        return self._take(PolicyFiles(file, self._files.running))
+
+    def roll_back(self) -> str:
+        """"" when the one before steers, or none as before; else why not."""
+        if self._files.before is None:
+            return "there is nothing before its policy to go back to"
+        return self._take(PolicyFiles(self._files.before, None))
+
+    def _take(self, files: PolicyFiles) -> str:
+        """On the disk before it steers. Raises RetryLaterError."""
+        try:
+            alone = self._trust.read(files.running)
+        except GiveUpError as error:
+            return str(error)
+        self._outbox.keep_policies(self._pack.device, files)
+        self._files, self._pack.alone = files, alone
+        self._before = self._version_before()
+        return ""
+
+    def _version_before(self) -> str | None:
+        try:
+            before = self._files.before
+            return None if before is None else _version(self._trust.read(before))
+        except GiveUpError:
+            return None
+
+
+def _version(alone: Alone | None) -> str:
+    return "" if alone is None else alone.actor.record.version[:LONGEST]

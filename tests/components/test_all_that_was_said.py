@@ -1,0 +1,88 @@
+"""What a page says reaches the browser without a hole, also where a part runs again before."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+
+from components._compat import send_all_that_was_said, stay_on_the_page
+
+
+@pytest.fixture(autouse=True)
+def _sends_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForwardMsgQueue, "clear",
+                        getattr(ForwardMsgQueue.clear, "plain", ForwardMsgQueue.clear))
+    send_all_that_was_said()
+    send_all_that_was_said()
+
+
+def delta(path: list[int], fragment: str = "", block: bool = False, text: str = "") -> ForwardMsg:
+    message = ForwardMsg()
+    message.metadata.delta_path.extend(path)
+    if block:
+        message.delta.add_block.SetInParent()
+    else:
+        message.delta.new_element.markdown.body = text
+    if fragment:
+        message.delta.fragment_id = fragment
+    return message
+
+
+def finished() -> ForwardMsg:
+    message = ForwardMsg()
+    message.script_finished = ForwardMsg.ScriptFinishedStatus.FINISHED_SUCCESSFULLY
+    return message
+
+
+def told(queue: ForwardMsgQueue) -> list[tuple[list[int], str]]:
+    return [(list(one.metadata.delta_path), one.delta.new_element.markdown.body)
+            for one in queue.flush() if one.HasField("delta")]
+
+
+def a_page() -> ForwardMsgQueue:
+    """Of three parts, of which the second is a fragment; nothing of it was sent yet."""
+    queue = ForwardMsgQueue()
+    for message in (delta([0, 0], text="head"), delta([0, 1], "part", block=True),
+                    delta([0, 1, 0], "part", text="before"), delta([0, 2], text="foot"),
+                    finished()):
+        queue.enqueue(message)
+    return queue
+
+
+def test_a_part_that_runs_again_leaves_no_hole_in_a_page_that_is_new() -> None:
+    queue = a_page()
+    queue.clear(retain_lifecycle_msgs=True, fragment_ids_this_run=["part"])
+    queue.enqueue(delta([0, 1], "part", block=True))
+    queue.enqueue(delta([0, 1, 0], "part", text="after"))
+    assert told(queue) == [([0, 0], "head"), ([0, 1], ""), ([0, 1, 0], "before"),
+                           ([0, 2], "foot"), ([0, 1], ""), ([0, 1, 0], "after")]
+
+
+def test_a_page_that_runs_again_whole_forgets_what_was_not_sent() -> None:
+    queue = a_page()
+    queue.clear(retain_lifecycle_msgs=True, fragment_ids_this_run=None)
+    assert told(queue) == []
+    queue = a_page()
+    queue.clear()
+    assert queue.is_empty()
+
+
+def test_a_part_runs_on_the_page_where_the_session_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a whole page on that which was asked for, which may be another."""
+    ran: list[RerunData] = []
+    monkeypatch.setattr(ScriptRunner, "_run_script", lambda _, asked: ran.append(asked))
+    stay_on_the_page()
+    stay_on_the_page()
+    pages = PagesManager("Home.py")
+    pages.set_current_page_script_hash("new")
+    runner = SimpleNamespace(_pages_manager=pages)
+    for asked in (RerunData(page_script_hash="before", fragment_id_queue=["part"]),
+                  RerunData(page_script_hash="other")):
+        ScriptRunner._run_script(runner, asked)  # type: ignore[arg-type]
+    assert [one.page_script_hash for one in ran] == ["new", "other"]

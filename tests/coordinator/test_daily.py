@@ -1,0 +1,52 @@
+"""A day out of its minutes: what nobody heard from the beginning is not told as if it had been."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from core.coordinator.daily import day_cost
+from core.coordinator.problem import Connection, Objectives, Packs
+from core.coordinator.records import Minute
+from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
+from services.coordinator.mpc import MpcPlanner
+
+MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
+STEP_S, KWH, KW = 600.0, 100.0, 20.0
+
+
+def minutes(first: int, count: int) -> list[Minute]:
+    """A discharge at constant power, from minute `first` of the day on."""
+    told = []
+    for number in range(count):
+        kwh = 60.0 - KW / EFFICIENCY * (number + 1) / 60.0
+        told.append(Minute(MIDNIGHT.timestamp() + 60.0 * (first + number), 30.0, 0.0, 30.0 - KW, KW,
+                           kwh, 0.2, 0.05, KW, kwh, 0, {"LFP": (KW, kwh)}))
+    return told
+
+
+def packs() -> Packs:
+    one = np.ones(1)
+    return Packs(("pack_1",), KWH * one, 60.0 * one, 50.0 * one, 50.0 * one, EFFICIENCY * one,
+                 0.02 * one, FLOOR * one, CEILING * one)
+
+
+def test_a_day_that_begins_in_the_middle_of_a_step_beats_no_perfect_foresight() -> None:
+    until = MIDNIGHT + timedelta(minutes=40)
+    told = day_cost(minutes(4, 36), packs(), ["LFP"], MIDNIGHT, until, STEP_S, MpcPlanner(),
+                    Connection(), Objectives())
+    assert (told.start, told.until) == (MIDNIGHT + timedelta(minutes=10), until)
+    assert told.happened is not None
+    assert told.perfect is not None
+    assert told.no_battery is not None
+    assert told.perfect.total <= told.happened.total + 1e-9
+    assert told.no_battery.total == pytest.approx(30.0 * 0.5 * 0.2)
+
+
+def test_before_a_whole_step_was_heard_nothing_is_told() -> None:
+    told = day_cost(minutes(4, 10), packs(), ["LFP"], MIDNIGHT, MIDNIGHT + timedelta(minutes=14),
+                    STEP_S, MpcPlanner(), Connection(), Objectives())
+    assert told.happened is None
+    assert told.words == "Told once the first ten minutes are over"

@@ -1,0 +1,89 @@
+"""Lives that one process's twin foretells reach another that plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from core.clock import ManualClock
+from core.coordinator.gather import NO_LIVES, gathered
+from core.coordinator.lives import EVERY, STALE, SharedLives
+from core.coordinator.records import FleetLives
+from core.coordinator.wear import BY_CHEMISTRY, BY_FORECAST, PackLife
+from core.errors import RetryLaterError
+from store.records import open_coordinator
+from store.records.coordinator import CoordinatorTables
+from tests.coordinator.fleet import NOON, FleetOfTest, seen
+from tests.coordinator.test_gather import says
+
+LIFE = PackLife(2400.0, 0.97, 0.7, 1.0)
+
+
+@pytest.fixture
+def store() -> Iterator[CoordinatorTables]:
+    found = open_coordinator(None)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def fleet() -> FleetOfTest:
+    return FleetOfTest(ManualClock(NOON), "NMC", "NMC")
+
+
+def test_what_the_app_s_twin_foretells_the_service_plans_with(store: CoordinatorTables,
+                                                              fleet: FleetOfTest) -> None:
+    app, service = SharedLives(store), SharedLives(store)
+    first = fleet.packs()[0].element
+    plain = says(fleet, 50.0)
+    assert service.of(plain, NOON) == plain
+    told = says(fleet, 50.0, lives={first: LIFE})
+    assert app.of(told, NOON) == told
+    assert service.of(plain, NOON) == plain, "it looks every ten minutes"
+    found = service.of(plain, NOON + EVERY)
+    assert found is not None
+    assert found.lives == {first: LIFE}
+    packs = gathered(seen(fleet, twin=found))
+    assert packs.wear_by == (BY_FORECAST, BY_CHEMISTRY)
+    assert packs.words == ""
+    assert gathered(seen(fleet, twin=plain)).words == NO_LIVES
+    assert service.of(None, NOON + EVERY) is None
+
+
+def test_lives_that_nobody_foretold_anew_count_no_more(store: CoordinatorTables,
+                                                       fleet: FleetOfTest) -> None:
+    app, service = SharedLives(store), SharedLives(store)
+    plain, told = says(fleet, 50.0), says(fleet, 50.0, lives={"pack": LIFE})
+    app.of(told, NOON)
+    assert service.of(plain, NOON + STALE) != plain
+    assert service.of(plain, NOON + STALE + EVERY) == plain
+    app.of(told, NOON + STALE)
+    renewed = store.lives()
+    assert renewed is not None
+    assert renewed.at == NOON + STALE, "the same lives, told once more"
+
+
+class Sometimes:
+    """A store that is out of reach where `lost`."""
+
+    def __init__(self, store: CoordinatorTables) -> None:
+        self._store, self.lost = store, False
+
+    def lives(self) -> FleetLives | None:
+        if self.lost:
+            raise RetryLaterError("the server is out of reach")
+        return self._store.lives()
+
+
+def test_without_the_store_what_was_read_counts(store: CoordinatorTables,
+                                                fleet: FleetOfTest) -> None:
+    SharedLives(store).of(says(fleet, 50.0, lives={"pack": LIFE}), NOON)
+    seldom, plain = Sometimes(store), says(fleet, 50.0)
+    service = SharedLives(seldom)  # type: ignore[arg-type]
+    service.of(plain, NOON)
+    seldom.lost = True
+    found = service.of(plain, NOON + timedelta(hours=1))
+    assert found is not None
+    assert found.lives == {"pack": LIFE}
