@@ -34,6 +34,8 @@ from core.twin.tasks import (
 from services.twin.frames import MEMORY_VARIABLE, Tell, read_frame, write_frame
 
 NICENESS = 10
+LARGEST_PIECE_MIB = 128
+"""What no library of a calculation is larger than; an array without room is a MemoryError."""
 NEEDS_MEMORY = ("the calculation needs more memory than it was allowed ({allowed}); allow more, or "
                 "ask for fewer packs or days at once")
 
@@ -43,17 +45,36 @@ def run_task(task: Task, tell: Tell) -> Result:
     started_s = time.process_time()
     try:
         return _calculate(task, tell)
-    except MemoryError:
-        allowed = os.environ.get(MEMORY_VARIABLE, "")
-        return failure(task, NEEDS_MEMORY.format(allowed=f"{allowed} MiB" if allowed
-                                                 else "all there is"))
     except RequestError as error:
         return failure(task, str(error))
-    except ImportError as error:
-        return failure(task, f"{error}; `pip install -r requirements.txt` installs what is missing")
     except Exception as error:  # noqa: BLE001 - whatever a solver throws is a failed task
-        after_s = time.process_time() - started_s
-        return failure(task, f"the solver gave up after {after_s:.0f} s: {_words(error)}")
+        return failure(task, _why(error, time.process_time() - started_s))
+
+
+def _why(error: Exception, after_s: float) -> str:
+    """In words. What fails at the edge of the allowance fails for want of memory, whatever it says:
+    a library that cannot be mapped is an ImportError, a module that stops half-way a SystemError.
+    """
+    if isinstance(error, MemoryError) or _memory_is_short():
+        allowed = os.environ.get(MEMORY_VARIABLE, "")
+        return NEEDS_MEMORY.format(allowed=f"{allowed} MiB" if allowed else "all there is")
+    if isinstance(error, ImportError):
+        return f"{error}; `pip install -r requirements.txt` installs what is missing"
+    return f"the solver gave up after {after_s:.0f} s: {_words(error)}"
+
+
+def _memory_is_short() -> bool:
+    """Whether the most that was ever mapped is within LARGEST_PIECE_MIB of what is allowed."""
+    allowed, most = os.environ.get(MEMORY_VARIABLE, ""), _most_mapped_mib()
+    return bool(allowed) and most > int(allowed) - LARGEST_PIECE_MIB
+
+
+def _most_mapped_mib() -> float:
+    """0 where the system does not tell."""
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as file:
+        return next((int(line.split()[1]) / 1024 for line in file if line.startswith("VmPeak:")),
+                    0.0)
+    return 0.0
 
 
 def _calculate(task: Task, tell: Tell) -> Result:
