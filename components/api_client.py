@@ -52,9 +52,6 @@ from core.twin.windows import Window
 NO_TWIN = ("the digital twin is turned off ([twin] enabled in orrery.toml), or it could not start: "
            "the log says why")
 
-NO_COORDINATOR = ("nothing is coordinated here: there are no packs, or [coordinator] enabled is "
-                  "false in orrery.toml")
-
 
 @dataclass(frozen=True, slots=True)
 class BackfillState:
@@ -579,7 +576,7 @@ class LocalClient:
 
     @property
     def coordination(self) -> Coordination | str:
-        return self._runtime.coordinator or NO_COORDINATOR
+        return self._runtime.coordinator
 
     def _scripted(self) -> list[ScriptedSource]:
         return [source for source in self._engine.sources

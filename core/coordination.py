@@ -33,6 +33,8 @@ from core.secrets import secret
 
 log = logging.getLogger(__name__)
 
+NOTHING_TO_COORDINATE = ("nothing is coordinated here: there are no packs, or [coordinator] "
+                         "enabled is false in orrery.toml")
 SILENT_S = 60.0
 """After so long without a word of the centre packs go to 0 kW (services/edge/pack.py) [s]."""
 
@@ -40,18 +42,18 @@ SILENT_S = 60.0
 def coordinator(engine: Engine, config: Config, houses: tuple[House, ...],
                 twin: Callable[[], TwinSays | None], drives: bool = True,
                 cadence: Cadence | None = None,
-                past_comes: Callable[[], bool] = lambda: False) -> CoordinatorDesk | None:
-    """None where it is turned off, where there is no fleet, or where nothing can be kept: the site
-    is shown without. drives: false where this process only shows. Raises ConfigurationError for
-    a house that nobody knows."""
+                past_comes: Callable[[], bool] = lambda: False) -> CoordinatorDesk | str:
+    """In words why not, where it is turned off, where there is no fleet, or where nothing can be
+    kept: the site is shown without. drives: false where this process only shows. Raises
+    ConfigurationError for a house that nobody knows."""
     fleets = fleets_of(engine.sources)
     if not config.coordinator.enabled or not fleets:
-        return None
+        return NOTHING_TO_COORDINATE
     try:
         store = make_coordinator_store(config)
     except (ConfigurationError, RetryLaterError) as error:
         log.error("no coordinator: %s", error)
-        return None
+        return str(error)
     places = [_of(fleet, engine, config, houses, store) for fleet in fleets if fleet.packs()]
     pace = cadence or Cadence(period_s=config.coordinator.period_s)
     by = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(2)}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from core import attributes
 from core.backfill import Backfill, devices_need_it, tree_needs_it
 from core.config import Config, load_config
-from core.coordination import coordinator
+from core.coordination import NOTHING_TO_COORDINATE, coordinator
 from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.foretold import twin_says
 from core.engine import Engine, houses_of
@@ -52,14 +52,14 @@ FORECASTS_LATE_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What runs in this process."""
+    """What runs in this process. coordinator: or in words why there is none."""
 
     config: Config
     engine: Engine
     houses: tuple[House, ...]
     backfill: Backfill | None
     twin: TwinDesk | None = None
-    coordinator: CoordinatorDesk | None = None
+    coordinator: CoordinatorDesk | str = NOTHING_TO_COORDINATE
     replay: Replay = field(init=False)
     trails: Trails = field(init=False)
 
@@ -73,7 +73,7 @@ class Runtime:
         return with_electricity(self.houses, self.engine.devices)
 
     def stop(self) -> None:
-        if self.coordinator is not None:
+        if not isinstance(self.coordinator, str):
             self.coordinator.stop()
         if self.twin is not None:
             self.twin.stop()
@@ -180,7 +180,7 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
         backfills.append(backfill)
     twin = _twin(engine, config, backfill)
     twins += [twin] if twin is not None else []
-    if desk is not None:
+    if not isinstance(desk, str):
         engine.also_report(desk.findings)
         desk.start()
     return Runtime(config, engine, houses, backfill, twin, desk)

@@ -17,9 +17,9 @@ from core.coordinator.view import Ahead, Allocated, Happened, RlRoom, SiteView
 from core.csv_text import csv_text
 
 TITLES = ("from", "kind", "import_price_per_kwh", "export_price_per_kwh", "load_kw", "load_low_kw",
-          "load_high_kw", "pv_kw", "pv_low_kw", "pv_high_kw", "fleet_kw", "grid_kw", "soc_pct",
-          "soc_low_pct", "soc_high_pct", "planned_fleet_kw", "planned_soc_pct",
-          "stored_kwh_is_worth", "binding_limits")
+          "load_high_kw", "pv_kw", "pv_low_kw", "pv_high_kw", "pv_held_back_kw", "fleet_kw",
+          "grid_kw", "soc_pct", "soc_low_pct", "soc_high_pct", "planned_fleet_kw",
+          "planned_soc_pct", "stored_kwh_is_worth", "binding_limits")
 PACK_TITLES = ("pack", "name", "asked_kw", "equal_share_kw", "device_goes_for_kw", "measured_kw",
                "soc_pct", "may_take_kw", "may_give_kw", "delivery", "refusal", "why")
 
@@ -78,17 +78,20 @@ def _past(past: Happened) -> Iterable[list[object]]:
             return round(float(values[row]), 5)
 
         yield [_stamp(time_s), "happened", told(past.import_price), told(past.export_price),
-               told(past.load_kw), "", "", told(past.pv_kw), "", "", told(past.fleet_kw),
+               told(past.load_kw), "", "", told(past.pv_kw), "", "", "", told(past.fleet_kw),
                told(past.grid_kw), told(past.soc_pct), "", "", told(past.planned_kw),
                told(past.planned_soc_pct), "", ""]
 
 
 def _planned(ahead: Ahead) -> Iterable[list[object]]:
     outlook, one = ahead.outlook, ahead.plan
-    worth = np.full(one.steps, np.nan) if one.energy_worth is None else one.energy_worth
+    unknown = np.full(one.steps, np.nan)
+    worth = unknown if one.energy_worth is None else one.energy_worth
+    held_back = unknown if one.curtailed_kw is None else one.curtailed_kw
     columns = [outlook.import_price, outlook.export_price, outlook.load_kw.expected,
                outlook.load_kw.low, outlook.load_kw.high, outlook.pv_kw.expected,
-               outlook.pv_kw.low, outlook.pv_kw.high, one.fleet_kw, one.grid_kw, ahead.soc_pct[1:],
+               outlook.pv_kw.low, outlook.pv_kw.high, held_back, one.fleet_kw, one.grid_kw,
+               ahead.soc_pct[1:],
                ahead.soc_low_pct[1:], ahead.soc_high_pct[1:]]
     for step in range(one.steps):
         held = "; ".join(each.limit for each in one.bindings if step in each.steps)

@@ -10,22 +10,27 @@ from components import blocks, formats
 from components.api_client import LocalClient
 from components.blocks import Content
 from components.coordinator import choice, words
+from core.coordination import NOTHING_TO_COORDINATE
 from core.coordinator.view import SiteView
 
 MOST_LEFT_OUT = 5
 
 
 def nothing(client: LocalClient) -> None:
-    """A site without a fleet, or with its coordinator turned off, says what to do."""
+    """A site without a fleet, with its coordinator turned off, or with nowhere to keep what it
+    does, says what to do."""
     known = client.coordination
-    why = known if isinstance(known, str) else "there are no packs"
-    blocks.show(
-        blocks.title("Nothing is coordinated here"),
-        blocks.state_box("hub", "No fleet has a coordinator", why[:1].upper() + why[1:] + ".",
-                         blocks.join("Packs come from a source of kind ", blocks.code("packs"),
-                                     " or ", blocks.code("fleet-mqtt"), "; set ",
-                                     blocks.code("enabled = true"), " under ",
-                                     blocks.code("[coordinator]"), ".")))
+    why = known if isinstance(known, str) else NOTHING_TO_COORDINATE
+    told = why[:1].upper() + why[1:] + "."
+    if why == NOTHING_TO_COORDINATE:
+        box = blocks.state_box("hub", "No fleet has a coordinator", told, blocks.join(
+            "Packs come from a source of kind ", blocks.code("packs"), " or ",
+            blocks.code("fleet-mqtt"), "; set ", blocks.code("enabled = true"), " under ",
+            blocks.code("[coordinator]"), "."))
+    else:
+        box = blocks.state_box("database_off", "The coordinator could not start", told,
+                               "Mend that and start Orrery again.", error=True)
+    blocks.show(blocks.title("Nothing is coordinated here"), box)
 
 
 def show(client: LocalClient, site: str) -> None:

@@ -19,7 +19,7 @@ from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.gather import TwinSays
 from core.coordinator.loop import Cadence
 from core.engine import Engine, devices_of, houses_of
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, OrreryError
 from core.houses import houses_in
 from core.ports import Source
 from core.registry import make_sources
@@ -34,7 +34,7 @@ class CoordinatorService:
 
     def __init__(self, config: Config, sources: Sequence[Source], clock: Clock,
                  cadence: Cadence | None = None) -> None:
-        """Raises ConfigurationError."""
+        """Raises OrreryError where there is nothing to coordinate, or nothing can be kept."""
         self.engine = Engine(config.level_list, sources, clock, config.engine.period_s,
                              with_alarms=False)
         self._twin = TreeTwin(self.engine.topology) if config.twin.enabled else None
@@ -43,9 +43,8 @@ class CoordinatorService:
             config.houses, [house for source in sources for house in houses_of(source)],
             [device.house for device in self.engine.devices.devices.values()], config.file)
         desk = coordinator(self.engine, config, houses, self._twin_says, cadence=cadence)
-        if desk is None:
-            raise ConfigurationError(config.file, "coordinator.enabled", False,
-                                     "true, for a process that coordinates")
+        if isinstance(desk, str):
+            raise OrreryError(desk)
         self.desk: CoordinatorDesk = desk
 
     def _twin_says(self) -> TwinSays | None:

@@ -378,6 +378,19 @@ def test_off_and_nobody_are_no_empty_pages(
     assert "the plan, and what it earned" not in shown(opened(OVERVIEW))
 
 
+def test_a_coordinator_that_could_not_start_says_why(
+        site: tuple[AuditedClient, CoordinatorStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _ = site
+    why = "the PostgreSQL of ORRERY_DATABASE refuses the password"
+    monkeypatch.setattr(core.runtime, "_shared", Runtime(
+        client.config, client._runtime.engine, (), None, coordinator=why))
+    told = shown(opened())
+    assert "The coordinator could not start" in told
+    assert "ORRERY_DATABASE refuses the password." in told
+    assert "Mend that and start Orrery again" in told
+    assert "the plan, and what it earned" not in shown(opened(OVERVIEW))
+
+
 @pytest.mark.parametrize("key", ["site", "room", "back", "hour"])
 def test_an_address_that_names_nothing_shows_the_page(
         site: tuple[AuditedClient, CoordinatorStore], key: str) -> None:

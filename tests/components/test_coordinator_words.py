@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -236,15 +238,20 @@ def test_the_unit_follows_the_power(highest: float, told: str) -> None:
 def test_the_file_has_what_is_drawn(
         view: SiteView, ahead: Ahead,
         site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> None:
-    lines = export.times(ahead, past(view, site)).splitlines()
-    assert len(lines) == 1 + 36 + 144
-    assert lines[0].startswith("from,kind,import_price_per_kwh")
-    unknown, known = lines[1].split(","), lines[36].split(",")
-    assert unknown[:6] == ["2026-11-21T06:00:00+00:00", "happened", "", "", "", ""]
-    assert known[10] == "-12.5"
-    first = lines[37].split(",")
-    assert first[:3] == ["2026-11-21T12:00:00+00:00", "planned", "0.2"]
-    assert float(first[10]) == pytest.approx(ahead.plan.fleet_kw[0], abs=1e-4)
+    held_back = replace(ahead, plan=replace(ahead.plan, curtailed_kw=np.full(144, 1.5)))
+    told = list(csv.DictReader(io.StringIO(export.times(held_back, past(view, site)))))
+    assert len(told) == 36 + 144
+    unknown, known, first = told[0], told[35], told[36]
+    assert (unknown["from"], unknown["kind"]) == ("2026-11-21T06:00:00+00:00", "happened")
+    assert not any(unknown[title] for title in ("import_price_per_kwh", "load_kw", "fleet_kw"))
+    assert known["fleet_kw"] == "-12.5"
+    assert (first["from"], first["kind"]) == ("2026-11-21T12:00:00+00:00", "planned")
+    assert first["import_price_per_kwh"] == "0.2"
+    assert float(first["fleet_kw"]) == pytest.approx(ahead.plan.fleet_kw[0], abs=1e-4)
+    assert (first["pv_held_back_kw"], known["pv_held_back_kw"]) == ("1.5", "")
+    kept = replace(ahead, plan=replace(ahead.plan, curtailed_kw=None))
+    told = list(csv.DictReader(io.StringIO(export.times(kept, None))))
+    assert {row["pv_held_back_kw"] for row in told} == {""}
 
 
 def test_stretches_cover_the_plan(ahead: Ahead) -> None:

@@ -27,10 +27,11 @@ from core.coordinator.problem import Objectives
 from core.coordinator.settings import SiteSettings
 from core.coordinator.view import SiteView
 from core.engine import Engine, houses_of
-from core.errors import ConfigurationError, RequestError, UnknownIdError
+from core.errors import ConfigurationError, OrreryError, RequestError, UnknownIdError
 from core.fleet.ports import FleetSource
 from core.houses import TariffConfig, houses_in
 from core.registry import make_planners, make_sources
+from services.coordinator.service import CoordinatorService
 from services.edge.demo_site import VALID_S
 
 NOON = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
@@ -54,7 +55,7 @@ class Desk:
         self.engine = Engine(self.config.level_list, made, self.clock)
         self.houses = houses_in([], [house for one in made for house in houses_of(one)], [], "x")
         found = coordinator(self.engine, self.config, self.houses, lambda: None)
-        assert found is not None
+        assert not isinstance(found, str)
         self.desk: CoordinatorDesk = found
         self.engine.also_report(self.desk.findings)
         self.fleet: FleetSource = made[0]  # type: ignore[assignment]
@@ -264,7 +265,7 @@ def test_the_learning_room_is_empty_before_anything_is_learnt(site: Desk) -> Non
 def test_a_process_that_only_shows_says_that_nobody_coordinates(tmp_path: Path) -> None:
     site = Desk(tmp_path)
     only = coordinator(site.engine, site.config, site.houses, lambda: None, drives=False)
-    assert only is not None
+    assert not isinstance(only, str)
     only.turn()
     told = only.view(SITE)
     assert not told.drives
@@ -290,3 +291,17 @@ def test_a_configuration_that_cannot_be_is_refused(tmp_path: Path, lines: str) -
     file.write_text(f'[[sources]]\nkind = "packs"\nname = "packs"\n[coordinator]\n{lines}\n')
     with pytest.raises(ConfigurationError, match="coordinator"):
         load_config(file)
+
+
+def test_where_nothing_can_be_kept_it_is_said_why(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Desk(tmp_path)
+    monkeypatch.delenv("ORRERY_NO_DATABASE", raising=False)
+    nowhere = msgspec.structs.replace(site.config, coordinator=CoordinatorConfig(
+        url_variable="ORRERY_NO_DATABASE"))
+    told = coordinator(site.engine, nowhere, site.houses, lambda: None)
+    assert isinstance(told, str)
+    assert "ORRERY_NO_DATABASE" in told
+    with pytest.raises(OrreryError, match="ORRERY_NO_DATABASE"):
+        CoordinatorService(nowhere, site.engine.sources, site.clock)
+    site.close()
