@@ -40,8 +40,8 @@ _SMALLEST_GAP = 0.004
 _SPOKEN_GAP = 0.09
 _FAR = 2.0
 _TICKS = [
-    {"dtickrange": [None, 59_999], "value": "%H:%M:%S\n%a %-d %b"},
-    {"dtickrange": [60_000, 86_399_999], "value": "%H:%M\n%a %-d %b"},
+    {"dtickrange": [None, 59_999], "value": "%H:%M:%S\n%-d %b"},
+    {"dtickrange": [60_000, 86_399_999], "value": "%H:%M\n%-d %b"},
     {"dtickrange": [86_400_000, 604_799_999], "value": "%a %-d\n%b %Y"},
     {"dtickrange": [604_800_000, "M1"], "value": "%-d %b\n%Y"},
     {"dtickrange": ["M1", None], "value": "%b\n%Y"},
