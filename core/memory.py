@@ -12,7 +12,7 @@ M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 ARROW_POOL = "ARROW_DEFAULT_MEMORY_POOL"
 """Read by Arrow when it is loaded."""
 ARENAS = 1
-APART_BYTES = 1 << 20
+APART_BYTES = 1 << 17
 
 
 def keep_small() -> None:

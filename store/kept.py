@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -20,13 +21,15 @@ MOST_IDLE_S = 120.0
 
 
 class KeptRows:
-    """The rows of some nodes by file; what was asked for longest ago goes first. now_s: a clock
-    that only rises [s]."""
+    """The rows of some nodes by file, from the second time on that they are asked for: most of
+    what is asked is asked once, and would push out what is shown. What was asked for longest ago
+    goes first. now_s: a clock that only rises [s]."""
 
     def __init__(self, most_bytes: int = MOST_BYTES,
                  now_s: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes, self._now_s = most_bytes, now_s
         self._rows: OrderedDict[Key, tuple[Rows, float]] = OrderedDict()
+        self._once: OrderedDict[Key, float] = OrderedDict()
         self.size_bytes = 0
 
     def take(self, files: Sequence[Sealed], columns: Sequence[str], sids: Sequence[int],
@@ -40,14 +43,22 @@ class KeptRows:
             self._rows[keys[file]] = rows, now_s
             self._rows.move_to_end(keys[file])
         for file, rows in read.items():
-            before, _ = self._rows.pop(keys[file], ({}, 0.0))
-            self._rows[keys[file]] = rows, now_s
-            self.size_bytes += _bytes(rows) - _bytes(before)
+            self._keep(keys[file], rows, now_s)
         self._forget(now_s)
         return [*found.values(), *read.values()]
 
+    def _keep(self, key: Key, rows: Rows, now_s: float) -> None:
+        if now_s - self._once.pop(key, -math.inf) > MOST_IDLE_S:
+            self._once[key] = now_s
+            return
+        before, _ = self._rows.pop(key, ({}, 0.0))
+        self._rows[key] = rows, now_s
+        self.size_bytes += _bytes(rows) - _bytes(before)
+
     def _forget(self, now_s: float) -> None:
         """What is beyond the room, and what was not asked for in a long time."""
+        while self._once and now_s - next(iter(self._once.values())) > MOST_IDLE_S:
+            self._once.popitem(last=False)
         while self._rows:
             oldest, (rows, asked_s) = next(iter(self._rows.items()))
             if self.size_bytes <= self._most_bytes and now_s - asked_s <= MOST_IDLE_S:
