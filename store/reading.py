@@ -42,8 +42,10 @@ class SealedReader:
             if self._db is None:
                 import duckdb
 
+                # Its allocator gives nothing back between questions without a thread of its own.
                 self._db = duckdb.connect(":memory:", config={
                     "threads": str(THREADS), "memory_limit": MEMORY_LIMIT,
+                    "allocator_background_threads": "true",
                     "autoinstall_known_extensions": "false", "temp_directory": ""})
                 self._db.execute("SET parquet_metadata_cache = true")
             return self._db
