@@ -122,9 +122,9 @@ def main() -> None:
     """Until standard input ends. What libraries print goes to standard error."""
     told = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    _restrain()
     tasks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_tasks, args=(sys.stdin.buffer, tasks), daemon=True).start()
+    _restrain()
     try:
         _serve(tasks, told)
     except BaseException:  # noqa: BLE001 - whatever it is, its last line is what is told
