@@ -79,9 +79,9 @@ TOOLS = (
     Tool("promtool of Prometheus", find_promtool, "prometheus",
          "Debian, Ubuntu: sudo apt-get install prometheus\n  macOS: brew install prometheus"),
 )
-# Most of the time a test waits for a browser or a broker, hence five processes on two cores. The
+# Most of the time a test waits for a browser or a broker, hence four processes on two cores. The
 # groups are those of tests/conftest.py, and the order of the collection holds: the browser's first.
-PARALLEL = ("-n", "5", "--dist", "loadscope", "--no-loadscope-reorder")
+PARALLEL = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 FLUX_CHECKER = ROOT / "tests" / "influx" / "flux_check"
 AXE = ROOT / "tests" / "browser" / "axe"
 NODE_PACKAGES = {"the Flux checker": FLUX_CHECKER, "axe-core, which judges accessibility": AXE}
