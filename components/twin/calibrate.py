@@ -87,11 +87,8 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
         return
     if waited and not _waits(client, pack):
         st.rerun()
-    try:
-        own = client.twin_own(pack)
-    except OrreryError as error:
-        blocks.show(blocks.state_box("error", "What is kept of it cannot be read", str(error),
-                                     error=True))
+    own = given.own_of(client, pack)
+    if own is None:
         return
     result = _result(state)
     box = None if state is None else asked.trouble(state)

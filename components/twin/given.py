@@ -65,6 +65,16 @@ def _about(pack: str) -> tuple[str, str]:
     return "given", f"{pack} {st.session_state.get('twin_given_digest', '')}"
 
 
+def own_of(client: TwinClient, pack: str) -> Own | None:
+    """What is kept of a pack; None where it cannot be read, which is shown."""
+    try:
+        return client.twin_own(pack)
+    except OrreryError as error:
+        blocks.show(blocks.state_box("error", "What is kept of it cannot be read", str(error),
+                                     error=True))
+        return None
+
+
 def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     physics = client.physics
     blocks.show(blocks.heading("Own files", "parameters of its cells, a recording of one"))
@@ -72,11 +82,8 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     if lost is not None or isinstance(physics, str):
         blocks.show(lost or blocks.EMPTY)
         return
-    try:
-        own = client.twin_own(pack)
-    except OrreryError as error:
-        blocks.show(blocks.state_box("error", "What is kept of it cannot be read", str(error),
-                                     error=True))
+    own = own_of(client, pack)
+    if own is None:
         return
     _kept(client, pack, own)
     state = asked.found(physics, _about(pack))

@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 
 from core.errors import RequestError
 from core.twin.tasks import Progress, Result, Task, failure, packed, read_told
-from services.twin.frames import MEMORY_VARIABLE, read_frame, write_frame
+from services.twin.frames import MEMORY_VARIABLE, NEEDS_MEMORY, read_frame, write_frame
 
 ROOT = Path(__file__).parents[2]
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH",
@@ -119,8 +119,7 @@ class Child:
             return ("its process was killed from outside, as a machine does that has no memory "
                     "left; ask again, with fewer packs or days at once where it happens again")
         if "MemoryError" in " ".join(self._lines) or "bad_alloc" in " ".join(self._lines):
-            return (f"the calculation needs more memory than it was allowed ({self._memory_mib} "
-                    "MiB); allow more, or ask for fewer packs or days at once")
+            return NEEDS_MEMORY.format(allowed=f"{self._memory_mib} MiB")
         said = self._lines[-1] if self._lines else "nothing"
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         return f"its process ended {how}; the last it said: {said[:200]}"

@@ -13,6 +13,8 @@ from core.twin.tasks import MOST_BYTES
 LENGTH = struct.Struct(">I")
 MEMORY_VARIABLE = "ORRERY_TWIN_MEMORY_MIB"
 """Of a child's environment: the most that it may take."""
+NEEDS_MEMORY = ("the calculation needs more memory than it was allowed ({allowed}); allow more, or "
+                "ask for fewer packs or days at once")
 
 Tell = Callable[[float, str], None]
 """Share of the work that is done, and what is done now."""

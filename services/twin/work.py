@@ -31,13 +31,11 @@ from core.twin.tasks import (
     packed,
     read_task,
 )
-from services.twin.frames import MEMORY_VARIABLE, Tell, read_frame, write_frame
+from services.twin.frames import MEMORY_VARIABLE, NEEDS_MEMORY, Tell, read_frame, write_frame
 
 NICENESS = 10
 LARGEST_PIECE_MIB = 128
 """What no library of a calculation is larger than; an array without room is a MemoryError."""
-NEEDS_MEMORY = ("the calculation needs more memory than it was allowed ({allowed}); allow more, or "
-                "ask for fewer packs or days at once")
 
 
 def run_task(task: Task, tell: Tell) -> Result:
