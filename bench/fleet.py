@@ -1,5 +1,5 @@
 """The fleet over a real Mosquitto: how fast the ingest is, how quick a command, what the live
-view costs."""
+view and its page cost, how long a safety decision takes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import psutil
 
+from bench import _fleet_decision, _fleet_page
 from bench._fleet import LOOPBACK, Mosquitto, Process, edge, ingest, until
 from bench.report import FigureError, figure_line
 from core.clock import SystemClock
@@ -39,17 +40,19 @@ MOST_AHEAD = 4000
 
 
 def run(short: bool = False) -> Iterator[dict[str, object]]:
-    """20 s at each rate and 1,000 commands (short: 1 s and 50)."""
+    """20 s at each rate, 1,000 commands and two minutes of decisions (short: 1 s, 50, 2 s)."""
     with tempfile.TemporaryDirectory() as folder:
         broker = Mosquitto(Path(folder) / "broker")
         broker.start()
         try:
             yield from _ingest(Path(folder), broker, 1.0 if short else 20.0)
             yield from _commands(Path(folder), broker, 50 if short else 1000)
+            yield from _fleet_decision.run(Path(folder), broker, 2.0 if short else 120.0)
             for packs, cells, most_ms in POLLED:
                 yield from _polls(broker, packs, cells, most_ms, 3 if short else 15)
         finally:
             broker.kill()
+    yield from _fleet_page.run(short)
 
 
 # -- telemetry

@@ -83,11 +83,12 @@ class FleetHeard:
         with self._lock:
             counts = self._counts
             lag_s = statistics.median(self._lags_s) if self._lags_s else None
+            decisions = self._board.decisions()
             return FleetCounts(
                 source, self._site, broker, connected, counts["received"], counts["duplicate"],
                 counts["late"], sum(one.missing for one in self._numbers.values()),
                 dict(self._rejected), self._refusal, self._rate(), lag_s,
-                self._board.decisions())
+                decisions.by_edge_us(), 1e6 * decisions.worst_s if decisions.total else None)
 
     # -- one message
 

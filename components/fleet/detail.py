@@ -15,6 +15,7 @@ from components.fleet.standing import SAFETY, TRIPPED, limits_of
 from components.tokens import tokens
 from components.twin import choice as twins
 from core.fleet.ports import PackState
+from core.safety.profile import safety_profile
 from core.topology import FloatArray
 
 CHART_PX = 132
@@ -75,15 +76,37 @@ def _pairs(pack: PackState) -> list[Pair]:
     pairs += [Pair("Asked for", asked),
               Pair("State of health", "not told" if pack.soh_pct is None
                    else formats.quantity(pack.soh_pct, "%", 1))]
-    if pack.decision_us is not None:
-        pairs.append(Pair("Safety decision", formats.quantity(pack.decision_us, "µs"),
-                          "the longest of its last second"))
+    pairs += _timing(pack)
     if pack.policy:
         pairs.append(Pair("Learnt policy", pack.policy, "while the coordinator is out of reach"))
     pairs += [Pair("Messages", _messages(pack)),
               Pair("Outbox", f"{formats.number(pack.pending)} waiting",
                    f"{formats.number(pack.dropped)} given up" if pack.dropped else "")]
     return pairs
+
+
+def _timing(pack: PackState) -> list[Pair]:
+    """How fast it sees, decides and acts: three times, none of which is another."""
+    pairs = []
+    if pack.decision_us is not None:
+        how = {True: ", with real-time priority", False: ", without real-time priority",
+               None: ""}[pack.real_time]
+        pairs = [Pair("Safety decision", formats.quantity(pack.decision_us, "µs"),
+                      f"from sample to trip, the longest of its last second{how}"),
+                 Pair("Detection", _detection(),
+                      "how long a limit of current, voltage or temperature is passed before it "
+                      f"trips, by {pack.samples} samples a second; a short circuit at once")]
+    if pack.opened_after_s is not None:
+        pairs.append(Pair("Actuation", formats.quantity(pack.opened_after_s, "s", 2),
+                          "from its last trip to open contactors"))
+    return pairs
+
+
+def _detection() -> str:
+    """Current, voltage, temperature."""
+    delays = safety_profile().delays
+    kinds = (delays.current, delays.voltage, delays.temperature)
+    return " | ".join(formats.quantity(kind.set_s, "s", 1) for kind in kinds)
 
 
 def _messages(pack: PackState) -> str:

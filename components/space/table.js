@@ -52,12 +52,21 @@ function makeHead(root, columns) {
     cell.scope = "col";
     const button = make("button", "", cell);
     button.type = "button";
-    make("span", "", button, column.label);
-    if (column.unit) make("span", "o-un", button, column.unit);
+    const label = make("span", "", button);
+    const unit = make("span", "o-un", button);
     const arrow = make("span", "o-ic", button);
     arrow.setAttribute("aria-hidden", "true");
     button.addEventListener("click", () => tell(root, "sort", column.sorts.find((one) => one !== root.sort)));
-    return { cell, arrow, name: column.name };
+    return { cell, label, unit, arrow, name: column.name };
+  });
+}
+
+// A unit follows the largest value of its column: it changes in its place, and no row is made anew.
+function name(root, columns) {
+  root.heads.forEach((head, index) => {
+    put(head.label, columns[index].label);
+    put(head.unit, columns[index].unit);
+    head.unit.hidden = !columns[index].unit;
   });
 }
 
@@ -127,9 +136,10 @@ export default function table(host) {
   root.place = data.place;
   root.sort = (data.down ? "-" : "") + data.sort;
   root.page = data.first / data.size;
-  const columns = JSON.stringify(data.columns);
+  const columns = data.columns.map((column) => column.name).join();
   if (columns !== root.columns) makeHead(root, data.columns);
   root.columns = columns;
+  name(root, data.columns);
   put(root.caption, data.caption);
   set(root.scroll, "aria-label", data.caption);
   arrange(root, data);

@@ -22,7 +22,7 @@ from core.fleet.messages import Body, SafetyState, Status
 from core.fleet.ports import LinkState, PackState
 from core.fleet.tree import element_of
 from core.frames import Reading
-from core.safety.latency import BOUNDS_S, Histogram
+from core.safety.latency import Histogram
 from core.topology import FloatArray, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 
@@ -40,7 +40,8 @@ _LOW, _HIGH = (np.array([BY_NAME[name].plausible[side] for name in METRIC_NAMES]
 class PackRecord:
     """One pack beside its columns. link and what follows it as in PackState. process: where its
     device says that it lives. differs: its device says another chemistry or number of cells than
-    the plate, so that its limits are wrong."""
+    the plate, so that its limits are wrong. decisions: of its process, since this board was made;
+    told_decisions: as its process counts them."""
 
     plate: PackPlate
     element: str
@@ -56,6 +57,10 @@ class PackRecord:
     differs: bool = False
     policy: str | None = None
     policy_before: str | None = None
+    real_time: bool | None = None
+    opened_after_s: float | None = None
+    decisions: Histogram = field(default_factory=Histogram)
+    told_decisions: tuple[int, ...] = ()
 
     def state(self, site: str) -> PackState:
         plate, body = self.plate, self.body
@@ -65,7 +70,17 @@ class PackRecord:
         return PackState(
             site, plate.device, self.element, plate.label, plate.chemistry, plate.cells,
             plate.capacity_kwh, self.firmware, self.link, *said, self.pending, self.dropped,
-            self.missing, self.duplicate, self.late, self.policy, self.policy_before)
+            self.missing, self.duplicate, self.late, self.policy, self.policy_before,
+            None if body is None else body.samples, self.real_time, self.opened_after_s)
+
+    def count(self, told: tuple[int, ...], worst_us: float | None) -> None:
+        """Decisions since its process began; one that began anew begins at nothing."""
+        former = self.told_decisions or (0,) * len(told)
+        if any(now < before for now, before in zip(told, former, strict=True)):
+            former = (0,) * len(told)
+        self.decisions.add_counts([now - before for now, before in
+                                   zip(told, former, strict=True)], 1e-6 * (worst_us or 0.0))
+        self.told_decisions = told
 
 
 @dataclass(slots=True)
@@ -95,7 +110,6 @@ class FleetBoard:
         self.records = {plate.device: PackRecord(plate, element_of(site, plate.device))
                         for plate in plates}
         self._columns = _empty(0)
-        self._decisions = Histogram()
         self._told: list[PackState] | None = None
 
     def place(self, topology: Topology) -> None:
@@ -124,8 +138,6 @@ class FleetBoard:
                 columns.measured_s[rows] = body.time_s
                 columns.heard[rows] = True
             self.records[device].body = body
-            if body.decision_us is not None:
-                self._decisions.add(1e-6 * body.decision_us)
 
     def tell(self, device: str, status: Status) -> None:
         """A device's own word; or the last will of its process, which tells alone that all its
@@ -143,6 +155,10 @@ class FleetBoard:
                 record.differs = (status.chemistry, status.cells) != (plate.chemistry, plate.cells)
                 record.pending, record.dropped = status.pending, status.dropped
                 record.policy, record.policy_before = status.policy, status.policy_before
+                record.real_time = status.real_time
+                record.opened_after_s = status.opened_after_s
+                if status.decisions is not None:
+                    record.count(status.decisions, status.worst_decision_us)
 
     def _of_process(self, process: str) -> list[PackRecord]:
         """Devices which said themselves that they live there."""
@@ -186,11 +202,13 @@ class FleetBoard:
                     found.append(Finding(record.element, "another_pack", WARNING))
         return found
 
-    def decisions(self) -> dict[float, int]:
-        """Longest safety decisions of a second, counted by upper edge [us]."""
+    def decisions(self) -> Histogram:
+        """All safety decisions that the processes of the devices told of."""
+        found = Histogram()
         with self._lock:
-            edges = [round(1e6 * bound, 3) for bound in BOUNDS_S]
-            return dict(zip([*edges, math.inf], self._decisions.counts, strict=True))
+            for record in self.records.values():
+                found.add_counts(record.decisions.counts, record.decisions.worst_s)
+        return found
 
 
 def _empty(size: int) -> _Columns:

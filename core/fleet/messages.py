@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from core.errors import RequestError
 from core.fleet.rejections import RejectedError, Rejection
+from core.safety.latency import BOUNDS_S
 from core.topology import FloatArray
 
 VERSION = 1
@@ -33,6 +34,8 @@ CommandId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 Sequence = Annotated[int, Meta(ge=1, le=MOST_SEQUENCE)]
 Mark = Annotated[int, Meta(ge=0, le=MOST_SEQUENCE)]
 Words = Annotated[str, Meta(max_length=200)]
+Decisions = Annotated[tuple[Mark, ...], Meta(min_length=len(BOUNDS_S) + 1,
+                                             max_length=len(BOUNDS_S) + 1)]
 Column = bytes | list[float | None]
 SafetyState = Literal["normal", "derate", "zero", "opening", "latched", "unguarded"]
 
@@ -123,7 +126,11 @@ class Status(_Strict, frozen=True):
     one will. pending: rows in the outbox; dropped: rows that it gave up since it was made. cells:
     how many the pack has. policy: version of the learnt policy that steers it while the centre is
     out of reach, "" for none, None where it does not say; policy_before: which one a roll-back
-    brings back, "" for none, None where there is nothing to go back to."""
+    brings back, "" for none, None where there is nothing to go back to. decisions: how many safety
+    decisions of its process took how long, by `core.safety.latency.BOUNDS_S`, since that began;
+    one device of each process tells them. worst_decision_us: the longest of them [us]. real_time:
+    whether they are made with real-time priority. opened_after_s: from the last trip to open
+    contactors [s]."""
 
     v: int
     site: Id
@@ -140,6 +147,10 @@ class Status(_Strict, frozen=True):
     replies: Annotated[tuple[Reply, ...], Meta(max_length=64)] = ()
     policy: Words | None = None
     policy_before: Words | None = None
+    decisions: Decisions | None = None
+    worst_decision_us: Annotated[float, Meta(ge=0)] | None = None
+    real_time: bool | None = None
+    opened_after_s: Annotated[float, Meta(ge=0)] | None = None
 
 
 class Command(_Strict, frozen=True):

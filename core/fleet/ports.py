@@ -27,7 +27,8 @@ class PackState:
     magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
     pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
-    [us]. policy, policy_before: as in Status.
+    [us]; samples: how many that second had. policy, policy_before, real_time, opened_after_s: as
+    in Status.
     """
 
     site: str
@@ -54,6 +55,9 @@ class PackState:
     late: int = 0
     policy: str | None = None
     policy_before: str | None = None
+    samples: int | None = None
+    real_time: bool | None = None
+    opened_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class Refusal:
 class FleetCounts:
     """What came of a fleet since its source started. rate: messages a second over the last ten
     [1/s]. lag_s: age of the newest messages when they arrived, median [s]. rejected: by reason.
-    decisions: safety decisions by upper edge [us], the last edge is inf."""
+    decisions: safety decisions by upper edge [us], the last edge is inf; empty where no device
+    tells how long they take. worst_decision_us: the longest of all [us]."""
 
     source: str
     site: str
@@ -87,6 +92,7 @@ class FleetCounts:
     rate: float = 0.0
     lag_s: float | None = None
     decisions: Mapping[float, int] = field(default_factory=dict)
+    worst_decision_us: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 BOUNDS_S: tuple[float, ...] = (25e-6, 50e-6, 100e-6, 150e-6, 200e-6, 300e-6, 400e-6, 500e-6,
@@ -29,6 +31,20 @@ class Histogram:
         self.total += 1
         self.sum_s += seconds
         self.worst_s = max(self.worst_s, seconds)
+
+    def add_counts(self, counts: Sequence[int], worst_s: float) -> None:
+        """Those of another histogram with these bounds; their sum is not known, and none of this
+        one from then on."""
+        for at, count in enumerate(counts):
+            self.counts[at] += count
+        self.total += sum(counts)
+        self.sum_s = math.nan
+        self.worst_s = max(self.worst_s, worst_s)
+
+    def by_edge_us(self) -> dict[float, int]:
+        """Decisions by upper edge [us], the last edge is inf; empty without any."""
+        edges = [round(1e6 * bound, 3) for bound in self.bounds_s]
+        return dict(zip([*edges, math.inf], self.counts, strict=True)) if self.total else {}
 
     def cumulative(self) -> list[tuple[float, int]]:
         """(bound in s, decisions within it), as Prometheus wants its buckets."""

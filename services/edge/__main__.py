@@ -22,6 +22,7 @@ from services.edge.plant import NOMINAL_V, SimulatedPack
 from services.edge.plant_group import PlantGroup
 from services.edge.policies import NONE, Policies, Trust
 from services.edge.runtime import EdgeRuntime, Plate
+from services.edge.undisturbed import Undisturbed
 
 MOST_KWH = 100_000.0
 
@@ -104,7 +105,8 @@ def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
     guards = Guards(ratings, outbox)
     packs = [Pack(guard.device, guard, Centre(silent_s)) for guard in guards.each]
     begin_pct = [float(plant.state.soc_pct.mean()) for plant in plants]
-    return PackGroup(packs, guards, PlantGroup(plants), CellEstimators(ratings, begin_pct))
+    return PackGroup(packs, guards, PlantGroup(plants), CellEstimators(ratings, begin_pct),
+                     Undisturbed())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

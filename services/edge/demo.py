@@ -118,7 +118,7 @@ class Packs:
             return FleetCounts(
                 self._info.name, self._options.site, broker="", connected=site is not None,
                 received=site.received if site else 0, rate=site.per_s if site else 0.0,
-                lag_s=0.0 if site else None, decisions=self._board.decisions())
+                lag_s=0.0 if site else None)
 
     def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
                 power_kw: float | None = None, hold_s: float | None = None,

@@ -24,7 +24,7 @@ from core.safety.area import Cause
 from core.safety.bands import CELL_CONDITIONS, LIMITED_CELL, NEGATED, PACK_CONDITIONS, UNITS
 from core.safety.derating import CHARGE, DISCHARGE
 from core.safety.layout import Pack as Rating
-from core.safety.machine import Inputs, Memory, State
+from core.safety.machine import Inputs, Memory, State, Transition
 from core.safety.monitor import Decision, Hardware, Requests, SafetyMonitor
 from core.safety.profile import SafetyProfile
 from core.topology import FloatArray
@@ -71,14 +71,16 @@ class _Look:
 
 class Guards:
     """Safety of all packs of a process. soh_pct: the health that limits assume where nobody
-    estimates it. timer: monotonic seconds, by which samples follow each other."""
+    estimates it. timer: monotonic seconds, by which samples follow each other; one that is given
+    is not the machine's own, so that it cannot tell how long a decision took."""
 
     def __init__(self, ratings: Sequence[Rating], keeper: Keeper,
                  profile: SafetyProfile | None = None,
-                 timer: Callable[[], float] = time.perf_counter,
+                 timer: Callable[[], float] | None = None,
                  soh_pct: float = NEW_PACK_SOH_PCT) -> None:
-        self.monitor = SafetyMonitor(ratings, profile, timer=timer)
-        self._keeper, self._soh_pct, self.timer = keeper, soh_pct, timer
+        self._timed, self.timer = timer is None, timer or time.perf_counter
+        self.monitor = SafetyMonitor(ratings, profile, timer=self.timer)
+        self._keeper, self._soh_pct = keeper, soh_pct
         self._allowed_by_bms = self.monitor.layout.reference_current_a
         self._look: _Look | None = None
         self._keep_at_s = -math.inf
@@ -86,11 +88,17 @@ class Guards:
         self.each = tuple(Guard(self, at, keeper.safety(rating.name))
                           for at, rating in enumerate(ratings))
 
-    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate],
-              now_s: float) -> list[Verdict]:
+    @property
+    def took_s(self) -> float | None:
+        """As `services.edge.ports.Safety`."""
+        found = self.decision
+        return None if found is None or not self._timed else found.decided_s - found.arrived_s
+
+    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
+              arrived_s: float) -> list[Verdict]:
         """As `services.edge.ports.Safety`."""
         self._look = _Look(samples, estimates, now_s)
-        decision = self._decide(self._look, None, "")
+        decision = self._decide(self._look, arrived_s)
         charge_a, discharge_a = decision.derated.allowed_a.tolist()
         return [Verdict(decision.states[at].value, charge_a[at], discharge_a[at],
                         guard.reason(decision)) for at, guard in enumerate(self.each)]
@@ -118,22 +126,23 @@ class Guards:
         look = self._look
         if look is None:
             return "no sample has been judged yet; ask again in a second"
-        self._decide(look, guard, by)
+        self._decide(look, self.timer(), guard, by)
         if not guard.tripped:
             self.settle(look.now_s)
             return ""
         return "; ".join(guard.blockers(look.samples[guard.at], look.now_s))[:200]
 
-    def _decide(self, look: _Look, reset: Guard | None, by: str) -> Decision:
+    def _decide(self, look: _Look, arrived_s: float, reset: Guard | None = None,
+                by: str = "") -> Decision:
         requests = [guard.asked(by if guard is reset else "") for guard in self.each]
         hardware = [guard.seen(sample.hardware)
                     for guard, sample in zip(self.each, look.samples, strict=True)]
         former = [guard.tripped for guard in self.each]
-        decision = self.monitor.decide(self._columns(look), from_epoch(look.now_s), self.timer(),
+        decision = self.monitor.decide(self._columns(look), from_epoch(look.now_s), arrived_s,
                                        hardware, requests)
         self.decision = decision
         for at, transition in decision.transitions:
-            self.each[at].moved(former[at], transition.reason)
+            self.each[at].moved(former[at], transition)
             former[at] = self.each[at].tripped
         return decision
 
@@ -162,6 +171,8 @@ class Guard:
         self._ordered = ("", "")
         self._settled_s = -math.inf
         self.why, self.changed = "", False
+        self.opened_after_s: float | None = None
+        self._shutting_s = 0.0
         if kept is not None:
             self._remember(kept)
 
@@ -233,13 +244,22 @@ class Guard:
         """An emergency stop is an interlock that a person opened."""
         return replace(hardware, interlock=True) if self._ordered[0] == EMERGENCY else hardware
 
-    def moved(self, was_tripped: bool, reason: str) -> None:
+    def moved(self, was_tripped: bool, how: Transition) -> None:
         """The state machine went on."""
         self.changed = True
         if not self.tripped:
             self.why = ""
         elif not was_tripped:
-            self.why = self.stop or self._read(reason)
+            self.why = self.stop or self._read(how.reason)
+        self._time_opening(how)
+
+    def _time_opening(self, how: Transition) -> None:
+        if how.former in (State.ZERO, State.OPENING):
+            self._shutting_s += how.after_s
+        elif how.state in (State.ZERO, State.OPENING):
+            self._shutting_s, self.opened_after_s = 0.0, None
+        if how.state is State.LATCHED and self._machine.isolated:
+            self.opened_after_s = self._shutting_s
 
     def kept(self) -> bytes:
         return msgspec.msgpack.encode(Kept(self.why, self._machine.to_dict()))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from core.safety.latency import Histogram
 from services.edge.outbox import Standing
 from services.edge.plant import Plants, Sample
 from services.edge.ports import Estimate, Estimators, PackSafety, Safety, Verdict
+from services.edge.undisturbed import Undisturbed
 
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero, or by a learnt policy [s]."""
@@ -81,7 +82,7 @@ class Pack:
         self._setpoint = Setpoint(0.0, "no allocation yet")
         self._last: tuple[Sample, Verdict, Estimate] | None = None
         self._samples = 0
-        self._slowest_us = 0.0
+        self._slowest_us: float | None = None
 
     @property
     def alone(self) -> Alone | None:
@@ -96,12 +97,14 @@ class Pack:
         """What the plant is asked for."""
         return self._setpoint.power_kw
 
-    def act(self, sample: Sample, verdict: Verdict, estimate: Estimate, took_us: float,
+    def act(self, sample: Sample, verdict: Verdict, estimate: Estimate, took_us: float | None,
             now_s: float) -> None:
-        """What follows from a verdict that took so long [us]; estimate: of this sample."""
+        """What follows from a verdict that took so long [us], None where nobody timed it;
+        estimate: of this sample."""
         self._setpoint = self._steered(sample, verdict, estimate, now_s)
         self._last = (sample, verdict, estimate)
-        self._slowest_us = max(self._slowest_us, took_us)
+        if took_us is not None:
+            self._slowest_us = max(self._slowest_us or 0.0, took_us)
         self._samples += 1
 
     def _wish(self, sample: Sample, verdict: Verdict, estimate: Estimate,
@@ -142,7 +145,7 @@ class Pack:
             raise ValueError("a body needs a sample")
         sample, verdict, estimate = self._last
         samples, slowest_us = self._samples, self._slowest_us
-        self._samples, self._slowest_us = 0, 0.0
+        self._samples, self._slowest_us = 0, None
         cells: dict[str, Column] = {"voltage_v": column(sample.cell_voltage_v),
                                     "temperature_c": column(sample.cell_temperature_c)}
         if estimate.cell_soc_pct is not None:
@@ -168,28 +171,38 @@ def _known(value: float) -> float | None:
 
 class PackGroup:
     """The packs of one process, sampled together; safety, plants and estimators are theirs, in
-    their order. latency: of their safety decisions, each for all of them."""
+    their order. latency: of their safety decisions, each for all of them, from the arrival of
+    the samples to the trip flags. urgent: what a look and its decision run in."""
 
     def __init__(self, packs: Sequence[Pack], safety: Safety, plants: Plants,
-                 estimators: Estimators) -> None:
+                 estimators: Estimators,
+                 urgent: Undisturbed | None = None) -> None:
         self.packs = {pack.device: pack for pack in packs}
         self.latency = Histogram()
         self._safety, self._plants, self._estimators = safety, plants, estimators
+        self._urgent = urgent
         self._estimates: Sequence[Estimate] = ()
+
+    @property
+    def real_time(self) -> bool | None:
+        """Whether decisions are made with real-time priority; None where nobody asked for it."""
+        return None if self._urgent is None else self._urgent.real_time
 
     def sample(self, now_s: float, dt_s: float) -> None:
         """One look at all: the decision comes first, then what follows from it, then the disk."""
-        packs = self.packs.values()
-        samples = self._plants.step([pack.power_kw for pack in packs], dt_s,
-                                    [pack.safety.contactors for pack in packs])
-        # Of a pack whose charge nobody knows no current is allowed: the first look is estimated.
-        before = self._estimates or self._estimators.update(samples, 0.0)
-        began_ns = time.perf_counter_ns()
-        verdicts = self._safety.judge(samples, before, now_s)
-        took_us = (time.perf_counter_ns() - began_ns) / 1000.0
+        packs, safety = self.packs.values(), self._safety
+        with self._urgent or nullcontext():
+            samples = self._plants.step([pack.power_kw for pack in packs], dt_s,
+                                        [pack.safety.contactors for pack in packs])
+            arrived_s = safety.timer()
+            # Of a pack whose charge nobody knows no current is allowed: the first is estimated.
+            before = self._estimates or self._estimators.update(samples, 0.0)
+            verdicts = safety.judge(samples, before, now_s, arrived_s)
+        took_us = None if safety.took_s is None else 1e6 * safety.took_s
         self._estimates = self._estimators.update(samples, dt_s)
         for pack, sample, verdict, estimate in zip(packs, samples, verdicts, self._estimates,
                                                    strict=True):
             pack.act(sample, verdict, estimate, took_us, now_s)
-        self._safety.settle(now_s)
-        self.latency.add(took_us / 1e6)
+        safety.settle(now_s)
+        if safety.took_s is not None:
+            self.latency.add(safety.took_s)

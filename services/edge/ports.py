@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +46,12 @@ class PackSafety(Protocol):
         """Whether plus and minus are to be closed."""
         ...
 
+    @property
+    def opened_after_s(self) -> float | None:
+        """From the last trip to open contactors [s]; None before one, and where they did not
+        open."""
+        ...
+
     def order(self, action: str, by: str) -> str:
         """"controlled_shutdown", "emergency_stop" or "reset" by a person; "" when it is taken,
         else why it is refused."""
@@ -55,10 +61,21 @@ class PackSafety(Protocol):
 class Safety(Protocol):
     """The safety monitor of the packs of one process; everything in their order."""
 
-    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate],
-              now_s: float) -> Sequence[Verdict]:
+    @property
+    def timer(self) -> Callable[[], float]:
+        """Monotonic seconds."""
+        ...
+
+    @property
+    def took_s(self) -> float | None:
+        """From the arrival of the newest samples to their trip flags [s]; None where nobody times
+        it."""
+        ...
+
+    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
+              arrived_s: float) -> Sequence[Verdict]:
         """Called with every sample, before anything else is done with it. estimates: of the
-        samples before."""
+        samples before. arrived_s: when the samples came, by `timer`."""
         ...
 
     def settle(self, now_s: float) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 
@@ -217,9 +218,19 @@ class EdgeRuntime:
                         capacity_kwh=plate.capacity_kwh, pending=life.last - life.high,
                         dropped=life.dropped, replies=replies,
                         policy=None if learnt is None else learnt.running,
-                        policy_before=None if learnt is None else learnt.before)
+                        policy_before=None if learnt is None else learnt.before,
+                        real_time=self._group.real_time,
+                        opened_after_s=self._packs[device].safety.opened_after_s,
+                        **self._timing(device))
         self._link.publish(device_topic(self._site, device, "status"), said(status),
                            1 if replies else 0)
+
+    def _timing(self, device: str) -> dict[str, Any]:
+        """Decisions are of all packs: the first tells of them."""
+        latency = self._group.latency
+        if device != next(iter(self._packs)) or not latency.total:
+            return {}
+        return {"decisions": tuple(latency.counts), "worst_decision_us": 1e6 * latency.worst_s}
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()

@@ -106,8 +106,9 @@ def _pack(pack: PackState, snapshot: Snapshot, node: int | None,
         soh_pct=known(pack.soh_pct), charge_limit_a=known(pack.charge_limit_a),
         discharge_limit_a=known(pack.discharge_limit_a), limit_reason=pack.limit_reason,
         allocation_kw=known(pack.allocation_kw), decision_us=known(pack.decision_us),
-        pending=pack.pending, dropped=pack.dropped, missing=pack.missing,
-        duplicate=pack.duplicate, late=pack.late, policy=pack.policy,
+        samples=pack.samples, real_time=pack.real_time,
+        opened_after_s=known(pack.opened_after_s), pending=pack.pending, dropped=pack.dropped,
+        missing=pack.missing, duplicate=pack.duplicate, late=pack.late, policy=pack.policy,
         policy_before=pack.policy_before, stale=stale, power_kw=now("power_kw"),
         soc_pct=now("soc_pct"), temperature_c=now("temperature_c"),
         worst_cell=None if node is None or stale else cells.get(node),
@@ -122,7 +123,8 @@ def _counts(told: FleetCounts) -> CountsTold:
         rejected=dict(told.rejected), last_refusal=_refusal(told.last_refusal),
         rate=known(told.rate), lag_s=known(told.lag_s),
         decisions=[DecisionsTold(upper_us=known(edge), count=count)
-                   for edge, count in sorted(told.decisions.items())])
+                   for edge, count in sorted(told.decisions.items())],
+        worst_decision_us=known(told.worst_decision_us))
 
 
 def _refusal(last: Refusal | None) -> RefusalTold | None:

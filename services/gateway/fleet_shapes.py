@@ -36,8 +36,10 @@ class PackTold:
     """One pack. stale: it has not told in time, so that power_kw, soc_pct, temperature_c and
     worst_cell are null. heard_at: its newest telemetry. charge_limit_a, discharge_limit_a:
     magnitudes in force [A]. allocation_kw: what it is asked for. decision_us: its longest
-    safety decision of its newest second [us]. pending, dropped: messages in its outbox and
-    given up; missing, duplicate, late: messages. alarms: open at it and below."""
+    safety decision of its newest second [us], of so many samples; real_time: made with real-time
+    priority. opened_after_s: from its last trip to open contactors [s]. pending, dropped:
+    messages in its outbox and given up; missing, duplicate, late: messages. alarms: open at it and
+    below."""
 
     site: str
     device: str
@@ -56,6 +58,9 @@ class PackTold:
     limit_reason: str
     allocation_kw: float | None
     decision_us: float | None
+    samples: int | None
+    real_time: bool | None
+    opened_after_s: float | None
     pending: int
     dropped: int
     missing: int
@@ -113,7 +118,8 @@ class DecisionsTold:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountsTold:
     """What came of one fleet since its source started. rate: messages a second. lag_s: age of
-    the newest messages when they arrived [s]. rejected: by reason."""
+    the newest messages when they arrived [s]. rejected: by reason. worst_decision_us: the longest
+    safety decision [us]."""
 
     source: str
     site: str
@@ -128,6 +134,7 @@ class CountsTold:
     rate: float | None
     lag_s: float | None
     decisions: list[DecisionsTold]
+    worst_decision_us: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from msgspec.structs import asdict
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -16,6 +17,7 @@ from prometheus_client.core import (
 from core.engine import fleets_of
 from core.fleet.ports import FleetCounts, LinkState, PackState
 from core.ports import Source
+from core.safety.profile import safety_profile
 from services.gateway.metrics_families import buckets
 
 LINKS: tuple[LinkState, ...] = ("online", "offline", "conflict", "unknown")
@@ -40,8 +42,11 @@ def fleet_metrics(sources: Sequence[Source]) -> Iterator[Metric]:
         yield counted
     yield _rejected(told)
     yield from _link(told)
-    yield _decisions(told)
-    yield from _packs({name: packs for name, _, packs in fleets})
+    packs = {name: packs for name, _, packs in fleets}
+    yield from _decisions(told)
+    yield _detection(told)
+    yield _actuation(packs)
+    yield from _packs(packs)
 
 
 def _rejected(told: dict[str, FleetCounts]) -> Metric:
@@ -68,16 +73,43 @@ def _link(told: dict[str, FleetCounts]) -> Iterator[Metric]:
     yield from (up, missing, lag)
 
 
-def _decisions(told: dict[str, FleetCounts]) -> Metric:
+def _decisions(told: dict[str, FleetCounts]) -> Iterator[Metric]:
     """The devices count in microseconds, each decision in one bucket."""
     found = HistogramMetricFamily("orrery_fleet_safety_decision_seconds",
-                                  "How long the devices' safety decisions took.", labels=WHOSE)
+                                  "From the arrival of a sample at a device to its trip flag.",
+                                  labels=WHOSE)
+    worst = GaugeMetricFamily("orrery_fleet_safety_decision_worst_seconds",
+                              "The longest of these decisions.", labels=WHOSE)
     for name, counts in told.items():
+        if counts.worst_decision_us is None:
+            continue
         cumulative, so_far = [], 0
         for edge_us, number in sorted({math.inf: 0, **counts.decisions}.items()):
             so_far += number
             cumulative.append((edge_us / 1e6, so_far))
         found.add_metric([name, counts.site], buckets(cumulative), sum_value=None)
+        worst.add_metric([name, counts.site], counts.worst_decision_us / 1e6)
+    yield from (found, worst)
+
+
+def _detection(told: dict[str, FleetCounts]) -> Metric:
+    """By the profile that edge devices are shipped with."""
+    found = GaugeMetricFamily("orrery_fleet_safety_detection_seconds",
+                              "How long a value must be wrong before it trips, beside the time "
+                              "between two samples.", labels=["of"])
+    for kind, delay in asdict(safety_profile().delays).items() if told else ():
+        found.add_metric([kind], delay.set_s)
+    return found
+
+
+def _actuation(fleets: dict[str, Sequence[PackState]]) -> Metric:
+    found = GaugeMetricFamily("orrery_fleet_safety_actuation_seconds",
+                              "From the last trip of a pack to its open contactors, the longest.",
+                              labels=["source"])
+    for name, packs in fleets.items():
+        known = [pack.opened_after_s for pack in packs if pack.opened_after_s is not None]
+        if known:
+            found.add_metric([name], max(known))
     return found
 
 

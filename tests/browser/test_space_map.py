@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from components.space import table
 from core.alarms.journal import AlarmJournal
 from core.alarms.records import Finding
 from core.clock import ManualClock
@@ -179,6 +180,28 @@ def test_the_table_keeps_sort_focus_and_selection_while_it_is_live(
     expect(table.locator(".o-pages")).to_contain_text("51 to 100 of", timeout=WAIT_MS)
     table.get_by_role("button", name="Rows before").click()
     expect(table.locator(".o-pages")).to_contain_text("1 to 50 of", timeout=WAIT_MS)
+
+
+DRAW = """async ([script, unit]) => {
+  window.table ??= (await import(`data:text/javascript,${encodeURIComponent(script)}`)).default;
+  const column = (name, unit) => ({name, label: name, unit, right: false, sorts: [name]});
+  window.table({parentElement: document.body, setTriggerValue() {}, data: {
+    place: "a", columns: [column("name", ""), column("power_kw", unit)], caption: "of a",
+    rows: [{id: "b", name: "B", icon: "", tier: 0, stale: false, enter: true, cells: ["1"]}],
+    sort: "name", down: false, first: 0, size: 50, total: 1, chosen: null, count: "1"}});
+}"""
+
+
+def test_a_row_stays_and_keeps_the_focus_when_a_unit_changes(lend: Callable[..., Page]) -> None:
+    page, script = lend(viewport={"width": 600, "height": 400}), table.SCRIPT.read_text()
+    page.evaluate(DRAW, [script, "W"])
+    row = page.get_by_role("button", name="B", exact=True)
+    row.focus()
+    page.evaluate(DRAW, [script, "kW"])
+    expect(row).to_be_focused()
+    heads = page.locator("thead th")
+    expect(heads).to_have_text(["namearrow_upward", "power_kwkW"])
+    expect(heads.first.locator(".o-un")).to_be_hidden()
 
 
 def sign_in(page: Page) -> None:

@@ -90,7 +90,8 @@ def test_it_charges_at_noon_and_discharges_in_the_evening(start: datetime, sign:
         power_kw = demo.value("power_kw", pack.element)
         assert power_kw * sign > 1.0
         assert pack.allocation_kw == pytest.approx(power_kw, rel=0.05)
-        assert (pack.link, pack.safety, pack.decision_us is not None) == ("online", "normal", True)
+        assert (pack.link, pack.safety) == ("online", "normal")
+        assert pack.decision_us is None, "it claims nothing of how fast it decides"
     demo.source.close()
 
 
@@ -237,7 +238,8 @@ def test_counts_are_of_what_was_heard(demo: Demo) -> None:
     demo.live(9)
     counts = demo.source.counts()
     assert (counts.broker, counts.rate) == ("", COUNT)
-    assert counts.received == sum(counts.decisions.values()) == 10 * COUNT
+    assert counts.received == 10 * COUNT
+    assert (counts.decisions, counts.worst_decision_us) == ({}, None)
 
 
 def test_faults_have_packs_of_their_own() -> None:

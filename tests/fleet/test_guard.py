@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from services.edge.pack import Pack, PackGroup
 from services.edge.plant import SimulatedPack
 from services.edge.plant_group import PlantGroup
 from services.edge.ports import Estimate
+from services.edge.undisturbed import Undisturbed
 from tests.fleet.examples import NOW_S
 
 STEP_S = 0.1
@@ -203,7 +205,7 @@ def test_an_unknown_current_means_zero_and_an_unknown_charge(bench: Bench) -> No
     lost = replace(sample, current_a=math.nan)
     estimator = CellEstimators([bench.plants[0].rating], [60.0])
     assert estimator.update([lost], STEP_S) == [Estimate()], "not known is not 0 %"
-    verdict, = bench.guards.judge([lost], [Estimate(60.0)], bench.now_s)
+    verdict, = bench.guards.judge([lost], [Estimate(60.0)], bench.now_s, bench.now_s)
     assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
     assert estimator.update([sample], STEP_S)[0].soc_pct == pytest.approx(60.0, abs=3.0)
 
@@ -211,7 +213,7 @@ def test_an_unknown_current_means_zero_and_an_unknown_charge(bench: Bench) -> No
 def test_an_unknown_charge_means_zero(bench: Bench) -> None:
     bench.live(25.0)
     sample = bench.plants[0].step(4.0, STEP_S)
-    verdict, = bench.guards.judge([sample], [Estimate()], bench.now_s)
+    verdict, = bench.guards.judge([sample], [Estimate()], bench.now_s, bench.now_s)
     assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
     assert "by soc at a missing value" in verdict.reason
 
@@ -396,10 +398,91 @@ def test_a_replayed_command_is_refused(bench: Bench) -> None:
     assert again.reason.startswith(WORDS[Rejection.REPLAYED])
 
 
-def test_each_decision_is_in_the_histogram(bench: Bench) -> None:
+def timed(outbox: Outbox, urgent: Undisturbed) -> PackGroup:
+    """A pack whose guard goes by the machine's own time."""
+    plant = SimulatedPack("LFP", 24, 10.0, seed=1, device="pack_1")
+    guards = Guards([plant.rating], outbox)
+    return PackGroup([Pack("pack_1", guards.each[0])], guards, PlantGroup([plant]),
+                     CellEstimators([plant.rating], [60.0]), urgent)
+
+
+def test_each_decision_is_in_the_histogram(outbox: Outbox) -> None:
+    group = timed(outbox, Undisturbed())
+    for number in range(30):
+        group.sample(NOW_S + STEP_S * number, STEP_S)
+    assert group.latency.total == 30
+    slowest_us = group.packs["pack_1"].body(NOW_S).decision_us
+    assert slowest_us == pytest.approx(1e6 * group.latency.worst_s)
+    group.sample(NOW_S + 4.0, STEP_S)
+    assert (group.packs["pack_1"].body(NOW_S).decision_us or 0.0) <= slowest_us
+
+
+def test_a_clock_that_is_not_the_machine_s_times_no_decision(bench: Bench) -> None:
     bench.live(3.0)
-    assert bench.group.latency.total == 30
-    assert 0.0 < (bench.packs[0].body(bench.now_s).decision_us or 0.0) <= 1e6
+    assert bench.group.latency.total == 0
+    assert bench.packs[0].body(bench.now_s).decision_us is None
+
+
+class Thread:
+    """The scheduler's calls on the calling thread."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, allowed: bool) -> None:
+        self.policy, self.seen, self._allowed = os.SCHED_OTHER, list[int](), allowed
+        monkeypatch.setattr(os, "sched_setscheduler", self._set)
+
+    def _set(self, pid: int, policy: int, priority: os.sched_param) -> None:
+        assert pid == 0, "its own thread alone"
+        if policy == os.SCHED_FIFO and not self._allowed:
+            raise PermissionError(1, "Operation not permitted")
+        self.policy = policy
+        self.seen.append(policy)
+
+
+def test_a_look_and_its_decision_have_real_time_priority_and_nothing_else(
+        outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread, urgent = Thread(monkeypatch, allowed=True), Undisturbed()
+    group = timed(outbox, urgent)
+    estimated: list[int] = []
+    update = CellEstimators.update
+    monkeypatch.setattr(CellEstimators, "update", lambda self, samples, dt_s: (
+        estimated.append(thread.policy), update(self, samples, dt_s))[1])
+    for number in range(3):
+        group.sample(NOW_S + STEP_S * number, STEP_S)
+    assert thread.seen == [os.SCHED_FIFO, os.SCHED_OTHER] * 3
+    assert estimated[1:] == [os.SCHED_OTHER] * 3
+    assert group.real_time is True
+
+
+def test_without_the_right_to_it_decisions_go_on_and_it_is_said_once(
+        outbox: Outbox, monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture) -> None:
+    thread = Thread(monkeypatch, allowed=False)
+    group = timed(outbox, Undisturbed())
+    for number in range(3):
+        group.sample(NOW_S + STEP_S * number, STEP_S)
+    assert (thread.seen, group.real_time, group.latency.total) == ([], False, 3)
+    said, = [record.getMessage() for record in caplog.records]
+    assert "LimitRTPRIO=10" in said
+
+
+def test_the_time_until_its_contactors_open_is_told(bench: Bench) -> None:
+    bench.live(5.0)
+    assert bench.packs[0].safety.opened_after_s is None
+    bench.command("controlled_shutdown")
+    bench.live(5.0)
+    assert bench.state() == "latched"
+    spent_s = bench.packs[0].safety.opened_after_s
+    assert spent_s is not None
+    assert STEP_S <= spent_s <= 1.0
+
+
+def test_contactors_that_are_welded_never_opened(bench: Bench) -> None:
+    bench.live(5.0)
+    bench.plants[0].switch.plus.welded = bench.plants[0].switch.minus.welded = True
+    bench.command("controlled_shutdown")
+    bench.live(15.0)
+    assert bench.state() == "latched"
+    assert bench.packs[0].safety.opened_after_s is None
 
 
 def test_one_process_has_packs_of_different_make() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -29,12 +30,14 @@ class Limited:
     """Safety that limits to some amperes and takes every order."""
 
     contactors = (True, True)
+    opened_after_s = took_s = None
+    timer = staticmethod(time.perf_counter)
 
     def __init__(self, limit_a: float) -> None:
         self._limit_a = limit_a
 
-    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate],
-              now_s: float) -> list[Verdict]:
+    def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
+              arrived_s: float) -> list[Verdict]:
         reason = "" if self._limit_a == NO_LIMIT_A else "limited by cell 2"
         return [Verdict("derate", self._limit_a, self._limit_a, reason) for _ in samples]
 

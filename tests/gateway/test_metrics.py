@@ -50,8 +50,9 @@ class Fleet(Steps):
 
     def packs(self) -> Sequence[PackState]:
         one = PackState(HOSTILE, "pack_1", "system_0_cluster_0", "Pack", link="online",
-                        safety="derate", dropped=2)
-        return [one, replace(one, device="pack_2", link="offline", safety=None, dropped=3)]
+                        safety="derate", dropped=2, opened_after_s=0.4)
+        return [one, replace(one, device="pack_2", link="offline", safety=None, dropped=3,
+                             opened_after_s=None)]
 
     def findings(self) -> Sequence[Finding]:
         return []
@@ -59,7 +60,8 @@ class Fleet(Steps):
     def counts(self) -> FleetCounts:
         return FleetCounts(HOSTILE, HOSTILE, "mqtt://b", True, received=100, duplicate=4, late=1,
                            missing=3, rejected={"too_big": 2, HOSTILE: 1}, lag_s=0.25,
-                           decisions={100.0: 5, 1000.0: 3, float("inf"): 1})
+                           decisions={100.0: 5, 1000.0: 3, float("inf"): 1},
+                           worst_decision_us=1400.0)
 
 
 class FullDisk:
@@ -175,6 +177,9 @@ def test_the_counters_of_a_fleet(site: Site) -> None:
     assert scraped("orrery_fleet_broker_connected") == 1
     decision = "orrery_fleet_safety_decision_seconds_bucket"
     assert [scraped(decision, le=edge) for edge in ("0.0001", "0.001", "+Inf")] == [5, 8, 9]
+    assert scraped("orrery_fleet_safety_decision_worst_seconds") == 0.0014
+    assert scraped("orrery_fleet_safety_detection_seconds", of="temperature") == 6.0
+    assert scraped("orrery_fleet_safety_actuation_seconds") == 0.4
     assert scraped("orrery_fleet_packs", link="online") == 1
     assert scraped("orrery_fleet_packs", link="unknown") == 0
     assert scraped("orrery_fleet_packs_in_safety_state", state="derate") == 1
