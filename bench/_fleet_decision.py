@@ -58,9 +58,11 @@ def run(folder: Path, broker: Mosquitto, seconds: float) -> Iterator[dict[str, o
     (folder / "decisions").mkdir()
     told = Told(broker)
     try:
-        for process in (centre, *busy, device):
+        for process in (centre, device):
             process.start()
         until(lambda: told.state == "online", "the device speaks", 30.0)
+        for process in busy:
+            process.start()
         threading.Event().wait(seconds)
         device.stop()
         until(lambda: told.state == "offline", "the device says good-bye", 30.0)

@@ -26,21 +26,20 @@ past_hours = 0
 """
 
 
-def run(short: bool) -> Iterator[dict[str, object]]:
+def run() -> Iterator[dict[str, object]]:
     """Packs of a demo, for their edges are no part of the page."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "orrery.toml"
         config.write_text(SITE)
         with AppProcess(config=config) as app:
-            yield from asyncio.run(_page(app, short))
+            yield from asyncio.run(_page(app))
 
 
-async def _page(app: AppProcess, short: bool) -> list[dict[str, object]]:
+async def _page(app: AppProcess) -> list[dict[str, object]]:
     async with LiveClient(app.url, "fleet") as client:
         await asyncio.wait_for(client.first_run.wait(), 120)
-        if not short:
-            await asyncio.to_thread(wait_until_idle, app.pid)
-        page_ms, faster_ms = await refresh_cost_ms(app.pid, client, REFRESH_S, short)
+        await asyncio.to_thread(wait_until_idle, app.pid)
+        page_ms, faster_ms = await refresh_cost_ms(app.pid, client, REFRESH_S, short=False)
         paced = [key for key, every_s in client.intervals.items() if every_s == REFRESH_S]
         size = sum(max(one.size for one in client.refreshes if one.fragment == key)
                    for key in paced)
