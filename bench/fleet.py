@@ -40,8 +40,8 @@ MOST_AHEAD = 4000
 
 
 def run(short: bool = False) -> Iterator[dict[str, object]]:
-    """20 s at each rate, 1,000 commands, two minutes of decisions and the page (short: 1 s, 50, 2 s,
-    without the page)."""
+    """20 s at each rate, 1,000 commands, two minutes of decisions and the page (short: 1 s, 50,
+    2 s, without the page)."""
     with tempfile.TemporaryDirectory() as folder:
         broker = Mosquitto(Path(folder) / "broker")
         broker.start()
