@@ -106,7 +106,7 @@ def _detection() -> str:
     """Current, voltage, temperature."""
     delays = safety_profile().delays
     kinds = (delays.current, delays.voltage, delays.temperature)
-    return " | ".join(formats.quantity(kind.set_s, "s", 1) for kind in kinds)
+    return " | ".join(formats.number(kind.set_s, 1) for kind in kinds) + "\u202fs"
 
 
 def _messages(pack: PackState) -> str:
