@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 
 import streamlit as st
@@ -15,6 +16,7 @@ from core.confirmations import VALID, Confirmations
 from core.errors import OrreryError, RequestError
 
 _CONFIRMATIONS = Confirmations()
+_STANDS = "confirm_stands_until"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,15 @@ def ask(client: LocalClient, step: Step, do: Callable[[str], None]) -> None:
         st.toast(blocks.markdown(operator.why_not(client)), icon=":material/lock:")
         return
     token = issue(client, step, who)
+    st.session_state[_STANDS] = client.now() + VALID
     st.dialog(blocks.markdown(step.title), icon=f":material/{step.icon}:")(second_step)(
         client, step, token, do)
+
+
+def stands(client: LocalClient) -> bool:
+    """Whether a second step may be open: a run of the whole page would close it."""
+    until: datetime | None = st.session_state.get(_STANDS)
+    return until is not None and client.now() < until
 
 
 def issue(client: LocalClient, step: Step, who: str) -> str:
@@ -86,4 +95,5 @@ def _redeem(client: LocalClient, step: Step, token: str, do: Callable[[str], Non
     except OrreryError as error:
         st.error(blocks.markdown(str(error)), icon=":material/error:")
         return
+    st.session_state.pop(_STANDS, None)
     st.rerun()

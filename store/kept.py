@@ -42,15 +42,20 @@ class KeptRows:
         for file, rows in found.items():
             self._rows[keys[file]] = rows, now_s
             self._rows.move_to_end(keys[file])
-        for file, rows in read.items():
-            self._keep(keys[file], rows, now_s)
+        again = [file for file in read if self._asked_again(keys[file], now_s)]
+        for file in again:
+            rows = read[file]
+            self._keep(keys[file], rows if len(again) == len(read) else _apart(rows), now_s)
         self._forget(now_s)
         return [*found.values(), *read.values()]
 
+    def _asked_again(self, key: Key, now_s: float) -> bool:
+        if now_s - self._once.pop(key, -math.inf) <= MOST_IDLE_S:
+            return True
+        self._once[key] = now_s
+        return False
+
     def _keep(self, key: Key, rows: Rows, now_s: float) -> None:
-        if now_s - self._once.pop(key, -math.inf) > MOST_IDLE_S:
-            self._once[key] = now_s
-            return
         before, _ = self._rows.pop(key, ({}, 0.0))
         self._rows[key] = rows, now_s
         self.size_bytes += _bytes(rows) - _bytes(before)
@@ -76,6 +81,11 @@ def split(rows: Rows, files: Sequence[Sealed], place: str) -> dict[Sealed, Rows]
     columns = {name: column[order] for name, column in rows.items() if name != place}
     return {file: {name: column[ends[at]:ends[at + 1]] for name, column in columns.items()}
             for at, file in enumerate(files)}
+
+
+def _apart(rows: Rows) -> Rows:
+    """A copy: the rest of what was read with it is not to stay because of it."""
+    return {name: column.copy() for name, column in rows.items()}
 
 
 def _bytes(rows: Rows) -> int:

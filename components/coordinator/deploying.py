@@ -3,6 +3,7 @@ believed when the device itself answers."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from core.fleet.ports import PackState
 
 ALL = "all packs"
 NO_POLICY = "No policy lies on this machine: train one, or name its folder in [coordinator] runs."
+UNTOLD = "one that is not told"
 ANSWERS = f"A pack that does not answer within {TTL_S:.0f} s keeps what it has."
 
 
@@ -47,6 +49,7 @@ def tools(client: LocalClient, site: str) -> None:
     known = choice.coordination(client)
     if known is None:
         return
+    st.session_state[policies.SEEN] = None  # until it is known what these buttons are of
     room = known.rl_room()
     places = _places(client, room, site)
     st.session_state[policies.SEEN] = policies.state_of(client, room, site)
@@ -71,14 +74,19 @@ def _places(client: LocalClient, room: RlRoom, site: str) -> Mapping[str, Place]
     if len(packs) > 1:
         target = fleet.of_site(client, site)
         found[ALL] = Place(f"All {len(packs)} packs", target)
-    found.update({pack.element: Place(pack.label, fleet.of_pack(pack)) for pack in packs})
+    names = Counter(pack.label for pack in packs)
+    found.update({pack.element: Place(
+        pack.label if names[pack.label] == 1 else f"{pack.label} ({pack.device})",
+        fleet.of_pack(pack)) for pack in packs})
     if room.here is not None:
         found[HERE] = Place("The coordinator", here=room.here)
     return found
 
 
 def _title(one: Policy) -> str:
-    return one.version if one.name in (one.version, SHIPPED) else f"{one.version} ({one.name})"
+    if one.name == SHIPPED:
+        return f"{one.version} (as shipped)"
+    return one.version if one.name == one.version else f"{one.version} ({one.name})"
 
 
 def _buttons(client: LocalClient, known: Coordination, place: Place,
@@ -158,17 +166,19 @@ def _roll_back(client: LocalClient, known: Coordination, place: Place) -> None:
     """The first of two steps; packs with nothing to go back to are left alone."""
     if place.target is None:
         here = place.here or Here("")
-        effect = f"The coordinator goes back from {here.version} to {here.before}."
+        was = f" from {here.version}" if here.version else ""
+        effect = f"The coordinator goes back{was} to {here.before}."
         do = partial(_back_here, client, known, here)
         expiry, element = "It holds until another version is deployed.", HERE
     else:
         packs = _with_before(place.packs)
         target = Target(place.name, place.target.element, packs)
-        some = "" if len(packs) == len(place.packs) else \
-            f" {formats.counted(len(place.packs) - len(packs), 'other pack')} with nothing to go " \
-            "back to stays as it is."
+        rest = len(place.packs) - len(packs)
+        stay = "stays as it is" if rest == 1 else "stay as they are"
+        some = f" {formats.counted(rest, 'other pack')} with nothing to go back to {stay}." \
+            if rest else ""
         to = _versions(packs, before=True)
-        effect = (f"{_named(place.name, packs)} back from {_versions(packs)} to {to}"
+        effect = (f"{_named(packs)} back from {_versions(packs)} to {to}"
                   + (": with none a pack rests while the coordinator is out of reach." if "none" in
                      to else ".") + some)
         do = partial(_send, client, known, target, "roll_back", "", to)
@@ -178,8 +188,10 @@ def _roll_back(client: LocalClient, known: Coordination, place: Place) -> None:
     confirm.ask(client, step, do)
 
 
-def _named(name: str, packs: Sequence[PackState]) -> str:
-    return f"{name} goes" if len(packs) == 1 else f"{formats.counted(len(packs), 'pack')} go"
+def _named(packs: Sequence[PackState]) -> str:
+    if len(packs) == 1:
+        return f"{packs[0].label} goes"
+    return f"{formats.counted(len(packs), 'pack')} go"
 
 
 def _subject(place: Place) -> str:
@@ -187,7 +199,8 @@ def _subject(place: Place) -> str:
 
 
 def _replaced(packs: Sequence[PackState]) -> str:
-    told = sorted({pack.policy or "resting" for pack in packs})
+    told = sorted({UNTOLD if pack.policy is None else pack.policy or "resting"
+                   for pack in packs})
     return " or ".join(told)
 
 

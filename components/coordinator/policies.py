@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from components import blocks, formats
+from components import blocks, confirm, formats
 from components.api_client import LocalClient
 from components.blocks import Html
 from components.coordinator import choice, words
@@ -37,11 +37,15 @@ HEAD = Html('<div class="o-row hd o-cover"><span>Where</span><span>Runs</span><s
 
 def table(room: RlRoom) -> None:
     """Policies with the gate's word."""
-    if room.policies:
-        blocks.show(blocks.heading("Learnt policies", "where the gate lets each drive"),
-                    Html(f'<div class="o o-rows">{POLICY_HEAD}'
-                         + "".join(_policy(one) for one in room.policies[:MOST_POLICIES])
-                         + "</div>"))
+    if not room.policies:
+        return
+    shown = room.policies if len(room.policies) <= MOST_POLICIES else (
+        *room.policies[:MOST_POLICIES - 1], room.policies[-1])
+    found = [Html(f'<div class="o o-rows">{POLICY_HEAD}'
+                  + "".join(_policy(one) for one in shown) + "</div>")]
+    if len(shown) < len(room.policies):
+        found.append(blocks.note(f"The newest of {len(room.policies)}, and the last of the list."))
+    blocks.show(blocks.heading("Learnt policies", "where the gate lets each drive"), *found)
 
 
 def show(client: LocalClient, site: str) -> None:
@@ -51,7 +55,7 @@ def show(client: LocalClient, site: str) -> None:
         return
     room = known.rl_room()
     state = state_of(client, room, site)
-    if st.session_state.get(SEEN, state) != state:
+    if st.session_state.get(SEEN, state) != state and not confirm.stands(client):
         st.rerun()  # the buttons above are of what was
     packs = [pack for pack in client.packs() if pack.site == site]
     rows = [*_here(room), *_packs(packs, newest(client.commands()))]
@@ -79,7 +83,7 @@ def newest(lives: Sequence[CommandLife]) -> dict[str, CommandLife]:
 
 
 def _counted(packs: Sequence[PackState]) -> str:
-    """"22 packs run demo-2026, 2 none"."""
+    """"22 packs run demo-2026, 2 packs with none"."""
     counts = Counter(pack.policy for pack in packs if pack.policy is not None)
     told = [f"{formats.counted(count, 'pack')} "
             + (f"{'runs' if count == 1 else 'run'} {version}" if version else "with none")
@@ -163,8 +167,10 @@ def answer(life: CommandLife) -> str:
     icon, word = ICONS[life.state]
     asked = "roll back" if life.command.action == "roll_back" else "deploy"
     why = f": {escape(life.reason)}" if life.reason else ""
+    when = "" if life.changed_at is None else \
+        f", {formats.local_time(life.changed_at, st.context.timezone)}"
     return (f"{blocks.symbol(icon)} {asked} by {escape(life.command.issuer)}: "
-            f"<b>{word}</b>{why}")
+            f"<b>{word}</b>{why}{when}")
 
 
 def _row(name: str, runs: str, before: str, stands: str) -> str:

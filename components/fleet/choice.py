@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from components import wished
 from components.api_client import LocalClient
 from components.fleet.standing import SORTS, STATES, Wish
 from core.fleet.ports import PackState
@@ -29,6 +30,7 @@ def tools(client: LocalClient) -> tuple[Wish, str]:
     kinds = st.pills("Chemistry", chemistries, key="chemistry", selection_mode="multi",
                      label_visibility="collapsed", bind="query-params",
                      on_change=_first_page, disabled=off) if len(chemistries) > 1 else []
+    wished.give(SORT)
     sort = st.selectbox("Sort", list(SORTS), format_func=SORTS.__getitem__, key=SORT, width=150,
                         label_visibility="collapsed", bind="query-params", on_change=_first_page,
                         disabled=off)
@@ -49,9 +51,9 @@ def go_to(screen: int) -> None:
 
 
 def sort_by(name: str) -> None:
-    """For callbacks: before the selectbox is drawn."""
+    """For callbacks."""
     if name in SORTS:
-        st.session_state[SORT] = name
+        wished.ask(SORT, name)
         _first_page()
 
 

@@ -95,10 +95,10 @@ def _timing(pack: PackState) -> list[Pair]:
                       f"from sample to trip, the longest of its last second{how}"),
                  Pair("Detection", _detection(),
                       "how long a limit of current, voltage or temperature is passed before it "
-                      f"trips, by {pack.samples} samples a second; a short circuit at once")]
+                      f"trips, by {pack.samples} samples a message; a short circuit at once")]
     if pack.opened_after_s is not None:
         pairs.append(Pair("Actuation", formats.quantity(pack.opened_after_s, "s", 2),
-                          "from its last trip to open contactors"))
+                          "from its last trip or stop to open contactors"))
     return pairs
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from components import wished
 from components.api_client import Client
 from core.topology import Topology
 
@@ -32,6 +33,7 @@ def tools() -> Wish:
     show = st.pills("Show", list(SHOWS), format_func=SHOWS.__getitem__, key=SHOW,
                     selection_mode="multi", label_visibility="collapsed", bind="query-params",
                     on_change=_first_screen)
+    wished.give(SORT)
     sort = st.selectbox("Sort", list(SORTS), format_func=SORTS.__getitem__, key=SORT, width=150,
                         label_visibility="collapsed", bind="query-params",
                         on_change=_first_screen)
@@ -52,9 +54,9 @@ def go_to(wanted: int) -> None:
 
 
 def sort_by(what: str) -> None:
-    """For callbacks: before the selectbox is drawn."""
+    """For callbacks."""
     if what in SORTS:
-        st.session_state[SORT] = what
+        wished.ask(SORT, what)
         _first_screen()
 
 

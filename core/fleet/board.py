@@ -40,8 +40,8 @@ _LOW, _HIGH = (np.array([BY_NAME[name].plausible[side] for name in METRIC_NAMES]
 class PackRecord:
     """One pack beside its columns. link and what follows it as in PackState. process: where its
     device says that it lives. differs: its device says another chemistry or number of cells than
-    the plate, so that its limits are wrong. decisions: of its process, since this board was made;
-    told_decisions: as its process counts them."""
+    the plate, so that its limits are wrong. decisions: of its processes, each since it
+    began, as far as they told; told_decisions: as the newest of them counts."""
 
     plate: PackPlate
     element: str

@@ -59,8 +59,10 @@ PACK_BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 
 
-class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """No further fields, no other types."""
+class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
+              omit_defaults=True):
+    """No further fields, no other types. What stands at its default is not sent, so that a field
+    that is new here troubles a program of before only where it is used."""
 
 
 class Body(_Strict, frozen=True):
@@ -129,8 +131,8 @@ class Status(_Strict, frozen=True):
     brings back, "" for none, None where there is nothing to go back to. decisions: how many safety
     decisions of its process took how long, by `core.safety.latency.BOUNDS_S`, since that began;
     one device of each process tells them. worst_decision_us: the longest of them [us]. real_time:
-    whether they are made with real-time priority. opened_after_s: from the last trip to open
-    contactors [s]."""
+    whether they are made with real-time priority. opened_after_s: from the last trip or
+    stop to open contactors [s]."""
 
     v: int
     site: Id

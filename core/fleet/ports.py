@@ -27,8 +27,8 @@ class PackState:
     magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
     pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
-    [us]; samples: how many that second had. policy, policy_before, real_time, opened_after_s: as
-    in Status.
+    [us]; samples: how many its newest message is made of. policy, policy_before, real_time,
+    opened_after_s: as in Status.
     """
 
     site: str

@@ -258,7 +258,8 @@ class Guard:
             self._shutting_s += how.after_s
         elif how.state in (State.ZERO, State.OPENING):
             self._shutting_s, self.opened_after_s = 0.0, None
-        if how.state is State.LATCHED and self._machine.isolated:
+        known = math.isfinite(self._shutting_s)
+        if how.state is State.LATCHED and known and self._machine.isolated:
             self.opened_after_s = self._shutting_s
 
     def kept(self) -> bytes:
@@ -323,6 +324,8 @@ class Guard:
             self._ordered = ("controlled_shutdown", "a safety memory that cannot be read")
         else:
             self.why = found.why
+            if self.tripped:  # how long it took before the restart is not known
+                self._shutting_s = math.nan
         self._settled_s = self._guards.timer() + SETTLED_S
 
 

@@ -245,10 +245,13 @@ class Outbox:
                                      (device,)).fetchone()
             return None if found is None else PolicyFiles(*found)
 
-    def keep_policies(self, device: str, files: PolicyFiles) -> None:
+    def keep_policies(self, device: str, files: PolicyFiles | None) -> None:
+        """None: what the device is started with counts again."""
         with self._lock, self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO policies VALUES (?, ?, ?)",
-                       (device, files.running, files.before))
+            db.execute("DELETE FROM policies WHERE device = ?", (device,))
+            if files is not None:
+                db.execute("INSERT INTO policies VALUES (?, ?, ?)",
+                           (device, files.running, files.before))
 
     # -- what a safety monitor must not forget
 

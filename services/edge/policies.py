@@ -46,7 +46,8 @@ class Policies:
     def __init__(self, pack: Pack, outbox: Outbox, trust: Trust, first: bytes = NONE) -> None:
         self._pack, self._outbox, self._trust = pack, outbox, trust
         began = trust.read(first)
-        self._files = outbox.policies(pack.device) or PolicyFiles(first, None)
+        self._begun = PolicyFiles(first, None)
+        self._files = outbox.policies(pack.device) or self._begun
         try:
             pack.alone = began if self._files.running == first else trust.read(self._files.running)
         except GiveUpError as error:
@@ -84,7 +85,7 @@ class Policies:
             alone = self._trust.read(files.running)
         except GiveUpError as error:
             return str(error)
-        self._outbox.keep_policies(self._pack.device, files)
+        self._outbox.keep_policies(self._pack.device, None if files == self._begun else files)
         self._files, self._pack.alone = files, alone
         self._before = self._version_before()
         return ""

@@ -48,8 +48,8 @@ class PackSafety(Protocol):
 
     @property
     def opened_after_s(self) -> float | None:
-        """From the last trip to open contactors [s]; None before one, and where they did not
-        open."""
+        """From the last trip or stop to open contactors [s]; None before one, where they did not
+        open, and after a restart meanwhile."""
         ...
 
     def order(self, action: str, by: str) -> str:

@@ -16,41 +16,47 @@ HOW = ("allow it with LimitRTPRIO=10 in its unit, `ulimit -r 10`, or `ulimits: r
 
 
 class Undisturbed:
-    """A context of the calling thread. real_time: whether the priority was granted, None before
-    the first time.
+    """A context of the calling thread. real_time: whether it has the priority, None before the
+    first time.
 
-    Between two decisions the thread is as it was before, so that simulation, estimates, disk and
-    network share the processors with everybody else.
+    Outside of it the thread is as it was before, so that estimates, disk and network share the
+    processors with everybody else. A thread that begins with real-time priority keeps its own.
     """
 
     def __init__(self) -> None:
         self.real_time: bool | None = None
-        self._former = (0, 0)
+        self._former: tuple[int, int] | None = None
 
     def __enter__(self) -> None:
         gc.disable()
-        if self.real_time is False:
-            return
         if self.real_time is None:
-            self.real_time = self._asked()
-        else:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+            self._ask()
+        elif self._former is not None:
+            self._schedule(os.SCHED_FIFO, PRIORITY)
 
     def __exit__(self, *_: object) -> None:
-        if self.real_time:
-            policy, priority = self._former
-            os.sched_setscheduler(0, policy, os.sched_param(priority))
         gc.enable()
+        if self._former is not None:
+            self._schedule(*self._former)
 
-    def _asked(self) -> bool:
+    def _ask(self) -> None:
         if not hasattr(os, "sched_setscheduler"):
-            log.warning("safety decisions run without real-time priority: this system has none")
-            return False
-        self._former = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+            self._without("this system has none")
+            return
+        policy = os.sched_getscheduler(0)
+        self.real_time = True
+        if policy in (os.SCHED_FIFO, os.SCHED_RR):
+            return
+        self._former = policy, os.sched_getparam(0).sched_priority
+        self._schedule(os.SCHED_FIFO, PRIORITY)
+
+    def _schedule(self, policy: int, priority: int) -> None:
+        """The right to it may be taken away at any time."""
         try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+            os.sched_setscheduler(0, policy, os.sched_param(priority))
         except OSError as error:
-            log.warning("safety decisions run without real-time priority (%s): %s",
-                        error.strerror, HOW)
-            return False
-        return True
+            self._without(f"{error.strerror}; {HOW}")
+
+    def _without(self, why: str) -> None:
+        self.real_time, self._former = False, None
+        log.warning("safety decisions run without real-time priority: %s", why)

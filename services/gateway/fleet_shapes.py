@@ -36,10 +36,10 @@ class PackTold:
     """One pack. stale: it has not told in time, so that power_kw, soc_pct, temperature_c and
     worst_cell are null. heard_at: its newest telemetry. charge_limit_a, discharge_limit_a:
     magnitudes in force [A]. allocation_kw: what it is asked for. decision_us: its longest
-    safety decision of its newest second [us], of so many samples; real_time: made with real-time
-    priority. opened_after_s: from its last trip to open contactors [s]. pending, dropped:
-    messages in its outbox and given up; missing, duplicate, late: messages. alarms: open at it and
-    below."""
+    safety decision of its newest message [us], which is made of `samples`; real_time: made with
+    real-time priority. opened_after_s: from its last trip or stop to open contactors [s].
+    pending, dropped: messages in its outbox and given up; missing, duplicate, late: messages.
+    alarms: open at it and below."""
 
     site: str
     device: str
@@ -118,8 +118,8 @@ class DecisionsTold:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountsTold:
     """What came of one fleet since its source started. rate: messages a second. lag_s: age of
-    the newest messages when they arrived [s]. rejected: by reason. worst_decision_us: the longest
-    safety decision [us]."""
+    the newest messages when they arrived [s]. rejected: by reason. decisions and
+    worst_decision_us, the longest [us]: since the devices' processes began, as far as they told."""
 
     source: str
     site: str

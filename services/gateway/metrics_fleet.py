@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from msgspec.structs import asdict
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -22,6 +21,8 @@ from services.gateway.metrics_families import buckets
 
 LINKS: tuple[LinkState, ...] = ("online", "offline", "conflict", "unknown")
 WHOSE = ("source", "site")
+TRIPPING = ("current", "voltage", "temperature", "missing")
+"""Delays of what opens contactors; the others alarm alone."""
 COUNTED: tuple[tuple[str, str, Callable[[FleetCounts], int]], ...] = (
     ("orrery_fleet_messages_received", "Messages taken in.", lambda told: told.received),
     ("orrery_fleet_messages_duplicate", "Messages that came again.", lambda told: told.duplicate),
@@ -93,18 +94,19 @@ def _decisions(told: dict[str, FleetCounts]) -> Iterator[Metric]:
 
 
 def _detection(told: dict[str, FleetCounts]) -> Metric:
-    """By the profile that edge devices are shipped with."""
+    """By the profile that edge devices are shipped with: of what trips."""
     found = GaugeMetricFamily("orrery_fleet_safety_detection_seconds",
                               "How long a value must be wrong before it trips, beside the time "
                               "between two samples.", labels=["of"])
-    for kind, delay in asdict(safety_profile().delays).items() if told else ():
-        found.add_metric([kind], delay.set_s)
+    for kind in TRIPPING if told else ():
+        found.add_metric([kind], getattr(safety_profile().delays, kind).set_s)
     return found
 
 
 def _actuation(fleets: dict[str, Sequence[PackState]]) -> Metric:
     found = GaugeMetricFamily("orrery_fleet_safety_actuation_seconds",
-                              "From the last trip of a pack to its open contactors, the longest.",
+                              "From the last trip or stop of a pack to its open contactors, the "
+                              "longest.",
                               labels=["source"])
     for name, packs in fleets.items():
         known = [pack.opened_after_s for pack in packs if pack.opened_after_s is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from core.errors import OrreryError, RetryLaterError
 from core.fleet.messages import Allocation, Command, Reply
 from core.fleet.rejections import WORDS, Rejection
+from core.safety.monitor import SafetyMonitor
 from scripts.app_process import ROOT
 from services.edge.__main__ import parser, plates_of
 from services.edge.estimator import CellEstimators
@@ -424,45 +426,71 @@ def test_a_clock_that_is_not_the_machine_s_times_no_decision(bench: Bench) -> No
 
 
 class Thread:
-    """The scheduler's calls on the calling thread."""
+    """The scheduler's calls on the calling thread; `most`: the highest priority that it may ask
+    for."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, allowed: bool) -> None:
-        self.policy, self.seen, self._allowed = os.SCHED_OTHER, list[int](), allowed
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, most: int,
+                 begun: tuple[int, int] = (os.SCHED_OTHER, 0)) -> None:
+        self.now, self.most, self.seen = begun, most, list[tuple[int, int]]()
         monkeypatch.setattr(os, "sched_setscheduler", self._set)
+        monkeypatch.setattr(os, "sched_getscheduler", lambda pid: self.now[0])
+        monkeypatch.setattr(os, "sched_getparam", lambda pid: os.sched_param(self.now[1]))
 
     def _set(self, pid: int, policy: int, priority: os.sched_param) -> None:
         assert pid == 0, "its own thread alone"
-        if policy == os.SCHED_FIFO and not self._allowed:
+        if priority.sched_priority > self.most:
             raise PermissionError(1, "Operation not permitted")
-        self.policy = policy
-        self.seen.append(policy)
+        self.now = policy, priority.sched_priority
+        self.seen.append(self.now)
 
 
-def test_a_look_and_its_decision_have_real_time_priority_and_nothing_else(
+URGENT, ORDINARY = (os.SCHED_FIFO, 10), (os.SCHED_OTHER, 0)
+
+
+def test_a_look_and_its_decision_are_undisturbed_and_nothing_else_is(
         outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    thread, urgent = Thread(monkeypatch, allowed=True), Undisturbed()
-    group = timed(outbox, urgent)
-    estimated: list[int] = []
-    update = CellEstimators.update
-    monkeypatch.setattr(CellEstimators, "update", lambda self, samples, dt_s: (
-        estimated.append(thread.policy), update(self, samples, dt_s))[1])
+    thread, group = Thread(monkeypatch, most=10), timed(outbox, Undisturbed())
+    judged, estimated = [], []
+    decide, update = SafetyMonitor.decide, CellEstimators.update
+    monkeypatch.setattr(SafetyMonitor, "decide", lambda *given: (
+        judged.append((thread.now, gc.isenabled())), decide(*given))[1])
+    monkeypatch.setattr(CellEstimators, "update", lambda *given: (
+        estimated.append((thread.now, gc.isenabled())), update(*given))[1])
     for number in range(3):
         group.sample(NOW_S + STEP_S * number, STEP_S)
-    assert thread.seen == [os.SCHED_FIFO, os.SCHED_OTHER] * 3
-    assert estimated[1:] == [os.SCHED_OTHER] * 3
+    assert judged == [(URGENT, False)] * 3
+    assert estimated[1:] == [(ORDINARY, True)] * 3
+    assert thread.seen == [URGENT, ORDINARY] * 3
     assert group.real_time is True
 
 
 def test_without_the_right_to_it_decisions_go_on_and_it_is_said_once(
         outbox: Outbox, monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture) -> None:
-    thread = Thread(monkeypatch, allowed=False)
-    group = timed(outbox, Undisturbed())
+    thread, group = Thread(monkeypatch, most=0), timed(outbox, Undisturbed())
     for number in range(3):
         group.sample(NOW_S + STEP_S * number, STEP_S)
     assert (thread.seen, group.real_time, group.latency.total) == ([], False, 3)
     said, = [record.getMessage() for record in caplog.records]
     assert "LimitRTPRIO=10" in said
+    assert gc.isenabled()
+
+
+def test_the_right_may_be_taken_away(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread, group = Thread(monkeypatch, most=10), timed(outbox, Undisturbed())
+    group.sample(NOW_S, STEP_S)
+    thread.most = 0
+    for number in range(1, 3):
+        group.sample(NOW_S + STEP_S * number, STEP_S)
+    assert (thread.now, group.real_time, group.latency.total) == (ORDINARY, False, 3)
+
+
+def test_a_thread_that_begins_with_real_time_priority_keeps_its_own(
+        outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = Thread(monkeypatch, most=10, begun=(os.SCHED_FIFO, 50))
+    group = timed(outbox, Undisturbed())
+    group.sample(NOW_S, STEP_S)
+    assert (thread.now, thread.seen, group.real_time) == ((os.SCHED_FIFO, 50), [], True)
 
 
 def test_the_time_until_its_contactors_open_is_told(bench: Bench) -> None:
@@ -474,6 +502,19 @@ def test_the_time_until_its_contactors_open_is_told(bench: Bench) -> None:
     spent_s = bench.packs[0].safety.opened_after_s
     assert spent_s is not None
     assert STEP_S <= spent_s <= 1.0
+
+
+def test_how_long_a_shutdown_took_is_not_known_after_a_restart_in_its_middle(
+        bench: Bench) -> None:
+    bench.live(25.0)
+    bench.plants[0].switch.plus.welded = True
+    bench.command("controlled_shutdown")
+    bench.live(0.1)
+    assert bench.state() in ("zero", "opening")
+    bench.restart()
+    bench.live(5.0)
+    assert bench.state() == "latched"
+    assert bench.packs[0].safety.opened_after_s is None
 
 
 def test_contactors_that_are_welded_never_opened(bench: Bench) -> None:

@@ -51,8 +51,9 @@ class Bench:
         self.policies = Policies(self.pack, self.outbox, Trust(100.0, "LFP", key), self._first)
         self._orders = Orders(self.pack, self.outbox, self.policies)
 
-    def restart(self, key: str | None = KEY) -> None:
+    def restart(self, key: str | None = KEY, first: bytes | None = None) -> None:
         self.outbox.close()
+        self._first = self._first if first is None else first
         self.begin(key)
 
     def told(self) -> tuple[str, str | None]:
@@ -102,6 +103,19 @@ def test_what_the_pack_was_started_with_is_what_it_goes_back_to(tmp_path: Path) 
     bench.order("roll_back")
     bench.restart()
     assert bench.told() == ("first", None)
+    bench.outbox.close()
+
+
+@pytest.mark.parametrize(("began", "then"), [("a", ""), ("a", "c"), ("", "c")])
+def test_a_pack_that_went_back_to_its_start_follows_what_it_is_started_with(
+        tmp_path: Path, began: str, then: str) -> None:
+    files = {"": b"", "a": policy("a"), "c": policy("c")}
+    bench = Bench(tmp_path / "o.sqlite", files[began])
+    bench.order("deploy", policy("b"))
+    bench.order("roll_back")
+    assert bench.told() == (began, None)
+    bench.restart(first=files[then])
+    assert bench.told() == (then, None)
     bench.outbox.close()
 
 

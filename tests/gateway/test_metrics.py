@@ -179,6 +179,9 @@ def test_the_counters_of_a_fleet(site: Site) -> None:
     assert [scraped(decision, le=edge) for edge in ("0.0001", "0.001", "+Inf")] == [5, 8, 9]
     assert scraped("orrery_fleet_safety_decision_worst_seconds") == 0.0014
     assert scraped("orrery_fleet_safety_detection_seconds", of="temperature") == 6.0
+    assert {sample.labels["of"] for sample in scraped.samples
+            if sample.name == "orrery_fleet_safety_detection_seconds"} == {
+        "current", "voltage", "temperature", "missing"}
     assert scraped("orrery_fleet_safety_actuation_seconds") == 0.4
     assert scraped("orrery_fleet_packs", link="online") == 1
     assert scraped("orrery_fleet_packs", link="unknown") == 0

@@ -58,6 +58,18 @@ def test_what_is_asked_for_once_takes_no_room() -> None:
     assert kept.size_bytes == 10 * ROW_BYTES
 
 
+def test_what_is_kept_of_a_large_question_holds_nothing_of_the_rest() -> None:
+    days = [sealed(day) for day in range(100)]
+    whole = {"sid": np.full(1000, 7, np.int32), "ts": np.arange(1000, dtype=np.int64),
+             "place": np.repeat(np.arange(1, 101), 10)}
+    kept = KeptRows()
+    kept.take(days[:1], COLUMNS, (7,), lambda files: {days[0]: {}})
+    kept.take(days, COLUMNS, (7,), lambda files: split(whole, days, "place"))
+    assert kept.size_bytes == 10 * ROW_BYTES
+    rows, = kept.take(days[:1], COLUMNS, (7,), lambda files: {})
+    assert all(column.base is None for column in rows.values())
+
+
 def test_other_nodes_and_other_columns_are_other_questions() -> None:
     kept, disk = KeptRows(), Disk()
     questions: list[tuple[tuple[str, ...], tuple[int, ...]]] = [
