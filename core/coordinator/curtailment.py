@@ -18,12 +18,16 @@ NOTICED_KWH = 1e-3
 def held_back(flow_kw: Floats, outlook: Outlook, connection: Connection) -> Floats:
     """Of the PV that is expected, what is not made where the connection would carry flow_kw,
     import positive [kW], [steps]; nothing where the site cannot."""
+    return held(flow_kw, outlook.pv_kw.expected, outlook.export_price, connection)
+
+
+def held(flow_kw: Floats, pv_kw: Floats, export_price: Floats, connection: Connection) -> Floats:
+    """As `held_back`, of arrays of one length."""
     if not connection.curtailable:
         return np.zeros(len(flow_kw))
     export = np.maximum(-flow_kw, 0.0)
     over = np.maximum(export - connection.export_limit_kw, 0.0)
-    wanted = np.where(outlook.export_price < 0.0, export, over)
-    found: Floats = np.minimum(wanted, np.maximum(outlook.pv_kw.expected, 0.0))
+    found: Floats = np.minimum(np.where(export_price < 0.0, export, over), np.maximum(pv_kw, 0.0))
     return found
 
 
@@ -39,7 +43,7 @@ def told(curtailed_kw: Floats, outlook: Outlook, connection: Connection) -> tupl
     """How much it is and why, at the step in which it is most."""
     costs = outlook.export_price < 0.0
     parts = (("export costs money then", np.where(costs, curtailed_kw, 0.0)),
-             (f"export is limited to {connection.export_limit_kw:.1f} kW, and packs take no more",
+             (f"export is limited to {connection.export_limit_kw:.1f} kW",
               np.where(costs, 0.0, curtailed_kw)))
     return tuple(
         Exceeded("use of all PV", int(part.argmax()), total, "kWh",

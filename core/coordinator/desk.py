@@ -285,8 +285,7 @@ class CoordinatorDesk:
         was = planner.version
         told = Deployment(HERE, planner.deploy(self.policy_file(name)), self._engine.clock.now(),
                           who, was)
-        self.store.keep_deployment(told)
-        return told
+        return self._recorded(told)
 
     def _learnt(self) -> RlPlanner:
         planner = self._planners.get("rl")
@@ -301,5 +300,12 @@ class CoordinatorDesk:
             raise UnknownIdError(f"{device[:80]!r} plans for no site: a pack's own policy goes "
                                  "back by a command to it")
         back = Deployment(device, self._learnt().roll_back(), self._engine.clock.now(), who)
-        self.store.keep_deployment(back)
-        return back
+        return self._recorded(back)
+
+    def _recorded(self, told: Deployment) -> Deployment:
+        try:
+            self.store.keep_deployment(told)
+        except RetryLaterError as error:
+            raise RetryLaterError(f"{told.version} plans from now on, but it could not be written "
+                                  f"down who put it there: {error}") from error
+        return told

@@ -23,14 +23,17 @@ class Keeper:
     def __init__(self, store: CoordinatorStore, site: str, by: str) -> None:
         self._store, self._site, self._by = store, site, by
         self._holds = False
+        self._asked_at: datetime | None = None
         self._settings: Changed | None = None
         self._waiting: dict[object, Callable[[], object]] = {}
         self._minutes: deque[Minute] = deque(maxlen=MOST_MINUTES)
         self.lost = ""
 
     def holds(self, now: datetime) -> bool:
-        """Take the site, or keep it. Who held it when the store was lost goes on, because nobody
-        else can take it there. Raises RetryLaterError where the store is out of reach before."""
+        """Take the site, or keep it. Who held it when the store was lost goes on, so that packs do
+        not rest because of a database; another one that still reaches the store may take the site
+        meanwhile. Raises RetryLaterError where the store is out of reach before."""
+        self._asked_at = now
         try:
             self._holds = self._store.lease(self._site, self._by, now) == self._by
         except RetryLaterError as error:
@@ -51,9 +54,10 @@ class Keeper:
         self._minutes.clear()
 
     def release(self) -> None:
-        """Give the site back; raises RetryLaterError."""
+        """Give the site back, what waits kept where no other took it; raises RetryLaterError."""
+        if self._asked_at is not None and self._holds:
+            self.holds(self._asked_at)
         self._holds = False
-        self._write()
         if self._waiting:
             log.warning("%s: %d lines and %d minutes are not kept: %s", self._site,
                         len(self._waiting), len(self._minutes), self.lost)

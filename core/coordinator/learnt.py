@@ -132,7 +132,7 @@ def _said(actor: Actor, problem: Problem, step: int, energy_kwh: Floats) -> Floa
     seen = _sight(packs, energy_kwh, reserve, min(float(take.sum()), room), float(give.sum()), net,
                   by_hour(outlook, step))
     wish = float(power_of(actor.act(features(seen)), seen.net_kw, seen.take_kw, seen.give_kw)[0])
-    most = max(problem.connection.export_limit_kw + net, 0.0)
+    most = max(problem.connection.export_limit_kw + net, -float(take.sum()))
     least = net - problem.connection.import_limit_kw
     wish = min(max(min(wish, most), least), float(give.sum()))
     return spread(wish, -take, give, packs.wear_per_kwh, packs.capacity_kwh)

@@ -11,20 +11,29 @@ from core.errors import GiveUpError, RequestError
 
 
 def deploy(data: bytes, place: Path, key: str | None, role: str) -> Verdict:
-    """The file `data` at `place`, what was there kept beside it. Raises RequestError with the
+    """The file `data` at `place`, what was there kept beside it; what is there already stays as
+    it is. Raises RequestError with the
     gate's words where it was refused, GiveUpError for what is not to be trusted and a place that
     cannot be written."""
     verdict = let(data, key, role)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        whole = place.with_name(place.name + ".new")
-        whole.write_bytes(data)
-        if place.exists():
-            os.replace(place, before(place))
-        os.replace(whole, place)
+        former = place.read_bytes() if place.exists() else None
+        if former == data:
+            return verdict
+        if former is not None:
+            _write(former, before(place))
+        _write(data, place)
     except OSError as error:
         raise _not_written(place, error) from error
     return verdict
+
+
+def _write(data: bytes, place: Path) -> None:
+    """Whole or not at all."""
+    whole = place.with_name(place.name + ".new")
+    whole.write_bytes(data)
+    os.replace(whole, place)
 
 
 def let(data: bytes, key: str | None, role: str) -> Verdict:

@@ -12,6 +12,7 @@ import numpy as np
 
 from core.coordinator.account import after, reach
 from core.coordinator.chain import carried, planned
+from core.coordinator.curtailment import held
 from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats, Packs, Problem
@@ -52,7 +53,7 @@ class Challenger:
         [currency/kWh], of one that is not named as of a new pack."""
         lived = self._lived or self._begun(problem.packs, now)
         self._lived = lived
-        self._settle(lived, problem.packs, minutes, wear)
+        self._settle(lived, problem, minutes, wear)
         own = np.array([lived.energy_kwh.setdefault(device, energy) for device, energy in
                         zip(problem.packs.ids, problem.packs.energy_kwh.tolist(), strict=True)])
         before = None if lived.plan is None else carried(
@@ -69,9 +70,11 @@ class Challenger:
         whole = float(packs.energy_kwh.sum())
         return _Lived(energy, whole, whole, now, now.timestamp())
 
-    def _settle(self, lived: _Lived, packs: Packs, minutes: Sequence[Minute],
+    def _settle(self, lived: _Lived, problem: Problem, minutes: Sequence[Minute],
                 wear_of: Mapping[str, float]) -> None:
-        """Live through the minutes as the last plan had it, inside what packs can do."""
+        """Live through the minutes as the last plan had it, inside what packs can do; PV that the
+        site would hold back is no export."""
+        packs = problem.packs
         own = np.array([lived.energy_kwh.get(device, math.nan) for device in packs.ids])
         known = np.isfinite(own)
         own = np.where(known, own, packs.energy_kwh)
@@ -84,8 +87,10 @@ class Challenger:
             powers = self._powers(lived, packs, own, minute.time_s)
             own = after(packs, own, powers, MINUTE_H)
             wear = float(packs.wear_per_kwh @ np.abs(powers))
-            lived.cost += MINUTE_H * (wear + _bill(
-                minute.load_kw - minute.pv_kw - float(powers.sum()), minute))
+            flow = minute.load_kw - minute.pv_kw - float(powers.sum())
+            flow += float(held(np.array([flow]), np.array([minute.pv_kw]),
+                               np.array([minute.export_price]), problem.connection)[0])
+            lived.cost += MINUTE_H * (wear + _bill(flow, minute))
             worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(power)
                        for kind, (power, _) in minute.kinds.items() if math.isfinite(power))
             lived.champion_cost += MINUTE_H * (worn + _bill(minute.grid_kw, minute))

@@ -302,6 +302,22 @@ def test_the_coordinator_s_own_policy_is_deployed_and_goes_back(policies: Polici
         desk.roll_back("pack-01", "Anna")
 
 
+def test_a_policy_that_drives_and_could_not_be_written_down_is_said_to_drive(
+        policies: Policies, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, _, place = policies
+    desk = known(client)
+
+    def away(_: object) -> None:
+        raise RetryLaterError("the store does not answer")
+
+    with monkeypatch.context() as lost:
+        lost.setattr(type(desk.store), "keep_deployment", lambda self, told: away(told))
+        with pytest.raises(RetryLaterError, match="v1 plans from now on, .*does not answer"):
+            desk.deploy("v1", "Anna")
+    assert load(place, KEY).record.version == "v1"
+    assert desk.deploy("v1", "Anna") in desk.rl_room().deployments, "it may be tried again"
+
+
 def test_what_cannot_be_deployed_says_why_beside_its_button(policies: Policies) -> None:
     client, fleet, _ = policies
     app = opened(room=choice.TRAINING)

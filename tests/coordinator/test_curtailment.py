@@ -8,15 +8,17 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from core.coordinator.account import cost_of, stored
+from core.coordinator.account import cost_of, reach, stored
 from core.coordinator.chain import planned as by_chain
 from core.coordinator.curtailment import held_back
 from core.coordinator.judge import Span, judge
+from core.coordinator.learnt import RlPlanner
 from core.coordinator.plan import Plan
 from core.coordinator.problem import Connection, Floats, Problem
-from core.coordinator.records import Run
-from core.coordinator.rules import RuleBased
+from core.coordinator.records import Minute, Run
+from core.coordinator.rules import Off, RuleBased
 from core.coordinator.settings import SiteSettings, read, written
+from core.coordinator.shadow import Challenger
 from core.coordinator.share import followed
 from services.coordinator.mpc import MpcPlanner
 from tests.coordinator.cases import NOW, best_value, site, value_of
@@ -65,8 +67,33 @@ def test_without_it_the_limit_is_exceeded_and_with_it_pv_is_curtailed() -> None:
     (told,) = plan.exceeded
     assert told.limit == "use of all PV"
     assert told.by == pytest.approx(0.5 * curtailed.sum())
-    assert told.why == (f"PV curtailed by {told.by:.1f} kWh because export is limited to 2.0 kW, "
-                        "and packs take no more")
+    assert told.why == (f"PV curtailed by {told.by:.1f} kWh because export is limited to 2.0 kW")
+
+
+def test_a_learnt_policy_fills_packs_before_pv_is_held_back() -> None:
+    problem = sunny(True)
+    empty = replace(problem, packs=replace(problem.packs, energy_kwh=np.maximum(
+        problem.packs.floor, 0.1) * problem.packs.capacity_kwh))
+    plan = RlPlanner().plan(empty, NOW, 30.0)
+    curtailed = check_balance(empty, plan)
+    for step in np.flatnonzero(curtailed > 1e-6):
+        take, _ = reach(empty.packs, plan.energy_kwh[:, step], empty.outlook.step_h)
+        assert -plan.fleet_kw[step] == pytest.approx(take.sum()), "packs take all that they can"
+
+
+def test_a_challenger_is_not_paid_for_pv_that_the_site_holds_back() -> None:
+    """An hour with 6 kW of PV and 1 kW of load; the champion charges the rest."""
+    problem, planners = sunny(True), {"off": Off()}
+    nothing = float("nan")
+    minutes = [Minute(NOW.timestamp() + 60.0 * at, 1.0, 6.0, 0.0, -5.0, 50.0, 0.3, 0.08, nothing,
+                      nothing, 0, {"LFP": (-5.0, 5.0)}) for at in range(60)]
+    costs = []
+    for limit_kw in (0.0, 2.0, 100.0):
+        shadow = Challenger("off", "mpc")
+        asked = replace(problem, connection=replace(problem.connection, export_limit_kw=limit_kw))
+        shadow.run(asked, planners, [], NOW, 1.0, {})
+        costs.append(shadow.run(asked, planners, minutes, NOW, 1.0, {}).cost)
+    assert costs == pytest.approx([0.0, -2.0 * 0.08, -5.0 * 0.08])
 
 
 @pytest.mark.parametrize("problem", [

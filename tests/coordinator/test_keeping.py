@@ -144,9 +144,22 @@ def test_at_an_end_what_can_be_kept_still_is(away: Away) -> None:
     away.lose()
     away.keeper.holds(NOON)
     away.state(1.0)
-    with pytest.raises(RetryLaterError):
-        away.keeper.release()
+    away.find()
+    away.keeper.release()
     assert away.store.state(SITE) is not None
+
+
+def test_at_an_end_nothing_is_told_over_who_took_the_site_meanwhile(away: Away) -> None:
+    away.keeper.holds(NOON)
+    away.lose()
+    away.keeper.holds(NOON + timedelta(seconds=1))
+    away.state(1.0)
+    away.find()
+    later = NOON + timedelta(seconds=LEASE_S + 2)
+    assert away.store.lease(SITE, "two", later) == "two"
+    away.keeper.release()
+    assert away.store.state(SITE) is None
+    assert away.store.lease(SITE, "three", later) == "two", "it is not given back by another"
 
 
 def test_at_an_end_it_is_said_what_is_lost(away: Away, caplog: pytest.LogCaptureFixture) -> None:
