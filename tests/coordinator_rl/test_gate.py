@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from core.errors import RequestError
+from services.coordinator.rl.champions import champion, in_force
 from services.coordinator.rl.evaluate import Outcome, by_policy
 from services.coordinator.rl.gate import difference, judged
-from tests.coordinator_rl.cases import days, own_use, rest
+from tests.coordinator_rl.cases import LET, SITE_LET, actor, days, own_use, rest
 
 RNG = np.random.default_rng(64)
 HELD = RNG.uniform(100.0, 500.0, 64)
@@ -35,6 +36,22 @@ def test_a_sabotaged_policy_is_refused() -> None:
     verdict = judged("site", "packs at rest", still, sabotaged, 30.0)
     assert not verdict.deployed
     assert verdict.words.startswith("Refused: on 40 days")
+
+
+def test_the_policy_in_force_has_to_be_beaten_where_it_may_drive() -> None:
+    fixed = days(40)
+    alone = actor(1, 8, LET)
+    both = actor(1, 8, SITE_LET, LET)
+    for one, roles in ((None, []), (alone, ["edge"]), (both, ["site", "edge"])):
+        found = in_force(fixed, one)
+        assert [role for role, held in found.items() if held] == roles
+    name, costs = next(iter(found["site"].items()))
+    assert both.record.version in name
+    assert costs == pytest.approx(by_policy(fixed, both.act).costs)
+    rest_ = by_policy(fixed, rest).costs
+    assert champion({"packs at rest": rest_, name: rest_ - 1.0})[0] == name
+    assert champion({"packs at rest": rest_, name: rest_ + 1.0})[0] == "packs at rest"
+    assert not judged("edge", name, rest_ - 5.0, Outcome(rest_ - 4.0, 0), 30.0).deployed
 
 
 def test_what_may_be_chance_is_refused() -> None:

@@ -21,13 +21,13 @@ from pathlib import Path
 from core.clock import Clock, SystemClock
 from core.config import load_config
 from core.coordinator import placed
-from core.coordinator.actor import LEAST_KEY, load
+from core.coordinator.actor import FILE, LEAST_KEY, Actor, load
 from core.coordinator.alone import EDGE
 from core.coordinator.blend import Blend
 from core.coordinator.candidates import NAME as ACTOR
 from core.coordinator.learnt import HERE
 from core.coordinator.view import Deployment
-from core.errors import OrreryError, RequestError
+from core.errors import GiveUpError, OrreryError, RequestError
 from core.registry import make_coordinator_store
 from core.secrets import secret
 from services.command_line import CANNOT_START, until_a_signal
@@ -97,7 +97,7 @@ def _train(asked: argparse.Namespace, clock: Clock) -> int:
     training = Training(
         folder.name, folder, prepared(told.year, told.capacity_kwh, told.zone, Blend), told,
         Effort(asked.fleets, asked.passes, asked.rounds, asked.updates), store.keep_training,
-        clock.now, stop.is_set, asked.seed)
+        clock.now, stop.is_set, asked.seed, _in_force(asked.place, key))
     found = training.learn()
     if len(found) < len(("cloned", "dagger", "sac")):
         sys.stdout.write(f"Ended; go on with --resume {folder.name}\n")
@@ -110,6 +110,15 @@ def _train(asked: argparse.Namespace, clock: Clock) -> int:
     sys.stdout.write(f"{evaluation.verdict}\n{made.path}: {made.size_bytes:,} bytes\n")
     store.close()
     return 0
+
+
+def _in_force(place: Path, key: str) -> Actor | None:
+    """The site's own, or the shipped one; None for a file that is not to be trusted, which drives
+    nothing."""
+    try:
+        return load(place if place.exists() else FILE, key)
+    except GiveUpError:
+        return None
 
 
 def _cancel(asked: argparse.Namespace, clock: Clock) -> int:

@@ -25,6 +25,7 @@ from core.coordinator.rules import RuleBased
 from core.coordinator.view import Evaluation, TrainingRun
 from services.coordinator.mpc import MpcPlanner
 from services.coordinator.rl import clone, dagger, evaluate, export, gate, nets, sac
+from services.coordinator.rl.champions import AT_REST, champion, in_force
 from services.coordinator.rl.days import Days
 from services.coordinator.rl.evaluate import Frame, Outcome, by_planner, by_policy, framed
 from services.coordinator.rl.labels import Teacher
@@ -53,7 +54,8 @@ class Effort:
 
 @dataclass
 class Training:
-    """One run. stopped: whether somebody wants it to end."""
+    """One run. stopped: whether somebody wants it to end. in_force: the policy that drives now,
+    which has to be beaten where it may drive."""
 
     run: str
     folder: Path
@@ -64,6 +66,7 @@ class Training:
     now: Callable[[], datetime]
     stopped: Callable[[], bool] = lambda: False
     seed: int = 0
+    in_force: Actor | None = None
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.seed)
@@ -188,18 +191,22 @@ class Training:
                       self._record(chosen, words))
         alone = evaluate.at_the_edge(days, actor.act, self.days.typical, MOST)
         costs["alone at the edge"] = alone.costs
-        verdicts = self._verdicts(frame, costs, outcomes[chosen], alone, actor)
+        held = in_force(days, self.in_force)
+        verdicts = self._verdicts(frame, costs, held, outcomes[chosen], alone, actor)
+        costs |= held[SITE]
         record = replace_record(actor.record, frame, costs, outcomes[chosen].violations,
                                 tuple(int(at) for at in self.days.which))
         actor = export.with_verdicts(actor, record, verdicts)
         return actor, self._evaluation(actor, frame, costs)
 
-    def _verdicts(self, frame: Frame, costs: dict[str, Floats], drives: Outcome, alone: Outcome,
+    def _verdicts(self, frame: Frame, costs: dict[str, Floats],
+                  held: dict[str, dict[str, Floats]], drives: Outcome, alone: Outcome,
                   actor: Actor) -> tuple[Verdict, ...]:
         spent_us = export.decision_us(actor)
-        champion = min((MPC, RULES), key=lambda name: float(costs[name].mean()))
-        return (gate.judged(SITE, champion, costs[champion], drives, spent_us),
-                gate.judged(EDGE, "packs at rest", frame.idle, alone, spent_us))
+        at_site = champion({MPC: costs[MPC], RULES: costs[RULES], **held[SITE]})
+        at_edge = champion({AT_REST: frame.idle, **held[EDGE]})
+        return (gate.judged(SITE, *at_site, drives, spent_us),
+                gate.judged(EDGE, *at_edge, alone, spent_us))
 
     def _record(self, method: str, words: str) -> Record:
         learnt = len(self.days.learnt_from)
