@@ -65,7 +65,7 @@ def test_a_policy_is_deployed_and_taken_back_by_name(place: Path,
                                                      capsys: pytest.CaptureFixture[str]) -> None:
     for run, verdict in (("run-1", cases.SITE_LET), ("run-2", cases.SITE_LET),
                          ("run-3", cases.SITE_REFUSED)):
-        export(cases.actor(len(run), 96, verdict), cases.KEY, place / "runs" / run / ACTOR)
+        export(cases.actor(int(run[-1]), 96, verdict), cases.KEY, place / "runs" / run / ACTOR)
     assert main(words(place, "deploy", "run-1")) == 0
     assert main(words(place, "deploy", "run-2")) == 0
     assert main(words(place, "deploy", "run-3")) == 2

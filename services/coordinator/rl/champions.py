@@ -26,10 +26,13 @@ def in_force(days: Days, actor: Actor | None) -> dict[str, dict[str, Floats]]:
     if actor is None:
         return found
     name = f"the policy in force ({actor.record.version})"
-    lived = {SITE: lambda: by_policy(days, actor.act),
-             EDGE: lambda: at_the_edge(days, actor.act, actor.typical, MOST)}
-    for role, live in lived.items():
-        verdict = actor.record.verdict(role)
-        if verdict is not None and verdict.deployed:
-            found[role] = {name: live().costs}
+    if _let(actor, SITE):
+        found[SITE] = {name: by_policy(days, actor.act).costs}
+    if _let(actor, EDGE):
+        found[EDGE] = {name: at_the_edge(days, actor.act, actor.typical, MOST).costs}
     return found
+
+
+def _let(actor: Actor, role: str) -> bool:
+    verdict = actor.record.verdict(role)
+    return verdict is not None and verdict.deployed
