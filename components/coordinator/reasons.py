@@ -76,7 +76,7 @@ def _hour(view: SiteView, ahead: Ahead, one: Stretch) -> None:
     blocks.show(Html('<div class="o-cosay">'), blocks.details(
         f"{words.clock(one.start, zone, view.at)} to {words.clock(one.end, zone, view.at)}",
         [blocks.direction_mark(one.way, words.DOES[one.way].capitalize())], pairs), Html("</div>"),
-        blocks.heading("Limits that bind then", "worth of one more"),
+        blocks.heading("Limits that bind then", "what one more would save in this time"),
         _bindings(stretches.binding_in(ahead.plan, one.steps), ahead, one, currency),
         *not_met(ahead, zone, view.at))
 
@@ -109,8 +109,9 @@ def _binding(held: Binding, one: Stretch, currency: str) -> Html:
     inside = sum(step in one.steps for step in held.steps)
     when = "all of this time" if inside == len(one.steps) else \
         f"{formats.number(100 * inside / len(one.steps))} % of this time"
-    worth = f"{formats.number(held.worth, 3)} {currency}/{held.unit}" if math.isfinite(
-        held.worth) else formats.MISSING
+    saved = held.worth_in(one.steps)
+    worth = f"{formats.number(saved, 3)} {currency}/{held.unit}" if math.isfinite(
+        saved) else formats.MISSING
     return Html(f'<div class="o o-colimit"><span>{escape(words.capital(held.limit))}'
                 f'<small>{when}</small></span><span class="num">{escape(worth)}</span></div>')
 

@@ -96,7 +96,7 @@ def dear_from(ahead: Ahead, first: int, price: float) -> int | None:
 def binding_in(plan: Plan, steps: range) -> list[Binding]:
     """What holds the plan back in any of these steps, the one worth most first."""
     held = [one for one in plan.bindings if any(step in steps for step in one.steps)]
-    return sorted(held, key=lambda one: -one.worth)
+    return sorted(held, key=lambda one: -one.worth_in(steps))
 
 
 def exceeded_in(plan: Plan, steps: range) -> list[Exceeded]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -17,13 +18,20 @@ Standing = Literal["planned", "shifted", "fallback", "zero"]
 @dataclass(frozen=True, slots=True)
 class Binding:
     """A limit that holds the plan back. limit: its name in words ("import limit", "charge power
-    of 3 packs"). steps: those in which it binds. worth: what one more of its unit would save
-    [currency/unit], the mean over those steps; unit: "kW" or "kWh"."""
+    of 3 packs"). steps: those in which it binds. worth: what one more of its unit would save in
+    one step [currency/unit], the mean over those steps; unit: "kW" or "kWh". each: of every one of
+    them, empty in plans of an earlier version."""
 
     limit: str
     steps: tuple[int, ...]
     worth: float
     unit: Literal["kW", "kWh"]
+    each: tuple[float, ...] = ()
+
+    def worth_in(self, steps: Collection[int]) -> float:
+        """What one more in all of these steps would save [currency/unit]."""
+        each = self.each or (self.worth,) * len(self.steps)
+        return sum(worth for step, worth in zip(self.steps, each, strict=True) if step in steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.coordinator.account import reach
 from core.coordinator.plan import Binding, Exceeded
@@ -46,6 +47,9 @@ def bindings(program: Program, found: Solution, problem: Problem,
         told += _of_connection("import peak", found.limits[:steps], noticed * step_h)
     if shape.reserve:
         told += _of_connection("reserve", found.limits[-steps:], noticed * step_h, "kWh")
+    if shape.setpoint:
+        told += _of_connection("set-point", np.abs(found.equal[program.pattern.setpoint]),
+                               noticed * step_h)
     for limit, worth in (("charge power", found.high[at.charge]),
                          ("discharge power", found.high[at.discharge])):
         told += _of_packs(limit, worth, noticed * step_h, "kW", members)
@@ -59,18 +63,23 @@ def _of_connection(limit: str, worth: Floats, noticed: float,
                    unit: Unit = "kW") -> Iterator[Binding]:
     steps = np.flatnonzero(worth > noticed)
     if steps.size:
-        yield Binding(limit, tuple(steps.tolist()), float(worth[steps].mean()), unit)
+        yield _binding(limit, steps, worth[steps], unit)
 
 
 def _of_packs(limit: str, worth: Floats, noticed: float, unit: Unit,
               members: Floats) -> Iterator[Binding]:
-    """worth: [steps, packs]."""
+    """worth: [steps, packs]; of a step the mean over the packs that it binds."""
     binds = worth > noticed
     steps = np.flatnonzero(binds.any(axis=1))
     if steps.size:
         count = int(members[binds.any(axis=0)].sum())
-        yield Binding(f"{limit} of {count} pack{'s' * (count != 1)}", tuple(steps.tolist()),
-                      float(worth[binds].mean()), unit)
+        means = np.where(binds, worth, 0.0)[steps].sum(axis=1) / binds[steps].sum(axis=1)
+        yield _binding(f"{limit} of {count} pack{'s' * (count != 1)}", steps, means, unit)
+
+
+def _binding(limit: str, steps: NDArray[np.int64], each: Floats, unit: Unit) -> Binding:
+    """each: what one more saves in each of the steps."""
+    return Binding(limit, tuple(steps.tolist()), float(each.mean()), unit, tuple(each.tolist()))
 
 
 def exceeded(problem: Problem, energy_kwh: Floats, grid_kw: Floats) -> tuple[Exceeded, ...]:

@@ -50,7 +50,35 @@ def test_worth_of_a_limit_is_what_one_kw_more_would_save() -> None:
         found = binding(planned(problem), limit)
         saved = worth_of(problem, replace(problem, connection=wider))
         assert found.unit == "kW"
-        assert found.worth * len(found.steps) == pytest.approx(saved / 0.01, rel=0.1)
+        assert found.worth_in(range(48)) == pytest.approx(saved / 0.01, rel=0.1)
+        halves = [found.worth_in(range(24)), found.worth_in(range(24, 48))]
+        assert sum(halves) == pytest.approx(found.worth_in(range(48)))
+        assert len(found.each) == len(found.steps)
+        assert found.worth == pytest.approx(np.mean(found.each))
+
+
+def test_worth_of_a_limit_in_one_step_is_what_more_in_that_step_would_save() -> None:
+    """A kW that comes from elsewhere in one step alone is a kW more of the import limit there."""
+    problem = site(4, 48, 1, connection=Connection(5.0, 3.0))
+    found = binding(planned(problem), "import limit")
+    step, worth = found.steps[0], found.each[0]
+    load = problem.outlook.load_kw
+    less = load.expected.copy()
+    less[step] -= 0.01
+    eased = replace(problem, outlook=replace(problem.outlook, load_kw=replace(load, expected=less)))
+    bought = 0.01 * problem.outlook.import_price[step] * problem.outlook.step_h
+    assert found.worth_in([step]) == worth
+    assert worth_of(problem, eased) - bought == pytest.approx(0.01 * worth, rel=0.15)
+
+
+def test_a_set_point_that_holds_the_plan_back_binds_where_it_does() -> None:
+    problem = site(2, 24, 1, setpoint_kw=1.0)
+    found = binding(planned(problem), "set-point")
+    moved = [replace(problem, objectives=replace(problem.objectives, setpoint_kw=1.0 + by))
+             for by in (-0.01, 0.01)]
+    saved = max(worth_of(problem, one) for one in moved)
+    assert found.unit == "kW"
+    assert 0.0 < saved / 0.01 <= found.worth_in(range(24)) * 1.05
 
 
 @pytest.mark.parametrize("connection", [Connection(), Connection(1e3, 1e3)])
