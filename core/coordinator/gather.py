@@ -164,7 +164,10 @@ def _row(state: PackState, seen: Seen, twin: _Twin) -> _Row | str:
     told = {name: seen.frame.value(name, node)
             for name in ("soc_pct", "voltage_v", "power_kw")}
     if not 0.0 <= told["soc_pct"] <= 100.0:
-        return "it does not say how charged it is; see that its estimator runs"
+        told["soc_pct"] = twin.charge_pct(node)
+    if not 0.0 <= told["soc_pct"] <= 100.0:
+        return ("it does not say how charged it is, and the digital twin is not sure of it; see "
+                "that its estimator runs")
     contradicted = twin.contradicts(node, told["soc_pct"])
     if contradicted:
         return contradicted
@@ -241,10 +244,15 @@ class _Twin:
         found = wear_of(state.chemistry, self._lives.get(state.element))
         return replace(found, by=self._without) if found.by == BY_CHEMISTRY else found
 
+    def charge_pct(self, node: int) -> float:
+        """As it is sure of, NaN where it is not [%]."""
+        soc, sigma = self._rows.get(node, (math.nan, math.nan))
+        return soc if sigma <= SURE_PCT else math.nan
+
     def contradicts(self, node: int, soc_pct: float) -> str:
         """In words, "" where it does not."""
-        soc, sigma = self._rows.get(node, (math.nan, math.nan))
-        if not (math.isfinite(soc) and sigma <= SURE_PCT):
+        soc, (_, sigma) = self.charge_pct(node), self._rows.get(node, (math.nan, math.nan))
+        if math.isnan(soc):
             return ""
         off = abs(soc - soc_pct)
         if off <= max(DISAGREES_PCT, SIGMAS * sigma):

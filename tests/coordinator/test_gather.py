@@ -70,6 +70,16 @@ def test_without_a_charge_there_is_no_plan(fleet: FleetOfTest) -> None:
     assert "how charged it is" in left.why
 
 
+def test_where_a_device_tells_no_charge_the_twin_s_counts_if_it_is_sure(fleet: FleetOfTest) -> None:
+    fleet[0].soc = float("nan")
+    found = gathered(seen(fleet, twin=says(fleet, 50.0)))
+    assert found.left_out == ()
+    assert found.soc_pct[0] == pytest.approx(50.0)
+    assert found.packs.energy_kwh[0] == pytest.approx(0.5 * found.packs.capacity_kwh[0])
+    (left,) = gathered(seen(fleet, twin=says(fleet, 50.0, sigma_pct=15.0))).left_out
+    assert "the digital twin is not sure" in left.why
+
+
 def test_a_pack_that_lies_about_its_charge_is_left_out(fleet: FleetOfTest) -> None:
     fleet[2].lies_pct = DISAGREES_PCT + 5.0
     found = gathered(seen(fleet, twin=says(fleet, 50.0)))
