@@ -12,8 +12,9 @@ import pytest
 
 from bench._fleet import Mosquitto, Process, edge
 from core.clock import SystemClock
-from core.fleet.messages import packed
+from core.fleet.messages import VERSION, Allocation, Body, Envelope, decode, packed
 from core.fleet.ports import FleetStore
+from core.fleet.topics import allocation_topic, device_topic
 from services.edge.estimator import CellEstimators
 from services.edge.guard import Guards
 from services.edge.outbox import Outbox
@@ -22,7 +23,7 @@ from services.edge.plant import EachPlant, SimulatedPack
 from services.edge.runtime import EdgeRuntime, Plate
 from services.ingest.subscriber import Ingest
 from tests.fleet.examples import body
-from tests.fleet.site import broker_of, ingesting
+from tests.fleet.site import Talker, broker_of, ingesting
 from tests.sources.mosquitto import until
 
 Centre = tuple[Ingest, FleetStore]
@@ -123,3 +124,59 @@ def test_what_the_broker_never_takes_is_given_up_and_told(mosquitto: Mosquitto, 
     assert outbox.life("pack_1").dropped == 1
     assert ingest.counters.report()["rejected"] == {}
     outbox.close()
+
+
+def newest(store: FleetStore) -> Body:
+    return decode(bodies(store)[-1], Body, json=False)
+
+
+def allocate(talker: Talker, power_kw: float, valid_s: float) -> None:
+    talker.say(allocation_topic("home"), packed(Allocation(
+        v=VERSION, site="home", issued_s=time.time(), valid_s=valid_s,
+        power_kw={"pack_1": power_kw})))
+
+
+def test_a_device_rests_once_nothing_is_allocated_any_more(centre: Centre, device: Process,
+                                                           mosquitto: Mosquitto) -> None:
+    """The coordinator is gone, the ingest still speaks."""
+    _, store = centre
+    coordinator = Talker(broker_of(mosquitto), "coordinator")
+    until(lambda: last(store) > 5, "the device tells")
+
+    def follows() -> bool:
+        allocate(coordinator, 1.0, 2.0)
+        return newest(store).allocation_kw == pytest.approx(1.0)
+
+    until(follows, "it follows the coordinator", 30.0)
+    ended_s = time.time()
+    coordinator.close()
+    until(lambda: newest(store).allocation_kw == 0.0, "it rests")
+    rested = newest(store)
+    assert "the allocation has expired" in rested.limit_reason
+    assert rested.time_s >= ended_s
+    rests = [decode(each, Body, json=False) for each in bodies(store)]
+    driven_s = max(each.time_s for each in rests if each.allocation_kw)
+    assert driven_s <= ended_s + 2.0 + 0.2, "no sample later than it was valid"
+
+
+def test_a_device_rests_once_the_whole_centre_is_silent(mosquitto: Mosquitto,
+                                                        tmp_path: Path) -> None:
+    """Its allocation would be valid for an hour."""
+    device = edge(tmp_path, mosquitto.url, ["pack_1"], "--cells", "24", "--every", "1",
+                  "--silent-s", "2")
+    talker = Talker(broker_of(mosquitto), "ear", device_topic("home", "pack_1", "telemetry"))
+
+    def told() -> list[Body]:
+        return [decode(decode(payload, Envelope, json=False).body, Body, json=False)
+                for _, payload in list(talker.heard)]
+
+    device.start()
+    try:
+        until(lambda: bool(talker.heard), "the device tells")
+        allocate(talker, 1.0, 3600.0)
+        until(lambda: any(each.allocation_kw for each in told()), "it follows", 30.0)
+        until(lambda: "the centre is silent" in told()[-1].limit_reason, "it rests")
+        assert told()[-1].allocation_kw == 0.0
+    finally:
+        device.kill()
+        talker.close()
