@@ -1,0 +1,135 @@
+"""Every wish of the Coordinator page moves the plan that it previews, in the way that it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import core.runtime
+from components.coordinator import choice, form
+from core.coordinator.problem import Band, Problem
+from core.coordinator.records import Run
+from core.coordinator.view import Ahead, Preview
+from tests.components.coordinator_site import coordinated, fill, planned, problem
+from tests.components.fleet_site import SITE
+from tests.components.test_coordinator_page import opened, shown
+
+def sunny() -> Problem:
+    """More PV than load, packs and the sun's hours can use."""
+    asked = problem()
+    pv = 2.2 * asked.outlook.pv_kw.expected
+    return replace(asked, outlook=replace(asked.outlook, pv_kw=Band(pv, 0.5 * pv, 1.3 * pv)))
+
+
+RUN = Run(sunny(), planned(sunny()))
+Move = Callable[[AppTest], AppTest]
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    with coordinated() as (client, store, fleet, _):
+        fill(store, fleet, RUN.plan)
+        store.keep_run(SITE, RUN)
+        st.cache_data.clear()
+        monkeypatch.setattr(core.runtime, "_shared", client._runtime)
+        yield opened(room=choice.OBJECTIVES)
+    st.cache_data.clear()
+
+
+def slid(name: str, value: float) -> Move:
+    return lambda app: app.slider(key=f"co_{name}").set_value(value).run()
+
+
+def numbered(name: str, value: float) -> Move:
+    return lambda app: app.number_input(key=f"co_{name}").set_value(value).run()
+
+
+def toggled(name: str) -> Move:
+    return lambda app: app.toggle(key=f"co_{name}").set_value(True).run()
+
+
+def picked(name: str, value: str) -> Move:
+    return lambda app: app.segmented_control(key=f"co_{name}").set_value(value).run()
+
+
+def preview(app: AppTest) -> tuple[Ahead, Ahead]:
+    """The present plan and the new one."""
+    found = app.session_state[form.SEEN][1]
+    assert isinstance(found, Preview), found
+    assert found.before is not None
+    return found.before, found.ahead
+
+
+def through(one: Ahead) -> float:
+    return float(np.abs(one.plan.pack_kw).sum())
+
+
+def exported(one: Ahead) -> float:
+    return float(np.maximum(-one.plan.grid_kw, 0.0).sum())
+
+
+def off_by(one: Ahead, setpoint_kw: float) -> float:
+    return float(np.abs(one.plan.grid_kw - setpoint_kw).mean())
+
+
+FREE = slid("cost", 0.0)
+"""Packs then rest unless something else moves them."""
+WISHES: dict[str, tuple[list[Move], Callable[[Ahead, Ahead], bool]]] = {
+    "prices do not count": ([slid("cost", 0.0)], lambda old, new: through(new) < through(old)),
+    "packs are spared": ([slid("wear", 3.0)], lambda old, new: through(new) < through(old)),
+    "the peak is shaved": ([slid("peak_per_kw", 20.0)],
+                           lambda old, new: new.plan.grid_kw.max() < old.plan.grid_kw.max() - 0.1),
+    "PV is used here": ([FREE, slid("export_per_kwh", 1.0)],
+                        lambda old, new: exported(new) < exported(old) - 0.1),
+    "an outage is provided for": (
+        [slid("reserve", 60.0)], lambda old, new: new.soc_pct.min() >= old.soc_pct.min()
+        and new.soc_pct[-1] >= 59.0),
+    "the connection is held": (
+        [FREE, toggled("setpoint_on"), numbered("setpoint_kw", 20.0),
+         numbered("setpoint_per_kwh", 1.0)],
+        lambda old, new: off_by(new, 20.0) < 0.9 * off_by(old, 20.0)),
+    "import is limited": ([numbered("import_limit", 40.0)],
+                          lambda old, new: new.plan.grid_kw.max() <= 40.0 + 1e-3),
+    "export is limited": ([FREE, numbered("export_limit", 100.0)],
+                          lambda old, new: exported(new) < exported(old) - 0.1),
+    "PV is held back": ([numbered("export_limit", 0.0), toggled("pv_curtailable")],
+                        lambda old, new: new.plan.curtailed_kw is not None
+                        and new.plan.grid_kw.min() > -1e-2),
+    "rules steer": ([picked("controller", "rule-based")],
+                    lambda old, new: (old.plan.controller, new.plan.controller)
+                    == ("mpc", "rule-based"))}
+
+
+@pytest.mark.parametrize("wish", WISHES)
+def test_a_wish_moves_the_plan(app: AppTest, wish: str) -> None:
+    moves, holds = WISHES[wish]
+    old = None
+    for move in moves:
+        move(app)
+        old = preview(app)[1] if move is FREE and len(moves) > 1 else old
+    told = shown(app)
+    assert "Nothing is changed yet" not in told
+    assert "Through the packs, kWh" in told
+    before, new = preview(app)
+    assert holds(old or before, new), wish
+
+
+def test_a_challenger_is_chosen_beside_the_controller(app: AppTest) -> None:
+    box = app.selectbox(key="co_challenger")
+    assert "mpc" not in box.options
+    box.set_value("rule-based").run()
+    assert "in the shadow" in shown(app).lower()
+    picked("controller", "rule-based")(app)
+    assert "Rule-based" not in app.selectbox(key="co_challenger").options
+
+
+def test_nobody_steers_and_it_is_said_before_it_is_applied(app: AppTest) -> None:
+    picked("controller", "off")(app)
+    told = shown(app)
+    assert "No plan can be made" not in told
+    assert "Nothing is changed yet" not in told
