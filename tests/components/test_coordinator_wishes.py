@@ -19,6 +19,7 @@ from tests.components.coordinator_site import coordinated, fill, planned, proble
 from tests.components.fleet_site import SITE
 from tests.components.test_coordinator_page import opened, shown
 
+
 def sunny() -> Problem:
     """More PV than load, packs and the sun's hours can use."""
     asked = problem()
