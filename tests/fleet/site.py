@@ -24,10 +24,12 @@ def broker_of(mosquitto: Mosquitto) -> Broker:
 
 
 class Talker:
-    """Publishes anything; `heard` is what came on its topics."""
+    """Publishes anything; `heard` is what came on its topics, `how` each came: quality of service,
+    what is left of its expiry [s], retained."""
 
     def __init__(self, broker: Broker, name: str, *topics: str, connects: bool = True) -> None:
         self.heard: list[tuple[str, bytes]] = []
+        self.how: list[tuple[int, int | None, bool]] = []
         self.link = Link(broker, name, [(topic, 2) for topic in topics], Manner(session_s=0),
                          self._on_message)
         self.link.start()
@@ -35,6 +37,8 @@ class Talker:
             until(self.link.connected.is_set, f"{name} connects")
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
+        self.how.append((message.qos, getattr(message.properties, "MessageExpiryInterval", None),
+                         message.retain))
         self.heard.append((topic, bytes(message.payload)))
 
     def say(self, topic: str, payload: bytes, qos: int = 1) -> None:

@@ -515,6 +515,24 @@ def test_an_allocation_goes_to_its_topic_with_its_end_and_a_wrong_one_nowhere(
     assert topic == "pulsebms/home/coordinator/allocation"
     assert read_small(payload, Allocation) == Allocation(
         v=VERSION, site="home", issued_s=NOW_S, valid_s=60.0, power_kw={"pack_1": -2.5})
+    ((qos, expiry_s, retained),) = talker.how
+    assert (qos, retained) == (1, False)
+    assert expiry_s is not None
+    assert 50 <= expiry_s <= 60, "the broker forgets it when it is over"
+    talker.close()
+
+
+def test_a_command_goes_by_quality_two_until_its_end_and_is_never_retained(
+        mosquitto: Mosquitto, made: Made) -> None:
+    source = made(mosquitto.url)
+    talker = Talker(broker_of(mosquitto), "listener", "pulsebms/home/pack_1/commands")
+    until(lambda: connected(source), "it connects")
+    source.command("pack_1", "ping", "eve", 30.0)
+    until(lambda: bool(talker.heard), "the command comes")
+    ((qos, expiry_s, retained),) = talker.how
+    assert (qos, retained) == (2, False)
+    assert expiry_s is not None
+    assert 20 <= expiry_s <= 30
     talker.close()
 
 
