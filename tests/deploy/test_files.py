@@ -92,7 +92,7 @@ def test_no_secret_is_in_the_compose_file(compose: Compose) -> None:
                    if line and not line.startswith("#"))
     for name, service in compose.services.items():
         for variable, value in service.environment.items():
-            if any(word in variable for word in ("PASSWORD", "KEY", "DATABASE", "TOKEN")):
+            if any(word in variable for word in ("PASSWORD", "KEY", "DATABASE", "TOKEN", "COOKIE")):
                 [needed] = re.findall(r"\$\{([A-Z_]+):\?", value)
                 assert needed in example, f"{name}: {variable}"
     ignored = subprocess.run(["git", "check-ignore", "deploy/.env", "deploy/certificates/x.key"],
@@ -337,7 +337,8 @@ def test_units_are_hardened_and_complete(unit: Path) -> None:
     service = dict(read["Service"])
     for key, value in {"NoNewPrivileges": "true", "ProtectSystem": "strict", "User": "orrery",
                        "ProtectHome": "true", "CapabilityBoundingSet": "", "PrivateTmp": "true",
-                       "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX"}.items():
+                       "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+                       "SystemCallErrorNumber": "EPERM"}.items():
         assert service[key] == value, key
 
 
