@@ -65,16 +65,17 @@ def why_not(client: LocalClient) -> str:
 
 
 def sign_in_button(client: LocalClient, key: str = "page") -> None:
-    """Sign in, or who is signed in and the way out; `key` differs from place to place."""
+    """Sign in, or who is signed in and the way out; `key` differs from place to place. Whom a
+    provider let in finds the way out in the sidebar, operator or not."""
     who, mode = name(client), client.config.operators.mode
-    if mode == "none":
-        return
     if who is not None:
         _signed_in(client, who, key)
     elif mode == "local":
         _form(client, key)
-    elif key == "page":
+    elif mode == "oidc" and key == "page":
         blocks.show(blocks.note(why_not(client)))
+    if key == "sidebar" and client.sign_in_mode == "oidc" and (who is None or mode == "local"):
+        _let_in()
 
 
 def _signed_in(client: LocalClient, who: str, key: str) -> None:
@@ -87,6 +88,15 @@ def _signed_in(client: LocalClient, who: str, key: str) -> None:
         elif st.button("Sign out", key=f"operator_out_{key}", icon=":material/logout:"):
             del st.session_state[KEY]
             st.rerun()
+
+
+def _let_in() -> None:
+    """Somebody whom the provider let in, to look."""
+    who = str(st.user.get("email") or "Signed in")
+    with st.container(key="let_in"), st.popover(
+            blocks.markdown(who), icon=":material/person:", width="content"):
+        blocks.show(blocks.note("You are signed in to look at this site."))
+        st.button("Sign out", key="let_in_out", icon=":material/logout:", on_click=st.logout)
 
 
 def _form(client: LocalClient, key: str) -> None:

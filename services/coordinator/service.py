@@ -6,6 +6,7 @@ where the app and the gateway read it.
 
 from __future__ import annotations
 
+import faulthandler
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +25,12 @@ from core.houses import houses_in
 from core.ports import Source
 from core.registry import make_sources
 from core.twin.tree import TreeTwin
+from services.report import Report
 
 FLEET_KIND = "fleet-mqtt"
 REPORT_S = 1.0
+STILL_S = 120.0
+"""A turn that takes longer will not end: the process does, and whoever keeps it starts it anew."""
 
 
 class CoordinatorService:
@@ -38,7 +42,7 @@ class CoordinatorService:
         self.engine = Engine(config.level_list, sources, clock, config.engine.period_s,
                              with_alarms=False)
         self._twin = TreeTwin(self.engine.topology) if config.twin.enabled else None
-        self._taken = self._told = -1
+        self._taken = self._told = self._watched = -1
         houses = houses_in(
             config.houses, [house for source in sources for house in houses_of(source)],
             [device.house for device in self.engine.devices.devices.values()], config.file)
@@ -59,31 +63,41 @@ class CoordinatorService:
         return TwinSays(self._twin.table(), lives=None)
 
     def run(self, stop: threading.Event, report: Path | None = None) -> None:
-        """Until `stop`. report: a file that says how it goes, each second in which a turn ended."""
+        """Until `stop`, or until a turn has stood still for STILL_S. report: a file that says how
+        it goes, each second in which a turn ended."""
+        kept = None if report is None else Report(report)
+        self._watch()
         self.engine.tick()
         self.engine.start()
         self.desk.start()
         try:
             while not self.engine.clock.wait(REPORT_S, stop):
-                if report is not None:
-                    self.tell(report)
+                self._watch()
+                if kept is not None:
+                    self.tell(kept)
         finally:
             self.close()
+            faulthandler.cancel_dump_traceback_later()
 
-    def tell(self, report: Path) -> None:
-        """Whole or not at all: probes read it. Not again before the next turn has ended."""
+    def _watch(self) -> None:
+        """When no further turn ends within STILL_S, the process says where all its threads stand
+        and ends with status 1, by a thread that needs no interpreter: a solver may hold that."""
+        if self.desk.turns != self._watched:
+            self._watched = self.desk.turns
+            faulthandler.dump_traceback_later(STILL_S, exit=True)
+
+    def tell(self, report: Report) -> None:
+        """Not again before the next turn has ended."""
         if self.desk.turns == self._told:
             return
         self._told = self.desk.turns
         states = self.desk.states
-        fresh = report.with_name(report.name + ".new")
-        fresh.write_bytes(msgspec.json.encode({
+        report.write({
             "time_s": self.engine.clock.now().timestamp(), "turns": self._told,
             "drives": [site for site, state in states.items() if state is not None],
             "problems": {site: state.problem or state.fallback for site, state in states.items()
                          if state and (state.problem or state.fallback)},
-            "errors": self.desk.errors}))
-        fresh.replace(report)
+            "errors": self.desk.errors})
 
     def close(self) -> None:
         """Give the sites back, and leave the broker; safe to call twice."""

@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from paho.mqtt.client import MQTTMessage
 
@@ -36,6 +35,7 @@ from core.twin.tasks import (
     new_id,
 )
 from services.fleet_link import Broker, Link, Manner
+from services.report import Report
 from services.twin.heard import STEP_S, Heard, Plate, by_chemistry
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ class TwinService:
     def __init__(self, site: str, broker: Broker, clock: Clock, physics: Physics,
                  store: PredictionStore, every_s: float = EVERY_S,
                  report: Path | None = None) -> None:
-        self._report, self._told_s, self.error = report, 0.0, ""
+        self._report = None if report is None else Report(report)
+        self._told_s, self.error = 0.0, ""
         self._site, self._clock, self._physics, self._store = site, clock, physics, store
         self._every_s, self._next_s = every_s, 0.0
         self._steps = int(every_s // STEP_S) + 1
@@ -105,17 +106,11 @@ class TwinService:
             self.error = str(error)
         if self._report is not None and now_s >= self._told_s + 1.0:
             self._told_s = now_s
-            self._tell(self._report, now_s)
-
-    def _tell(self, file: Path, now_s: float) -> None:
-        """Whole or not at all: probes read it."""
-        fresh = file.with_name(file.name + ".new")
-        fresh.write_bytes(msgspec.json.encode({
-            "time_s": now_s, "connected": self.link.connected.is_set(),
-            "packs": len(self.heard.plates), "published": self.published,
-            "waiting": len(self._asked),
-            "missing": self._physics.missing, "error": self.error}))
-        fresh.replace(file)
+            self._report.write({
+                "time_s": now_s, "connected": self.link.connected.is_set(),
+                "packs": len(self.heard.plates), "published": self.published,
+                "waiting": len(self._asked),
+                "missing": self._physics.missing, "error": self.error})
 
     def _hear(self, topic: str, payload: bytes, now_s: float) -> None:
         """What cannot be read the ingest counts and shows; here it is left out."""

@@ -54,9 +54,12 @@ def test_no_address_leads_past_the_sign_in(app_server: Start, browser: Browser, 
     app.stop()
 
 
+@pytest.mark.parametrize("named", [False, True], ids=["no file", "a file that is not there"])
 def test_a_sign_in_without_a_provider_says_what_is_missing(
-        app_server: Start, browser: Browser, closed_site: Path) -> None:
-    app = app_server(config=closed_site)
+        app_server: Start, browser: Browser, closed_site: Path, named: bool) -> None:
+    """deploy/ names a file of secrets, which is there where there is a provider."""
+    variables = {"STREAMLIT_SECRETS_FILES": str(closed_site.with_name("secrets.toml"))}
+    app = app_server(config=closed_site, environment=variables if named else None)
     page = browser.new_page()
     page.goto(app.url)
     expect(page.get_by_text("Sign-in is not set up")).to_be_visible(timeout=WAIT_MS)

@@ -37,6 +37,7 @@ from scripts.app_process import ROOT
 from services.coordinator.service import CoordinatorService, signed_in, wanted_sources
 from services.edge.pack import SILENT_S, Centre
 from services.fleet_source import Options, create
+from services.report import Report
 from tests.coordinator.fleet import CELLS, KWH, SITE, PackOfTest, plates
 from tests.fleet.examples import envelope
 from tests.fleet.site import Talker, broker_of
@@ -221,15 +222,76 @@ def test_a_week_in_closed_loop_with_a_broker_and_a_coordinator_that_restart(week
 
 def test_its_report_is_new_with_each_turn_and_no_more_often(week: Week, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
+    kept = Report(report)
     for turn in (1, 2):
         week.step()
-        week.service.tell(report)
+        week.service.tell(kept)
         told = msgspec.json.decode(report.read_bytes())
         assert (told["turns"], told["drives"], told["problems"]) == (turn, [SITE], {})
         assert told["time_s"] == week.clock.now().timestamp()
         report.unlink()
-        week.service.tell(report)
+        week.service.tell(kept)
         assert not report.exists(), "a turn that hangs leaves it old"
+
+
+def test_a_report_that_cannot_be_written_is_told_once_and_coordination_goes_on(
+        week: Week, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    report = tmp_path / "report.json"
+    kept, in_the_way = Report(report), tmp_path / "report.json.new"
+    in_the_way.mkdir()
+    for _ in range(3):
+        week.step()
+        week.service.tell(kept)
+    assert caplog.text.count("report.json is not written") == 1
+    assert week.service.desk.turns == 3
+    in_the_way.rmdir()
+    week.step()
+    week.service.tell(kept)
+    assert msgspec.json.decode(report.read_bytes())["turns"] == 4
+    report.unlink()
+    in_the_way.mkdir()
+    week.step()
+    week.service.tell(kept)
+    assert caplog.text.count("report.json is not written") == 2, "a new failure is told anew"
+
+
+WATCHED = """
+import ctypes, sys, time
+from pathlib import Path
+from core.clock import SystemClock
+from core.coordinator.loop import Cadence
+from services.command_line import until_a_signal
+from services.coordinator import service
+from tests.coordinator.test_coordinator_service import STEPS_A_DAY, STEP_S, config_of
+
+service.STILL_S = 3.0
+config = config_of("mqtt://127.0.0.1:1", Path(sys.argv[1]))
+made = service.CoordinatorService(config, service.wanted_sources(config), SystemClock(),
+                                  Cadence(STEP_S, STEP_S, STEPS_A_DAY, 0.1, STEP_S))
+true_turn, stop = made.desk.turn, until_a_signal()
+
+def a_turn():
+    if made.desk.turns == 2 and sys.argv[2] == "waits":
+        time.sleep(3600)
+    if made.desk.turns == 2 and sys.argv[2] == "holds the interpreter":
+        ctypes.PyDLL(None).sleep(3600)
+    true_turn()
+    if made.engine.clock.now().timestamp() > began_s + 3 * service.STILL_S:
+        stop.set()
+
+made.desk.turn, began_s = a_turn, made.engine.clock.now().timestamp()
+made.run(stop)
+"""
+
+
+@pytest.mark.parametrize(("turn", "status"), [
+    ("waits", 1), ("holds the interpreter", 1), ("ends", 0)])
+def test_a_turn_that_stands_still_ends_the_process_which_says_where(
+        tmp_path: Path, turn: str, status: int) -> None:
+    ran = subprocess.run([sys.executable, "-c", WATCHED, str(tmp_path), turn], cwd=ROOT,
+                         capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == status, ran.stderr
+    assert ("in a_turn" in ran.stderr) == (status == 1), ran.stderr
 
 
 def test_packs_help_themselves_after_the_time_that_is_told() -> None:

@@ -50,10 +50,13 @@ def replaced(text: str, changes: Mapping[str, str]) -> str:
 
 
 class Front:
-    """A proxy before an app and a gateway. command: how it is started, or its files checked."""
+    """A proxy before an app and a gateway. command: how it is started, or its files checked.
+    second: port of another app, which is down without one. encrypted: where it listens itself."""
 
-    def __init__(self, folder: Path, app: int, gateway: int) -> None:
-        self.plain, self.encrypted = free_port(), free_port()
+    def __init__(self, folder: Path, app: int, gateway: int, *, second: int | None = None,
+                 encrypted: int | None = None) -> None:
+        self.plain, self.encrypted = free_port(), encrypted or free_port()
+        self.second = f"127.0.0.1:{second or free_port()}"
         self.folder = folder
         self.keys = certificates(folder / "certificates")
         self.app, self.gateway = f"127.0.0.1:{app}", f"127.0.0.1:{gateway}"
@@ -128,7 +131,7 @@ class Haproxy(Front):
             "bind :443 ": f"bind 127.0.0.1:{self.encrypted} ",
             "/etc/haproxy/orrery.pem": str(self.keys / "haproxy.pem"),
             "app-0.internal:8501": self.app,
-            "app-1.internal:8501": f"127.0.0.1:{free_port()}",  # it is down
+            "app-1.internal:8501": self.second,
             "gateway-0.internal:9999": self.gateway}))
 
     def command(self, *, check: bool) -> list[str]:

@@ -61,6 +61,7 @@ class Service(Strict, kw_only=True):
     healthcheck: Healthcheck | UnsetType = UNSET
     mem_limit: Annotated[str, Meta(pattern=r"^[0-9]+[mg]$")] = ""
     cpu_shares: int = 1024
+    ulimits: dict[Literal["rtprio"], int] = {}
     shm_size: Annotated[str, Meta(pattern=r"^[0-9]+[mg]$")] = ""
 
 

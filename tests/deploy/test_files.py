@@ -25,7 +25,7 @@ from core.registry import SOURCES
 from scripts.app_process import ROOT
 from scripts.test import find_promtool
 from services.coordinator.__main__ import parser as coordinator_words
-from services.coordinator.service import FLEET_KIND
+from services.coordinator.service import FLEET_KIND, STILL_S
 from services.edge.__main__ import parser as edge_words
 from services.gateway.__main__ import parser as gateway_words
 from services.ingest.__main__ import parser as ingest_words
@@ -92,7 +92,7 @@ def test_no_secret_is_in_the_compose_file(compose: Compose) -> None:
                    if line and not line.startswith("#"))
     for name, service in compose.services.items():
         for variable, value in service.environment.items():
-            if any(word in variable for word in ("PASSWORD", "KEY", "DATABASE", "TOKEN")):
+            if any(word in variable for word in ("PASSWORD", "KEY", "DATABASE", "TOKEN", "COOKIE")):
                 [needed] = re.findall(r"\$\{([A-Z_]+):\?", value)
                 assert needed in example, f"{name}: {variable}"
     ignored = subprocess.run(["git", "check-ignore", "deploy/.env", "deploy/certificates/x.key"],
@@ -253,6 +253,16 @@ def test_a_report_that_is_no_longer_written_is_a_coordinator_that_is_ill(
                              check=False, timeout=30)
         answers.append(ran.returncode)
     assert answers == [1, 0, 0, 1]
+    assert asked[-1].endswith(f"> {STILL_S:.0f})"), "it then ends by itself too"
+
+
+def test_a_coordinator_that_ends_itself_is_started_anew(compose: Compose) -> None:
+    """Kubernetes always does: its pods' restartPolicy is not changed."""
+    assert compose.services["coordinator"].restart == "unless-stopped"
+    unit = (DEPLOY / "systemd" / "orrery-coordinator.service").read_text()
+    assert "\nRestart=on-failure\n" in unit
+    pod = kubernetes()["StatefulSet", "coordinator"]["spec"]["template"]["spec"]
+    assert pod.get("restartPolicy", "Always") == "Always"
 
 
 def test_streamlits_settings_are_known_to_streamlit() -> None:
@@ -337,7 +347,8 @@ def test_units_are_hardened_and_complete(unit: Path) -> None:
     service = dict(read["Service"])
     for key, value in {"NoNewPrivileges": "true", "ProtectSystem": "strict", "User": "orrery",
                        "ProtectHome": "true", "CapabilityBoundingSet": "", "PrivateTmp": "true",
-                       "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX"}.items():
+                       "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+                       "SystemCallErrorNumber": "EPERM"}.items():
         assert service[key] == value, key
 
 

@@ -186,6 +186,20 @@ def test_a_plan_that_was_not_kept_is_no_score_and_a_failure_no_prediction(
     assert report["error"] == report["missing"] == ""
 
 
+def test_a_report_that_cannot_be_written_is_told_once_and_the_twin_goes_on(
+        house: House, caplog: pytest.LogCaptureFixture) -> None:
+    in_the_way = house.report.with_name(house.report.name + ".new")
+    in_the_way.mkdir()
+    house.report.unlink()
+    house.live(340, 10.0, lambda _second: 3.29)
+    until(lambda: bool(house.published()), "a prediction is published")
+    assert caplog.text.count("report.json is not written") == 1
+    assert not house.report.exists()
+    in_the_way.rmdir()
+    house.live(20, 10.0, lambda _second: 3.29)
+    assert json.loads(house.report.read_bytes())["published"] == 1
+
+
 def test_foreign_messages_hurt_nothing(house: House) -> None:
     for kind, payload in (("telemetry", b"\xff"), ("status", b"{}"), ("status", b"\x00" * 9),
                           ("telemetry", telemetry(NOW_S + 9e5, 1.0, 3.3))):
