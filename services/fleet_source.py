@@ -31,7 +31,7 @@ from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.command_book import CommandBook
 from core.fleet.messages import MOST_CELLS, Id, allocations, said
 from core.fleet.ports import CommandLife, CommandStore, FleetCounts, PackState
-from core.fleet.topics import allocation_topic, check_device
+from core.fleet.topics import allocation_topic, check_device, report_topic
 from core.fleet.tree import roots
 from core.frames import Reading
 from core.ports import SourceInfo, Talk
@@ -183,7 +183,8 @@ class MqttFleet:
 
     def _connect(self) -> None:
         own = f"pulsebms/{self._site}/+"
-        topics = [(f"{own}/telemetry", 0), (f"{own}/status", 1), (f"{own}/ack", 0)]
+        topics = [(f"{own}/telemetry", 0), (f"{own}/status", 1), (f"{own}/ack", 0),
+                  (report_topic(self._site), 0)]
         with self._lock:
             self._since_s = self._seconds()
             self._link = Link(self._broker, f"orrery-{self._site}-{secrets.token_hex(4)}", topics,

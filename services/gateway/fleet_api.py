@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from core.engine import Engine, Snapshot, fleets_of
 from core.errors import UnknownIdError
+from core.fleet import ports
 from core.fleet.ports import CommandLife, FleetCounts, PackState, Refusal
 from services.gateway.fleet_cells import worst_cells
 from services.gateway.fleet_shapes import (
@@ -18,6 +19,7 @@ from services.gateway.fleet_shapes import (
     DecisionsTold,
     Fleet,
     FleetCountsTold,
+    IngestTold,
     OnePack,
     PackTold,
     RefusalTold,
@@ -124,7 +126,20 @@ def _counts(told: FleetCounts) -> CountsTold:
         rate=known(told.rate), lag_s=known(told.lag_s),
         decisions=[DecisionsTold(upper_us=known(edge), count=count)
                    for edge, count in sorted(told.decisions.items())],
-        worst_decision_us=known(told.worst_decision_us))
+        worst_decision_us=known(told.worst_decision_us), ingest=_ingest(told.ingest))
+
+
+def _ingest(told: ports.IngestTold | None) -> IngestTold | None:
+    if told is None:
+        return None
+    said = told.said
+    return IngestTold(
+        runs=told.runs, heard_at=told.heard_at.astimezone(UTC).isoformat(),
+        received=said.received, stored=said.stored, duplicate=said.duplicate, late=said.late,
+        given_up=said.given_up, overflow=said.overflow, waiting=said.waiting,
+        lag_p50_s=known(said.lag_p50_s), lag_p95_s=known(said.lag_p95_s),
+        rejected={reason.value: count for reason, count in said.rejected.items()},
+        last_refusal=_refusal(told.last_refusal), trouble=said.trouble)
 
 
 def _refusal(last: Refusal | None) -> RefusalTold | None:

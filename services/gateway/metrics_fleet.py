@@ -15,6 +15,7 @@ from prometheus_client.core import (
 )
 
 from core.engine import fleets_of
+from core.fleet.messages import IngestReport
 from core.fleet.ports import FleetCounts, LinkState, PackState
 from core.ports import Source
 from core.safety.profile import safety_profile
@@ -27,6 +28,19 @@ COUNTED: tuple[tuple[str, str, Callable[[FleetCounts], int]], ...] = (
     ("orrery_fleet_messages_duplicate", "Messages that came again.", lambda told: told.duplicate),
     ("orrery_fleet_messages_late", "Messages that came after newer ones.",
      lambda told: told.late),
+)
+INGEST_COUNTED: tuple[tuple[str, str, Callable[[IngestReport], int]], ...] = (
+    ("orrery_ingest_messages_received", "Messages of telemetry that the ingest looked at.",
+     lambda said: said.received),
+    ("orrery_ingest_messages_stored", "Messages that the ingest stored.",
+     lambda said: said.stored),
+    ("orrery_ingest_messages_duplicate", "Messages that it had already.",
+     lambda said: said.duplicate),
+    ("orrery_ingest_messages_late", "Messages stored after newer ones.", lambda said: said.late),
+    ("orrery_ingest_messages_given_up", "Messages that their devices gave up.",
+     lambda said: said.given_up),
+    ("orrery_ingest_messages_overflow", "Messages of QoS 0 that it had no room for.",
+     lambda said: said.overflow),
 )
 
 
@@ -42,6 +56,7 @@ def fleet_metrics(sources: Sequence[Source]) -> Iterator[Metric]:
         yield counted
     yield _rejected(told)
     yield from _link(told)
+    yield from _ingest(told)
     packs = {name: packs for name, _, packs in fleets}
     yield from _decisions(told)
     yield _detection(told)
@@ -71,6 +86,36 @@ def _link(told: dict[str, FleetCounts]) -> Iterator[Metric]:
         if counts.lag_s is not None:
             lag.add_metric([name, counts.site], counts.lag_s)
     yield from (up, missing, lag)
+
+
+def _ingest(told: dict[str, FleetCounts]) -> Iterator[Metric]:
+    """As its newest report says; no line where none told anything."""
+    heard = {name: (counts.site, counts.ingest) for name, counts in told.items()
+             if counts.ingest is not None}
+    up = GaugeMetricFamily("orrery_ingest_up", "1 while the ingest tells that it runs.",
+                           labels=WHOSE)
+    waiting = GaugeMetricFamily("orrery_ingest_messages_waiting",
+                                "Messages that the ingest has not looked at.", labels=WHOSE)
+    lag = GaugeMetricFamily("orrery_ingest_lag_seconds",
+                            "From a device's sending to the commit, by share of the messages.",
+                            labels=[*WHOSE, "percentile"])
+    rejected = CounterMetricFamily("orrery_ingest_messages_rejected",
+                                   "Messages that the ingest did not use.",
+                                   labels=[*WHOSE, "reason"])
+    counted = [(CounterMetricFamily(family, words, labels=WHOSE), value)
+               for family, words, value in INGEST_COUNTED]
+    for name, (site, ingest) in heard.items():
+        whose, said = [name, site], ingest.said
+        up.add_metric(whose, float(ingest.runs))
+        waiting.add_metric(whose, said.waiting)
+        for percentile, lag_s in (("50", said.lag_p50_s), ("95", said.lag_p95_s)):
+            if lag_s is not None:
+                lag.add_metric([*whose, percentile], lag_s)
+        for reason, number in said.rejected.items():
+            rejected.add_metric([*whose, reason.value], number)
+        for family, value in counted:
+            family.add_metric(whose, value(said))
+    yield from (up, waiting, lag, rejected, *(family for family, _ in counted))
 
 
 def _decisions(told: dict[str, FleetCounts]) -> Iterator[Metric]:

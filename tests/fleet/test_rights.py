@@ -126,6 +126,18 @@ def test_each_service_has_its_own_rights(come: Come) -> None:
     assert [payload for _, payload in device.heard] == [b"right"] * 3
 
 
+@pytest.mark.parametrize("user", ["app", "gateway"])
+def test_only_the_ingest_tells_its_report_and_the_live_view_hears_it(come: Come,
+                                                                     user: str) -> None:
+    report = "pulsebms/home/_ingest/report"
+    viewer, ingest = come(user, "pulsebms/#"), come("ingest")
+    for stranger in (come("pack_1"), come("coordinator"), come("twin"), viewer):
+        stranger.say(report, b"wrong")
+    ingest.say(report, b"right")
+    until(lambda: bool(viewer.heard), "the report comes")
+    assert viewer.heard == [(report, b"right")]
+
+
 def test_the_twin_hears_packs_and_writes_predictions_alone(come: Come) -> None:
     twin, device, ingest = come("twin", "pulsebms/#"), come("pack_1"), come("ingest", "pulsebms/#")
     for kind in ("telemetry", "status", "commands", "ack"):

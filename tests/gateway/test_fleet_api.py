@@ -20,7 +20,9 @@ from core.alarms.records import Finding
 from core.clock import ManualClock
 from core.config import Config, GatewayConfig, SourceConfig
 from core.errors import ConfigurationError, RequestError, RetryLaterError
-from core.fleet.ports import PackState
+from core.fleet.messages import IngestReport
+from core.fleet.ports import IngestTold, PackState, Refusal
+from core.fleet.rejections import Rejection
 from core.topology import DEFAULT_LEVELS
 from scripts.app_process import ROOT
 from services.edge.demo import Options, create
@@ -142,6 +144,20 @@ def test_counts_have_no_number_that_json_has_not(api: Api) -> None:
     assert (fleet["received"], fleet["rejected"], fleet["lag_s"]) == (120, {"too_large": 4}, None)
     assert fleet["decisions"] == [{"upper_us": 100.0, "count": 7}, {"upper_us": None, "count": 1}]
     assert fleet["last_refusal"]["text"] == "<b>\x00"
+    assert fleet["ingest"] is None
+
+
+def test_counts_tell_what_the_ingest_told(api: Api) -> None:
+    said = IngestReport(v=1, site="home", state="running", stored=70, given_up=2, lag_p95_s=0.5,
+                        rejected={Rejection.UNKNOWN_TOPIC: 3}, trouble="the disk is full")
+    api.fleet.ingest = IngestTold(said, START, 4.0, Refusal(START, "x", "unknown_topic", "", "<b>"))
+    told = api.get("/api/fleet/counts")["fleets"][0]["ingest"]
+    assert (told["runs"], told["stored"], told["given_up"], told["lag_p95_s"]) == (True, 70, 2, 0.5)
+    assert (told["rejected"], told["lag_p50_s"]) == ({"unknown_topic": 3}, None)
+    assert (told["trouble"], told["last_refusal"]["text"]) == ("the disk is full", "<b>")
+    assert told["heard_at"] == START.isoformat()
+    api.fleet.ingest = IngestTold(said, START, 400.0)
+    assert not api.get("/api/fleet/counts")["fleets"][0]["ingest"]["runs"]
 
 
 # -- roles
