@@ -14,6 +14,7 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import InvalidStatus
 
 from core.alarms.records import Finding
@@ -189,6 +190,23 @@ def test_who_may_look_and_who_may_act(tmp_path: Path, viewer: bool, operators: b
                 assert found == (done if status == 200 else status), (path, key)
         assert api.fleet.lives == []
         assert [entry.who for entry in api.fleet.audit()] == ["Anna"] * operators
+
+
+def test_who_is_not_known_and_who_may_only_look_are_counted(api: Api) -> None:
+    def refused() -> dict[str, float]:
+        found = text_string_to_metric_families(api.ask("GET", "/metrics", None).text)
+        return {sample.labels["reason"]: sample.value for family in found
+                for sample in family.samples if sample.name == "orrery_requests_refused_total"}
+
+    before = refused()
+    for key, path in ((VIEWER, "/api/fleet/commands"), (VIEWER, "/api/alarms/actions"),
+                      ("wrong", "/api/fleet/commands")):
+        api.ask("POST", path, key, ORDER)
+    with pytest.raises(InvalidStatus):
+        api.connect(key=None)
+    after = refused()
+    assert {reason: after[reason] - before[reason] for reason in after} == dict.fromkeys(
+        before, 0) | {"role": 2, "sign_in": 2}
 
 
 def test_a_viewer_is_told_why_in_words(api: Api, tmp_path: Path) -> None:
