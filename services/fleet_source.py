@@ -247,7 +247,7 @@ class MqttFleet:
 
         def publish(topic: str, payload: bytes, qos: int, expiry_s: int) -> None:
             self._conversation.sent(f"{topic} {payload.decode()}")
-            link.publish(topic, payload, qos, expiry_s)
+            link.publish_for(topic, payload, qos, expiry_s)
 
         return self._commands.send(publish, device, action, issuer, ttl_s, power_kw, hold_s,
                                    policy)
@@ -263,7 +263,7 @@ class MqttFleet:
         link = self._usable()
         topic = allocation_topic(self._site)
         for message in allocations(self._site, power_kw, self._seconds(), valid_s):
-            link.publish(topic, said(message), 1, max(1, int(valid_s)))
+            link.publish_for(topic, said(message), 1, max(1, int(valid_s)))
         self._conversation.sent(f"{topic} {len(power_kw)} packs, "
                                 f"{sum(power_kw.values()):.1f} kW together")
 

@@ -12,7 +12,7 @@ from bench._fleet import LOOPBACK, Mosquitto
 from core.fleet.messages import Command, said
 from services.fleet_link import Broker
 from tests.fleet.examples import NOW_S
-from tests.fleet.site import Talker
+from tests.fleet.site import Talker, without_delay
 from tests.sources.certificates import KEY, Authority, openssl
 from tests.sources.mosquitto import until
 
@@ -101,6 +101,10 @@ def test_a_device_writes_its_own_topics_alone(come: Come) -> None:
     device.say(OWN, b"mine")
     until(lambda: OWN in topics_of(ingest), "its own comes through")
     assert topics_of(ingest) == ["pulsebms/home/pack_1/status", OWN]
+
+
+def test_tls_does_not_wait_to_fill_a_packet_either(come: Come) -> None:
+    assert without_delay(come("pack_1").link)
 
 
 def test_a_device_hears_its_own_commands_alone(come: Come) -> None:
