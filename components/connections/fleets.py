@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -25,7 +26,7 @@ def show(client: Client) -> None:
         packs = [pack for pack in client.packs() if pack.site == counts.site]
         blocks.show(blocks.heading(f"Fleet {counts.site}", counts.broker), _state(counts),
                     _figures(counts, packs), _refused(counts.rejected, counts.last_refusal),
-                    _devices(packs), *_ingest(counts))
+                    _devices(packs), *_by_devices(packs), *_ingest(counts))
 
 
 def reconnecting(client: Client) -> None:
@@ -91,6 +92,28 @@ def _refused(rejected: Mapping[str, int], last: Refusal | None) -> Html:
         f"{escape(last.topic)}: {escape(last.words)}</div>"
         f'<pre class="o-payload">{escape(last.text)}</pre>')
     return Html(f'<div class="o o-rows">{rows}{payload}</div>')
+
+
+def _by_devices(packs: Sequence[PackState]) -> list[Content]:
+    """What devices refused themselves, with whose; commands and allocations never come here."""
+    sums: Counter[str] = Counter()
+    for pack in packs:
+        sums.update(pack.rejected)
+    if not sums:
+        return []
+    rows = "".join(
+        f'<div class="o-row o-refusal"><span class="num">{formats.number(count)}</span>'
+        f"<span>{escape(name.replace('_', ' '))}</span>"
+        f'<span class="mut">{escape(_whose(name, packs))}: {escape(_words(name))}</span></div>'
+        for name, count in sums.most_common())
+    return [blocks.heading("Refused by the devices themselves", "and what they could not send"),
+            Html(f'<div class="o o-rows">{rows}</div>')]
+
+
+def _whose(name: str, packs: Sequence[PackState]) -> str:
+    labels = [pack.label for pack in packs if name in pack.rejected]
+    more = len(labels) - MOST_DEVICES
+    return ", ".join(labels[:MOST_DEVICES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _ingest(counts: FleetCounts) -> list[Content]:

@@ -133,7 +133,9 @@ class Status(_Strict, frozen=True):
     decisions of its process took how long, by `core.safety.latency.BOUNDS_S`, since that began;
     one device of each process tells them. worst_decision_us: the longest of them [us]. real_time:
     whether they are made with real-time priority. opened_after_s: from the last trip to open
-    contactors [s]."""
+    contactors [s]. rejected: what this device did not use of what came to it, and could not send,
+    since its process began; one device of each process tells what names none. None where it does
+    not say."""
 
     v: int
     site: Id
@@ -154,6 +156,7 @@ class Status(_Strict, frozen=True):
     worst_decision_us: Annotated[float, Meta(ge=0)] | None = None
     real_time: bool | None = None
     opened_after_s: Annotated[float, Meta(ge=0)] | None = None
+    rejected: dict[Rejection, Mark] | None = None
 
 
 class RefusedTold(_Strict, frozen=True):

@@ -30,8 +30,9 @@ class PackState:
     magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
     pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
-    [us]; samples: how many that second had. policy, policy_before, real_time, opened_after_s: as
-    in Status.
+    [us]; samples: how many that second had. rejected: what it refused itself, by reason, as far
+    as it told since this process runs. policy, policy_before, real_time, opened_after_s: as in
+    Status.
     """
 
     site: str
@@ -61,6 +62,7 @@ class PackState:
     samples: int | None = None
     real_time: bool | None = None
     opened_after_s: float | None = None
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ class PackTold:
     magnitudes in force [A]. allocation_kw: what it is asked for. decision_us: its longest
     safety decision of its newest second [us], of so many samples; real_time: made with real-time
     priority. opened_after_s: from its last trip to open contactors [s]. pending, dropped:
-    messages in its outbox and given up; missing, duplicate, late: messages. alarms: open at it and
-    below."""
+    messages in its outbox and given up; missing, duplicate, late: messages. rejected: what it
+    refused itself, by reason. alarms: open at it and below."""
 
     site: str
     device: str
@@ -66,6 +66,7 @@ class PackTold:
     missing: int
     duplicate: int
     late: int
+    rejected: dict[str, int]
     policy: str | None
     policy_before: str | None
     stale: bool

@@ -165,6 +165,9 @@ def _packs(fleets: dict[str, Sequence[PackState]]) -> Iterator[Metric]:
                                "Packs by the state of their safety.", labels=["source", "state"])
     dropped = GaugeMetricFamily("orrery_fleet_messages_dropped",
                                 "Messages that the devices gave up.", labels=["source"])
+    rejected = CounterMetricFamily("orrery_fleet_device_refusals",
+                                   "Messages that devices did not use, or could not send.",
+                                   labels=["source", "reason"])
     for name, packs in fleets.items():
         by_link = Counter(pack.link for pack in packs)
         for link in LINKS:
@@ -173,4 +176,9 @@ def _packs(fleets: dict[str, Sequence[PackState]]) -> Iterator[Metric]:
                                             if pack.safety is not None).items()):
             safety.add_metric([name, state], number)
         dropped.add_metric([name], sum(pack.dropped for pack in packs))
-    yield from (links, safety, dropped)
+        refused: Counter[str] = Counter()
+        for pack in packs:
+            refused.update(pack.rejected)
+        for reason, number in sorted(refused.items()):
+            rejected.add_metric([name, reason], number)
+    yield from (links, safety, dropped, rejected)

@@ -17,7 +17,9 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"
 PACKS = [PackState("home", "pack_001", "home_pack_001", "Pack 1", link="online"),
          PackState("home", "pack_002", "home_pack_002", HOSTILE, link="offline", missing=3,
-                   pending=7)]
+                   pending=7, rejected={"replayed": 2, "retained": 1}),
+         PackState("home", "pack_003", "home_pack_003", "Pack 3", link="online",
+                   rejected={"replayed": 5})]
 COUNTS = FleetCounts(
     "fleet", "home", "mqtt://127.0.0.1:1883", connected=True, received=1200, missing=3,
     rejected={"too_large": 2, "not_of_this_list": 1}, rate=24.0, lag_s=0.012,
@@ -56,7 +58,7 @@ def shown(client: Client) -> str:
 
 def test_the_figures_and_each_refusal_stand_there_in_words() -> None:
     told = shown(Client(COUNTS))
-    for words in ("1 of 2", "24.0 /s", "0.01 s", "too large",
+    for words in ("2 of 3", "24.0 /s", "0.01 s", "too large",
                   "larger than the schema allows; send fewer cells a message",
                   "not of this list", "3 missing, 7 waiting in its outbox"):
         assert words in told, words
@@ -65,7 +67,7 @@ def test_the_figures_and_each_refusal_stand_there_in_words() -> None:
 def test_what_comes_from_outside_stays_text() -> None:
     told = shown(Client(COUNTS))
     assert "<script" not in told
-    assert told.count("&lt;script&gt;") == 2
+    assert told.count("&lt;script&gt;") == 4
 
 
 def test_a_broker_that_is_not_reached_says_what_to_do() -> None:
@@ -101,3 +103,11 @@ def test_an_ingest_that_is_gone_silent_or_stuck_is_told() -> None:
 def test_no_ingest_is_told_where_there_is_a_broker_alone() -> None:
     assert "No ingest tells anything" in shown(Client(COUNTS))
     assert "ingest" not in shown(Client(replace(COUNTS, broker=""))).lower()
+
+
+def test_what_devices_refused_themselves_is_summed_with_whose_it_is() -> None:
+    told = shown(Client(COUNTS))
+    assert "Refused by the devices themselves" in told
+    assert ('<span class="num">7</span><span>replayed</span><span class="mut">'
+            "&lt;script&gt;alert(1)&lt;/script&gt;, Pack 3: a command or allocation") in told
+    assert '<span class="num">1</span><span>retained</span>' in told

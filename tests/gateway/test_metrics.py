@@ -53,9 +53,10 @@ class Fleet(Steps):
 
     def packs(self) -> Sequence[PackState]:
         one = PackState(HOSTILE, "pack_1", "system_0_cluster_0", "Pack", link="online",
-                        safety="derate", dropped=2, opened_after_s=0.4)
+                        safety="derate", dropped=2, opened_after_s=0.4,
+                        rejected={"replayed": 1, "retained": 2})
         return [one, replace(one, device="pack_2", link="offline", safety=None, dropped=3,
-                             opened_after_s=None)]
+                             opened_after_s=None, rejected={"replayed": 4})]
 
     def findings(self) -> Sequence[Finding]:
         return []
@@ -186,6 +187,8 @@ def test_the_counters_of_a_fleet(site: Site) -> None:
     assert scraped("orrery_fleet_packs", link="online") == 1
     assert scraped("orrery_fleet_packs", link="unknown") == 0
     assert scraped("orrery_fleet_packs_in_safety_state", state="derate") == 1
+    assert scraped("orrery_fleet_device_refusals_total", reason="replayed") == 5
+    assert scraped("orrery_fleet_device_refusals_total", reason="retained") == 2
 
 
 def test_the_ingests_figures_are_those_of_its_report(site: Site) -> None:
