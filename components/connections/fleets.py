@@ -21,12 +21,16 @@ MOST_DEVICES = 12
 
 
 def show(client: Client) -> None:
-    """One panel a fleet; nothing where there is none."""
+    """Of each fleet what came, what its devices refused, and its ingest; nothing where there is
+    none."""
     for counts in client.fleet_counts():
         packs = [pack for pack in client.packs() if pack.site == counts.site]
         blocks.show(blocks.heading(f"Fleet {counts.site}", counts.broker), _state(counts),
                     _figures(counts, packs), _refused(counts.rejected, counts.last_refusal),
-                    _devices(packs), *_by_devices(packs), *_ingest(counts))
+                    _devices(packs))
+        for part in (_by_devices(packs), _ingest(counts)):
+            if part:
+                blocks.show(*part)
 
 
 def reconnecting(client: Client) -> None:
