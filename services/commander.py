@@ -36,7 +36,7 @@ class Commander:
              power_kw: float | None = None, hold_s: float | None = None,
              policy: bytes | None = None) -> str:
         """The command's id; raises RequestError for what the schema does not know."""
-        return self._book.send(self.link.publish, device, action, issuer, ttl_s, power_kw,
+        return self._book.send(self.link.publish_for, device, action, issuer, ttl_s, power_kw,
                                hold_s, policy).command.id
 
     def life(self, command_id: str) -> CommandLife:

@@ -11,16 +11,18 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from core.clock import Clock, from_epoch
 from core.errors import RequestError
 from core.fleet.board import FleetBoard
 from core.fleet.command_book import CommandBook
 from core.fleet.entries import FleetEntry, Ledger
-from core.fleet.messages import Ack, Envelope, Status, read_small
-from core.fleet.ports import FleetCounts, Refusal
+from core.fleet.messages import Ack, Envelope, IngestReport, Status, read_small
+from core.fleet.ports import FleetCounts, IngestTold, Refusal
 from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
-from core.fleet.topics import Address, address_of
+from core.fleet.topics import INGEST, Address, address_of
 from core.talk import LONGEST, Conversation, cut
 
 RATE_S = 10
@@ -61,6 +63,7 @@ class FleetHeard:
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._refusal: Refusal | None = None
+        self._ingest: tuple[float, IngestReport] | None = None
         self._lags_s: deque[float] = deque(maxlen=KEPT_LAGS)
         self._seconds: deque[tuple[int, int]] = deque(maxlen=RATE_S + 1)
         self.heard_s = float("nan")
@@ -72,7 +75,9 @@ class FleetHeard:
         with self._lock:
             try:
                 address = self._address(topic, retained)
-                if address.kind == "telemetry":
+                if address.device == INGEST:
+                    self._report(address, payload, now_s)
+                elif address.kind == "telemetry":
                     self._telemetry(topic, address, payload, now_s)
                 else:
                     self._small(address, payload)
@@ -88,7 +93,19 @@ class FleetHeard:
                 source, self._site, broker, connected, counts["received"], counts["duplicate"],
                 counts["late"], sum(one.missing for one in self._numbers.values()),
                 dict(self._rejected), self._refusal, self._rate(), lag_s,
-                decisions.by_edge_us(), 1e6 * decisions.worst_s if decisions.total else None)
+                decisions.by_edge_us(), 1e6 * decisions.worst_s if decisions.total else None,
+                self._ingest_told())
+
+    def _ingest_told(self) -> IngestTold | None:
+        if self._ingest is None:
+            return None
+        heard_s, told = self._ingest
+        last, at_s = told.last_rejected, told.last_rejected_s
+        refusal = None if last is None or at_s is None else Refusal(
+            from_epoch(at_s), cut(last.topic), last.reason.value, cut(last.words),
+            cut(last.payload))
+        return IngestTold(told, from_epoch(heard_s),
+                          max(0.0, self._clock.now().timestamp() - heard_s), refusal)
 
     # -- one message
 
@@ -99,7 +116,7 @@ class FleetHeard:
             raise RejectedError(Rejection.UNKNOWN_TOPIC, str(error)) from error
         if address.site != self._site:
             raise RejectedError(Rejection.OTHER_SITE, address.site)
-        if address.device not in self._board.records:
+        if address.device not in self._board.records and address.device != INGEST:
             raise RejectedError(Rejection.UNKNOWN_DEVICE, address.device)
         if retained:
             raise RejectedError(Rejection.RETAINED)
@@ -116,6 +133,16 @@ class FleetHeard:
         elif address.kind == "ack":
             self._acknowledged(device, read_small(payload, Ack))
         self._conversation.heard(f"{device} {address.kind} {_text(payload)}")
+
+    def _report(self, address: Address, payload: bytes, now_s: float) -> None:
+        """A last will tells nothing but that it is gone: its figures stay."""
+        told = read_small(payload, IngestReport)
+        if told.site != address.site:
+            raise RejectedError(Rejection.WRONG_SENDER, told.site)
+        if told.state == "gone" and self._ingest is not None:
+            told = replace(self._ingest[1], state="gone")
+        self._ingest = now_s, told
+        self._conversation.heard(f"ingest {_text(payload)}")
 
     def _telemetry(self, topic: str, address: Address, payload: bytes, now_s: float) -> None:
         told = read_telemetry(payload, address, now_s)

@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from core.errors import ConfigurationError
+from core.fleet.rejections import WORDS, RejectedError, Rejection
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ KEEPALIVE_S = 15
 RECONNECT_S = (1, 10)
 CONFLICT_PAUSE_S = 30
 TAKEN_OVER = 0x8E
+TOO_LARGE = WORDS[Rejection.BROKER_LIMIT]
+PACKET_TOO_LARGE = 0x95
 SHORT_S = 5.0
 MOST_SHORT = 3
 """So many connections that ended within SHORT_S: somebody else has this client's id. Mosquitto 2.0
@@ -89,7 +92,8 @@ class Manner:
 class Link:
     """Callbacks run in paho's thread: on_message(topic, message, connection) with the number of
     the connection that it came by, on_up(), on_down(taken over). trouble: why there is no
-    connection and what to do, "" while it comes about and when it stands."""
+    connection and what to do, "" while it comes about and when it stands. too_large: messages
+    that were not sent, and connections that ended, because the broker lets no such through."""
 
     def __init__(self, broker: Broker, client_id: str, subscriptions: Sequence[tuple[str, int]],
                  manner: Manner, on_message: Callable[[str, MQTTMessage, int], None],
@@ -102,6 +106,8 @@ class Link:
         self.connected = threading.Event()
         self.most_bytes = 0
         self.trouble = ""
+        self.too_large = 0
+        self._cut = False
         self._since_s = 0.0
         self._short = 0
         self._client = self._made(client_id)
@@ -146,10 +152,21 @@ class Link:
         return not self.most_bytes or size <= self.most_bytes
 
     def publish(self, topic: str, payload: bytes, qos: int = 0,
-                expiry_s: int | None = None) -> None:
-        """Never retained. expiry_s: how long the broker may keep it [s]."""
+                expiry_s: int | None = None) -> bool:
+        """Never retained. expiry_s: how long the broker may keep it [s]. False, and nothing is
+        sent, where the broker does not let so much through."""
+        if not self.fits(payload):
+            self.too_large += 1
+            log.error("%s: %d bytes are %s", topic, len(payload), TOO_LARGE)
+            return False
         properties = None if expiry_s is None else _expiring(expiry_s)
         self._client.publish(topic, payload, qos, properties=properties)
+        return True
+
+    def publish_for(self, topic: str, payload: bytes, qos: int, expiry_s: int) -> None:
+        """`publish` for a person who waits; raises RejectedError where it is too large."""
+        if not self.publish(topic, payload, qos, expiry_s):
+            raise RejectedError(Rejection.BROKER_LIMIT, f"{len(payload)} bytes")
 
     def acknowledge(self, number: int, qos: int, connection: int) -> None:
         """Tell the broker that a message is safe, on the connection that it came by."""
@@ -170,11 +187,22 @@ class Link:
         self.connection += 1
         self.most_bytes = int(getattr(properties, "MaximumPacketSize", 0) or 0)
         client.reconnect_delay_set(*RECONNECT_S)
+        if self._cut:
+            self._leave_out_large(client)
         for topic, qos in self._subscriptions:
             client.subscribe(topic, options=SubscribeOptions(qos, noLocal=True))
         self.connected.set()
         if self._on_up is not None:
             self._on_up()
+
+    def _leave_out_large(self, client: Client) -> None:
+        """What cost the last connection; paho would send it at each new one, and lose each."""
+        for message in client.drop_out_messages():
+            payload = bytes(message.payload)
+            if self.fits(payload):
+                client.publish(message.topic, payload, message.qos, properties=message.properties)
+            else:
+                log.error("%s: %d bytes were %s", message.topic, len(payload), TOO_LARGE)
 
     def _not_connected(self, _client: Client, _data: object) -> None:
         if isinstance(sys.exception(), ssl.SSLError):
@@ -187,6 +215,8 @@ class Link:
                       reason: ReasonCode, _properties: Properties | None) -> None:
         if self.connected.is_set():
             self.trouble = f"the connection is lost ({reason}); it is tried again"
+        self._cut = reason.value == PACKET_TOO_LARGE
+        self.too_large += self._cut
         self.connected.clear()
         short = reason.is_failure and time.monotonic() - self._since_s < SHORT_S
         self._short = self._short + 1 if short else 0

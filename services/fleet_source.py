@@ -31,7 +31,7 @@ from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.command_book import CommandBook
 from core.fleet.messages import MOST_CELLS, Id, allocations, said
 from core.fleet.ports import CommandLife, CommandStore, FleetCounts, PackState
-from core.fleet.topics import allocation_topic, check_device
+from core.fleet.topics import allocation_topic, check_device, report_topic
 from core.fleet.tree import roots
 from core.frames import Reading
 from core.ports import SourceInfo, Talk
@@ -183,7 +183,8 @@ class MqttFleet:
 
     def _connect(self) -> None:
         own = f"pulsebms/{self._site}/+"
-        topics = [(f"{own}/telemetry", 0), (f"{own}/status", 1), (f"{own}/ack", 0)]
+        topics = [(f"{own}/telemetry", 0), (f"{own}/status", 1), (f"{own}/ack", 0),
+                  (report_topic(self._site), 0)]
         with self._lock:
             self._since_s = self._seconds()
             self._link = Link(self._broker, f"orrery-{self._site}-{secrets.token_hex(4)}", topics,
@@ -246,7 +247,7 @@ class MqttFleet:
 
         def publish(topic: str, payload: bytes, qos: int, expiry_s: int) -> None:
             self._conversation.sent(f"{topic} {payload.decode()}")
-            link.publish(topic, payload, qos, expiry_s)
+            link.publish_for(topic, payload, qos, expiry_s)
 
         return self._commands.send(publish, device, action, issuer, ttl_s, power_kw, hold_s,
                                    policy)
@@ -262,7 +263,7 @@ class MqttFleet:
         link = self._usable()
         topic = allocation_topic(self._site)
         for message in allocations(self._site, power_kw, self._seconds(), valid_s):
-            link.publish(topic, said(message), 1, max(1, int(valid_s)))
+            link.publish_for(topic, said(message), 1, max(1, int(valid_s)))
         self._conversation.sent(f"{topic} {len(power_kw)} packs, "
                                 f"{sum(power_kw.values()):.1f} kW together")
 

@@ -46,7 +46,7 @@ class FleetBatch:
         self.numbers: dict[Key, int] = {}
         self.rows: list[Row] = []
         self._refused: list[tuple[FleetEntry, Rejection]] = []
-        self._duplicate = self._late = 0
+        self._duplicate = self._late = self._given_up = 0
         self._times: dict[tuple[int, int], int] = {}
 
     def add(self, entry: FleetEntry) -> None:
@@ -110,13 +110,14 @@ class FleetBatch:
 
     def settled(self) -> dict[Key, Ledger]:
         """As the store remembers them; their gaps are stored."""
+        self._given_up = sum(last - first + 1 for _, first, last in self.gaps())
         for ledger in self._ledgers.values():
             ledger.gaps.clear()
         return self._ledgers
 
     def taken(self) -> Taken:
         kept = sum(row[5] is not None for row in self.rows)
-        return Taken(kept, self._duplicate, self._late, tuple(self._refused))
+        return Taken(kept, self._duplicate, self._late, tuple(self._refused), self._given_up)
 
 
 def mark_of(key: Key, ledger: Ledger) -> Mark:

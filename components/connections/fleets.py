@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import streamlit as st
 
 from components import blocks, formats
 from components.api_client import Client
+from components.blocks import Content
 from components.markup import EMPTY, Html
 from core.errors import OrreryError
-from core.fleet.ports import FleetCounts, PackState
+from core.fleet.ports import FleetCounts, IngestTold, PackState, Refusal
 from core.fleet.rejections import WORDS, Rejection
 
 MOST_DEVICES = 12
@@ -19,11 +21,16 @@ MOST_DEVICES = 12
 
 
 def show(client: Client) -> None:
-    """One panel a fleet; nothing where there is none."""
+    """Of each fleet what came, what its devices refused, and its ingest; nothing where there is
+    none."""
     for counts in client.fleet_counts():
         packs = [pack for pack in client.packs() if pack.site == counts.site]
         blocks.show(blocks.heading(f"Fleet {counts.site}", counts.broker), _state(counts),
-                    _figures(counts, packs), _refused(counts), _devices(packs))
+                    _figures(counts, packs), _refused(counts.rejected, counts.last_refusal),
+                    _devices(packs))
+        for part in (_by_devices(packs), _ingest(counts)):
+            if part:
+                blocks.show(*part)
 
 
 def reconnecting(client: Client) -> None:
@@ -65,26 +72,90 @@ def _figures(counts: FleetCounts, packs: Sequence[PackState]) -> Html:
             ("Duplicate", formats.number(counts.duplicate)),
             ("Late", formats.number(counts.late)),
             ("Rejected", formats.number(rejected))]
+    return _facts(told)
+
+
+def _facts(told: Sequence[tuple[str, str]]) -> Html:
+    """(name, value) in a line."""
     return Html('<div class="o o-facts">' + "".join(
         f'<span><b class="num">{escape(value)}</b> {escape(name)}</span>'
         for name, value in told) + "</div>")
 
 
-def _refused(counts: FleetCounts) -> Html:
+def _refused(rejected: Mapping[str, int], last: Refusal | None) -> Html:
     """Each reason with its words; the last payload as it came, cut and escaped."""
-    if not counts.rejected:
+    if not rejected:
         return EMPTY
     rows = "".join(
         f'<div class="o-row o-refusal"><span class="num">{formats.number(count)}</span>'
         f"<span>{escape(name.replace('_', ' '))}</span>"
         f'<span class="mut">{escape(_words(name))}</span></div>'
-        for name, count in sorted(counts.rejected.items(), key=lambda item: -item[1]))
-    last = counts.last_refusal
+        for name, count in sorted(rejected.items(), key=lambda item: -item[1]))
     payload = "" if last is None else (
         f'<div class="mut">Last: {escape(formats.local_time(last.at, st.context.timezone))}, '
         f"{escape(last.topic)}: {escape(last.words)}</div>"
         f'<pre class="o-payload">{escape(last.text)}</pre>')
     return Html(f'<div class="o o-rows">{rows}{payload}</div>')
+
+
+def _by_devices(packs: Sequence[PackState]) -> list[Content]:
+    """What devices refused themselves, with whose; commands and allocations never come here."""
+    sums: Counter[str] = Counter()
+    for pack in packs:
+        sums.update(pack.rejected)
+    if not sums:
+        return []
+    rows = "".join(
+        f'<div class="o-row o-refusal"><span class="num">{formats.number(count)}</span>'
+        f"<span>{escape(name.replace('_', ' '))}</span>"
+        f'<span class="mut">{escape(_whose(name, packs))}: {escape(_words(name))}</span></div>'
+        for name, count in sums.most_common())
+    return [blocks.heading("Refused by the devices themselves", "and what they could not send"),
+            Html(f'<div class="o o-rows">{rows}</div>')]
+
+
+def _whose(name: str, packs: Sequence[PackState]) -> str:
+    labels = [pack.label for pack in packs if name in pack.rejected]
+    more = len(labels) - MOST_DEVICES
+    return ", ".join(labels[:MOST_DEVICES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _ingest(counts: FleetCounts) -> list[Content]:
+    """What the process that stores messages tells of itself; nothing where there is no broker."""
+    told = counts.ingest
+    if not counts.broker:
+        return []
+    head = blocks.heading(f"Ingest of {counts.site}", "stores each message once")
+    if told is None:
+        return [head, blocks.note("No ingest tells anything. See that it runs, and that the "
+                                  "broker lets it write its report.")]
+    return [head, _ingest_state(told), _ingest_figures(told),
+            _refused(told.said.rejected, told.last_refusal)]
+
+
+def _ingest_state(told: IngestTold) -> Html:
+    if told.runs and not told.said.trouble:
+        return EMPTY
+    since = formats.local_time(told.heard_at, st.context.timezone)
+    if not told.runs:
+        return blocks.state_box(
+            "cloud_off", "The ingest is gone", f"since {since}",
+            "Nothing is stored now; the devices keep what they measure. Start it.", error=True)
+    return blocks.state_box("database_off", "The ingest cannot store", told.said.trouble,
+                            "It tries again and again; the devices keep what they measure.",
+                            error=True)
+
+
+def _ingest_figures(told: IngestTold) -> Html:
+    said = told.said
+    lag = "not known" if said.lag_p95_s is None else f"{formats.number(said.lag_p95_s, 2)} s"
+    return _facts([(name, value if isinstance(value, str) else formats.number(value))
+                   for name, value in (
+                       ("Stored", said.stored), ("Lag to the commit, 95 % below", lag),
+                       ("Duplicate", said.duplicate), ("Late", said.late),
+                       ("Given up by devices", said.given_up), ("Waiting", said.waiting),
+                       ("Without room", said.overflow),
+                       ("Rejected", sum(said.rejected.values())))])
 
 
 def _words(name: str) -> str:

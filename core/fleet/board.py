@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from core.clock import from_epoch
 from core.fleet.catalogue import PackPlate
 from core.fleet.messages import Body, SafetyState, Status
 from core.fleet.ports import LinkState, PackState
+from core.fleet.rejections import Rejection
 from core.fleet.tree import element_of
 from core.frames import Reading
 from core.safety.latency import Histogram
@@ -41,7 +43,8 @@ class PackRecord:
     """One pack beside its columns. link and what follows it as in PackState. process: where its
     device says that it lives. differs: its device says another chemistry or number of cells than
     the plate, so that its limits are wrong. decisions: of its processes, each since it
-    began, as far as they told; told_decisions: as the newest of them counts."""
+    began, as far as they told; told_decisions: as the newest of them counts. rejected,
+    told_rejected: likewise, what it refused itself."""
 
     plate: PackPlate
     element: str
@@ -61,6 +64,8 @@ class PackRecord:
     opened_after_s: float | None = None
     decisions: Histogram = field(default_factory=Histogram)
     told_decisions: tuple[int, ...] = ()
+    rejected: Counter[str] = field(default_factory=Counter)
+    told_rejected: Mapping[Rejection, int] = field(default_factory=dict)
 
     def state(self, site: str) -> PackState:
         plate, body = self.plate, self.body
@@ -71,7 +76,8 @@ class PackRecord:
             site, plate.device, self.element, plate.label, plate.chemistry, plate.cells,
             plate.capacity_kwh, self.firmware, self.link, *said, self.pending, self.dropped,
             self.missing, self.duplicate, self.late, self.policy, self.policy_before,
-            None if body is None else body.samples, self.real_time, self.opened_after_s)
+            None if body is None else body.samples, self.real_time, self.opened_after_s,
+            dict(self.rejected))
 
     def count(self, told: tuple[int, ...], worst_us: float | None) -> None:
         """Decisions since its process began; one that began anew begins at nothing."""
@@ -81,6 +87,15 @@ class PackRecord:
         self.decisions.add_counts([now - before for now, before in
                                    zip(told, former, strict=True)], 1e-6 * (worst_us or 0.0))
         self.told_decisions = told
+
+    def refused(self, told: Mapping[Rejection, int]) -> None:
+        """As `count`."""
+        former = self.told_rejected
+        if any(told.get(reason, 0) < before for reason, before in former.items()):
+            former = {}
+        self.rejected.update({reason.value: now - former.get(reason, 0)
+                              for reason, now in told.items() if now > former.get(reason, 0)})
+        self.told_rejected = told
 
 
 @dataclass(slots=True)
@@ -159,6 +174,8 @@ class FleetBoard:
                 record.opened_after_s = status.opened_after_s
                 if status.decisions is not None:
                     record.count(status.decisions, status.worst_decision_us)
+                if status.rejected is not None:
+                    record.refused(status.rejected)
 
     def _of_process(self, process: str) -> list[PackRecord]:
         """Devices which said themselves that they live there."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from core.clock import from_epoch
-from core.errors import UnknownIdError
+from core.errors import RequestError, UnknownIdError
 from core.fleet.command_keeper import CommandKeeper
 from core.fleet.messages import VERSION, Command, Reply, packed, read_small, said
 from core.fleet.ports import CommandLife, CommandStore
@@ -50,7 +50,8 @@ class CommandBook:
     def send(self, publish: Publish, device: str, action: str, issuer: str, ttl_s: float = 30.0,
              power_kw: float | None = None, hold_s: float | None = None,
              policy: bytes | None = None) -> CommandLife:
-        """Raises RequestError for what the schema does not know. It is kept a moment later: an
+        """Raises RequestError for what the schema does not know or the broker does not let through.
+        It is kept a moment later: an
         emergency stop of a thousand packs does not wait for a thousand commits."""
         now = self._now()
         command = Command(v=VERSION, id=secrets.token_hex(16), issuer=issuer,
@@ -64,7 +65,12 @@ class CommandBook:
         with self._changed:
             self._put(life)
             self._bound()
-        publish(device_topic(self._site, device, "commands"), payload, 2, max(1, int(ttl_s)))
+        try:
+            publish(device_topic(self._site, device, "commands"), payload, 2, max(1, int(ttl_s)))
+        except RequestError as error:
+            with self._changed:
+                self._put(replace(life, state="refused", reason=str(error)))
+            raise
         return life
 
     def _put(self, life: CommandLife) -> None:

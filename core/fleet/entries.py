@@ -46,12 +46,14 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What became of one batch: stored, duplicate and late (stored after a later one of its
-    device) are counts; refused: the messages whose stream or number cannot be."""
+    device) are counts; refused: the messages whose stream or number cannot be. given_up: numbers
+    that their devices gave up, so that they never come."""
 
     stored: int
     duplicate: int
     late: int
     refused: Sequence[tuple[FleetEntry, Rejection]]
+    given_up: int = 0
 
 
 @dataclass(slots=True)

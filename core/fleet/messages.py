@@ -27,6 +27,9 @@ MOST_COMMAND_BYTES = 160 * 1024
 MOST_POLICY_BYTES = 100_000
 """As a file; a command brings it in base64."""
 MOST_SEQUENCE = 2 ** 53
+MOST_QUOTED = 1000
+LATEST_S = 4e9
+"""Of a time that is shown [s since 1970]."""
 
 Id = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}\Z")]
 StreamId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
@@ -131,8 +134,10 @@ class Status(_Strict, frozen=True):
     brings back, "" for none, None where there is nothing to go back to. decisions: how many safety
     decisions of its process took how long, by `core.safety.latency.BOUNDS_S`, since that began;
     one device of each process tells them. worst_decision_us: the longest of them [us]. real_time:
-    whether they are made with real-time priority. opened_after_s: from the last trip or
-    stop to open contactors [s]."""
+    whether they are made with real-time priority. opened_after_s: from the last trip or stop to
+    open contactors [s]. rejected: what this device did not use of what came to it, and could not
+    send, since its process began; one device of each process tells what names none. None where it
+    does not say."""
 
     v: int
     site: Id
@@ -153,6 +158,46 @@ class Status(_Strict, frozen=True):
     worst_decision_us: Annotated[float, Meta(ge=0)] | None = None
     real_time: bool | None = None
     opened_after_s: Annotated[float, Meta(ge=0)] | None = None
+    rejected: dict[Rejection, Mark] | None = None
+
+
+class RefusedTold(_Strict, frozen=True):
+    """The last message that the ingest did not use: its beginning in printable letters."""
+
+    reason: Rejection
+    topic: Annotated[str, Meta(max_length=MOST_QUOTED)]
+    words: Annotated[str, Meta(max_length=MOST_QUOTED)]
+    payload: Annotated[str, Meta(max_length=MOST_QUOTED)]
+
+
+class IngestReport(_Strict, frozen=True):
+    """What the ingest tells of itself each few seconds, counted since it started. state "gone":
+    its last will, or its last word. given_up: numbers that their devices gave up; settled_unused:
+    messages that nothing can mend; overflow: messages of QoS 0 that it had no room for; waiting:
+    messages that it has not looked at. lag: from the device's sending to the commit [s], None
+    before the first. trouble: why it cannot store now."""
+
+    v: int
+    site: Id
+    state: Literal["running", "gone"]
+    received: Mark = 0
+    stored: Mark = 0
+    duplicate: Mark = 0
+    late: Mark = 0
+    given_up: Mark = 0
+    settled_unused: Mark = 0
+    commits: Mark = 0
+    acks: Mark = 0
+    status: Mark = 0
+    overflow: Mark = 0
+    forgotten: Mark = 0
+    waiting: Mark = 0
+    lag_p50_s: Annotated[float, Meta(ge=0)] | None = None
+    lag_p95_s: Annotated[float, Meta(ge=0)] | None = None
+    rejected: dict[Rejection, Mark] = {}
+    last_rejected: RefusedTold | None = None
+    last_rejected_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
+    trouble: Words = ""
 
 
 class Command(_Strict, frozen=True):
@@ -205,7 +250,7 @@ class _Versioned(msgspec.Struct):
 
 
 T = TypeVar("T")
-Small = TypeVar("Small", Ack, Status, Command, Allocation)
+Small = TypeVar("Small", Ack, Status, Command, Allocation, IngestReport)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODERS: dict[tuple[type[Any], bool], Any] = {}
 _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)

@@ -10,11 +10,14 @@ from typing import Literal, Protocol
 
 from core.alarms.records import Finding
 from core.fleet.entries import FleetEntry, Mark, Taken
-from core.fleet.messages import Command, SafetyState
+from core.fleet.messages import Command, IngestReport, SafetyState
 from core.ports import Source
 
 LinkState = Literal["online", "offline", "conflict", "unknown"]
 CommandState = Literal["sent", "received", "executed", "refused", "expired"]
+INGEST_EVERY_S = 5.0
+INGEST_SILENT_S = 20.0
+"""So long without a report, and the ingest is taken for gone [s]."""
 SETTLED: frozenset[CommandState] = frozenset({"executed", "refused", "expired"})
 
 
@@ -27,7 +30,8 @@ class PackState:
     magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
     pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
-    [us]; samples: how many its newest message is made of. policy, policy_before, real_time,
+    [us]; samples: how many its newest message is made of. rejected: what it refused itself, by
+    reason, as far as it told since this process runs. policy, policy_before, real_time,
     opened_after_s: as in Status.
     """
 
@@ -58,6 +62,7 @@ class PackState:
     samples: int | None = None
     real_time: bool | None = None
     opened_after_s: float | None = None
+    rejected: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,27 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class IngestTold:
+    """The newest report of the ingest, which stores what this process only looks at. heard_at:
+    when it came; age_s: how long ago that was [s]."""
+
+    said: IngestReport
+    heard_at: datetime
+    age_s: float
+    last_refusal: Refusal | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.said.state == "running" and self.age_s <= INGEST_SILENT_S
+
+
+@dataclass(frozen=True, slots=True)
 class FleetCounts:
     """What came of a fleet since its source started. rate: messages a second over the last ten
     [1/s]. lag_s: age of the newest messages when they arrived, median [s]. rejected: by reason.
     decisions: safety decisions by upper edge [us], the last edge is inf; empty where no device
-    tells how long they take. worst_decision_us: the longest of all [us]."""
+    tells how long they take. worst_decision_us: the longest of all [us]. ingest: None where none
+    told anything."""
 
     source: str
     site: str
@@ -93,6 +114,7 @@ class FleetCounts:
     lag_s: float | None = None
     decisions: Mapping[float, int] = field(default_factory=dict)
     worst_decision_us: float | None = None
+    ingest: IngestTold | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Rejection(StrEnum):
     TWO_DEVICES = "two_devices"
     REPLAYED = "replayed"
     EXPIRED = "expired"
+    BROKER_LIMIT = "broker_limit"
+    DISK = "disk"
 
 
 WORDS: dict[Rejection, str] = {
@@ -45,6 +47,10 @@ WORDS: dict[Rejection, str] = {
     Rejection.TWO_DEVICES: "two devices with one id; end one or give it an id of its own",
     Rejection.REPLAYED: "a command or allocation that came before; nothing is done again",
     Rejection.EXPIRED: "its time to act is over; issue it again where it is still wanted",
+    Rejection.BROKER_LIMIT: "larger than the broker lets through; raise its max_packet_size, or "
+                            "send fewer cells a message",
+    Rejection.DISK: "the device's disk takes nothing, so this was not done or not kept; see its "
+                    "disk",
 }
 
 FINAL = frozenset({Rejection.WRONG_FORM, Rejection.NOT_FINITE, Rejection.ABSURD})

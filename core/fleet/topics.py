@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,17 +12,22 @@ from core.errors import RequestError
 ROOT = "pulsebms"
 COORDINATOR = "coordinator"
 ALLOCATION = "allocation"
+INGEST = "_ingest"
+"""No id of a device begins like that."""
+REPORT = "report"
 DeviceKind = Literal["telemetry", "commands", "status", "ack", "prediction"]
 DEVICE_KINDS: tuple[str, ...] = get_args(DeviceKind)
 ID_WORDS = "1 to 40 of a-z, 0-9, _ and -, beginning with a letter or a digit"
+PLACES: Mapping[str, tuple[str, ...]] = {COORDINATOR: (ALLOCATION,), INGEST: (REPORT,)}
+"""Those below a site that are no device, and what is told there."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _PARTS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Who a topic is about. device: COORDINATOR for the allocation. kind: a DeviceKind or
-    ALLOCATION."""
+    """Who a topic is about. device: COORDINATOR for the allocation, INGEST for its report. kind: a
+    DeviceKind, ALLOCATION or REPORT."""
 
     site: str
     device: str
@@ -52,13 +58,18 @@ def allocation_topic(site: str) -> str:
     return f"{ROOT}/{check_id(site)}/{COORDINATOR}/{ALLOCATION}"
 
 
+def report_topic(site: str) -> str:
+    """Topic of what a site's ingest tells of itself; raises RequestError."""
+    return f"{ROOT}/{check_id(site)}/{INGEST}/{REPORT}"
+
+
 def address_of(topic: str) -> Address:
     """What a topic from outside is about; raises RequestError for any that the tree lacks."""
     parts = topic.split("/", _PARTS)
     if len(parts) != _PARTS or parts[0] != ROOT:
         raise RequestError(f"{topic[:120]!r} is no topic of {ROOT}/site/device/...")
     _, site, device, kind = parts
-    wanted = (ALLOCATION,) if device == COORDINATOR else DEVICE_KINDS
+    wanted = PLACES.get(device, DEVICE_KINDS)
     if kind not in wanted:
         raise RequestError(f"{topic[:120]!r}: the last part is one of {', '.join(wanted)}")
-    return Address(check_id(site), check_id(device), kind)
+    return Address(check_id(site), device if device in PLACES else check_id(device), kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from core.fleet.messages import Command, Reply
 from core.fleet.rejections import WORDS, Rejection
@@ -18,9 +19,11 @@ KEEP_S = 86_400.0
 
 class Orders:
     """Of one pack. The id is on the disk before anything is done. policies: None for a pack that
-    takes none."""
+    takes none. count: is told why a command was not taken."""
 
-    def __init__(self, pack: Pack, outbox: Outbox, policies: Policies | None = None) -> None:
+    def __init__(self, pack: Pack, outbox: Outbox, policies: Policies | None = None,
+                 count: Callable[[Rejection], None] | None = None) -> None:
+        self._count = count
         self._pack, self._outbox, self.policies = pack, outbox, policies
         pack.standing = outbox.standing(pack.device)
         if pack.standing.stopped:
@@ -31,16 +34,21 @@ class Orders:
         before = self._outbox.command(command.id)
         if before is not None:
             state, reason = before
-            words = f"{WORDS[Rejection.REPLAYED]}; then: {state} {reason}".strip()
+            words = f"{self._why(Rejection.REPLAYED)}; then: {state} {reason}".strip()
             return Reply(id=command.id, state="refused", reason=words[:200])
         if now_s > command.issued_s + command.ttl_s:
-            return self._settled(command, now_s, "expired", WORDS[Rejection.EXPIRED])
+            return self._settled(command, now_s, "expired", self._why(Rejection.EXPIRED))
         if command.issued_s > now_s + AHEAD_S:
-            return self._settled(command, now_s, "refused", WORDS[Rejection.CLOCK_OFF])
+            return self._settled(command, now_s, "refused", self._why(Rejection.CLOCK_OFF))
         if command.action != "ping":
             self._keep(command, now_s, "received", "")
         refusal = self._do(command, now_s)
         return self._settled(command, now_s, "refused" if refusal else "executed", refusal)
+
+    def _why(self, reason: Rejection) -> str:
+        if self._count is not None:
+            self._count(reason)
+        return WORDS[reason]
 
     def _do(self, command: Command, now_s: float) -> str:
         """"" when it is done, else why not."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from paho.mqtt.client import MQTTMessage
@@ -28,7 +29,7 @@ from core.fleet.messages import (
     read_small,
     said,
 )
-from core.fleet.rejections import RejectedError
+from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.topics import Address, address_of, allocation_topic, device_topic
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
@@ -65,16 +66,18 @@ class EdgeRuntime:
         self._site, self._clock, self._rate_hz = site, clock, rate_hz
         self._every = every or rate_hz
         self._group, self._packs = group, group.packs
+        self._first = next(iter(self._packs))
         self._plates, self._outbox = plates, outbox
         self._policies = policies or {}
-        self._orders = {device: Orders(pack, outbox, self._policies.get(device))
+        self.rejected: dict[str, Counter[Rejection]] = {device: Counter() for device in self._packs}
+        self._orders = {device: Orders(pack, outbox, self._policies.get(device),
+                                       partial(self._reject, device))
                         for device, pack in self._packs.items()}
-        self._heard: deque[tuple[str, bytes]] = deque(maxlen=MOST_HEARD)
+        self._heard: deque[tuple[str, bytes | None]] = deque(maxlen=MOST_HEARD)
         self._wake = threading.Event()
         self._came_up = threading.Event()
-        self.rejected: dict[str, int] = {}
         self._status_due_s = 0.0
-        self._process = f"edge-{site}-{next(iter(self._packs))}"
+        self._process = f"edge-{site}-{self._first}"
         self._link = self._linked(broker)
         self.sender = Sender(outbox, self._link, site)
 
@@ -92,14 +95,16 @@ class EdgeRuntime:
                     on_up=self._came_up.set)
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
-        if message.retain:
-            self._reject("retained")
-            return
-        self._heard.append((topic, bytes(message.payload)))
+        self._heard.append((topic, None if message.retain else bytes(message.payload)))
         self._wake.set()
 
-    def _reject(self, reason: str) -> None:
-        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+    def _reject(self, device: str, reason: Rejection) -> None:
+        self.rejected[device][reason] += 1
+
+    def _about(self, topic: str) -> str:
+        """Whose refusal it is; the first pack stands for the process."""
+        parts = topic.split("/")
+        return parts[2] if len(parts) > 2 and parts[2] in self._packs else self._first
 
     # -- the loop
 
@@ -169,19 +174,23 @@ class EdgeRuntime:
         try:
             self._outbox.put(bodies)
         except RetryLaterError as error:
-            self._reject("disk")
+            for device in bodies:
+                self._reject(device, Rejection.DISK)
             log.error("a second of telemetry is lost: %s", error)
 
     def _take_up(self) -> None:
         while self._heard:
             topic, payload = self._heard.popleft()
             try:
+                if payload is None:
+                    raise RejectedError(Rejection.RETAINED)
                 self._use(address_of(topic), payload)
             except RequestError as error:
-                self._reject(error.reason if isinstance(error, RejectedError) else "unknown_topic")
+                self._reject(self._about(topic), error.reason if isinstance(error, RejectedError)
+                             else Rejection.UNKNOWN_TOPIC)
                 log.warning("%s: %s", topic, error)
             except RetryLaterError as error:
-                self._reject("disk")
+                self._reject(self._about(topic), Rejection.DISK)
                 log.warning("%s", error)
 
     def _use(self, address: Address, payload: bytes) -> None:
@@ -191,6 +200,8 @@ class EdgeRuntime:
             for device, pack in self._packs.items():
                 if pack.centre.allocate(device, allocation):
                     pack.centre.heard(now_s)
+                elif device in allocation.power_kw:
+                    self._reject(device, Rejection.REPLAYED)
             return
         pack = self._packs[address.device]
         if address.kind == "ack":
@@ -221,14 +232,22 @@ class EdgeRuntime:
                         policy_before=None if learnt is None else learnt.before,
                         real_time=self._group.real_time,
                         opened_after_s=self._packs[device].safety.opened_after_s,
-                        **self._timing(device))
+                        rejected=self._refused(device), **self._timing(device))
         self._link.publish(device_topic(self._site, device, "status"), said(status),
                            1 if replies else 0)
+
+    def _refused(self, device: str) -> dict[Rejection, int]:
+        """With what its connection and outbox could not send; the first tells of the connection."""
+        found = self.rejected[device].copy()
+        too_large = self.sender.too_large[device]
+        if device == self._first:
+            too_large += self._link.too_large
+        return dict(found + Counter({Rejection.BROKER_LIMIT: too_large}))
 
     def _timing(self, device: str) -> dict[str, Any]:
         """Decisions are of all packs: the first tells of them."""
         latency = self._group.latency
-        if device != next(iter(self._packs)) or not latency.total:
+        if device != self._first or not latency.total:
             return {}
         return {"decisions": tuple(latency.counts), "worst_decision_us": 1e6 * latency.worst_s}
 

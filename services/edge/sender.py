@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
@@ -28,13 +29,15 @@ class _Progress:
 
 @dataclass(slots=True)
 class Sender:
-    """Of all devices of one outbox; used by one thread."""
+    """Of all devices of one outbox; used by one thread. too_large: rows that were given up for
+    their size, by device."""
 
     outbox: Outbox
     link: Link
     site: str
     conflicts: set[str] = field(default_factory=set)
     published: int = 0
+    too_large: Counter[str] = field(default_factory=Counter)
     _progress: dict[str, _Progress] = field(default_factory=dict)
 
     def begin_anew(self, now_s: float) -> None:
@@ -85,6 +88,7 @@ class Sender:
             v=VERSION, site=self.site, device=device, stream=life.stream, base=life.base, seq=seq,
             floor=min(floor, seq), sent_s=now_s, body=msgspec.Raw(body)))
         if len(payload) > MOST_BYTES or not self.link.fits(payload):
+            self.too_large[device] += 1
             self.outbox.give_up(device, seq)
             return
         self.link.publish(device_topic(self.site, device, "telemetry"), payload, 1, EXPIRY_S)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from core.engine import Engine, Snapshot, fleets_of
 from core.errors import UnknownIdError
+from core.fleet import ports
 from core.fleet.ports import CommandLife, FleetCounts, PackState, Refusal
 from services.gateway.fleet_cells import worst_cells
 from services.gateway.fleet_shapes import (
@@ -18,6 +19,7 @@ from services.gateway.fleet_shapes import (
     DecisionsTold,
     Fleet,
     FleetCountsTold,
+    IngestTold,
     OnePack,
     PackTold,
     RefusalTold,
@@ -108,7 +110,8 @@ def _pack(pack: PackState, snapshot: Snapshot, node: int | None,
         allocation_kw=known(pack.allocation_kw), decision_us=known(pack.decision_us),
         samples=pack.samples, real_time=pack.real_time,
         opened_after_s=known(pack.opened_after_s), pending=pack.pending, dropped=pack.dropped,
-        missing=pack.missing, duplicate=pack.duplicate, late=pack.late, policy=pack.policy,
+        missing=pack.missing, duplicate=pack.duplicate, late=pack.late,
+        rejected=dict(pack.rejected), policy=pack.policy,
         policy_before=pack.policy_before, stale=stale, power_kw=now("power_kw"),
         soc_pct=now("soc_pct"), temperature_c=now("temperature_c"),
         worst_cell=None if node is None or stale else cells.get(node),
@@ -124,7 +127,20 @@ def _counts(told: FleetCounts) -> CountsTold:
         rate=known(told.rate), lag_s=known(told.lag_s),
         decisions=[DecisionsTold(upper_us=known(edge), count=count)
                    for edge, count in sorted(told.decisions.items())],
-        worst_decision_us=known(told.worst_decision_us))
+        worst_decision_us=known(told.worst_decision_us), ingest=_ingest(told.ingest))
+
+
+def _ingest(told: ports.IngestTold | None) -> IngestTold | None:
+    if told is None:
+        return None
+    said = told.said
+    return IngestTold(
+        runs=told.runs, heard_at=told.heard_at.astimezone(UTC).isoformat(),
+        received=said.received, stored=said.stored, duplicate=said.duplicate, late=said.late,
+        given_up=said.given_up, overflow=said.overflow, waiting=said.waiting,
+        lag_p50_s=known(said.lag_p50_s), lag_p95_s=known(said.lag_p95_s),
+        rejected={reason.value: count for reason, count in said.rejected.items()},
+        last_refusal=_refusal(told.last_refusal), trouble=said.trouble)
 
 
 def _refusal(last: Refusal | None) -> RefusalTold | None:

@@ -39,7 +39,7 @@ class PackTold:
     safety decision of its newest message [us], which is made of `samples`; real_time: made with
     real-time priority. opened_after_s: from its last trip or stop to open contactors [s].
     pending, dropped: messages in its outbox and given up; missing, duplicate, late: messages.
-    alarms: open at it and below."""
+    rejected: what it refused itself, by reason. alarms: open at it and below."""
 
     site: str
     device: str
@@ -66,6 +66,7 @@ class PackTold:
     missing: int
     duplicate: int
     late: int
+    rejected: dict[str, int]
     policy: str | None
     policy_before: str | None
     stale: bool
@@ -116,10 +117,34 @@ class DecisionsTold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IngestTold:
+    """What the process that stores each message once told of itself since it started. runs: False
+    after its last will, and where it is silent. given_up: messages that their devices gave up;
+    overflow: messages of QoS 0 without room; waiting: not looked at yet. lag: from the device's
+    sending to the commit [s]. trouble: why it cannot store now."""
+
+    runs: bool
+    heard_at: str
+    received: int
+    stored: int
+    duplicate: int
+    late: int
+    given_up: int
+    overflow: int
+    waiting: int
+    lag_p50_s: float | None
+    lag_p95_s: float | None
+    rejected: dict[str, int]
+    last_refusal: RefusalTold | None
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountsTold:
     """What came of one fleet since its source started. rate: messages a second. lag_s: age of
     the newest messages when they arrived [s]. rejected: by reason. decisions and
-    worst_decision_us, the longest [us]: since the devices' processes began, as far as they told."""
+    worst_decision_us, the longest [us]: since the devices' processes began, as far as they told.
+    ingest: null where none told anything."""
 
     source: str
     site: str
@@ -135,6 +160,7 @@ class CountsTold:
     lag_s: float | None
     decisions: list[DecisionsTold]
     worst_decision_us: float | None
+    ingest: IngestTold | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,9 @@ from services.gateway.allowance import Allowance
 from services.gateway.clients import POLICY_VIOLATION
 from services.gateway.origins import Origins
 
-REASONS = ("host", "origin", "rate", "size", "slow")
+REASONS = ("host", "origin", "rate", "size", "slow", "sign_in", "role")
+ANSWERED = {401: "sign_in", 403: "role"}
+"""What routes refuse themselves: no key or token that is known, and one that may only look."""
 BODY_PATIENCE_S = 10.0
 NOT_ALLOWED_HERE = "gateway.allowed_hosts in orrery.toml does not name the host that was asked for"
 OTHER_PAGE = ("a page of another host asked; gateway.allowed_origins in orrery.toml does not name "
@@ -55,7 +57,8 @@ class Refusal:
 
 
 class Guard:
-    """One for all routes of a process. refused: requests by reason."""
+    """One for all routes of a process. refused: requests by reason, those among them that a route
+    behind this door refused."""
 
     def __init__(self, config: GatewayConfig, now_s: Callable[[], float] = time.monotonic,
                  body_patience_s: float = BODY_PATIENCE_S) -> None:
@@ -79,9 +82,18 @@ class Guard:
             elif (refusal := self._refusal(scope)) is not None:
                 await self._refuse(refusal, scope, send)
             else:
-                await app(scope, receive, send)
+                await app(scope, receive, self._counting(send))
 
         return guarded
+
+    def _counting(self, send: Send) -> Send:
+        """Of a WebSocket that its route does not let in for want of a key."""
+        async def counted(message: Message) -> None:
+            if message["type"] == "websocket.close" and message.get("code") == POLICY_VIOLATION:
+                self.refused["sign_in"] += 1
+            await send(message)
+
+        return counted
 
     def _refusal(self, scope: Scope) -> Refusal | None:
         """What is wrong with a request before its body."""
@@ -111,6 +123,8 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if message["status"] in ANSWERED:
+                    self.refused[ANSWERED[message["status"]]] += 1
                 given = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     given.setdefault(name, value)

@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 
 from core.engine import fleets_of
+from core.fleet.messages import IngestReport
 from core.fleet.ports import FleetCounts, LinkState, PackState
 from core.ports import Source
 from core.safety.profile import safety_profile
@@ -29,6 +30,19 @@ COUNTED: tuple[tuple[str, str, Callable[[FleetCounts], int]], ...] = (
     ("orrery_fleet_messages_late", "Messages that came after newer ones.",
      lambda told: told.late),
 )
+INGEST_COUNTED: tuple[tuple[str, str, Callable[[IngestReport], int]], ...] = (
+    ("orrery_ingest_messages_received", "Messages of telemetry that the ingest looked at.",
+     lambda said: said.received),
+    ("orrery_ingest_messages_stored", "Messages that the ingest stored.",
+     lambda said: said.stored),
+    ("orrery_ingest_messages_duplicate", "Messages that it had already.",
+     lambda said: said.duplicate),
+    ("orrery_ingest_messages_late", "Messages stored after newer ones.", lambda said: said.late),
+    ("orrery_ingest_messages_given_up", "Messages that their devices gave up.",
+     lambda said: said.given_up),
+    ("orrery_ingest_messages_overflow", "Messages of QoS 0 that it had no room for.",
+     lambda said: said.overflow),
+)
 
 
 def fleet_metrics(sources: Sequence[Source]) -> Iterator[Metric]:
@@ -43,6 +57,7 @@ def fleet_metrics(sources: Sequence[Source]) -> Iterator[Metric]:
         yield counted
     yield _rejected(told)
     yield from _link(told)
+    yield from _ingest(told)
     packs = {name: packs for name, _, packs in fleets}
     yield from _decisions(told)
     yield _detection(told)
@@ -72,6 +87,36 @@ def _link(told: dict[str, FleetCounts]) -> Iterator[Metric]:
         if counts.lag_s is not None:
             lag.add_metric([name, counts.site], counts.lag_s)
     yield from (up, missing, lag)
+
+
+def _ingest(told: dict[str, FleetCounts]) -> Iterator[Metric]:
+    """As its newest report says; no line where none told anything."""
+    heard = {name: (counts.site, counts.ingest) for name, counts in told.items()
+             if counts.ingest is not None}
+    up = GaugeMetricFamily("orrery_ingest_up", "1 while the ingest tells that it runs.",
+                           labels=WHOSE)
+    waiting = GaugeMetricFamily("orrery_ingest_messages_waiting",
+                                "Messages that the ingest has not looked at.", labels=WHOSE)
+    lag = GaugeMetricFamily("orrery_ingest_lag_seconds",
+                            "From a device's sending to the commit, by share of the messages.",
+                            labels=[*WHOSE, "percentile"])
+    rejected = CounterMetricFamily("orrery_ingest_messages_rejected",
+                                   "Messages that the ingest did not use.",
+                                   labels=[*WHOSE, "reason"])
+    counted = [(CounterMetricFamily(family, words, labels=WHOSE), value)
+               for family, words, value in INGEST_COUNTED]
+    for name, (site, ingest) in heard.items():
+        whose, said = [name, site], ingest.said
+        up.add_metric(whose, float(ingest.runs))
+        waiting.add_metric(whose, said.waiting)
+        for percentile, lag_s in (("50", said.lag_p50_s), ("95", said.lag_p95_s)):
+            if lag_s is not None:
+                lag.add_metric([*whose, percentile], lag_s)
+        for reason, number in said.rejected.items():
+            rejected.add_metric([*whose, reason.value], number)
+        for family, value in counted:
+            family.add_metric(whose, value(said))
+    yield from (up, waiting, lag, rejected, *(family for family, _ in counted))
 
 
 def _decisions(told: dict[str, FleetCounts]) -> Iterator[Metric]:
@@ -122,6 +167,9 @@ def _packs(fleets: dict[str, Sequence[PackState]]) -> Iterator[Metric]:
                                "Packs by the state of their safety.", labels=["source", "state"])
     dropped = GaugeMetricFamily("orrery_fleet_messages_dropped",
                                 "Messages that the devices gave up.", labels=["source"])
+    rejected = CounterMetricFamily("orrery_fleet_device_refusals",
+                                   "Messages that devices did not use, or could not send.",
+                                   labels=["source", "reason"])
     for name, packs in fleets.items():
         by_link = Counter(pack.link for pack in packs)
         for link in LINKS:
@@ -130,4 +178,9 @@ def _packs(fleets: dict[str, Sequence[PackState]]) -> Iterator[Metric]:
                                             if pack.safety is not None).items()):
             safety.add_metric([name, state], number)
         dropped.add_metric([name], sum(pack.dropped for pack in packs))
-    yield from (links, safety, dropped)
+        refused: Counter[str] = Counter()
+        for pack in packs:
+            refused.update(pack.rejected)
+        for reason, number in sorted(refused.items()):
+            rejected.add_metric([name, reason], number)
+    yield from (links, safety, dropped, rejected)

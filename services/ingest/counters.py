@@ -6,10 +6,15 @@ import threading
 from collections import Counter, deque
 from typing import Any
 
+import msgspec
+
+from core.fleet.messages import VERSION, IngestReport, RefusedTold
 from core.fleet.rejections import Rejection
 
 KEPT_LAGS = 10_000
 LONGEST = 200
+COUNTED = ("received", "stored", "duplicate", "late", "given_up", "settled_unused", "commits",
+           "acks", "status", "overflow", "forgotten")
 
 
 def escaped(payload: bytes) -> str:
@@ -26,18 +31,22 @@ class Counters:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
-        self._last: dict[str, dict[str, str]] = {}
+        self._last: dict[str, RefusedTold] = {}
+        self._newest: tuple[str, float] | None = None
         self._lags_s: deque[float] = deque(maxlen=KEPT_LAGS)
 
     def add(self, **counts: int) -> None:
         with self._lock:
             self._counts.update(counts)
 
-    def rejected(self, reason: Rejection, words: str, topic: str, payload: bytes) -> None:
+    def rejected(self, reason: Rejection, words: str, topic: str, payload: bytes,
+                 at_s: float) -> None:
         with self._lock:
             self._rejected[reason.value] += 1
-            self._last[reason.value] = {"topic": escaped(topic.encode()), "words": words[:300],
-                                        "payload": escaped(payload)}
+            self._newest = reason.value, at_s
+            self._last[reason.value] = RefusedTold(
+                reason=reason, topic=escaped(topic.encode(errors="replace")), words=words[:300],
+                payload=escaped(payload))
 
     def lagged(self, lags_s: list[float]) -> None:
         """From the device's sending to the commit [s]; clocks of two machines are in it."""
@@ -47,12 +56,23 @@ class Counters:
     def report(self) -> dict[str, Any]:
         """Plain data for JSON. lag: of the newest KEPT_LAGS messages, None before the first."""
         with self._lock:
-            lags = sorted(self._lags_s)
-            counts = {name: self._counts[name] for name in
-                      ("received", "stored", "duplicate", "late", "settled_unused", "commits",
-                       "acks", "status", "overflow", "forgotten")}
-            return {**counts, "rejected": dict(self._rejected), "last_rejected": dict(self._last),
-                    "lag_p50_s": _share(lags, 0.5), "lag_p95_s": _share(lags, 0.95)}
+            found: dict[str, Any] = msgspec.to_builtins(
+                {**self._figures(), "last_rejected": self._last})
+            return found
+
+    def said(self, site: str, waiting: int, trouble: str) -> IngestReport:
+        """The same for everybody who listens."""
+        with self._lock:
+            reason, at_s = self._newest or ("", None)
+            return IngestReport(v=VERSION, site=site, state="running", waiting=waiting,
+                                trouble=trouble[:200], last_rejected=self._last.get(reason),
+                                last_rejected_s=at_s, **self._figures())
+
+    def _figures(self) -> dict[str, Any]:
+        lags = sorted(self._lags_s)
+        return {**{name: self._counts[name] for name in COUNTED},
+                "rejected": {Rejection(name): count for name, count in self._rejected.items()},
+                "lag_p50_s": _share(lags, 0.5), "lag_p95_s": _share(lags, 0.95)}
 
 
 def _share(ordered: list[float], share: float) -> float | None:

@@ -18,11 +18,11 @@ from paho.mqtt.client import MQTTMessage
 from core.clock import Clock
 from core.errors import RequestError, RetryLaterError
 from core.fleet.entries import FleetEntry, Taken
-from core.fleet.messages import VERSION, Ack, Envelope, Status, read_small, said
-from core.fleet.ports import FleetStore
+from core.fleet.messages import VERSION, Ack, Envelope, IngestReport, Status, read_small, said
+from core.fleet.ports import INGEST_EVERY_S, FleetStore
 from core.fleet.rejections import WORDS, RejectedError, Rejection
 from core.fleet.telemetry import Refused, read_telemetry
-from core.fleet.topics import Address, address_of, device_topic
+from core.fleet.topics import Address, address_of, device_topic, report_topic
 from services.fleet_link import Broker, Link, Manner, left_s
 from services.ingest.counters import Counters
 
@@ -70,9 +70,11 @@ class Ingest:
         self._wake = threading.Event()
         self._due: set[str] = set()
         self._told_s: dict[str, float] = {}
+        self._reported_s, self._trouble = 0.0, ""
+        self._gone = said(IngestReport(v=VERSION, site=site, state="gone"))
         self.link = Link(broker, f"ingest-{site}", [("pulsebms/#", 1)],
-                         Manner(session_s=SESSION_S, manual_ack=True, receive_most=IN_FLIGHT),
-                         self._on_message)
+                         Manner(session_s=SESSION_S, manual_ack=True, receive_most=IN_FLIGHT,
+                                will=(report_topic(site), self._gone)), self._on_message)
 
     def _on_message(self, topic: str, message: MQTTMessage, connection: int) -> None:
         if message.qos == 0 and len(self._queue) >= MOST_QUEUED:
@@ -91,9 +93,12 @@ class Ingest:
                 while self._queue and not stop.is_set():
                     count = min(MOST_BATCH, len(self._queue))
                     self._take([self._queue.popleft() for _ in range(count)], stop)
+                    self._report()
                 self._tell_devices()
+                self._report()
                 self._tidy()
         finally:
+            self.link.publish(report_topic(self._site), self._gone)
             self.link.close()
 
     # -- one batch
@@ -126,13 +131,13 @@ class Ingest:
             if address.kind != "telemetry":
                 return None
         except RejectedError as error:
-            self.counters.rejected(error.reason, str(error), item.topic, item.payload)
+            self.counters.rejected(error.reason, str(error), item.topic, item.payload, now_s)
             return None
         self.counters.add(received=1)
         queued_s = 0.0 if item.left_s is None else max(0.0, EXPIRY_S - item.left_s)
         found = read_telemetry(item.payload, address, now_s, queued_s)
         if isinstance(found, Refused):
-            self.counters.rejected(found.reason, found.words, item.topic, item.payload)
+            self.counters.rejected(found.reason, found.words, item.topic, item.payload, now_s)
             if found.settles is None:
                 return None
             return _entry(found.settles, now_s, 0, None, found.reason), found.settles
@@ -168,11 +173,14 @@ class Ingest:
                 taken = self._store.take(entries)
             except RetryLaterError as error:
                 log.error("%s; it is tried again", error)
+                self._trouble = str(error)
+                self._report()
                 self._clock.wait(RETRY_S, stop)
                 continue
+            self._trouble = ""
             unused = sum(entry.body is None for entry in entries)
             self.counters.add(stored=taken.stored, duplicate=taken.duplicate, late=taken.late,
-                              settled_unused=unused, commits=1)
+                              settled_unused=unused, commits=1, given_up=taken.given_up)
             return taken
         return None
 
@@ -184,7 +192,7 @@ class Ingest:
         for entry, reason in taken.refused:
             self.counters.rejected(reason, f"{WORDS[reason]} ({entry.device}, number {entry.seq})",
                                    device_topic(self._site, entry.device, "telemetry"),
-                                   entry.body or b"")
+                                   entry.body or b"", self._now_s())
             mark = self._store.mark(entry.site, entry.device)
             if mark is None or (entry.device, entry.stream) in told:
                 continue
@@ -210,6 +218,15 @@ class Ingest:
             self._told_s[device] = now_s
             if mark is not None:
                 self._publish(device, Ack(v=VERSION, stream=mark.stream, high=mark.high))
+
+    def _report(self) -> None:
+        """To whoever listens, each INGEST_EVERY_S."""
+        now_s = self._now_s()
+        if 0 <= now_s - self._reported_s < INGEST_EVERY_S or not self.link.connected.is_set():
+            return
+        self._reported_s = now_s
+        self.link.publish(report_topic(self._site), said(
+            self.counters.said(self._site, len(self._queue), self._trouble)))
 
     def _tidy(self) -> None:
         """A little at a time, so that no message waits for it."""

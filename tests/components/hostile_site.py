@@ -31,8 +31,9 @@ from core.coordinator.view import (
 from core.devices import Device, Floats, spread
 from core.engine import Engine
 from core.errors import SourceError
-from core.fleet.messages import VERSION, Command
-from core.fleet.ports import CommandLife, FleetCounts, Refusal
+from core.fleet.messages import VERSION, Command, IngestReport
+from core.fleet.ports import CommandLife, FleetCounts, IngestTold, Refusal
+from core.fleet.rejections import Rejection
 from core.houses import House
 from core.ports import Message, Past, SourceInfo, Talk
 from core.pump import AlarmTable, PerformanceMap, PerformancePoint, Pump
@@ -91,9 +92,11 @@ class HostileFleet(FakeFleet):
 
     def counts(self) -> FleetCounts:
         refusal = Refusal(START, evil("topic"), "too_large", evil("refusal"), evil("payload"))
+        report = IngestReport(v=VERSION, site="home", state="running",
+                              rejected={Rejection.TOO_LARGE: 1}, trouble=evil("trouble"))
         return FleetCounts("packs", "home", evil("broker"), connected=False, missing=3,
                            rejected={"too_large": 1, evil("rejection"): 2},
-                           last_refusal=refusal)
+                           last_refusal=refusal, ingest=IngestTold(report, START, 1.0, refusal))
 
     def reconnect(self) -> None:
         raise SourceError(evil("reconnect"))

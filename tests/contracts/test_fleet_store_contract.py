@@ -107,8 +107,9 @@ def test_a_gap_is_remembered_over_a_restart(reopen: Open) -> None:
 
 
 def test_what_the_device_gave_up_is_a_gap_and_not_waited_for(store: FleetStore) -> None:
-    store.take([entry(1), entry(3)])
-    store.take([entry(9, floor=7)])
+    assert store.take([entry(1), entry(3)]).given_up == 0
+    assert store.take([entry(9, floor=7)]).given_up == 4
+    assert store.take([entry(9, floor=7)]).given_up == 0, "told once"
     assert store.gaps("home", "pack_1") == [(2, 2), (4, 6)]
     assert high(store) == 6
     store.take([entry(7, floor=7), entry(8, floor=7)])

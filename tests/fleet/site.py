@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,13 @@ class Talker:
 
     def close(self) -> None:
         self.link.close()
+
+
+def without_delay(link: Link) -> bool:
+    """Whether its socket sends each packet at once."""
+    opened = link._client.socket()
+    assert isinstance(opened, socket.socket)
+    return opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 @contextmanager

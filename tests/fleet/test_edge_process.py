@@ -14,6 +14,7 @@ from bench._fleet import Mosquitto, Process, edge
 from core.clock import SystemClock
 from core.fleet.messages import VERSION, Allocation, Body, Envelope, decode, packed
 from core.fleet.ports import FleetStore
+from core.fleet.rejections import Rejection
 from core.fleet.topics import allocation_topic, device_topic
 from services.edge.estimator import CellEstimators
 from services.edge.guard import Guards
@@ -122,6 +123,7 @@ def test_what_the_broker_never_takes_is_given_up_and_told(mosquitto: Mosquitto, 
         stop.set()
         thread.join(10)
     assert outbox.life("pack_1").dropped == 1
+    assert runtime._refused("pack_1") == {Rejection.BROKER_LIMIT: 1}
     assert ingest.counters.report()["rejected"] == {}
     outbox.close()
 

@@ -12,7 +12,7 @@ from bench._fleet import LOOPBACK, Mosquitto
 from core.fleet.messages import Command, said
 from services.fleet_link import Broker
 from tests.fleet.examples import NOW_S
-from tests.fleet.site import Talker
+from tests.fleet.site import Talker, without_delay
 from tests.sources.certificates import KEY, Authority, openssl
 from tests.sources.mosquitto import until
 
@@ -103,6 +103,10 @@ def test_a_device_writes_its_own_topics_alone(come: Come) -> None:
     assert topics_of(ingest) == ["pulsebms/home/pack_1/status", OWN]
 
 
+def test_tls_does_not_wait_to_fill_a_packet_either(come: Come) -> None:
+    assert without_delay(come("pack_1").link)
+
+
 def test_a_device_hears_its_own_commands_alone(come: Come) -> None:
     mine, other, gateway = (come("pack_1", "pulsebms/#"), come("pack_2", "pulsebms/#"),
                             come("gateway"))
@@ -124,6 +128,18 @@ def test_each_service_has_its_own_rights(come: Come) -> None:
         service.say("pulsebms/home/pack_1/ack", service is ingest and b"right" or b"wrong")
     until(lambda: len(device.heard) >= 3, "each right word comes")
     assert [payload for _, payload in device.heard] == [b"right"] * 3
+
+
+@pytest.mark.parametrize("user", ["app", "gateway"])
+def test_only_the_ingest_tells_its_report_and_the_live_view_hears_it(come: Come,
+                                                                     user: str) -> None:
+    report = "pulsebms/home/_ingest/report"
+    viewer, ingest = come(user, "pulsebms/#"), come("ingest")
+    for stranger in (come("pack_1"), come("coordinator"), come("twin"), viewer):
+        stranger.say(report, b"wrong")
+    ingest.say(report, b"right")
+    until(lambda: bool(viewer.heard), "the report comes")
+    assert viewer.heard == [(report, b"right")]
 
 
 def test_the_twin_hears_packs_and_writes_predictions_alone(come: Come) -> None:

@@ -21,7 +21,7 @@ from core.clock import ManualClock
 from core.config import Config, GatewayConfig, SourceConfig
 from core.engine import Engine
 from core.errors import SourceError
-from core.fleet.ports import CommandLife, FleetCounts, Refusal
+from core.fleet.ports import CommandLife, FleetCounts, IngestTold, Refusal
 from core.frames import Reading
 from core.ports import Source
 from core.runtime import Runtime
@@ -46,6 +46,7 @@ class Packs(FakeFleet):
         super().__init__(count, 12, clock)
         self.more: list[Finding] = []
         self.silent = False
+        self.ingest: IngestTold | None = None
         self.store: AlarmStore | None = None
         self.seen: list[list[str]] = []
 
@@ -61,7 +62,7 @@ class Packs(FakeFleet):
         return FleetCounts(
             "packs", SITE, "mqtt://here", True, 120, 3, 2, 1, {"too_large": 4},
             Refusal(START, "pulsebms/home/x/telemetry", "too_large", "300000 bytes", "<b>\x00"),
-            2.0, math.nan, {100.0: 7, math.inf: 1})
+            2.0, math.nan, {100.0: 7, math.inf: 1}, ingest=self.ingest)
 
     def command(self, device: str, action: str, issuer: str, ttl_s: float = 30.0,
                 power_kw: float | None = None, hold_s: float | None = None,

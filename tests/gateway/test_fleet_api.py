@@ -14,13 +14,16 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.exceptions import InvalidStatus
 
 from core.alarms.records import Finding
 from core.clock import ManualClock
 from core.config import Config, GatewayConfig, SourceConfig
 from core.errors import ConfigurationError, RequestError, RetryLaterError
-from core.fleet.ports import PackState
+from core.fleet.messages import IngestReport
+from core.fleet.ports import IngestTold, PackState, Refusal
+from core.fleet.rejections import Rejection
 from core.topology import DEFAULT_LEVELS
 from scripts.app_process import ROOT
 from services.edge.demo import Options, create
@@ -142,6 +145,20 @@ def test_counts_have_no_number_that_json_has_not(api: Api) -> None:
     assert (fleet["received"], fleet["rejected"], fleet["lag_s"]) == (120, {"too_large": 4}, None)
     assert fleet["decisions"] == [{"upper_us": 100.0, "count": 7}, {"upper_us": None, "count": 1}]
     assert fleet["last_refusal"]["text"] == "<b>\x00"
+    assert fleet["ingest"] is None
+
+
+def test_counts_tell_what_the_ingest_told(api: Api) -> None:
+    said = IngestReport(v=1, site="home", state="running", stored=70, given_up=2, lag_p95_s=0.5,
+                        rejected={Rejection.UNKNOWN_TOPIC: 3}, trouble="the disk is full")
+    api.fleet.ingest = IngestTold(said, START, 4.0, Refusal(START, "x", "unknown_topic", "", "<b>"))
+    told = api.get("/api/fleet/counts")["fleets"][0]["ingest"]
+    assert (told["runs"], told["stored"], told["given_up"], told["lag_p95_s"]) == (True, 70, 2, 0.5)
+    assert (told["rejected"], told["lag_p50_s"]) == ({"unknown_topic": 3}, None)
+    assert (told["trouble"], told["last_refusal"]["text"]) == ("the disk is full", "<b>")
+    assert told["heard_at"] == START.isoformat()
+    api.fleet.ingest = IngestTold(said, START, 400.0)
+    assert not api.get("/api/fleet/counts")["fleets"][0]["ingest"]["runs"]
 
 
 # -- roles
@@ -173,6 +190,23 @@ def test_who_may_look_and_who_may_act(tmp_path: Path, viewer: bool, operators: b
                 assert found == (done if status == 200 else status), (path, key)
         assert api.fleet.lives == []
         assert [entry.who for entry in api.fleet.audit()] == ["Anna"] * operators
+
+
+def test_who_is_not_known_and_who_may_only_look_are_counted(api: Api) -> None:
+    def refused() -> dict[str, float]:
+        found = text_string_to_metric_families(api.ask("GET", "/metrics", None).text)
+        return {sample.labels["reason"]: sample.value for family in found
+                for sample in family.samples if sample.name == "orrery_requests_refused_total"}
+
+    before = refused()
+    for key, path in ((VIEWER, "/api/fleet/commands"), (VIEWER, "/api/alarms/actions"),
+                      ("wrong", "/api/fleet/commands")):
+        api.ask("POST", path, key, ORDER)
+    with pytest.raises(InvalidStatus):
+        api.connect(key=None)
+    after = refused()
+    assert {reason: after[reason] - before[reason] for reason in after} == dict.fromkeys(
+        before, 0) | {"role": 2, "sign_in": 2}
 
 
 def test_a_viewer_is_told_why_in_words(api: Api, tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from core.clock import ManualClock
 from core.config import Config, GatewayConfig, SourceConfig
 from core.engine import Engine
 from core.errors import RetryLaterError, SourceError
-from core.fleet.ports import FleetCounts, PackState
+from core.fleet.messages import IngestReport
+from core.fleet.ports import FleetCounts, IngestTold, PackState
+from core.fleet.rejections import Rejection
 from core.frames import Frame, Reading
 from core.ports import SourceInfo
 from core.runtime import Runtime
@@ -42,6 +44,7 @@ class Fleet(Steps):
         super().__init__([branch(0)])
         self.info = SourceInfo(HOSTILE, "Fleet", "live", 1.0, 10.0, "discharge")
         self.failing = False
+        self.ingest: IngestTold | None = None
 
     def poll(self, now: datetime) -> Reading:
         if self.failing:
@@ -50,9 +53,10 @@ class Fleet(Steps):
 
     def packs(self) -> Sequence[PackState]:
         one = PackState(HOSTILE, "pack_1", "system_0_cluster_0", "Pack", link="online",
-                        safety="derate", dropped=2, opened_after_s=0.4)
+                        safety="derate", dropped=2, opened_after_s=0.4,
+                        rejected={"replayed": 1, "retained": 2})
         return [one, replace(one, device="pack_2", link="offline", safety=None, dropped=3,
-                             opened_after_s=None)]
+                             opened_after_s=None, rejected={"replayed": 4})]
 
     def findings(self) -> Sequence[Finding]:
         return []
@@ -61,7 +65,7 @@ class Fleet(Steps):
         return FleetCounts(HOSTILE, HOSTILE, "mqtt://b", True, received=100, duplicate=4, late=1,
                            missing=3, rejected={"too_big": 2, HOSTILE: 1}, lag_s=0.25,
                            decisions={100.0: 5, 1000.0: 3, float("inf"): 1},
-                           worst_decision_us=1400.0)
+                           worst_decision_us=1400.0, ingest=self.ingest)
 
 
 class FullDisk:
@@ -186,6 +190,28 @@ def test_the_counters_of_a_fleet(site: Site) -> None:
     assert scraped("orrery_fleet_packs", link="online") == 1
     assert scraped("orrery_fleet_packs", link="unknown") == 0
     assert scraped("orrery_fleet_packs_in_safety_state", state="derate") == 1
+    assert scraped("orrery_fleet_device_refusals_total", reason="replayed") == 5
+    assert scraped("orrery_fleet_device_refusals_total", reason="retained") == 2
+
+
+def test_the_ingests_figures_are_those_of_its_report(site: Site) -> None:
+    assert not {name for name in site.scrape().names() if name.startswith("orrery_ingest")}
+    report = IngestReport(v=1, site="home", state="running", received=90, stored=70, duplicate=6,
+                          late=5, given_up=4, overflow=3, waiting=2, lag_p95_s=0.5,
+                          rejected={Rejection.UNKNOWN_TOPIC: 8})
+    site.fleet.ingest = IngestTold(report, START, 1.0)
+    scraped = site.scrape()
+    assert {name: scraped(f"orrery_ingest_messages_{name}") for name in (
+        "received_total", "stored_total", "duplicate_total", "late_total", "given_up_total",
+        "overflow_total", "waiting")} == {
+            "received_total": 90, "stored_total": 70, "duplicate_total": 6, "late_total": 5,
+            "given_up_total": 4, "overflow_total": 3, "waiting": 2}
+    assert scraped("orrery_ingest_messages_rejected_total", reason="unknown_topic") == 8
+    assert scraped("orrery_ingest_lag_seconds", percentile="95") == 0.5
+    assert scraped("orrery_ingest_up") == 1
+    test_prometheus_own_checker_finds_nothing(site)
+    site.fleet.ingest = IngestTold(report, START, 100.0)
+    assert site.scrape()("orrery_ingest_up") == 0
 
 
 def test_what_is_not_known_has_no_line() -> None:
