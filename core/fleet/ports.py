@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 
 from core.alarms.records import Finding
 from core.fleet.entries import FleetEntry, Mark, Taken
-from core.fleet.messages import Command, SafetyState
+from core.fleet.messages import Command, PartialLimit, SafetyState
 from core.ports import Source
+from core.safety.derating import Way
 
 LinkState = Literal["online", "offline", "conflict", "unknown"]
 CommandState = Literal["sent", "received", "executed", "refused", "expired"]
@@ -28,7 +29,7 @@ class PackState:
     pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
     [us]; samples: how many its newest message is made of. policy, policy_before, real_time,
-    opened_after_s: as in Status.
+    opened_after_s: as in Status. partial_limits: as in Body.
     """
 
     site: str
@@ -58,6 +59,12 @@ class PackState:
     samples: int | None = None
     real_time: bool | None = None
     opened_after_s: float | None = None
+    partial_limits: tuple[PartialLimit, ...] = ()
+
+    def limits_of(self, way: Way) -> list[PartialLimit]:
+        """The strictest, which is in force, first."""
+        return sorted((one for one in self.partial_limits if one.way == way),
+                      key=lambda one: one.amps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -24,10 +24,12 @@ from core.safety.profile import Polyline, SafetyProfile, safety_profile
 from core.topology import FloatArray, IndexArray
 
 CHARGE, DISCHARGE = 0, 1
-WAYS = ("charge", "discharge")
+Way = Literal["charge", "discharge"]
+WAYS: tuple[Way, ...] = get_args(Way)
 BMS, VOLTAGE, HEAT, COLD, SOC, RATE, CURRENT, OPERATOR, STATE, RAMP = range(10)
-LIMITS: tuple[str, ...] = ("bms", "voltage", "temperature_max", "temperature_min", "soc",
-                           "c_rate", "current", "operator", "safety_state", "ramp")
+LimitName = Literal["bms", "voltage", "temperature_max", "temperature_min", "soc", "c_rate",
+                    "current", "operator", "safety_state", "ramp"]
+LIMITS: tuple[LimitName, ...] = get_args(LimitName)
 UNIT = {VOLTAGE: "V", HEAT: "°C", COLD: "°C", SOC: "%", RATE: "% SOH",
         CURRENT: "A"}
 
@@ -47,8 +49,23 @@ class Derated:
 
     def reason(self, way: int, pack: int) -> Reason:
         """Which limit holds one way of one pack."""
-        limit = int(self.binding[way, pack])
-        amps = float(self.allowed_a[way, pack])
+        return self._reason(int(self.binding[way, pack]), way, pack)
+
+    def limited(self, way: int, pack: int) -> bool:
+        """Whether less than the reference current is allowed."""
+        return bool(self.allowed_a[way, pack] < self.reference_current_a[pack])
+
+    def near(self, way: int, pack: int) -> list[Reason]:
+        """All limits below the reference current, the one that holds first, then by their
+        amperes. The ramp follows what is allowed, so it is told only where it holds."""
+        amps, holds = self.partial_a[:, way, pack], int(self.binding[way, pack])
+        below = np.flatnonzero(amps < self.reference_current_a[pack]).tolist()
+        told = [limit for limit in below if limit != RAMP or limit == holds]
+        return [self._reason(limit, way, pack)
+                for limit in sorted(told, key=lambda limit: (amps[limit], limit != holds))]
+
+    def _reason(self, limit: int, way: int, pack: int) -> Reason:
+        amps = float(self.partial_a[limit, way, pack])
         return Reason(LIMITS[limit], WAYS[way], amps,
                       amps / float(self.reference_current_a[pack]),
                       int(self.leaf[limit, way, pack]), float(self.value[limit, way, pack]),
@@ -59,8 +76,8 @@ class Derated:
 class Reason:
     """amps allowed, as a multiple of the reference current too; leaf -1: no cell."""
 
-    limit: str
-    way: str
+    limit: LimitName
+    way: Way
     amps: float
     c_rate: float
     leaf: int
@@ -69,11 +86,15 @@ class Reason:
 
     def words(self, leaf_name: str = "") -> str:
         """ "charge limited to 0.6 C by cell 12 at 44 °C" """
+        return f"{self.way} {self.held(leaf_name)}"
+
+    def held(self, leaf_name: str = "") -> str:
+        """ "limited to 0.6 C by cell 12 at 44 °C" """
         name = leaf_name or f"cell {self.leaf}"
         by = self.limit.replace("_", " ") if self.leaf == NO_LEAF else name
         value = "a missing value" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}"
         at = f" at {value}" if self.unit else ""
-        return f"{self.way} limited to {self.c_rate:.2g} C by {by}{at}"
+        return f"limited to {self.c_rate:.2g} C by {by}{at}"
 
 
 class Derating:
