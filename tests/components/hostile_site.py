@@ -31,7 +31,7 @@ from core.coordinator.view import (
 from core.devices import Device, Floats, spread
 from core.engine import Engine
 from core.errors import SourceError
-from core.fleet.messages import VERSION, Command
+from core.fleet.messages import VERSION, Command, PartialLimit
 from core.fleet.ports import CommandLife, FleetCounts, Refusal
 from core.houses import House
 from core.ports import Message, Past, SourceInfo, Talk
@@ -81,7 +81,9 @@ class HostileFleet(FakeFleet):
         for number in range(3):
             self.change(number, label=evil("packlabel"), firmware=evil("firmware"),
                         limit_reason=evil("limitreason"), missing=3, pending=7,
-                        policy=evil("packpolicy"), policy_before=evil("packbefore"))
+                        policy=evil("packpolicy"), policy_before=evil("packbefore"),
+                        partial_limits=(PartialLimit(way="charge", limit="voltage", amps=12.0,
+                                                     why=evil("partialwhy")),))
         self.change(0, safety="latched")
         self.change(1, link="offline")
         command = Command(v=VERSION, id="1" * 32, issuer=evil("issuer"),
