@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -98,12 +99,14 @@ def _limit(one: PartialLimit, in_force: bool) -> Pair:
 
 def _health(pack: PackState, judged: Mapping[str, Judged]) -> Pair:
     """Its device's word, else the digital twin's."""
+    if pack.soh_pct is not None and math.isfinite(pack.soh_pct):
+        return Pair("State of health", formats.quantity(pack.soh_pct, "%", 1))
     twin = estimated_soh(pack, judged)
     if twin.known:
         return Pair("State of health, estimated", formats.quantity(twin.value, "%", 1),
                     f"{words.between(twin, 1, '%')}, by the digital twin")
-    return Pair("State of health", "not told" if pack.soh_pct is None
-                else formats.quantity(pack.soh_pct, "%", 1))
+    return Pair("State of health", "not told",
+                f"The digital twin: {words.NO_SOH}" if pack.element in judged else "")
 
 
 def _pairs(pack: PackState, judged: Mapping[str, Judged]) -> list[Pair]:

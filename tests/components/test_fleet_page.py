@@ -232,7 +232,9 @@ def test_every_limit_has_words() -> None:
     (97.0, Interval(0.9, 0.88, 0.92), "State of health 97.0 %"),
     (None, Interval(0.905, 0.885, 0.925),
      "State of health, estimated 90.5 % 88.5 to 92.5 %, by the digital twin"),
-    (None, UNKNOWN, "State of health not told"), (None, None, "State of health not told")])
+    (math.nan, Interval(0.905, 0.885, 0.925), "State of health, estimated 90.5 %"),
+    (None, UNKNOWN, "State of health not told The digital twin: no charge between two well-known"),
+    (None, None, "State of health not told Safety decision")])
 def test_the_detail_says_whose_the_health_is(detailed: Callable[[AuditedClient], str],
                                              soh: float | None, twin: Interval | None,
                                              words: str) -> None:
