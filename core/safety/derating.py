@@ -10,6 +10,7 @@ information limit and the warning limit a part is allowed, by the profile's shap
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -30,8 +31,10 @@ BMS, VOLTAGE, HEAT, COLD, SOC, RATE, CURRENT, OPERATOR, STATE, RAMP = range(10)
 LimitName = Literal["bms", "voltage", "temperature_max", "temperature_min", "soc", "c_rate",
                     "current", "operator", "safety_state", "ramp"]
 LIMITS: tuple[LimitName, ...] = get_args(LimitName)
-UNIT = {VOLTAGE: "V", HEAT: "°C", COLD: "°C", SOC: "%", RATE: "% SOH",
-        CURRENT: "A"}
+UNIT = {VOLTAGE: "V", HEAT: "°C", COLD: "°C", SOC: "%", RATE: "%", CURRENT: "A"}
+SPOKEN: Mapping[LimitName, str] = {"bms": "battery management", "soc": "state of charge",
+                                   "c_rate": "state of health"}
+"""Limits whose names are no words that a person would say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class Reason:
     def held(self, leaf_name: str = "") -> str:
         """ "limited to 0.6 C by cell 12 at 44 °C" """
         name = leaf_name or f"cell {self.leaf}"
-        by = self.limit.replace("_", " ") if self.leaf == NO_LEAF else name
+        said = SPOKEN.get(self.limit, self.limit.replace("_", " "))
+        by = said if self.leaf == NO_LEAF else name
         value = "a missing value" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}"
         at = f" at {value}" if self.unit else ""
         return f"limited to {self.c_rate:.2g} C by {by}{at}"

