@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,16 @@ from components.api_client import LocalClient
 from components.blocks import Content
 from components.fleet import choice
 from components.fleet.lines import line
-from components.fleet.standing import TRIPPED, Standings, Wish, standings, wanted
+from components.fleet.standing import (
+    NOT_JUDGED,
+    TRIPPED,
+    Standings,
+    Wish,
+    standings,
+    wanted,
+)
 from core.direction import direction
+from core.twin.study import Judged
 
 TABLE = "fleet_table"
 SCRIPT = Path(__file__).with_name("table.js")
@@ -26,7 +35,14 @@ AGAIN = "fleet_again"
 
 def now(client: LocalClient) -> Standings:
     """All packs of the site as they stand."""
-    return standings(client.topology, client.snapshot(), client.packs(), client.now())
+    return standings(client.topology, client.snapshot(), client.packs(), client.now(),
+                     judged(client))
+
+
+def judged(client: LocalClient) -> Mapping[str, Judged]:
+    """By the digital twin, by element; nothing where there is none."""
+    site = client.twin_site()
+    return NOT_JUDGED if isinstance(site, str) else site.judged
 
 
 def nothing() -> None:

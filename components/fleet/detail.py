@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 import streamlit as st
 
@@ -9,19 +12,29 @@ from components import blocks, describe, formats, parts, plot, session
 from components.api_client import LocalClient
 from components.blocks import Html, Pair
 from components.drawing import Drawing
-from components.fleet import choice
+from components.fleet import board, choice
 from components.fleet.lines import LINKS, limits, reason
-from components.fleet.standing import SAFETY, TRIPPED, limits_of
+from components.fleet.standing import SAFETY, TRIPPED, estimated_soh, limits_of
 from components.tokens import tokens
 from components.twin import choice as twins
+from components.twin import words
+from core.fleet.messages import PartialLimit
 from core.fleet.ports import PackState
+from core.safety.derating import WAYS, LimitName
 from core.safety.profile import safety_profile
 from core.topology import FloatArray
+from core.twin.study import Judged
 
 CHART_PX = 132
 MOST_ALARMS = 5
 DEVICE_MEASURES = {"Power", "Sum of its parts", "State of health"}
-"""Told in another way beside it: cells report no power, and health comes from the device."""
+"""Told in another way beside it: cells report no power, and health comes from the device or the
+digital twin."""
+LIMITS: Mapping[LimitName, str] = {
+    "bms": "Battery management", "voltage": "Cell voltage",
+    "temperature_max": "Highest temperature", "temperature_min": "Lowest temperature",
+    "soc": "State of charge", "c_rate": "Rating and health", "current": "Reading of the current",
+    "operator": "A person", "safety_state": "Safety state", "ramp": "Slow return"}
 
 
 def head(client: LocalClient, element: str) -> None:
@@ -47,12 +60,13 @@ def show(client: LocalClient, element: str) -> None:
     if pack is None or node is None:
         return
     _alarms(client, node)
+    _limits(pack)
     _cells(client, pack, node)
     topology, snapshot = client.topology, client.snapshot()
     known = [*describe.details_pairs(topology, snapshot, node),
              *describe.extreme_pairs(topology, snapshot, node)]
     pairs = [pair for pair in known if pair.label not in DEVICE_MEASURES]
-    blocks.show(blocks.details("", [], _pairs(pack) + pairs))
+    blocks.show(blocks.details("", [], [*_pairs(pack, board.judged(client)), *pairs]))
 
 
 def _pack(client: LocalClient, element: str) -> tuple[PackState | None, int | None]:
@@ -67,16 +81,41 @@ def _safety(pack: PackState) -> Html:
     return Html(f"<span>{blocks.symbol(icon)} {word}</span>")
 
 
-def _pairs(pack: PackState) -> list[Pair]:
-    """What only its device knows."""
+def _limits(pack: PackState) -> None:
+    """Everything that makes what it may take and give, the strictest first."""
+    pairs = [_limit(one, place == 0) for way in WAYS
+             for place, one in enumerate(pack.limits_of(way))]
+    if pairs:
+        blocks.show(blocks.heading("What limits it", "strictest first"),
+                    blocks.details("", [], pairs))
+
+
+def _limit(one: PartialLimit, in_force: bool) -> Pair:
+    amps = formats.quantity(one.amps, "A", 1)
+    return Pair(one.way.capitalize(),
+                blocks.strong(f"{amps}, in force") if in_force else amps,
+                f"{LIMITS[one.limit]}: {one.why}")
+
+
+def _health(pack: PackState, judged: Mapping[str, Judged]) -> Pair:
+    """Its device's word, else the digital twin's."""
+    if pack.soh_pct is not None and math.isfinite(pack.soh_pct):
+        return Pair("State of health", formats.quantity(pack.soh_pct, "%", 1))
+    twin = estimated_soh(pack, judged)
+    if twin.known:
+        return Pair("State of health, estimated", formats.quantity(twin.value, "%", 1),
+                    f"{words.between(twin, 1, '%')}, by the digital twin")
+    return Pair("State of health", "not told",
+                f"The digital twin: {words.NO_SOH}" if pack.element in judged else "")
+
+
+def _pairs(pack: PackState, judged: Mapping[str, Judged]) -> list[Pair]:
+    """What only its device knows, and its health."""
     asked = formats.MISSING if pack.allocation_kw is None else formats.power(pack.allocation_kw)
     pairs = [Pair("Limits", limits(pack), "charge | discharge")]
     if pack.limit_reason:
         pairs.append(Pair("Why", reason(pack)))
-    pairs += [Pair("Asked for", asked),
-              Pair("State of health", "not told" if pack.soh_pct is None
-                   else formats.quantity(pack.soh_pct, "%", 1))]
-    pairs += _timing(pack)
+    pairs += [Pair("Asked for", asked), _health(pack, judged), *_timing(pack)]
     if pack.policy:
         pairs.append(Pair("Learnt policy", pack.policy, "while the coordinator is out of reach"))
     pairs += [Pair("Messages", _messages(pack)),

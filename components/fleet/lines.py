@@ -43,7 +43,7 @@ def line(topology: Topology, snapshot: Snapshot, all_: Standings, place: int) ->
         "hue": formats.direction_hue(way), "arrow": formats.direction_icon(way),
         "way": formats.direction_word(way), "power": power.number, "unit": power.unit,
         "soc": round(soc, 1) if math.isfinite(soc) else None,
-        "charge": str(formats.quantity(soc, "%")), "health": health(pack),
+        "charge": str(formats.quantity(soc, "%")), "health": health(all_, place),
         "cell": cell, "why": why,
         "heat": str(formats.quantity(float(all_.temperature_c[place]), "°C", 1)),
         "limits": limits(pack), "reason": reason(pack),
@@ -58,11 +58,14 @@ def about(pack: PackState) -> str:
     return ", ".join(part for part in (pack.chemistry, size, pack.firmware) if part)
 
 
-def health(pack: PackState) -> str:
-    """"SoH 98 %"; a device that does not say it is told so."""
-    if pack.soh_pct is None:
+def health(all_: Standings, place: int) -> str:
+    """"SoH 98 %", of the digital twin "SoH 96 ± 2 % estimated"; where neither says it, so."""
+    soh, off = float(all_.soh_pct[place]), float(all_.soh_off_pct[place])
+    if math.isnan(soh):
         return "SoH not told"
-    return f"SoH {formats.quantity(pack.soh_pct, '%')}"
+    if math.isnan(off):
+        return f"SoH {formats.quantity(soh, '%')}"
+    return f"SoH {formats.number(soh)} ± {formats.quantity(off, '%')} estimated"
 
 
 def limits(pack: PackState) -> str:

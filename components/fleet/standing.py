@@ -18,6 +18,8 @@ from core.fleet.messages import SafetyState
 from core.fleet.ports import PackState
 from core.limits import TIERS, safe_operating_area
 from core.topology import Topology
+from core.twin.interval import UNKNOWN, Interval
+from core.twin.study import Judged
 from core.vocabulary import CHEMISTRIES
 
 Floats = NDArray[np.float64]
@@ -25,6 +27,7 @@ Bools = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
 
 NO_NODE = -1
+NOT_JUDGED: Mapping[str, Judged] = {}
 TRIPPED: frozenset[SafetyState] = frozenset({"opening", "latched"})
 LIMITED: frozenset[SafetyState] = frozenset({"derate", "zero"})
 GONE = frozenset({"offline", "conflict"})
@@ -44,7 +47,9 @@ class Standings:
     node: place in the tree, NO_NODE where it has none. silent: not heard within its time, or
     its device is offline. low_v, high_v [V], hot_c [°C]: extremes over its cells. margin:
     float64[3, n], how much of the window to the trip limit is left for the lowest, the highest
-    and the hottest cell, 1 = all of it, below 0 = beyond the limit.
+    and the hottest cell, 1 = all of it, below 0 = beyond the limit. soh_pct: as the device tells
+    it, else as the twin estimates it; soh_off_pct: half of the interval of an estimate, NaN of
+    what a device tells.
     """
 
     packs: Sequence[PackState]
@@ -56,6 +61,7 @@ class Standings:
     power_kw: Floats
     soc_pct: Floats
     soh_pct: Floats
+    soh_off_pct: Floats
     temperature_c: Floats
     direction: NDArray[np.uint8]
     low_v: Floats
@@ -75,8 +81,8 @@ class Standings:
 
 
 def standings(topology: Topology, snapshot: Snapshot, packs: Sequence[PackState],
-              now: datetime) -> Standings:
-    """Of `packs` as they stand at `now`."""
+              now: datetime, judged: Mapping[str, Judged] = NOT_JUDGED) -> Standings:
+    """Of `packs` as they stand at `now`. judged: by the digital twin, by element."""
     node = np.array([topology.index_of_id.get(pack.element, NO_NODE) for pack in packs],
                     dtype=np.int64)
     there = node != NO_NODE
@@ -88,15 +94,31 @@ def standings(topology: Topology, snapshot: Snapshot, packs: Sequence[PackState]
     _, hot_c = _extremes(topology, frame.columns["temperature_c"], node)
     power_kw = _at(frame.columns["power_kw"], node)
     capacity = np.array([_number(pack.capacity_kwh) for pack in packs])
+    soh_pct, soh_off_pct = _health(packs, judged)
     silent = gone | ~np.isfinite(age_s) | np.where(there, frame.stale[node], True)
     power_kw = np.where(silent, np.nan, power_kw)
     return Standings(
         packs, node, np.where(there, snapshot.alarms.worst_tier[node], 0).astype(np.int8),
         np.where(there, snapshot.alarms.count[node], 0).astype(np.int32), silent, age_s,
-        power_kw, _at(frame.columns["soc_pct"], node),
-        np.array([_number(pack.soh_pct) for pack in packs]),
+        power_kw, _at(frame.columns["soc_pct"], node), soh_pct, soh_off_pct,
         _at(frame.columns["temperature_c"], node), direction_codes(power_kw, capacity),
         low_v, high_v, hot_c, _margins(packs, low_v, high_v, hot_c))
+
+
+def estimated_soh(pack: PackState, judged: Mapping[str, Judged]) -> Interval:
+    """Of the digital twin [%], UNKNOWN where the device tells its own or there is none."""
+    found = judged.get(pack.element)
+    if found is None or math.isfinite(_number(pack.soh_pct)):
+        return UNKNOWN
+    return found.soh.times(100.0)
+
+
+def _health(packs: Sequence[PackState], judged: Mapping[str, Judged]) -> tuple[Floats, Floats]:
+    """Per pack its health and how far off that may be [%]."""
+    told = np.array([_number(pack.soh_pct) for pack in packs])
+    own = [estimated_soh(pack, judged) for pack in packs]
+    half = np.array([0.5 * (one.high - one.low) for one in own])
+    return np.where(np.isfinite(told), told, [one.value for one in own]), half
 
 
 def _number(value: float | None) -> float:

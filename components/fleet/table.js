@@ -32,6 +32,7 @@ const PACKS = {
   fill(part, line, data) {
     for (const name of PLAIN) put(part[name], line[name]);
     part.reason.title = line.reason;
+    part.health.title = line.health;
     const tier = line.tier > 1 ? ` t${line.tier}` : "";
     const name = `o-row o-pk${line.old ? " old" : ""}${tier}`;
     if (part.row.className !== name) part.row.className = name;

@@ -77,7 +77,7 @@ class PackRecord:
             plate.capacity_kwh, self.firmware, self.link, *said, self.pending, self.dropped,
             self.missing, self.duplicate, self.late, self.policy, self.policy_before,
             None if body is None else body.samples, self.real_time, self.opened_after_s,
-            dict(self.rejected))
+            dict(self.rejected), () if body is None else body.partial_limits)
 
     def count(self, told: tuple[int, ...], worst_us: float | None) -> None:
         """Decisions since its process began; one that began anew begins at nothing."""

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from core.errors import RequestError
 from core.fleet.rejections import RejectedError, Rejection
+from core.safety.derating import LIMITS, WAYS, LimitName, Way
 from core.safety.latency import BOUNDS_S
 from core.topology import FloatArray
 
@@ -68,9 +69,21 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     that is new here troubles a program of before only where it is used."""
 
 
+class PartialLimit(_Strict, frozen=True):
+    """One of the limits that make what a pack allows, below its reference current: the most that
+    it allows one way [A], and why. cell: counted from 1 within its pack, None for no cell."""
+
+    way: Way
+    limit: LimitName
+    amps: float
+    why: Annotated[str, Meta(min_length=1, max_length=120)]
+    cell: Annotated[int, Meta(ge=1, le=MOST_CELLS)] | None = None
+
+
 class Body(_Strict, frozen=True):
     """One second of a pack. None = missing (law 4). samples: how many made it. decision_us: the
-    longest safety decision of that second [us]. limit_reason: why the limits are what they are."""
+    longest safety decision of that second [us]. limit_reason: why the limits are what they are;
+    partial_limits: all that are near, each once a way."""
 
     time_s: float
     samples: Annotated[int, Meta(ge=0, le=100_000)]
@@ -87,6 +100,8 @@ class Body(_Strict, frozen=True):
     discharge_limit_a: float | None = None
     decision_us: float | None = None
     limit_reason: Words = ""
+    partial_limits: Annotated[tuple[PartialLimit, ...],
+                              Meta(max_length=len(WAYS) * len(LIMITS))] = ()
 
 
 class Envelope(_Strict, frozen=True):

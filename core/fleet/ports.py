@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 
 from core.alarms.records import Finding
 from core.fleet.entries import FleetEntry, Mark, Taken
-from core.fleet.messages import Command, IngestReport, SafetyState
+from core.fleet.messages import Command, IngestReport, PartialLimit, SafetyState
 from core.ports import Source
+from core.safety.derating import Way
 
 LinkState = Literal["online", "offline", "conflict", "unknown"]
 CommandState = Literal["sent", "received", "executed", "refused", "expired"]
@@ -32,7 +33,7 @@ class PackState:
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
     [us]; samples: how many its newest message is made of. rejected: what it refused itself, by
     reason, as far as it told since this process runs. policy, policy_before, real_time,
-    opened_after_s: as in Status.
+    opened_after_s: as in Status. partial_limits: as in Body.
     """
 
     site: str
@@ -63,6 +64,12 @@ class PackState:
     real_time: bool | None = None
     opened_after_s: float | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
+    partial_limits: tuple[PartialLimit, ...] = ()
+
+    def limits_of(self, way: Way) -> list[PartialLimit]:
+        """The strictest, which is in force, first."""
+        return sorted((one for one in self.partial_limits if one.way == way),
+                      key=lambda one: one.amps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from core.fleet.messages import (
     Body,
     Column,
     Envelope,
+    PartialLimit,
     decode,
     decode_versioned,
     is_json,
@@ -101,20 +102,34 @@ def _whole(envelope: Envelope, json: bool) -> Telemetry:
         raise RejectedError(Rejection.ABSURD, "time_s is after it was sent")
     _check_pack(body)
     cells = {name: _column(name, values) for name, values in body.cells.items()}
-    if len({values.size for values in cells.values()}) > 1:
+    lengths = {values.size for values in cells.values()}
+    if len(lengths) > 1:
         raise RejectedError(Rejection.WRONG_FORM, "columns of different lengths")
+    _check_limits(body.partial_limits, max(lengths, default=MOST_CELLS))
     return Telemetry(envelope, body, packed(body) if json else bytes(envelope.body), cells)
 
 
 def _check_pack(body: Body) -> None:
     for name, (least, most) in PACK_BOUNDS.items():
         value = getattr(body, name)
-        if value is None:
-            continue
-        if not math.isfinite(value):
-            raise RejectedError(Rejection.NOT_FINITE, name)
-        if not least <= value <= most:
-            raise RejectedError(Rejection.ABSURD, f"{name} = {value:g}")
+        if value is not None:
+            _check_number(name, value, least, most)
+
+
+def _check_number(name: str, value: float, least: float, most: float) -> None:
+    if not math.isfinite(value):
+        raise RejectedError(Rejection.NOT_FINITE, name)
+    if not least <= value <= most:
+        raise RejectedError(Rejection.ABSURD, f"{name} = {value:g}")
+
+
+def _check_limits(limits: Sequence[PartialLimit], cells: int) -> None:
+    for one in limits:
+        _check_number(f"{one.way} {one.limit}", one.amps, *PACK_BOUNDS[f"{one.way}_limit_a"])
+        if one.cell is not None and one.cell > cells:
+            raise RejectedError(Rejection.ABSURD, f"a limit by cell {one.cell} of {cells}")
+    if len({(one.way, one.limit) for one in limits}) < len(limits):
+        raise RejectedError(Rejection.WRONG_FORM, "a limit is told twice")
 
 
 def _column(name: str, values: Column) -> FloatArray:

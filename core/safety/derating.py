@@ -10,8 +10,9 @@ information limit and the warning limit a part is allowed, by the profile's shap
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -24,12 +25,16 @@ from core.safety.profile import Polyline, SafetyProfile, safety_profile
 from core.topology import FloatArray, IndexArray
 
 CHARGE, DISCHARGE = 0, 1
-WAYS = ("charge", "discharge")
+Way = Literal["charge", "discharge"]
+WAYS: tuple[Way, ...] = get_args(Way)
 BMS, VOLTAGE, HEAT, COLD, SOC, RATE, CURRENT, OPERATOR, STATE, RAMP = range(10)
-LIMITS: tuple[str, ...] = ("bms", "voltage", "temperature_max", "temperature_min", "soc",
-                           "c_rate", "current", "operator", "safety_state", "ramp")
-UNIT = {VOLTAGE: "V", HEAT: "°C", COLD: "°C", SOC: "%", RATE: "% SOH",
-        CURRENT: "A"}
+LimitName = Literal["bms", "voltage", "temperature_max", "temperature_min", "soc", "c_rate",
+                    "current", "operator", "safety_state", "ramp"]
+LIMITS: tuple[LimitName, ...] = get_args(LimitName)
+UNIT = {VOLTAGE: "V", HEAT: "°C", COLD: "°C", SOC: "%", RATE: "%", CURRENT: "A"}
+SPOKEN: Mapping[LimitName, str] = {"bms": "battery management", "soc": "state of charge",
+                                   "c_rate": "state of health"}
+"""Limits whose names are no words that a person would say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,23 @@ class Derated:
 
     def reason(self, way: int, pack: int) -> Reason:
         """Which limit holds one way of one pack."""
-        limit = int(self.binding[way, pack])
-        amps = float(self.allowed_a[way, pack])
+        return self._reason(int(self.binding[way, pack]), way, pack)
+
+    def limited(self, way: int, pack: int) -> bool:
+        """Whether less than the reference current is allowed."""
+        return bool(self.allowed_a[way, pack] < self.reference_current_a[pack])
+
+    def near(self, way: int, pack: int) -> list[Reason]:
+        """All limits below the reference current, the one that holds first, then by their
+        amperes. The ramp follows what is allowed, so it is told only where it holds."""
+        amps, holds = self.partial_a[:, way, pack], int(self.binding[way, pack])
+        below = np.flatnonzero(amps < self.reference_current_a[pack]).tolist()
+        told = [limit for limit in below if limit != RAMP or limit == holds]
+        return [self._reason(limit, way, pack)
+                for limit in sorted(told, key=lambda limit: (amps[limit], limit != holds))]
+
+    def _reason(self, limit: int, way: int, pack: int) -> Reason:
+        amps = float(self.partial_a[limit, way, pack])
         return Reason(LIMITS[limit], WAYS[way], amps,
                       amps / float(self.reference_current_a[pack]),
                       int(self.leaf[limit, way, pack]), float(self.value[limit, way, pack]),
@@ -59,8 +79,8 @@ class Derated:
 class Reason:
     """amps allowed, as a multiple of the reference current too; leaf -1: no cell."""
 
-    limit: str
-    way: str
+    limit: LimitName
+    way: Way
     amps: float
     c_rate: float
     leaf: int
@@ -69,11 +89,16 @@ class Reason:
 
     def words(self, leaf_name: str = "") -> str:
         """ "charge limited to 0.6 C by cell 12 at 44 °C" """
+        return f"{self.way} {self.held(leaf_name)}"
+
+    def held(self, leaf_name: str = "") -> str:
+        """ "limited to 0.6 C by cell 12 at 44 °C" """
         name = leaf_name or f"cell {self.leaf}"
-        by = self.limit.replace("_", " ") if self.leaf == NO_LEAF else name
+        said = SPOKEN.get(self.limit, self.limit.replace("_", " "))
+        by = said if self.leaf == NO_LEAF else name
         value = "a missing value" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}"
         at = f" at {value}" if self.unit else ""
-        return f"{self.way} limited to {self.c_rate:.2g} C by {by}{at}"
+        return f"limited to {self.c_rate:.2g} C by {by}{at}"
 
 
 class Derating:

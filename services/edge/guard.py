@@ -19,10 +19,12 @@ import numpy as np
 
 from core.clock import from_epoch
 from core.errors import GiveUpError, RetryLaterError
+from core.fleet.messages import PartialLimit
 from core.safety import area
 from core.safety.area import Cause
 from core.safety.bands import CELL_CONDITIONS, LIMITED_CELL, NEGATED, PACK_CONDITIONS, UNITS
-from core.safety.derating import CHARGE, DISCHARGE
+from core.safety.derating import CHARGE, DISCHARGE, Derated, Reason
+from core.safety.layout import NO_LEAF
 from core.safety.layout import Pack as Rating
 from core.safety.machine import Inputs, Memory, State, Transition
 from core.safety.monitor import Decision, Hardware, Requests, SafetyMonitor
@@ -72,7 +74,8 @@ class _Look:
 class Guards:
     """Safety of all packs of a process. soh_pct: the health that limits assume where nobody
     estimates it. timer: monotonic seconds, by which samples follow each other; one that is given
-    is not the machine's own, so that it cannot tell how long a decision took."""
+    is not the machine's own, so that it cannot tell how long a decision took. judged: what the
+    newest verdicts allow; `decision` is newer after a reset."""
 
     def __init__(self, ratings: Sequence[Rating], keeper: Keeper,
                  profile: SafetyProfile | None = None,
@@ -85,6 +88,7 @@ class Guards:
         self._look: _Look | None = None
         self._keep_at_s = -math.inf
         self.decision: Decision | None = None
+        self.judged: Derated | None = None
         self.each = tuple(Guard(self, at, keeper.safety(rating.name))
                           for at, rating in enumerate(ratings))
 
@@ -99,6 +103,7 @@ class Guards:
         """As `services.edge.ports.Safety`."""
         self._look = _Look(samples, estimates, now_s)
         decision = self._decide(self._look, arrived_s)
+        self.judged = decision.derated
         charge_a, discharge_a = decision.derated.allowed_a.tolist()
         return [Verdict(decision.states[at].value, charge_a[at], discharge_a[at],
                         guard.reason(decision)) for at, guard in enumerate(self.each)]
@@ -183,6 +188,14 @@ class Guard:
         """Whether plus and minus are to be closed."""
         memory = self._machine.memory
         return memory.plus_closed, memory.minus_closed
+
+    def limits(self) -> tuple[PartialLimit, ...]:
+        """As `services.edge.ports.PackSafety`."""
+        judged = self._guards.judged
+        if judged is None:
+            return ()
+        return tuple(self._partial(one) for way in (CHARGE, DISCHARGE)
+                     for one in judged.near(way, self.at))
 
     def order(self, action: str, by: str) -> str:
         """As `services.edge.ports.PackSafety`."""
@@ -269,11 +282,17 @@ class Guard:
         """Why the pack may not do all that it is rated for; "" when it may."""
         if self._machine.tripped:
             return self._shut()
-        allowed_a, cause = decision.derated.allowed_a[:, self.at], decision.causes[self.at]
-        way = CHARGE if allowed_a[CHARGE] < allowed_a[DISCHARGE] else DISCHARGE
-        if allowed_a[way] < decision.derated.reference_current_a[self.at]:
-            return self._read(decision.derated.reason(way, self.at).words())
+        derated, cause = decision.derated, decision.causes[self.at]
+        held = [derated.reason(way, self.at) for way in (CHARGE, DISCHARGE)
+                if derated.limited(way, self.at)]
+        if held:
+            return self._read(_said(held))
         return self._read(cause.words()) if cause else ""
+
+    def _partial(self, one: Reason) -> PartialLimit:
+        cell = None if one.leaf == NO_LEAF else one.leaf - self._first_cell + 1
+        return PartialLimit(way=one.way, limit=one.limit, amps=one.amps,
+                            why=self._read(one.words()), cell=cell)
 
     def _shut(self) -> str:
         """ "latched: voltage_high, cell 12: 3.66 V, limit 3.65 V" """
@@ -327,6 +346,13 @@ class Guard:
             if self.tripped:  # how long it took before the restart is not known
                 self._shutting_s = math.nan
         self._settled_s = self._guards.timer() + SETTLED_S
+
+
+def _said(held: Sequence[Reason]) -> str:
+    """Each way that is limited, the stricter first; both at once where they say the same."""
+    if len({one.held() for one in held}) < len(held):
+        return f"charge and discharge {held[0].held()}"
+    return "; ".join(one.words() for one in sorted(held, key=lambda one: one.amps))
 
 
 def _column(values: Sequence[float | None]) -> FloatArray:

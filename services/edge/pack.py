@@ -158,7 +158,8 @@ class Pack:
             soc_pct=estimate.soc_pct, soh_pct=estimate.soh_pct,
             allocation_kw=self._setpoint.power_kw, charge_limit_a=verdict.charge_limit_a,
             discharge_limit_a=verdict.discharge_limit_a, decision_us=slowest_us,
-            limit_reason=_joined(verdict.reason, self._setpoint.reason)[:200], cells=cells)
+            limit_reason=_joined(verdict.reason, self._setpoint.reason)[:200],
+            partial_limits=self.safety.limits(), cells=cells)
 
 
 def _joined(*reasons: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.fleet.messages import SafetyState
+from core.fleet.messages import PartialLimit, SafetyState
 from core.topology import FloatArray
 from services.edge.plant import Sample
 
@@ -50,6 +50,11 @@ class PackSafety(Protocol):
     def opened_after_s(self) -> float | None:
         """From the last trip or stop to open contactors [s]; None before one, where they did not
         open, and after a restart meanwhile."""
+        ...
+
+    def limits(self) -> tuple[PartialLimit, ...]:
+        """All limits that were near or in force at the last verdict, by way, the strictest first.
+        Asked once a message, so that no decision waits for their words."""
         ...
 
     def order(self, action: str, by: str) -> str:

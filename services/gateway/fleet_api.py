@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from core.engine import Engine, Snapshot, fleets_of
 from core.errors import UnknownIdError
 from core.fleet import ports
+from core.fleet.messages import PartialLimit
 from core.fleet.ports import CommandLife, FleetCounts, PackState, Refusal
+from core.safety.derating import WAYS
 from services.gateway.fleet_cells import worst_cells
 from services.gateway.fleet_shapes import (
     Commands,
@@ -22,6 +24,7 @@ from services.gateway.fleet_shapes import (
     IngestTold,
     OnePack,
     PackTold,
+    PartialLimitTold,
     RefusalTold,
     Severity,
     WorstCell,
@@ -107,6 +110,8 @@ def _pack(pack: PackState, snapshot: Snapshot, node: int | None,
         firmware=pack.firmware, link=pack.link, heard_at=iso(pack.heard_at), safety=pack.safety,
         soh_pct=known(pack.soh_pct), charge_limit_a=known(pack.charge_limit_a),
         discharge_limit_a=known(pack.discharge_limit_a), limit_reason=pack.limit_reason,
+        partial_limits=[_limit(one, place == 0) for way in WAYS
+                        for place, one in enumerate(pack.limits_of(way))],
         allocation_kw=known(pack.allocation_kw), decision_us=known(pack.decision_us),
         samples=pack.samples, real_time=pack.real_time,
         opened_after_s=known(pack.opened_after_s), pending=pack.pending, dropped=pack.dropped,
@@ -117,6 +122,11 @@ def _pack(pack: PackState, snapshot: Snapshot, node: int | None,
         worst_cell=None if node is None or stale else cells.get(node),
         alarms=0 if node is None else int(alarms.count[node]),
         severity=SEVERITIES[0 if node is None else int(alarms.worst_tier[node])])
+
+
+def _limit(one: PartialLimit, in_force: bool) -> PartialLimitTold:
+    return PartialLimitTold(way=one.way, limit=one.limit, amps=round(one.amps, 4), why=one.why,
+                            cell=one.cell, in_force=in_force)
 
 
 def _counts(told: FleetCounts) -> CountsTold:

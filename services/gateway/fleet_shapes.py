@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.safety.derating import LimitName, Way
+
 Side = Literal["lowest_voltage", "highest_voltage", "hottest"]
 Link = Literal["online", "offline", "conflict", "unknown"]
 Safety = Literal["normal", "derate", "zero", "opening", "latched", "unguarded"]
@@ -32,6 +34,20 @@ class WorstCell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartialLimitTold:
+    """One of the limits that make what a pack allows one way: the most it allows [A], why in the
+    device's words, and the cell, counted from 1 within the pack. in_force: the strictest of its
+    way."""
+
+    way: Way
+    limit: LimitName
+    amps: float
+    why: str
+    cell: int | None
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackTold:
     """One pack. stale: it has not told in time, so that power_kw, soc_pct, temperature_c and
     worst_cell are null. heard_at: its newest telemetry. charge_limit_a, discharge_limit_a:
@@ -39,7 +55,8 @@ class PackTold:
     safety decision of its newest message [us], which is made of `samples`; real_time: made with
     real-time priority. opened_after_s: from its last trip or stop to open contactors [s].
     pending, dropped: messages in its outbox and given up; missing, duplicate, late: messages.
-    rejected: what it refused itself, by reason. alarms: open at it and below."""
+    rejected: what it refused itself, by reason. partial_limits: those in force or near, charge
+    first, the strictest of each way first. alarms: open at it and below."""
 
     site: str
     device: str
@@ -56,6 +73,7 @@ class PackTold:
     charge_limit_a: float | None
     discharge_limit_a: float | None
     limit_reason: str
+    partial_limits: list[PartialLimitTold]
     allocation_kw: float | None
     decision_us: float | None
     samples: int | None

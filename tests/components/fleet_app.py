@@ -38,6 +38,15 @@ def spheres_page() -> None:
     spheres.show(fleet_app.SITE[-1])
 
 
+def detail_page() -> None:
+    """The first pack closely."""
+    from components.fleet import detail
+    from tests.components import fleet_app
+
+    client = fleet_app.SITE[-1]
+    detail.show(client, client.packs()[0].element)
+
+
 def _second_step(client: AuditedClient) -> None:
     step = orders.step(client, *ASKED[-1])
     if "token" not in st.session_state:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,12 @@ from core.frames import Reading
 from core.ports import SourceInfo
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
+from core.twin.desk import TwinDesk
+from core.twin.diagnosis import Verdict
+from core.twin.interval import UNKNOWN, Interval
+from core.twin.study import Judged
 from core.vocabulary import METRIC_NAMES
+from tests.components.twin_site import StandingPhysics
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SITE = "home"
@@ -147,6 +152,17 @@ def site(count: int = 24, cells: int | None = 12, operators: OperatorsConfig | N
                     operators=operators or OperatorsConfig(mode="local", demo=True))
     client = AuditedClient(Runtime(config, engine, (), None))
     return client, fleet, clock
+
+
+def judge(client: LocalClient, soh: Mapping[str, Interval]) -> None:
+    """What the digital twin found: by element, as a share."""
+    runtime = client._runtime
+    desk = TwinDesk(runtime.engine, StandingPhysics())
+    found = desk.site()
+    judged = {element: Judged(START, Verdict("agrees", ""), one, UNKNOWN, 0, UNKNOWN, 1.0, 1.0,
+                              None, "") for element, one in soh.items()}
+    desk.site = lambda: replace(found, judged=judged)  # type: ignore[method-assign]
+    client._runtime = replace(runtime, twin=desk)
 
 
 def tick(client: LocalClient) -> None:

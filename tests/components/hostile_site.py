@@ -31,7 +31,7 @@ from core.coordinator.view import (
 from core.devices import Device, Floats, spread
 from core.engine import Engine
 from core.errors import SourceError
-from core.fleet.messages import VERSION, Command, IngestReport
+from core.fleet.messages import VERSION, Command, IngestReport, PartialLimit
 from core.fleet.ports import CommandLife, FleetCounts, IngestTold, Refusal
 from core.fleet.rejections import Rejection
 from core.houses import House
@@ -82,7 +82,9 @@ class HostileFleet(FakeFleet):
         for number in range(3):
             self.change(number, label=evil("packlabel"), firmware=evil("firmware"),
                         limit_reason=evil("limitreason"), missing=3, pending=7,
-                        policy=evil("packpolicy"), policy_before=evil("packbefore"))
+                        policy=evil("packpolicy"), policy_before=evil("packbefore"),
+                        partial_limits=(PartialLimit(way="charge", limit="voltage", amps=12.0,
+                                                     why=evil("partialwhy")),))
         self.change(0, safety="latched")
         self.change(1, link="offline")
         command = Command(v=VERSION, id="1" * 32, issuer=evil("issuer"),

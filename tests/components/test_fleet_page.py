@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -12,14 +13,16 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.fleet import board, lines, orders, overview
+from components.fleet import board, detail, lines, orders, overview
 from components.fleet.standing import SAFETY, SORTS, Standings, Wish, limits_of, wanted
 from core.config import OperatorsConfig
 from core.errors import RetryLaterError, SourceError
-from core.fleet.messages import SafetyState
+from core.fleet.messages import PartialLimit, SafetyState
 from core.operators import SESSION
+from core.safety.derating import LIMITS
+from core.twin.interval import UNKNOWN, Interval
 from tests.components import fleet_app
-from tests.components.fleet_site import AuditedClient, FakeFleet, site, tick
+from tests.components.fleet_site import AuditedClient, FakeFleet, judge, site, tick
 from tests.core.test_operators import least_hash
 
 SCRIPT = "from tests.components import fleet_app\nfleet_app.page()\n"
@@ -161,6 +164,87 @@ def test_filter_and_order(wish: Wish, places: list[int]) -> None:
     fleet.change(5, missing=7)
     tick(client)
     assert shown(client, wish) == places
+
+
+def elements(fleet: FakeFleet) -> list[str]:
+    return [pack.element for pack in fleet.told]
+
+
+def test_where_a_device_tells_no_health_the_twin_s_is_shown_with_its_interval() -> None:
+    client, fleet, _ = site(5)
+    one, two, three, four, five = elements(fleet)
+    for number, soh in ((0, None), (1, 97.0), (2, math.nan), (3, None), (4, None)):
+        fleet.change(number, soh_pct=soh)
+    judge(client, {one: Interval(0.912, 0.892, 0.932), two: Interval(0.5, 0.4, 0.6),
+                   three: Interval(0.8, 0.77, 0.83), four: UNKNOWN})
+    assert [row(client, place)["health"] for place in range(5)] == [
+        "SoH 91 ± 2 % estimated", "SoH 97 %", "SoH 80 ± 3 % estimated", "SoH not told",
+        "SoH not told"]
+    assert shown(client, Wish(sort="health")) == [2, 0, 1, 3, 4]
+
+
+def test_without_a_twin_the_health_is_the_device_s_alone() -> None:
+    client, fleet, _ = site(2)
+    fleet.change(0, soh_pct=None)
+    assert [row(client, place)["health"] for place in range(2)] == ["SoH not told", "SoH 97 %"]
+
+
+@pytest.fixture
+def detailed() -> Iterator[Callable[[AuditedClient], str]]:
+    """`detailed(client)`: the first pack's detail as HTML, without its tags."""
+    def show(client: AuditedClient) -> str:
+        fleet_app.SITE.append(client)
+        app = AppTest.from_function(fleet_app.detail_page, default_timeout=30).run()
+        assert not app.exception
+        found = " ".join(one.proto.body for one in app.get("html"))
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", found))
+
+    yield show
+    fleet_app.SITE.clear()
+
+
+def test_the_detail_lists_every_limit_and_marks_what_is_in_force(
+        detailed: Callable[[AuditedClient], str]) -> None:
+    client, fleet, _ = site(1)
+    assert "What limits it" not in detailed(client), "of a pack that nothing limits"
+    fleet.change(0, partial_limits=(
+        PartialLimit(way="discharge", limit="soc", amps=9.0,
+                     why="discharge limited to 0.09 C by state of charge at 4.5 %"),
+        PartialLimit(way="charge", limit="temperature_max", amps=60.0, cell=12,
+                     why="charge limited to 0.6 C by cell 12 at 42 °C"),
+        PartialLimit(way="charge", limit="voltage", amps=12.5, cell=3,
+                     why="charge limited to 0.12 C by cell 3 at 3.59 V")))
+    told = detailed(client)
+    lines = ["Charge 12.5 A, in force Cell voltage: charge limited to 0.12 C by cell 3 at 3.59 V",
+             "Charge 60.0 A Highest temperature: charge limited to 0.6 C by cell 12 at 42 °C",
+             "Discharge 9.0 A, in force State of charge: discharge limited to 0.09 C by"]
+    places = [told.replace("\u202f", " ").find(line) for line in lines]
+    assert -1 not in places, told
+    assert places == sorted(places)
+    assert told.count("in force") == 2
+
+
+def test_every_limit_has_words() -> None:
+    assert set(detail.LIMITS) == set(LIMITS)
+
+
+@pytest.mark.parametrize(("soh", "twin", "words"), [
+    (97.0, Interval(0.9, 0.88, 0.92), "State of health 97.0 %"),
+    (None, Interval(0.905, 0.885, 0.925),
+     "State of health, estimated 90.5 % 88.5 to 92.5 %, by the digital twin"),
+    (math.nan, Interval(0.905, 0.885, 0.925), "State of health, estimated 90.5 %"),
+    (None, UNKNOWN, "State of health not told The digital twin: no charge between two well-known"),
+    (None, None, "State of health not told Safety decision")])
+def test_the_detail_says_whose_the_health_is(detailed: Callable[[AuditedClient], str],
+                                             soh: float | None, twin: Interval | None,
+                                             words: str) -> None:
+    client, fleet, _ = site(1)
+    fleet.change(0, soh_pct=soh)
+    if twin is not None:
+        judge(client, {fleet.told[0].element: twin})
+    told = detailed(client).replace("\u202f", " ")
+    assert words in told
+    assert ("estimated" in told) == ("estimated" in words)
 
 
 @pytest.mark.parametrize("sort", SORTS)

@@ -50,7 +50,7 @@ VIEWS: list[tuple[str, dict[str, str], str]] = [
      "auditbefore auditafter"),
     ("pages/fleet.py", {}, "packlabel firmware limitreason cell issuer answer"),
     ("pages/fleet.py", {"pack": PACK},
-     "packlabel firmware limitreason packpolicy cell issuer answer"),
+     "packlabel firmware limitreason partialwhy packpolicy cell issuer answer"),
     ("pages/fleet.py", {"view": "Spheres"}, "rack"),
     ("pages/coordinator.py", {},
      "holdwho holdwhy fleetlabel leftout leftwhy fallback stuck doubt wish wishwhy limit note "

@@ -37,6 +37,9 @@ class NoSafety:
 
     contactors = (True, True)
 
+    def limits(self) -> tuple[()]:
+        return ()
+
     def order(self, action: str, by: str) -> str:
         return ""
 

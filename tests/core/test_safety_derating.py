@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.errors import GiveUpError
 from core.limits import safe_operating_area
 from core.safety.area import Area, Sample
-from core.safety.derating import CHARGE, DISCHARGE, LIMITS, RAMP, Derated, Derating
+from core.safety.derating import CHARGE, DISCHARGE, LIMITS, RAMP, WAYS, Derated, Derating
 from core.safety.layout import Layout
 from core.vocabulary import CHEMISTRIES
 from tests.core.safety_bench import healthy, pack, with_cell
@@ -97,6 +97,68 @@ def test_the_reason_can_be_said() -> None:
     assert allowed(held) == (20.0, 0.0)
     assert limiter.step(stopped=True).reason(DISCHARGE, 0).limit == "safety_state"
     assert limiter.step(dt_s=0.1).reason(CHARGE, 0).limit == "ramp"
+
+
+def told(found: Derated, way: int) -> list[tuple[str, float]]:
+    return [(one.limit, round(one.amps, 2)) for one in found.near(way, 0)]
+
+
+def test_every_limit_that_is_near_is_told_the_strictest_first() -> None:
+    limiter = Limiter()
+    warm = limiter.cell("temperature_c", 42.0)
+    both = with_cell(warm, limiter.layout, "voltage_v", 5, 3.53)
+    found = limiter.step(replace(both, soh_pct=np.array([80.0], dtype=np.float32)))
+    assert told(found, CHARGE) == [("temperature_max", 60.0), ("voltage", 70.0),
+                                   ("c_rate", 80.0)]
+    assert told(found, DISCHARGE) == [("c_rate", 80.0)]
+    assert [one.words() for one in found.near(CHARGE, 0)] == [
+        "charge limited to 0.6 C by cell 3 at 42 °C", "charge limited to 0.7 C by cell 5 at 3.53 V",
+        "charge limited to 0.8 C by state of health at 80 %"]
+    assert [one.leaf for one in found.near(CHARGE, 0)] == [3, 5, -1]
+
+
+def test_a_pack_that_nothing_limits_has_no_limit_near() -> None:
+    limiter = Limiter()
+    calm = limiter.step()
+    assert (calm.near(CHARGE, 0), calm.near(DISCHARGE, 0)) == ([], [])
+    assert not calm.limited(CHARGE, 0)
+    assert not calm.limited(DISCHARGE, 0)
+
+
+def test_the_ramp_is_told_only_where_it_holds() -> None:
+    limiter = Limiter(ramp="medium")
+    assert told(limiter.step(dt_s=1.0), CHARGE) == [("ramp", 0.5)]
+    limiter.step()
+    aged = limiter.step(limiter.packs(soh_pct=80.0), dt_s=1.0)
+    assert float(aged.partial_a[RAMP, CHARGE, 0]) > 100.0
+    again = limiter.step(limiter.packs(soh_pct=80.0), dt_s=1.0)
+    assert float(again.partial_a[RAMP, CHARGE, 0]) == pytest.approx(80.5), "it follows"
+    assert told(again, CHARGE) == [("c_rate", 80.0)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(volts=st.floats(2.0, 4.5), heat=st.floats(-40, 90), soc=st.floats(0, 100),
+       soh=st.floats(0, 100) | st.just(math.nan), stopped=st.booleans(), dt_s=st.floats(0, 10))
+def test_what_is_told_first_is_what_is_allowed(volts: float, heat: float, soc: float, soh: float,
+                                               stopped: bool, dt_s: float) -> None:
+    limiter = Limiter("NMC")
+    limiter.step()
+    sample = replace(limiter.cell("voltage_v", volts),
+                     temperature_c=np.full(8, heat, dtype=np.float32),
+                     soc_pct=np.array([soc], dtype=np.float32),
+                     soh_pct=np.array([soh], dtype=np.float32))
+    found = limiter.step(sample, dt_s, stopped)
+    for way in (CHARGE, DISCHARGE):
+        near = found.near(way, 0)
+        amps = [one.amps for one in near]
+        assert amps == sorted(amps)
+        assert all(0 < len(one.words()) <= 120 for one in near), "as a message may carry"
+        assert bool(near) == found.limited(way, 0)
+        assert len({one.limit for one in near}) == len(near)
+        assert {one.way for one in near} <= {WAYS[way]}
+        if near:
+            assert amps[0] == float(found.allowed_a[way, 0])
+            assert near[0].words() == found.reason(way, 0).words()
 
 
 def test_cut_at_once_and_ramped_back() -> None:

@@ -29,7 +29,17 @@ from core.errors import (
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.command_book import CommandBook
-from core.fleet.messages import VERSION, Ack, Allocation, Status, column, packed, read_small, said
+from core.fleet.messages import (
+    VERSION,
+    Ack,
+    Allocation,
+    PartialLimit,
+    Status,
+    column,
+    packed,
+    read_small,
+    said,
+)
 from core.fleet.rejections import Rejection
 from core.fleet.tree import element_of, roots
 from core.talk import LONGEST, Conversation
@@ -321,6 +331,19 @@ def test_a_trip_is_a_finding(ear: Ear, safety: str, trips: int) -> None:
     assert [(one.element, one.condition, one.tier) for one in ear.board.findings()] \
         == trips * [(ELEMENT, "safety_tripped", TRIP)]
     assert (ear.pack.safety, ear.pack.limit_reason) == (safety, "cell 2 is hot")
+
+
+def test_the_limits_of_a_pack_are_those_of_its_newest_second(ear: Ear) -> None:
+    assert ear.pack.partial_limits == ()
+    told = [PartialLimit(way="charge", limit="voltage", amps=30.0, why="warm", cell=2),
+            PartialLimit(way="discharge", limit="soc", amps=9.0, why="low"),
+            PartialLimit(way="charge", limit="soc", amps=12.0, why="full")]
+    ear.say(telemetry(packed(body(partial_limits=tuple(told)))))
+    assert ear.pack.partial_limits == tuple(told)
+    assert ear.pack.limits_of("charge") == [told[2], told[0]], "the strictest first"
+    assert ear.pack.limits_of("discharge") == [told[1]]
+    ear.say(telemetry(packed(body(time_s=NOW_S + 1.0)), seq=8))
+    assert ear.pack.partial_limits == ()
 
 
 @pytest.mark.parametrize(("said_of_itself", "condition"), [

@@ -217,7 +217,7 @@ def test_an_unknown_charge_means_zero(bench: Bench) -> None:
     sample = bench.plants[0].step(4.0, STEP_S)
     verdict, = bench.guards.judge([sample], [Estimate()], bench.now_s, bench.now_s)
     assert (verdict.charge_limit_a, verdict.discharge_limit_a) == (0.0, 0.0)
-    assert "by soc at a missing value" in verdict.reason
+    assert "by state of charge at a missing value" in verdict.reason
 
 
 def test_conditions_are_told_with_their_units(bench: Bench) -> None:

@@ -18,6 +18,7 @@ from core.fleet.messages import (
     Ack,
     Allocation,
     Command,
+    PartialLimit,
     Status,
     allocations,
     column,
@@ -28,6 +29,7 @@ from core.fleet.messages import (
 from core.fleet.rejections import WORDS, RejectedError, Rejection
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
 from core.fleet.topics import Address, address_of, allocation_topic, device_topic
+from core.safety.derating import LIMITS, WAYS
 from tests.fleet.examples import NOW_S, PACK, STREAM, body, envelope, telemetry
 
 
@@ -103,6 +105,17 @@ def cells(name: str, *values: float) -> dict[str, bytes]:
     return {name: column(np.array(values, np.float32))}
 
 
+def limit(**changed: Any) -> PartialLimit:
+    whole = PartialLimit(way="charge", limit="voltage", amps=12.0, cell=2,
+                         why="charge limited to 0.1 C by cell 2 at 3.59 V")
+    return msgspec.structs.replace(whole, **changed)
+
+
+def limited(**changed: Any) -> dict[str, Any]:
+    return {"partial_limits": (limit(**changed),)}
+
+
+EVERY_LIMIT = tuple(limit(way=way, limit=name) for way in WAYS for name in LIMITS)
 WRONG_BODIES: list[tuple[dict[str, Any], Rejection]] = [
     ({"power_kw": math.nan}, Rejection.NOT_FINITE),
     ({"soc_pct": math.inf}, Rejection.NOT_FINITE),
@@ -119,6 +132,22 @@ WRONG_BODIES: list[tuple[dict[str, Any], Rejection]] = [
     ({"cells": {"voltage_v": b"abc"}}, Rejection.WRONG_FORM),
     ({"cells": cells("voltage_v", 3.3) | cells("soc_pct", 1.0, 2.0)}, Rejection.WRONG_FORM),
     ({"samples": "10"}, Rejection.WRONG_FORM),
+    (limited(amps=math.nan), Rejection.NOT_FINITE),
+    (limited(amps=math.inf), Rejection.NOT_FINITE),
+    (limited(amps=-0.1), Rejection.ABSURD),
+    (limited(amps=1e6), Rejection.ABSURD),
+    (limited(cell=4), Rejection.ABSURD),
+    (limited(cell=0), Rejection.WRONG_FORM),
+    (limited(cell=5000), Rejection.WRONG_FORM),
+    (limited(cell=1.5), Rejection.WRONG_FORM),
+    (limited(way="sideways"), Rejection.WRONG_FORM),
+    (limited(limit="mood"), Rejection.WRONG_FORM),
+    (limited(why=""), Rejection.WRONG_FORM),
+    (limited(why="x" * 121), Rejection.WRONG_FORM),
+    ({"partial_limits": (limit(), limit(amps=3.0))}, Rejection.WRONG_FORM),
+    ({"partial_limits": (*EVERY_LIMIT, limit())}, Rejection.WRONG_FORM),
+    ({"partial_limits": ({"way": "charge"},)}, Rejection.WRONG_FORM),
+    ({"partial_limits": None}, Rejection.WRONG_FORM),
     ({"safety": "fine"}, Rejection.WRONG_FORM)]
 
 
@@ -128,6 +157,24 @@ def test_a_wrong_body_is_refused_and_settled(changed: dict[str, Any], reason: Re
     assert found.reason is reason
     assert found.settles is not None, "its device would send it for ever"
     assert WORDS[reason] in found.words
+
+
+def test_all_limits_of_a_pack_at_once_are_taken_and_none_costs_nothing() -> None:
+    whole = body(partial_limits=EVERY_LIMIT)
+    assert taken(telemetry(packed(whole))).body.partial_limits == EVERY_LIMIT
+    assert len(packed(whole)) - len(packed(body())) < 3000
+    assert b"partial" not in packed(body())
+    assert taken(telemetry()).body.partial_limits == ()
+
+
+def test_limits_in_json_say_the_same() -> None:
+    plain = {"way": "charge", "limit": "voltage", "amps": 12.0, "cell": 2,
+             "why": "charge limited to 0.1 C by cell 2 at 3.59 V"}
+    found = taken(in_json(partial_limits=[plain])).body.partial_limits
+    assert found == (limit(),)
+    assert taken(in_json(partial_limits=[{**plain, "cell": None}])).body.partial_limits == (
+        limit(cell=None),)
+    assert refused(in_json(partial_limits=[{**plain, "more": 1}])).reason is Rejection.WRONG_FORM
 
 
 WRONG_ENVELOPES: list[tuple[dict[str, Any], Rejection]] = [

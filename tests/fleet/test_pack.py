@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.fleet.messages import Allocation, Command, packed
+from core.fleet.messages import Allocation, Command, PartialLimit, packed
 from core.fleet.telemetry import Telemetry, read_telemetry
 from services.edge.estimator import CellEstimators
 from services.edge.orders import Orders
@@ -40,6 +40,9 @@ class Limited:
               arrived_s: float) -> list[Verdict]:
         reason = "" if self._limit_a == NO_LIMIT_A else "limited by cell 2"
         return [Verdict("derate", self._limit_a, self._limit_a, reason) for _ in samples]
+
+    def limits(self) -> tuple[PartialLimit, ...]:
+        return ()
 
     def order(self, action: str, by: str) -> str:
         return ""

@@ -21,7 +21,7 @@ from core.alarms.records import Finding
 from core.clock import ManualClock
 from core.config import Config, GatewayConfig, SourceConfig
 from core.errors import ConfigurationError, RequestError, RetryLaterError
-from core.fleet.messages import IngestReport
+from core.fleet.messages import IngestReport, PartialLimit
 from core.fleet.ports import IngestTold, PackState, Refusal
 from core.fleet.rejections import Rejection
 from core.topology import DEFAULT_LEVELS
@@ -127,6 +127,24 @@ def test_missing_is_null_and_never_zero(api: Api) -> None:
     assert pack["soc_pct"] == 0.0
     for name in ("power_kw", "soh_pct", "decision_us", "heard_at", "worst_cell"):
         assert pack[name] is None, name
+
+
+def test_limits_are_told_by_way_the_strictest_marked(api: Api) -> None:
+    hot = PartialLimit(way="charge", limit="temperature_max", amps=30.123456, cell=4,
+                       why="charge limited to 0.3 C by cell 4 at 44 °C")
+    low = PartialLimit(way="discharge", limit="soc", amps=9.0, why="<b>low</b>")
+    full = PartialLimit(way="charge", limit="soc", amps=12.0, why="full")
+    api.fleet.change(0, partial_limits=(low, hot, full))
+    api.tick()
+    told = api.get(f"/api/fleet/{PACK}")["pack"]["partial_limits"]
+    assert told == [
+        {"way": "charge", "limit": "soc", "amps": 12.0, "why": "full", "cell": None,
+         "in_force": True},
+        {"way": "charge", "limit": "temperature_max", "amps": 30.1235, "cell": 4,
+         "why": "charge limited to 0.3 C by cell 4 at 44 °C", "in_force": False},
+        {"way": "discharge", "limit": "soc", "amps": 9.0, "why": "<b>low</b>", "cell": None,
+         "in_force": True}]
+    assert api.get(f"/api/fleet/{OTHER}")["pack"]["partial_limits"] == []
 
 
 def test_a_pack_that_is_silent_tells_nothing_of_now(api: Api) -> None:
