@@ -4,6 +4,7 @@ that its resting voltage tells, its resistance from steps of current, each with 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,15 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class Swing:
+    """A capacity [Ah] that two rests tell. from_s: when the first ended, which later looks at the
+    same past find again."""
+
+    from_s: float
+    capacity_ah: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """capacity_ah [Ah]; resistance: ohmic, as a multiple of the new cell's; soh: 1 = new, both
     together. swings: pairs of rests and steps: of current that told it."""
@@ -61,7 +71,7 @@ class Health:
     capacity_ah: Interval
     resistance: Interval
     soh: Interval
-    swings: int
+    swings: Sequence[Swing]
     steps: int
 
 
@@ -69,7 +79,8 @@ def health(record: Record, model: CellModel, rated_ah: float) -> Health:
     """Of a cell that has rated_ah [Ah] when new. Raises RequestError for a rating that is none."""
     if not (math.isfinite(rated_ah) and rated_ah > 0):
         raise RequestError(f"a rated capacity is above 0 Ah, not {rated_ah:g}")
-    capacity, swings = capacity_of(record, model, rated_ah)
+    swings = swings_of(record, model, rated_ah)
+    capacity = weighed([swing.capacity_ah for swing in swings])
     resistance, steps = resistance_of(record, model, rated_ah)
     soh = weighed([capacity.times(1.0 / rated_ah), by_resistance(resistance)])
     return Health(capacity, resistance, soh, swings, steps)
@@ -93,8 +104,8 @@ def rests_of(record: Record, model: CellModel, rated_ah: float) -> list[Rest]:
     return found
 
 
-def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:
-    """[Ah], and from how many pairs of rests: charge that flowed by change of charge."""
+def swings_of(record: Record, model: CellModel, rated_ah: float) -> list[Swing]:
+    """Charge that flowed by change of charge, of each pair of rests that tells it."""
     rests = rests_of(record, model, rated_ah)
     found = []
     for first, second in zip(rests, rests[1:], strict=False):
@@ -105,8 +116,15 @@ def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Inte
         hours = (record.time_s[second.row] - record.time_s[first.row]) / 3600.0
         error = math.sqrt((first.sigma**2 + second.sigma**2) / swing**2 + GAIN_ERROR**2
                           + (OFFSET_C * rated_ah * hours / flowed) ** 2)
-        found.append(Interval.of(flowed / swing, error * flowed / swing))
-    return weighed(found), len(found)
+        found.append(Swing(float(record.time_s[first.row]),
+                           Interval.of(flowed / swing, error * flowed / swing)))
+    return found
+
+
+def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:
+    """[Ah], and from how many pairs of rests."""
+    swings = swings_of(record, model, rated_ah)
+    return weighed([swing.capacity_ah for swing in swings]), len(swings)
 
 
 def resistance_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:
