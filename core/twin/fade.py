@@ -110,9 +110,9 @@ class Score:
 
 def fit_fade(x: ArrayLike, capacity: ArrayLike, sigma: ArrayLike | None = None) -> Fade:
     """x [n]: equivalent full cycles or days, 0 and above; capacity [n], 1 = new; sigma [n]: their
-    standard deviations where they are known, by which points weigh and of which the widest part may
-    be common to all; rows with a missing number are left out. Raises RequestError below
-    LEAST_POINTS points of different x."""
+    standard deviations where they are known, by which points weigh. Most of it may be common to
+    all (a curve that is off), so that it widens the level, and their scatter the rate. Rows with a
+    missing number are left out. Raises RequestError below LEAST_POINTS points of different x."""
     at, told, error = _points(x, capacity, sigma)
     stated = sigma is not None
     weight = 1.0 / error if stated else np.ones_like(at)
@@ -128,13 +128,12 @@ def fit_fade(x: ArrayLike, capacity: ArrayLike, sigma: ArrayLike | None = None) 
     freedom = max(1, at.size - len(coefficients))
     away = weight * (_value(law, coefficients, at) - told)
     scatter = math.sqrt(float((away**2).sum()) / freedom)
-    if stated:
-        scatter = max(1.0, scatter)
-        left = scatter * float(np.median(error))
-    else:
+    if not stated:
         left = max(scatter, LEAST_ERROR) * math.sqrt(1 + 1 / at.size)
-    return Fade(law, coefficients, foretold, max(left, LEAST_ERROR), float(at[-1]), int(at.size),
-                scatter * _rate_spread(law, at, weight) if stated else 0.0)
+        return Fade(law, coefficients, foretold, left, float(at[-1]), int(at.size), 0.0)
+    usual = float(np.median(error))
+    return Fade(law, coefficients, foretold, max(1.0, scatter) * usual, float(at[-1]),
+                int(at.size), max(scatter, LEAST_ERROR / usual) * _rate_spread(law, at, weight))
 
 
 def _rate_spread(law: Law, x: Floats, weight: Floats) -> float:

@@ -98,10 +98,18 @@ def rests_of(record: Record, model: CellModel, rated_ah: float) -> list[Rest]:
     found = []
     for row in np.flatnonzero(last):
         soc = float(model.soc_of(record.voltage_v[row]))
-        slope = float(model.slope_v(soc)) if math.isfinite(soc) else 0.0
-        if slope >= max(model.least_slope_v, 1e-6):
-            found.append(Rest(int(row), soc, model.voltage_error_v / slope))
+        sigma = _told_within(record.voltage_v[row], model)
+        if math.isfinite(soc) and model.voltage_error_v >= model.least_slope_v * sigma:
+            found.append(Rest(int(row), soc, max(sigma, 1e-6)))
     return found
+
+
+def _told_within(rest_v: float, model: CellModel) -> float:
+    """How far the charge is told, one standard deviation: over all that the voltage may mean, for
+    beside a steep end of a curve lies a flat middle."""
+    off = model.voltage_error_v * np.array([-1.0, 1.0])
+    low, high = model.soc_of(np.clip(rest_v + off, model.curve_v[0], model.curve_v[-1]))
+    return 0.5 * float(high - low)
 
 
 def swings_of(record: Record, model: CellModel, rated_ah: float) -> list[Swing]:

@@ -27,9 +27,8 @@ LEAST_FADE = 0.005
 
 
 FadeBy = Literal["", "reported", "estimated"]
-UNSOUND: frozenset[Word] = frozenset({"sign_inverted", "wrong_chemistry", "outside_window",
-                                      "does_not_fit"})
-"""What a model that is not the pack's finds is not kept of it."""
+SOUND: frozenset[Word] = frozenset({"agrees", "drifting"})
+"""What another model than the pack's own finds is not kept of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance
         now, verdict, health_now, capacity.capacity, len(found.swings), resistance,
         1000.0 * float(np.sqrt(np.mean(residual**2))) if residual.size else float("nan"),
         past.coverage, fade, words, by, capacity.at, growth(trend.resistance))
-    return Study(judged, past, followed, days, share, trend, verdict.word not in UNSOUND)
+    return Study(judged, past, followed, days, share, trend, verdict.word in SOUND)
 
 
 def _with(before: Trend, found: Health, resistance: Interval, rated_ah: float,

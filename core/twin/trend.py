@@ -35,10 +35,13 @@ MOST_POINTS = 800
 AGEING_A_YEAR = 0.05
 """By how much a capacity may have changed in a year, one standard deviation, as a share: the root
 mean square of what laboratory cells lose in their first (`core.twin.life.LAB_LOSS_PCT`)."""
+ALIKE = 1.1
+"""Of estimates whose errors differ by less the newest counts."""
 TOLD_CAPACITY = 0.1
 """A capacity with a greater standard deviation, as a share, is none to count charge by."""
 LEAST_GROWTH_D = 30.0
-"""A shorter time tells no growth a year."""
+TOLD_GROWTH = 0.25
+"""A shorter time tells no growth a year, and no interval does that is wider to one side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +127,13 @@ class Remembered:
 
 
 def remembered(capacity: Line, now_s: float) -> Remembered:
-    """The estimate that is surest now. They are not averaged: curves err alike in all of them."""
+    """The newest of the estimates that are surest now. They are not averaged: curves err alike in
+    all of them."""
     if not capacity.time_s.size:
         return Remembered()
     age_s = np.maximum(now_s - capacity.time_s, 0.0)
     share = np.hypot(capacity.sigma / capacity.value, AGEING_A_YEAR * age_s / YEAR_S)
-    row = capacity.time_s.size - 1 - int(np.argmin(share[::-1]))
+    row = int(np.flatnonzero(share <= ALIKE * share.min())[-1])
     value = float(capacity.value[row])
     return Remembered(Interval.of(value, float(share[row]) * value),
                       from_epoch(float(capacity.time_s[row])))
@@ -137,7 +141,8 @@ def remembered(capacity: Line, now_s: float) -> Remembered:
 
 def growth(line: Line) -> Interval:
     """A year, of a straight line through the best of each day, each weighed by its error; UNKNOWN
-    before LEAST_GROWTH_D. Where they scatter more than they say the interval grows."""
+    before LEAST_GROWTH_D, or beyond TOLD_GROWTH. Where they scatter more than they say the interval
+    grows."""
     told = line.daily()
     if told.time_s.size < 3 or told.days[-1] < LEAST_GROWTH_D:
         return UNKNOWN
@@ -148,7 +153,8 @@ def growth(line: Line) -> Interval:
     slope = float((weight * away * told.value).sum()) / spread
     left = told.value - np.average(told.value, weights=weight) - slope * away
     ratio = float((weight * left**2).sum()) / (told.time_s.size - 2)
-    return Interval.of(slope, math.sqrt(max(1.0, ratio) / spread))
+    found = Interval.of(slope, math.sqrt(max(1.0, ratio) / spread))
+    return found if found.high - found.value <= TOLD_GROWTH else UNKNOWN
 
 
 class TrendStore(Protocol):
