@@ -153,14 +153,15 @@ def _own_fade(capacity: Line) -> tuple[Fade | None, str]:
     told = capacity.daily()
     if not told.time_s.size:
         return None, "nobody reports its health, and no capacity was measured often enough"
-    days = f"on {told.time_s.size} days in {told.days[-1] + 1:.0f}"
+    found = told.time_s.size
     try:
         fade = fit_fade(told.days, told.value, told.sigma)
     except RequestError:
-        return None, f"nobody reports its health, and a capacity was found {days} only; a law " \
-                     "takes three days"
+        return None, f"nobody reports its health, and a capacity was found on {found} " \
+                     f"{'day' if found == 1 else 'days'} only; a law takes three"
     if fade.rate.low <= 0:
-        return None, f"its capacity was found {days} and fell by less than its error tells"
+        return None, f"its capacity was found on {found} days within {told.days[-1] + 1:.0f} and " \
+                     "fell by less than its error tells"
     return fade, ""
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.config import load_config
 from core.errors import RequestError
 from core.ports import Series
+from core.runtime import start_runtime
 from core.twin.fade import fit_fade
 from core.twin.health import rests_of
 from core.twin.interval import UNKNOWN, Interval
@@ -33,7 +35,7 @@ from core.twin.trend import (
     growth,
     remembered,
 )
-from store.twin import TrendDatabase
+from store.twin import PredictionDatabase, TrendDatabase
 from tests.components.twin_site import aged
 from tests.core.sites import NOON
 from tests.twin.cells import LFP, NMC, day, live, lively
@@ -119,10 +121,10 @@ def test_its_resistance_grows_at_a_known_rate_after_a_month(weeks: list[Study]) 
 def test_before_there_is_enough_it_says_what_is_missing(weeks: list[Study]) -> None:
     first, third = weeks[0].judged, weeks[2].judged
     assert first.fade is None
-    assert "a capacity was found on 1 days in 1 only" in first.fade_words
+    assert "a capacity was found on 1 day only" in first.fade_words
     assert third.fade is None
     assert third.fade_words == \
-        "its capacity was found on 3 days in 6 and fell by less than its error tells"
+        "its capacity was found on 3 days within 6 and fell by less than its error tells"
     idle = study(NMC, 0.0, NO_TREND, depth=0.05).judged
     assert (idle.fade, idle.fade_by) == (None, "")
     assert "nobody reports its health, and no capacity was measured" in idle.fade_words
@@ -297,6 +299,19 @@ def test_trends_that_cannot_be_kept_are_said_and_the_rest_goes_on(tmp_path: Path
     site.live(40)
     assert site.desk.error == ""
     site.close()
+
+
+def test_the_process_keeps_them_beside_what_was_kept_before(tmp_path: Path) -> None:
+    folder = tmp_path / "history" / "twin"
+    PredictionDatabase(folder / "predictions.sqlite").close()
+    file = tmp_path / "orrery.toml"
+    file.write_text('[[sources]]\nkind = "fleet"\nname = "fleet"\n[sources.options]\nsystems = 1\n'
+                    f'[history]\ndirectory = "{tmp_path / "history"}"\nbackfill_hours = 0\n')
+    runtime = start_runtime(load_config(file))
+    assert runtime.twin is not None
+    runtime.stop()
+    assert sorted(one.name for one in folder.glob("*.sqlite")) == [
+        "predictions.sqlite", "trends.sqlite"]
 
 
 def test_an_interval_of_a_year_is_unknown_without_a_law() -> None:
