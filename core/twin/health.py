@@ -113,20 +113,31 @@ def _told_within(rest_v: float, model: CellModel) -> float:
 
 
 def swings_of(record: Record, model: CellModel, rated_ah: float) -> list[Swing]:
-    """Charge that flowed by change of charge, of each pair of rests that tells it."""
-    rests = rests_of(record, model, rated_ah)
+    """Charge that flowed by change of charge, of each pair of rests that tells it: each rest with
+    the one furthest from it since the last pair, so that rests in between do not hide it."""
+    rests, begin = rests_of(record, model, rated_ah), 0
     found = []
-    for first, second in zip(rests, rests[1:], strict=False):
+    for at in range(1, len(rests)):
+        second = rests[at]
+        first = max(rests[begin:at], key=lambda rest: abs(rest.soc - second.soc))
         flowed = record.part(slice(first.row, second.row + 1)).used_ah()[-1]
         swing = first.soc - second.soc
-        if abs(swing) < LEAST_SWING or not math.isfinite(flowed) or flowed * swing <= 0:
-            continue
-        hours = (record.time_s[second.row] - record.time_s[first.row]) / 3600.0
-        error = math.sqrt((first.sigma**2 + second.sigma**2) / swing**2 + GAIN_ERROR**2
-                          + (OFFSET_C * rated_ah * hours / flowed) ** 2)
-        found.append(Swing(float(record.time_s[first.row]),
-                           Interval.of(flowed / swing, error * flowed / swing)))
+        if not math.isfinite(flowed):
+            begin = at
+        elif abs(swing) >= LEAST_SWING:
+            begin = at
+            if flowed * swing > 0:
+                found.append(_swing(record, rated_ah, first, second, float(flowed)))
     return found
+
+
+def _swing(record: Record, rated_ah: float, first: Rest, second: Rest, flowed_ah: float) -> Swing:
+    swing = first.soc - second.soc
+    hours = (record.time_s[second.row] - record.time_s[first.row]) / 3600.0
+    error = math.sqrt((first.sigma**2 + second.sigma**2) / swing**2 + GAIN_ERROR**2
+                      + (OFFSET_C * rated_ah * hours / flowed_ah) ** 2)
+    return Swing(float(record.time_s[first.row]),
+                 Interval.of(flowed_ah / swing, error * flowed_ah / swing))
 
 
 def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:

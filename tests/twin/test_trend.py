@@ -14,7 +14,7 @@ from core.config import load_config
 from core.errors import RequestError
 from core.ports import Series
 from core.runtime import start_runtime
-from core.twin.fade import fit_fade
+from core.twin.fade import fit_fade, past_score
 from core.twin.health import rests_of
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.models import CellModel, cell_model
@@ -108,6 +108,13 @@ def test_a_pack_whose_health_nobody_reports_gets_a_law(weeks: list[Study]) -> No
     assert now.low[0] < capacity_at(DAYS[-1]) < now.high[0]
     assert weeks[-1].soh_days[-1] == pytest.approx(DAYS[-1], abs=3.0)
     assert weeks[-1].soh_share.size == last.fade.points
+
+
+def test_its_law_has_a_past_score(weeks: list[Study]) -> None:
+    told = past_score(weeks[-1].soh_days, weeks[-1].soh_share)
+    assert told.points > 15
+    assert told.mape_pct < 1.5
+    assert told.covered > 0.8
 
 
 def test_its_resistance_grows_at_a_known_rate_after_a_month(weeks: list[Study]) -> None:
