@@ -22,6 +22,7 @@ from core.topology import Level, Topology
 from core.twin.kept import KeptFiles
 from core.twin.ports import Physics
 from core.twin.predictions import PredictionStore
+from core.twin.trend import TrendStore
 
 SOURCES: dict[str, str] = {
     "fleet": "sim.fleet",
@@ -230,6 +231,11 @@ def make_physics(cache_directory: Path | None, workers: int = 1) -> Physics:
 def make_prediction_store(path: Path) -> PredictionStore:
     """In a SQLite file; raises ConfigurationError."""
     return cast(PredictionStore, import_module(PREDICTIONS).PredictionDatabase(path))
+
+
+def make_trend_store(path: Path) -> TrendStore:
+    """What the twin found of packs over the years, in a SQLite file; raises ConfigurationError."""
+    return cast(TrendStore, import_module(PREDICTIONS).TrendDatabase(path))
 
 
 def make_twin_files(directory: Path) -> KeptFiles:

@@ -31,6 +31,7 @@ from core.registry import (
     make_site_records,
     make_sources,
     make_store,
+    make_trend_store,
     make_twin_files,
 )
 from core.replay import Replay
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 COLLECTION_PERIOD_S = 30.0
 TWIN_DIRECTORY, RUNS_DIRECTORY, PREDICTIONS_FILE = "twin", "runs", "predictions.sqlite"
-KEPT_DIRECTORY = "packs"
+KEPT_DIRECTORY, TRENDS_FILE = "packs", "trends.sqlite"
 FORECASTS_LATE_S = 900.0
 """At most, so that not all sites ask at once."""
 
@@ -201,7 +202,8 @@ def _twin(engine: Engine, config: Config, backfill: Backfill | None) -> TwinDesk
                         Shelf(None if directory is None else
                               make_twin_files(directory / KEPT_DIRECTORY)),
                         Times(config.twin.forecast_time, config.twin.zone,
-                              random.uniform(0.0, FORECASTS_LATE_S)))
+                              random.uniform(0.0, FORECASTS_LATE_S)),
+                        None if directory is None else make_trend_store(directory / TRENDS_FILE))
     except OrreryError as error:
         log.error("no digital twin: %s", error)
         return None

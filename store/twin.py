@@ -1,7 +1,9 @@
-"""Predictions of the twin and what they met, in one SQLite file."""
+"""What the twin keeps, a SQLite file each: predictions and what they met, and what it found of
+packs over the years."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +16,13 @@ import msgspec
 import numpy as np
 
 from core.clock import Clock, SystemClock
-from core.errors import ConfigurationError, RetryLaterError
+from core.errors import ConfigurationError, GiveUpError, RetryLaterError
 from core.twin.models import Floats
 from core.twin.predictions import Due, Met, Prediction, Score
+from core.twin.trend import Trend, packed, unpacked
 from store.times import SECOND_US, from_us, to_us
+
+log = logging.getLogger(__name__)
 
 BUSY_S = 5.0
 KEPT = timedelta(days=90)
@@ -36,6 +41,11 @@ CREATE TABLE IF NOT EXISTS points
      met INTEGER NOT NULL DEFAULT 0, truth_v REAL, kept INTEGER, spread_v REAL);
 CREATE INDEX IF NOT EXISTS waiting ON points (site, due_us) WHERE met = 0;
 CREATE INDEX IF NOT EXISTS of_pack ON points (site, device, made_us);
+"""
+FORGOTTEN = timedelta(days=5 * 365)
+TRENDS = """
+CREATE TABLE IF NOT EXISTS trends
+    (pack TEXT PRIMARY KEY, kept_us INTEGER NOT NULL, told BLOB NOT NULL);
 """
 SCORES = """
 SELECT after_s,
@@ -58,25 +68,57 @@ WHERE site = ? AND {SCORED} ORDER BY number DESC LIMIT ?
 """
 
 
-class PredictionDatabase:
-    """`core.twin.predictions.PredictionStore`; any threads."""
+class _Database:
+    """One SQLite file; any threads."""
 
-    def __init__(self, path: Path, clock: Clock | None = None,
-                 most_points: int = MOST_POINTS) -> None:
-        self._most_points = most_points
+    def __init__(self, path: Path, schema: str, clock: Clock | None) -> None:
+        """Raises ConfigurationError."""
         self._path, self._clock, self._lock = path, clock or SystemClock(), threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None,
                                        check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.executescript(SCHEMA)
-            self._widen()
+            self._db.executescript(schema)
+            self._made_ready()
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError("the twin's store", "path", str(path),
                                      f"a file that can be written ({error})") from error
 
-    def _widen(self) -> None:
+    def _made_ready(self) -> None:
+        """Of a file that has its tables; sqlite3.Error says why it cannot be used."""
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise RetryLaterError(f"{self._path}: {error}; see that the disk has room and can "
+                                      "be written") from error
+            finally:
+                with suppress(sqlite3.Error):  # none is open, or the connection itself is gone
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+
+
+class PredictionDatabase(_Database):
+    """`core.twin.predictions.PredictionStore`."""
+
+    def __init__(self, path: Path, clock: Clock | None = None,
+                 most_points: int = MOST_POINTS) -> None:
+        """Raises ConfigurationError."""
+        self._most_points = most_points
+        super().__init__(path, SCHEMA, clock)
+
+    def _made_ready(self) -> None:
         """A file of before has no spreads."""
         names = {row[1] for row in self._db.execute("PRAGMA table_info(points)")}
         if "spread_v" not in names:
@@ -130,25 +172,39 @@ class PredictionDatabase:
             rows = db.execute(SCORES, {"site": site, "since_us": to_us(since), "device": device})
             return [_score(row) for row in rows]
 
-    def close(self) -> None:
-        """Safe to call twice."""
-        with self._lock:
-            self._db.close()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise RetryLaterError(f"{self._path}: {error}; see that the disk has room and can "
-                                      "be written") from error
-            finally:
-                with suppress(sqlite3.Error):  # none is open, or the connection itself is gone
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
+class TrendDatabase(_Database):
+    """`core.twin.trend.TrendStore`: one row a pack. Packs of which nothing was kept for FORGOTTEN
+    are forgotten when the file is opened."""
+
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        """Raises ConfigurationError."""
+        super().__init__(path, TRENDS, clock)
+
+    def _made_ready(self) -> None:
+        self._db.execute("DELETE FROM trends WHERE kept_us < ?",
+                         (to_us(self._clock.now() - FORGOTTEN),))
+
+    def find(self, packs: Sequence[str]) -> Mapping[str, Trend]:
+        """What is damaged is logged, and found anew."""
+        with self._transaction() as db:
+            rows = [(pack, db.execute("SELECT told FROM trends WHERE pack = ?",
+                                      (pack,)).fetchone()) for pack in packs]
+        return {pack: trend for pack, row in rows
+                if row is not None and (trend := self._read(pack, row[0])) is not None}
+
+    def _read(self, pack: str, payload: bytes) -> Trend | None:
+        try:
+            return unpacked(payload)
+        except GiveUpError as error:
+            log.error("%s, %s: %s", self._path, pack, error)
+            return None
+
+    def keep(self, trends: Mapping[str, Trend]) -> None:
+        now_us = to_us(self._clock.now())
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO trends VALUES (?, ?, ?)",
+                           [(pack, now_us, packed(trend)) for pack, trend in trends.items()])
 
 
 def _keep(db: sqlite3.Connection, told: Prediction) -> None:

@@ -19,14 +19,16 @@ from components.twin.choice import Wish
 from core.frames import Frame
 from core.topology import IndexArray, Topology
 from core.twin.desk import Site
+from core.twin.interval import SIGMAS, Interval
 from core.twin.models import Floats
 from core.twin.study import TOLD_SIGMA
 
 TABLE, AGAIN = "twin_table", "twin_again"
 SCRIPT = Path(__file__).with_name("table.js")
 ROWS = 25
-HEADS = (("name", "Pack"), ("worst", "Verdict"), ("health", "Health"), ("fade", "Fade"),
-         ("resistance", "Resistance"), ("residual", "Residual"), ("life", "Life left"),
+HEADS = (("name", "Pack"), ("worst", "Verdict"), ("health", "Health"),
+         ("fade", "Fade a year"), ("resistance", "Resistance"), ("residual", "Residual"),
+         ("life", "Life to 80 %"),
          ("known", "Data"))
 
 
@@ -175,9 +177,11 @@ def _health(site: Site, frame: Frame, row: int) -> tuple[str, str]:
 
 
 def _fade(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:
-    fade = float(figures["fade_pct_year"][row])
-    return (f"{formats.number(fade, 1)} %", "a year") if math.isfinite(fade) else (
-        MISSING, "none seen" if math.isfinite(figures["doubted"][row]) else "")
+    fade, low, high = (float(figures[name][row])
+                       for name in ("fade_pct_year", "fade_low", "fade_high"))
+    if not math.isfinite(fade):
+        return MISSING, "none seen" if math.isfinite(figures["doubted"][row]) else ""
+    return f"{formats.number(fade, 1)} %", words.between(Interval(fade, low, high), 1)
 
 
 def resistances(site: Site) -> tuple[Floats, Floats]:
@@ -192,10 +196,16 @@ def resistances(site: Site) -> tuple[Floats, Floats]:
 
 
 def _resistance(site: Site, row: int) -> tuple[str, str]:
+    """Its growth once there is time enough, else how high it is."""
+    growth, spread = (100.0 * float(site.figures[name][row])
+                      for name in ("growth_year", "growth_sigma"))
     ratio, sigma = (float(values[row]) for values in resistances(site))
     if math.isnan(ratio):
         return MISSING, "not told yet"
-    return f"{formats.number(ratio, 2)} ×", f"± {formats.number(1.645 * sigma, 2)}"
+    if math.isfinite(growth):
+        return (f"{words.signed(growth)} % a year",
+                f"± {formats.number(SIGMAS * spread)} %, {formats.number(ratio, 2)} ×")
+    return f"{formats.number(ratio, 2)} ×", f"± {formats.number(SIGMAS * sigma, 2)}"
 
 
 def _residual(site: Site, row: int) -> tuple[str, str]:
@@ -206,8 +216,17 @@ def _residual(site: Site, row: int) -> tuple[str, str]:
 
 
 def _life(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:
-    life = float(figures["life_years"][row])
-    return (f"{formats.number(life, 1)} years", "to 80 %") if math.isfinite(life) else (MISSING, "")
+    life, low, high = (float(figures[name][row])
+                       for name in ("life_years", "life_low", "life_high"))
+    if not math.isfinite(life):
+        return MISSING, ""
+    if not math.isfinite(low):
+        span = "no interval"
+    elif not math.isfinite(high):
+        span = f"{formats.number(low, 1)} or more"
+    else:
+        span = words.between(Interval(life, low, high), 1)
+    return f"{formats.number(life, 1)} years", span
 
 
 def _known(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:

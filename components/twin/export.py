@@ -17,6 +17,7 @@ from core.csv_text import safe_cell
 from core.frames import Frame
 from core.topology import Topology
 from core.twin.desk import Site
+from core.twin.interval import SIGMAS
 
 
 def menu(client: Client) -> None:
@@ -52,18 +53,34 @@ def table(site: Site, topology: Topology, frame: Frame) -> bytes:
         "cause": ["" if one is None else safe_cell(one.verdict.cause) for one in told],
         "judged_at": ["" if one is None else one.at.isoformat(timespec="seconds") for one in told],
         "soc_pct": _numbers(filtered.soc_pct[order]),
-        "soc_half_interval_pct": _numbers(1.645 * filtered.soc_sigma_pct[order]),
+        "soc_half_interval_pct": _numbers(SIGMAS * filtered.soc_sigma_pct[order]),
         "soc_reported_pct": _numbers(filtered.reported_pct[order]),
         "soh_pct": _numbers(site.figures["soh_pct"][order]),
         "soh_low_pct": [None if one is None else _number(100 * one.soh.low) for one in told],
         "soh_high_pct": [None if one is None else _number(100 * one.soh.high) for one in told],
         "soh_reported_pct": _numbers(board.reported_soh(site, frame)[order]),
         "fade_pct_per_year": _numbers(site.figures["fade_pct_year"][order]),
+        "fade_low_pct_per_year": _numbers(site.figures["fade_low"][order]),
+        "fade_high_pct_per_year": _numbers(site.figures["fade_high"][order]),
+        "fade_by": ["" if one is None else one.fade_by for one in told],
+        "capacity_pct": [None if one is None else _number(100 * one.capacity.value)
+                         for one in told],
+        "capacity_low_pct": [None if one is None else _number(100 * one.capacity.low)
+                             for one in told],
+        "capacity_high_pct": [None if one is None else _number(100 * one.capacity.high)
+                              for one in told],
+        "capacity_found_at": ["" if one is None or one.capacity_at is None else
+                              one.capacity_at.isoformat(timespec="seconds") for one in told],
         "resistance_ratio": _numbers(ratio[order]),
-        "resistance_half_interval": _numbers(1.645 * sigma[order]),
+        "resistance_half_interval": _numbers(SIGMAS * sigma[order]),
+        "resistance_growth_per_year": _numbers(site.figures["growth_year"][order]),
+        "resistance_growth_half_interval": _numbers(
+            SIGMAS * site.figures["growth_sigma"][order]),
         "residual_mv": _numbers(1000 * filtered.residual_v[order]),
         "residual_rms_6h_mv": _numbers(site.figures["rms_mv"][order]),
         "life_years": _numbers(site.figures["life_years"][order]),
+        "life_low_years": _numbers(site.figures["life_low"][order]),
+        "life_high_years": _numbers(site.figures["life_high"][order]),
         "data_pct": _numbers(site.figures["coverage_pct"][order]),
     }
     file = io.BytesIO()

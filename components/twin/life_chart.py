@@ -33,11 +33,11 @@ def figure(theme: str | None, lives: Sequence[tuple[Life, str]], study: Study | 
                             hovertemplate="%{y:.1f} %<extra></extra>")
     lowest = min(float(100 * life.band.value.min()) for life, _ in lives)
     highest = max(100.0, max(float(100 * life.band.value.max()) for life, _ in lives))
-    if study is not None and reported(study, first):
+    if study is not None and _seen(study, first):
         past = (study.soh_days - study.soh_days[-1]) / YEAR_D
         drawing.add_scatter(x=past, y=100 * study.soh_share, mode="lines",
                             line={"width": 1.6, "color": colour["charge"]},
-                            hovertemplate="Reported %{y:.1f} %<extra></extra>")
+                            hovertemplate=f"{_whose(study)} %{{y:.1f}} %<extra></extra>")
     drawing.add_hline(100 * END, line={"width": 1, "dash": "dot", "color": colour["text4"]})
     drawing.add_annotation(text=f"{100 * END:.0f} %", x=1, xref="paper", xanchor="right",
                            y=100 * END, yanchor="bottom",
@@ -47,10 +47,17 @@ def figure(theme: str | None, lives: Sequence[tuple[Life, str]], study: Study | 
     return drawing
 
 
+def _whose(study: Study) -> str:
+    return "Estimated" if study.judged.fade_by == "estimated" else "Reported"
+
+
 def reported(study: Study | None, life: Life) -> bool:
-    """Whether enough was told of its health to be seen beside the life ahead."""
-    return (study is not None and study.soh_days.size > 1
-            and bool(study.soh_days[-1] > SEEN * life.at_d[-1]))
+    """Whether its devices told enough of its health to be seen beside the life ahead."""
+    return study is not None and study.judged.fade_by == "reported" and _seen(study, life)
+
+
+def _seen(study: Study, life: Life) -> bool:
+    return study.soh_days.size > 1 and bool(study.soh_days[-1] > SEEN * life.at_d[-1])
 
 
 def _band(drawing: Drawing, life: Life, colour: dict[str, str]) -> None:

@@ -64,7 +64,7 @@ def _verdict(verdict: Verdict, cause: str) -> Html:
 def _cards(client: Client, node: int, found: PackEstimate, study: Study | None) -> Html:
     frame = client.snapshot().frame
     return blocks.grid([
-        _charge(found), _health(frame.value("soh_pct", node), study), _capacity(study),
+        _charge(found), _health(frame.value("soh_pct", node), study), _capacity(client, study),
         _resistance(found, study), _residual(client, found), _leak(found)])
 
 
@@ -96,14 +96,15 @@ def _health(reported: float, study: Study | None) -> Html:
                        help="Capacity and resistance together, with the interval that holds 90 %")
 
 
-def _capacity(study: Study | None) -> Html:
+def _capacity(client: Client, study: Study | None) -> Html:
     if study is None or not study.judged.capacity.known:
         return blocks.card("Capacity", formats.quantity(math.nan, "%"),
-                           below="no charge between two rests that tell a charge, in 6 hours")
-    told = study.judged.capacity.times(100.0)
+                           below="no charge between two rests that tell a charge, yet")
+    told, at = study.judged.capacity.times(100.0), study.judged.capacity_at
+    aged = "" if at is None else f"{formats.age((client.now() - at).total_seconds())} ago, "
     return blocks.card("Capacity", formats.quantity(told.value, "%", 1),
-                       note=words.between(told, 0, "%"),
-                       below=f"from {formats.counted(study.judged.swings, 'pair')} of rests")
+                       note=words.between(told, 0, "%"), below=f"found {aged}between two rests",
+                       help="It counts until a better one is found; its interval grows with age")
 
 
 def _resistance(found: PackEstimate, study: Study | None) -> Html:
@@ -112,6 +113,12 @@ def _resistance(found: PackEstimate, study: Study | None) -> Html:
     if not words.is_told(told):
         return blocks.card("Resistance", formats.quantity(math.nan, "×"),
                            below=words.no_resistance(study))
+    if study is not None and study.judged.resistance_growth.known:
+        growth = study.judged.resistance_growth.times(100.0)
+        return blocks.card(
+            "Resistance growth", formats.Text(words.signed(growth.value), "% a year"),
+            note=words.between(growth, 0, "%"), below=f"{formats.number(told.value, 2)} × of a "
+            f"new cell's, {words.between(told, 2)}")
     return blocks.card("Resistance", formats.quantity(told.value, "×", 2),
                        note=words.between(told, 2, "×"), below="of a new cell's")
 

@@ -1,4 +1,4 @@
-"""The last hours of a pack as charts: voltage, residual, charge, resistance."""
+"""A pack as charts: its last hours, and what was found of it over the years."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from core.ports import Series
 from core.twin.interval import SIGMAS
 from core.twin.models import Floats
 from core.twin.past import Plate
-from core.twin.study import DAY_S, Study
+from core.twin.study import Study
 from core.twin.tasks import floats
+from core.twin.trend import DAY_S, Line
 from core.twin.windows import Window
 
 LINK = "twin_traces"
@@ -49,36 +50,97 @@ def show(study: Study, plate: Plate, window: Window | None) -> None:
         _one("resistance", resistance(study), LOW,
              blocks.heading("Resistance", "multiple of a new cell's"),
              "Estimated resistance with its interval", view)
-    if study.soh_days.size > 1:
-        blocks.show(blocks.heading("Health over time", blocks.legend([
-            LegendItem("reported", "text", "dash"), LegendItem("estimated", "grid", "point")])))
+    _over_time(study, view)
+
+
+def _over_time(study: Study, view: str) -> None:
+    """What is kept of it, with from when to when."""
+    zone = st.context.timezone
+    for key, line, figure, head, what in (
+            ("capacity", study.trend.capacity, capacity, "Capacity over time",
+             "share of the rated one"),
+            ("growth", study.trend.resistance, resistances, "Resistance over time",
+             "multiple of a new cell's")):
+        if line.time_s.size > 1:
+            blocks.show(blocks.heading(head, f"{what}, {words.dates(line, zone)}, "
+                                             "band: 90 % of each"))
+            charts.show(figure(study), key=f"twin_{key}_trend", height=LOW, view=view,
+                        alt=f"{head}, {words.dates(line, zone)}, with its interval")
+    by_devices = study.judged.fade_by == "reported" and study.soh_days.size > 1
+    if by_devices or study.trend.soh.time_s.size > 1:
+        items = [LegendItem("reported", "text", "dash")] if by_devices else []
+        blocks.show(blocks.heading("Health over time", blocks.legend(
+            [*items, LegendItem("estimated", "grid", "point")])))
         charts.show(health(study), key="twin_health", height=LOW, view=view,
-                    alt="Health as it was reported, and as it is estimated now")
+                    alt="Health as it is estimated, with its interval" + (
+                        ", and as it was reported" if by_devices else ""))
+    told = words.fade_by(study.judged)
+    if told:
+        blocks.show(blocks.note(told))
+
+
+def capacity(study: Study) -> Drawing:
+    """Each that was found [% of the rated one]."""
+    return _kept(study.trend.capacity, 100.0, "Capacity", "%{y:.1f} %", " %")
+
+
+def resistances(study: Study) -> Drawing:
+    return _kept(study.trend.resistance, 1.0, "Resistance", "%{y:.2f} ×", " ×")
+
+
+def _kept(line: Line, scale: float, name: str, shape: str, suffix: str) -> Drawing:
+    theme, zone = st.context.theme.type, st.context.timezone
+    colour = tokens(theme)
+    figure = charts.blank(theme, None, _with_air(line.time_s[0], line.time_s[-1]), zone, colour)
+    _add_kept(figure, line, scale, name, shape, colour["grid"], zone)
+    figure.update_yaxes(ticksuffix=suffix)
+    return figure
+
+
+def _with_air(begun_s: float, ended_s: float) -> tuple[float, float]:
+    return float(begun_s), float(ended_s + AIR * (ended_s - begun_s))
+
+
+def _add_kept(figure: Drawing, line: Line, scale: float, name: str, shape: str, hue: str,
+              zone: str | None) -> None:
+    """Points with a band: between two of them nothing was measured."""
+    x, value = local_ms(line.time_s, zone), scale * line.value
+    wide = scale * SIGMAS * line.sigma
+    _shape(figure, x, value - wide, value + wide, hue)
+    figure.add_scatter(x=x, y=value, mode="markers", name=name,
+                       marker={"size": 4, "color": hue},
+                       hovertemplate=f"{name} {shape}<extra></extra>")
 
 
 def health(study: Study) -> Drawing:
-    """As its devices tell it over the whole history; the twin's own estimate stands at the end."""
+    """As its devices tell it over the whole history, and as the twin estimates it: what is kept
+    of that, or the newest alone."""
     theme, zone = st.context.theme.type, st.context.timezone
-    colour, judged = tokens(theme), study.judged
+    colour, judged, kept = tokens(theme), study.judged, study.trend.soh
     now_s = judged.at.timestamp()
-    times = now_s - DAY_S * (study.soh_days[-1] - study.soh_days)
-    begun_s = float(times[0])
-    air_s = AIR * (now_s - begun_s)
-    figure = charts.blank(theme, None, (begun_s, now_s + air_s), zone, colour)
-    _line(figure, times, 100.0 * study.soh_share, "Reported", "%{y:.1f} %",
-          {"width": 1.4, "dash": "dash", "color": colour["text"]}, zone)
-    if judged.soh.known:
-        soh = judged.soh.times(100.0)
+    soh = judged.soh.times(100.0)
+    told, times = np.empty(0), np.empty(0)
+    if judged.fade_by == "reported":
+        told = 100.0 * study.soh_share
+        times = now_s - DAY_S * (study.soh_days[-1] - study.soh_days)
+    moments = np.concatenate([times, kept.time_s, [now_s]])
+    figure = charts.blank(theme, None, _with_air(moments.min(), now_s), zone, colour)
+    if told.size:
+        _line(figure, times, told, "Reported", "%{y:.1f} %",
+              {"width": 1.4, "dash": "dash", "color": colour["text"]}, zone)
+    if kept.time_s.size > 1:
+        _add_kept(figure, kept, 100.0, "Estimated", "%{y:.1f} %", colour["grid"], zone)
+    elif soh.known:
         figure.add_scatter(
             x=local_ms(np.array([now_s]), zone), y=np.array([soh.value]), mode="markers",
             name="Estimated", marker={"size": 7, "color": colour["grid"]},
             error_y={"type": "data", "symmetric": False, "array": [soh.high - soh.value],
                      "arrayminus": [soh.value - soh.low], "color": colour["grid"]},
             hovertemplate="Estimated %{y:.1f} %<extra></extra>")
-    told = 100.0 * study.soh_share
-    ends = [told.min(), told.max()] if not judged.soh.known else [
-        min(told.min(), 100.0 * judged.soh.low), max(told.max(), 100.0 * judged.soh.high)]
-    figure.update_yaxes(ticksuffix=" %", range=[float(ends[0]) - 1.0, float(ends[1]) + 1.0])
+    wide = SIGMAS * kept.sigma
+    ends = np.concatenate([told, 100.0 * (kept.value - wide), 100.0 * (kept.value + wide),
+                           [soh.low, soh.high] if soh.known else []])
+    figure.update_yaxes(ticksuffix=" %", range=[float(ends.min()) - 1.0, float(ends.max()) + 1.0])
     return figure
 
 
@@ -173,8 +235,10 @@ def _band(figure: Drawing, time_s: Floats, low: Floats, high: Floats, hue: str,
     times = known(series).time_s
     there = np.isfinite(low + high)
     for part in runs(series):
-        x = local_ms(times[part], zone)
-        figure.add_scatter(x=np.concatenate((x, x[::-1])),
-                           y=np.concatenate((high[there][part], low[there][part][::-1])),
-                           fill="toself", fillcolor=rgba(hue, 0.2), hoverinfo="skip", mode="lines",
-                           line={"width": 0, "color": "rgba(0,0,0,0)"}, name="interval")
+        _shape(figure, local_ms(times[part], zone), low[there][part], high[there][part], hue)
+
+
+def _shape(figure: Drawing, x: Floats, low: Floats, high: Floats, hue: str) -> None:
+    figure.add_scatter(x=np.concatenate((x, x[::-1])), y=np.concatenate((high, low[::-1])),
+                       fill="toself", fillcolor=rgba(hue, 0.2), hoverinfo="skip", mode="lines",
+                       line={"width": 0, "color": "rgba(0,0,0,0)"}, name="interval")

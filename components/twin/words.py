@@ -14,6 +14,7 @@ from core.twin.diagnosis import Verdict, Word
 from core.twin.health import LEAST_MOVE_V, LEAST_MOVES
 from core.twin.interval import Interval
 from core.twin.study import TOLD_SIGMA, Judged, Study
+from core.twin.trend import Line
 
 VERDICTS: dict[Word, tuple[str, str]] = {
     "agrees": ("check_circle", "agrees"),
@@ -90,6 +91,31 @@ def between(told: Interval, decimals: int, unit: str = "") -> str:
         return ""
     words = f"{formats.number(told.low, decimals)} to {formats.number(told.high, decimals)}"
     return f"{words} {unit}".strip()
+
+
+def signed(x: float, decimals: int = 0) -> str:
+    """"+12", "−3"."""
+    return f"{'+' if x > 0 else ''}{formats.number(x, decimals)}"
+
+
+def dates(line: Line, zone: str | None) -> str:
+    """"3 Jun 2026 to 21 Nov 2026"; within one day its hours."""
+    first, last = (from_epoch(float(line.time_s[row])).astimezone(formats.zone(zone))
+                   for row in (0, -1))
+    if first.date() == last.date():
+        return f"{first.day} {first:%b %Y %H:%M} to {last:%H:%M}"
+    return f"{first.day} {first:%b %Y} to {last.day} {last:%b %Y}"
+
+
+def fade_by(judged: Judged) -> str:
+    """What it loses a year and whose numbers say so, or why nothing does."""
+    if judged.fade is None:
+        why = judged.fade_words
+        return f"{why[:1].upper()}{why[1:]}." if why else ""
+    whose = "as its devices report it" if judged.fade_by == "reported" else \
+        "by the capacities that the twin found"
+    told = judged.fade_year.times(100.0)
+    return (f"It loses {formats.number(told.value, 1)} % a year ({between(told, 1)}), {whose}.")
 
 
 def is_told(resistance: Interval) -> bool:

@@ -31,6 +31,7 @@ from core.twin.rounds import Foreseen, Rounds, Times
 from core.twin.study import Judged, Study, studies_of
 from core.twin.tasks import CalibrationResult
 from core.twin.tree import PackEstimate, PackTable, TreeTwin
+from core.twin.trend import NO_TREND, Trend, TrendsInMemory, TrendStore, remembered
 from core.twin.windows import SITE, Window, Windows, key_of
 
 log = logging.getLogger(__name__)
@@ -67,8 +68,12 @@ class Foretold:
 LIFE = ("life_years", "life_cycles", "life_capacity", "life_forecast")
 """Until 80 %: time, equivalent full cycles, from this capacity on (1 = new), and what its ageing
 run weighs in it, its own fade the rest [0..1]."""
-FIGURES = ("soh_pct", "fade_pct_year", *LIFE, "rms_mv", "coverage_pct", "doubted", "resistance",
-           "resistance_sigma")
+LIFE_SPAN = ("life_low", "life_high")
+"""[years], inf = beyond what is told."""
+FIGURES = ("soh_pct", "fade_pct_year", "fade_low", "fade_high", *LIFE, *LIFE_SPAN, "rms_mv",
+           "coverage_pct", "doubted", "resistance", "resistance_sigma", "growth_year",
+           "growth_sigma")
+"""fade_low, fade_high: [% a year]; growth_year: of the resistance's multiple a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +102,18 @@ class TwinDesk:
     def __init__(self, engine: Engine, physics: Physics, predictions: PredictionStore | None = None,
                  period_s: float = 300.0,
                  past_comes: Callable[[], bool] = lambda: False, shelf: Shelf | None = None,
-                 times: Times | None = None) -> None:
+                 times: Times | None = None, trends: TrendStore | None = None) -> None:
         """past_comes: true while a past is still being written; packs are judged and foreseen
         after it, but for those that somebody looks at. shelf: what is kept of packs, None = until
-        the end of the process; times: of the rounds of ageing runs."""
+        the end of the process; times: of the rounds of ageing runs; trends: what was found of
+        packs over the years, None as for the shelf."""
         self.physics, self._past_comes = physics, past_comes
         self._engine, self._predictions = engine, predictions
         self._tree = TreeTwin(engine.topology)
         found = [plate_of(engine.topology, int(node)) for node in self._tree.packs]
         self.plates: Mapping[str, Plate] = {plate.id: plate for plate in found}
         self.shelf = shelf or Shelf()
+        self._trends: TrendStore = trends or TrendsInMemory()
         self._windows = Windows(engine.clock, self.plates, physics, predictions, period_s,
                                 self.shelf)
         self._rounds = Rounds(engine.clock, self.plates, physics, self._fitted,
@@ -206,6 +213,7 @@ class TwinDesk:
         self.physics.close()
         if self._predictions is not None:
             self._predictions.close()
+        self._trends.close()
 
     def _run(self) -> None:
         while not self._engine.clock.wait(self._engine.period_s, self._stop):
@@ -218,6 +226,7 @@ class TwinDesk:
         self._guarded("calibrations", self._keep_accepted)
         if self._turns == 1:
             self._guarded("order", self._order)
+            self._guarded("capacities", lambda: self._count_by(self._trends.find(self._ids)))
         if self._engine.store is None:
             return
         self._guarded("windows", self._physics)
@@ -338,7 +347,7 @@ class TwinDesk:
             foreseen.run, self.plates[pack].chemistry, None if judged is None else judged.fade,
             soh if soh.known else Interval(reported, reported, reported),
             math.nan if foreseen.used is None or foreseen.words else foreseen.used.cycles)
-        for name, value in zip(LIFE, told, strict=True):
+        for name, value in zip((*LIFE, *LIFE_SPAN), told, strict=True):
             self._figures[name][row] = value
 
     def _study(self, packs: Sequence[str]) -> None:
@@ -346,7 +355,12 @@ class TwinDesk:
         plates = [self.plates[pack] for pack in packs]
         pasts = pasts_of(store, plates, *back(now, SPAN_S))
         soh = store.series(packs, ["soh_pct"], datetime.fromtimestamp(0, UTC), now, MOST_SOH)
-        studies = studies_of(plates, pasts, soh, [self._resistance(pack) for pack in packs], now)
+        trends = self._trends.find(packs)
+        studies = studies_of(plates, pasts, soh, [self._resistance(pack) for pack in packs], now,
+                             [trends.get(pack, NO_TREND) for pack in packs])
+        self._guarded("trends", lambda: self._remember(
+            {pack: study.trend for pack, study in zip(packs, studies, strict=True)
+             if study.sound}))
         for pack, study in zip(packs, studies, strict=True):
             with self._lock:
                 self._studies[pack] = study
@@ -361,13 +375,30 @@ class TwinDesk:
             while len(self._studies) > STUDIES:
                 self._studies.popitem(last=False)
 
+    def _remember(self, trends: Mapping[str, Trend]) -> None:
+        """Raises RetryLaterError where they cannot be kept; charge is counted by them then too."""
+        self._count_by(trends)
+        self._trends.keep(trends)
+
+    def _count_by(self, trends: Mapping[str, Trend]) -> None:
+        """Charge is counted with the capacity that packs have."""
+        now_s = self._engine.clock.now().timestamp()
+        found = {self.plates[pack].node: remembered(trend.capacity, now_s)
+                 for pack, trend in trends.items()}
+        with self._lock:
+            self._tree.set_capacity({node: one.capacity.value for node, one in found.items()
+                                     if one.counts})
+
     def _resistance(self, pack: str) -> Interval:
         found = self.estimate(pack).resistance
         return found if found.known else UNKNOWN
 
 
 def _figures(judged: Judged) -> dict[str, float]:
-    return {"soh_pct": 100.0 * judged.soh.value, "fade_pct_year": judged.fade_pct_year,
+    fade, growth = judged.fade_year.times(100.0), judged.resistance_growth
+    return {"soh_pct": 100.0 * judged.soh.value, "fade_pct_year": fade.value,
+            "fade_low": fade.low, "fade_high": fade.high,
+            "growth_year": growth.value, "growth_sigma": growth.sigma,
             "resistance": judged.resistance.value, "resistance_sigma": judged.resistance.sigma,
             "rms_mv": judged.rms_mv,
             "coverage_pct": 100.0 * judged.coverage,

@@ -54,7 +54,8 @@ class Fade:
     """A law fitted to capacities (1 = new) over x, equivalent full cycles or days. foretold: by
     how much each law missed the later points when fitted to the earlier ones, root mean square;
     left: what the chosen law leaves, one standard deviation of a capacity; last_x: of the last
-    point."""
+    point; rate_sigma: how badly the points tell the rate at the end, one standard deviation, 0
+    where their own errors are not known."""
 
     law: Law
     coefficients: tuple[float, ...]
@@ -62,14 +63,29 @@ class Fade:
     left: float
     last_x: float
     points: int
+    rate_sigma: float
+
+    @property
+    def rate(self) -> Interval:
+        """What it loses from the last point to x + 1, as far as the points tell it."""
+        lost = -float(_slopes(self.law, self.last_x) @ np.asarray(self.coefficients))
+        return Interval.of(lost, self.rate_sigma)
+
+    @property
+    def coming(self) -> Interval:
+        """As `rate`, and fades go on otherwise than so far."""
+        return Interval.of(self.rate.value, math.hypot(self.rate_sigma,
+                                                       RATE_ERROR * self.rate.value))
 
     def at(self, x: ArrayLike) -> Band:
         """Capacity at x [k]."""
         asked = np.maximum(np.asarray(x, np.float64), 0.0)
         value = _value(self.law, self.coefficients, asked)
         now = _value(self.law, self.coefficients, np.array(self.last_x))
-        to_come = np.where(asked > self.last_x, np.abs(now - value), 0.0)
-        half = SIGMAS * np.hypot(self.left, RATE_ERROR * to_come)
+        later = asked > self.last_x
+        to_come = np.where(later, np.abs(now - value), 0.0)
+        badly = np.where(later, self.rate_sigma * (asked - self.last_x), 0.0)
+        half = SIGMAS * np.sqrt(self.left**2 + (RATE_ERROR * to_come) ** 2 + badly**2)
         return Band(value, value - half, value + half)
 
     def until(self, end: float = END) -> Interval:
@@ -92,27 +108,50 @@ class Score:
     points: int
 
 
-def fit_fade(x: ArrayLike, capacity: ArrayLike) -> Fade:
-    """x [n]: equivalent full cycles or days, 0 and above; capacity [n], 1 = new; rows with a
+def fit_fade(x: ArrayLike, capacity: ArrayLike, sigma: ArrayLike | None = None) -> Fade:
+    """x [n]: equivalent full cycles or days, 0 and above; capacity [n], 1 = new; sigma [n]: their
+    standard deviations where they are known, by which points weigh. Most of it may be common to
+    all (a curve that is off), so that it widens the level, and their scatter the rate. Rows with a
     missing number are left out. Raises RequestError below LEAST_POINTS points of different x."""
-    at, told = _points(x, capacity)
+    at, told, error = _points(x, capacity, sigma)
+    stated = sigma is not None
+    weight = 1.0 / error if stated else np.ones_like(at)
     foretold = {law: missed for law in LAWS
-                if math.isfinite(missed := _foretold(law, at, told)) and _falls(law, at, told)}
+                if math.isfinite(missed := _foretold(law, at, told, weight))
+                and _falls(law, at, told, weight)}
     law: Law = "linear"
     for other in ("sqrt", "sqrt_linear"):
         best = foretold.get(law, math.inf)
         if other in foretold and (foretold[other] < CLEARLY * best or law not in foretold):
             law = other
-    coefficients = _fitted(law, at, told)
+    coefficients = _fitted(law, at, told, weight)
     freedom = max(1, at.size - len(coefficients))
-    left = math.sqrt(float(((_value(law, coefficients, at) - told) ** 2).sum()) / freedom)
-    return Fade(law, coefficients, foretold, max(left, LEAST_ERROR) * math.sqrt(1 + 1 / at.size),
-                float(at[-1]), int(at.size))
+    away = weight * (_value(law, coefficients, at) - told)
+    scatter = math.sqrt(float((away**2).sum()) / freedom)
+    if not stated:
+        left = max(scatter, LEAST_ERROR) * math.sqrt(1 + 1 / at.size)
+        return Fade(law, coefficients, foretold, left, float(at[-1]), int(at.size), 0.0)
+    usual = float(np.median(error))
+    return Fade(law, coefficients, foretold, max(1.0, scatter) * usual, float(at[-1]),
+                int(at.size), max(scatter, LEAST_ERROR / usual) * _rate_spread(law, at, weight))
+
+
+def _rate_spread(law: Law, x: Floats, weight: Floats) -> float:
+    """Standard deviation of the rate at the end, where that of a point is 1 / weight."""
+    design = weight[:, np.newaxis] * LAWS[law](x)
+    step = _slopes(law, float(x[-1]))
+    return math.sqrt(max(0.0, float(step @ np.linalg.pinv(design.T @ design) @ step)))
+
+
+def _slopes(law: Law, x: float) -> Floats:
+    """What each part of a law changes by from x to x + 1."""
+    parts = LAWS[law](np.array([x, x + 1.0]))
+    return np.asarray(parts[1] - parts[0])
 
 
 def past_score(x: ArrayLike, capacity: ArrayLike) -> Score:
     """Of this cell's own past. Raises RequestError where the first half is too short."""
-    at, told = _points(x, capacity)
+    at, told, _ = _points(x, capacity, None)
     first = at <= (at[0] + at[-1]) / 2
     return score(fit_fade(at[first], told[first]), at[~first], told[~first])
 
@@ -155,21 +194,25 @@ def combined(fade: Fade, x: ArrayLike, physics: ArrayLike, physics_error: float)
                     float(share[-1]), float(1 - share[-1]))
 
 
-def _points(x: ArrayLike, capacity: ArrayLike) -> tuple[Floats, Floats]:
+def _points(x: ArrayLike, capacity: ArrayLike,
+            sigma: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
     at, told = np.asarray(x, np.float64), np.asarray(capacity, np.float64)
-    if at.ndim != 1 or at.shape != told.shape:
+    error = np.ones_like(at) if sigma is None else np.asarray(sigma, np.float64)
+    if at.ndim != 1 or at.shape != told.shape or at.shape != error.shape:
         raise RequestError("cycles and capacities are columns of one length")
     good = np.isfinite(at) & np.isfinite(told) & (at >= 0) & (told > 0)
+    good &= np.isfinite(error) & (error > 0)
     order = np.argsort(at[good], kind="stable")
-    at, told = at[good][order], told[good][order]
+    at, told, error = at[good][order], told[good][order], error[good][order]
     if np.unique(at).size < LEAST_POINTS:
         raise RequestError(f"a forecast needs capacities at {LEAST_POINTS} different times; "
                            f"{np.unique(at).size} are known")
-    return at, told
+    return at, told, error
 
 
-def _fitted(law: Law, x: Floats, capacity: Floats) -> tuple[float, ...]:
-    found, *_ = np.linalg.lstsq(LAWS[law](x), capacity, rcond=None)
+def _fitted(law: Law, x: Floats, capacity: Floats, weight: Floats) -> tuple[float, ...]:
+    found, *_ = np.linalg.lstsq(weight[:, np.newaxis] * LAWS[law](x), weight * capacity,
+                                rcond=None)
     return tuple(found.tolist())
 
 
@@ -177,17 +220,17 @@ def _value(law: Law, coefficients: tuple[float, ...], x: Floats) -> Floats:
     return np.asarray(LAWS[law](x) @ np.asarray(coefficients))
 
 
-def _falls(law: Law, x: Floats, capacity: Floats) -> bool:
+def _falls(law: Law, x: Floats, capacity: Floats, weight: Floats) -> bool:
     """No part of the law gives capacity back."""
-    return all(part <= 0 for part in _fitted(law, x, capacity)[1:])
+    return all(part <= 0 for part in _fitted(law, x, capacity, weight)[1:])
 
 
-def _foretold(law: Law, x: Floats, capacity: Floats) -> float:
+def _foretold(law: Law, x: Floats, capacity: Floats, weight: Floats) -> float:
     """Root mean square by which fits to the first points miss the later ones; NaN where no part
     of the record is left to ask."""
     parts = LAWS[law](x[:1]).shape[-1]
-    missed = [_value(law, _fitted(law, x[:size], capacity[:size]), x[size:]) - capacity[size:]
-              for size in range(max(parts, (x.size + 1) // 2), x.size)]
+    missed = [_value(law, _fitted(law, x[:size], capacity[:size], weight[:size]), x[size:])
+              - capacity[size:] for size in range(max(parts, (x.size + 1) // 2), x.size)]
     return float(np.sqrt(np.mean(np.concatenate(missed) ** 2))) if missed else math.nan
 
 

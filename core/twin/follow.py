@@ -41,10 +41,13 @@ def follow(record: Record, model: CellModel, capacity_ah: float, soc: float = ma
 
 def follow_all(records: Sequence[Record], models: Sequence[CellModel],
                capacity_ah: Sequence[float], soc: Sequence[float],
-               temperature_c: Sequence[float]) -> list[Followed]:
+               temperature_c: Sequence[float],
+               holds_ah: Sequence[float] | None = None) -> list[Followed]:
     """As `follow`, for records of the same moments side by side: many cost little more than
-    one."""
+    one. holds_ah: by what charge is counted, NaN or None = the capacity."""
     cells = CellFilter(models, [1] * len(models), capacity_ah, replace(Tuning(), gap_s=GAP_S))
+    if holds_ah is not None:
+        cells.set_capacity(holds_ah)
     cells.begin(soc, BEGIN_SIGMA)
     time_s = records[0].time_s
     current_a, volts = (np.stack([getattr(record, name) for record in records], axis=1)

@@ -4,6 +4,7 @@ that its resting voltage tells, its resistance from steps of current, each with 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,15 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
+class Swing:
+    """A capacity [Ah] that two rests tell. from_s: when the first ended, which later looks at the
+    same past find again."""
+
+    from_s: float
+    capacity_ah: Interval
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """capacity_ah [Ah]; resistance: ohmic, as a multiple of the new cell's; soh: 1 = new, both
     together. swings: pairs of rests and steps: of current that told it."""
@@ -61,7 +71,7 @@ class Health:
     capacity_ah: Interval
     resistance: Interval
     soh: Interval
-    swings: int
+    swings: Sequence[Swing]
     steps: int
 
 
@@ -69,7 +79,8 @@ def health(record: Record, model: CellModel, rated_ah: float) -> Health:
     """Of a cell that has rated_ah [Ah] when new. Raises RequestError for a rating that is none."""
     if not (math.isfinite(rated_ah) and rated_ah > 0):
         raise RequestError(f"a rated capacity is above 0 Ah, not {rated_ah:g}")
-    capacity, swings = capacity_of(record, model, rated_ah)
+    swings = swings_of(record, model, rated_ah)
+    capacity = weighed([swing.capacity_ah for swing in swings])
     resistance, steps = resistance_of(record, model, rated_ah)
     soh = weighed([capacity.times(1.0 / rated_ah), by_resistance(resistance)])
     return Health(capacity, resistance, soh, swings, steps)
@@ -87,26 +98,52 @@ def rests_of(record: Record, model: CellModel, rated_ah: float) -> list[Rest]:
     found = []
     for row in np.flatnonzero(last):
         soc = float(model.soc_of(record.voltage_v[row]))
-        slope = float(model.slope_v(soc)) if math.isfinite(soc) else 0.0
-        if slope >= max(model.least_slope_v, 1e-6):
-            found.append(Rest(int(row), soc, model.voltage_error_v / slope))
+        sigma = _told_within(record.voltage_v[row], model)
+        if math.isfinite(soc) and model.voltage_error_v >= model.least_slope_v * sigma:
+            found.append(Rest(int(row), soc, max(sigma, 1e-6)))
     return found
 
 
-def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:
-    """[Ah], and from how many pairs of rests: charge that flowed by change of charge."""
-    rests = rests_of(record, model, rated_ah)
+def _told_within(rest_v: float, model: CellModel) -> float:
+    """How far the charge is told, one standard deviation: over all that the voltage may mean, for
+    beside a steep end of a curve lies a flat middle."""
+    off = model.voltage_error_v * np.array([-1.0, 1.0])
+    low, high = model.soc_of(np.clip(rest_v + off, model.curve_v[0], model.curve_v[-1]))
+    return 0.5 * float(high - low)
+
+
+def swings_of(record: Record, model: CellModel, rated_ah: float) -> list[Swing]:
+    """Charge that flowed by change of charge, of each pair of rests that tells it: each rest with
+    the one furthest from it since the last pair, so that rests in between do not hide it."""
+    rests, begin = rests_of(record, model, rated_ah), 0
     found = []
-    for first, second in zip(rests, rests[1:], strict=False):
+    for at in range(1, len(rests)):
+        second = rests[at]
+        first = max(rests[begin:at], key=lambda rest: abs(rest.soc - second.soc))
         flowed = record.part(slice(first.row, second.row + 1)).used_ah()[-1]
         swing = first.soc - second.soc
-        if abs(swing) < LEAST_SWING or not math.isfinite(flowed) or flowed * swing <= 0:
-            continue
-        hours = (record.time_s[second.row] - record.time_s[first.row]) / 3600.0
-        error = math.sqrt((first.sigma**2 + second.sigma**2) / swing**2 + GAIN_ERROR**2
-                          + (OFFSET_C * rated_ah * hours / flowed) ** 2)
-        found.append(Interval.of(flowed / swing, error * flowed / swing))
-    return weighed(found), len(found)
+        if not math.isfinite(flowed):
+            begin = at
+        elif abs(swing) >= LEAST_SWING:
+            begin = at
+            if flowed * swing > 0:
+                found.append(_swing(record, rated_ah, first, second, float(flowed)))
+    return found
+
+
+def _swing(record: Record, rated_ah: float, first: Rest, second: Rest, flowed_ah: float) -> Swing:
+    swing = first.soc - second.soc
+    hours = (record.time_s[second.row] - record.time_s[first.row]) / 3600.0
+    error = math.sqrt((first.sigma**2 + second.sigma**2) / swing**2 + GAIN_ERROR**2
+                      + (OFFSET_C * rated_ah * hours / flowed_ah) ** 2)
+    return Swing(float(record.time_s[first.row]),
+                 Interval.of(flowed_ah / swing, error * flowed_ah / swing))
+
+
+def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:
+    """[Ah], and from how many pairs of rests."""
+    swings = swings_of(record, model, rated_ah)
+    return weighed([swing.capacity_ah for swing in swings]), len(swings)
 
 
 def resistance_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:

@@ -139,18 +139,19 @@ def life_of(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: 
 
 
 def life_figures(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: Interval,
-                 cycles: float) -> tuple[float, float, float, float]:
-    """Years and equivalent full cycles to 80 %, the capacity that they begin at (1 = new), and
-    `Life.physics_share`; each NaN where it is not told. cycles: a day, where no run tells them,
-    NaN where nobody knows."""
+                 cycles: float) -> tuple[float, float, float, float, float, float]:
+    """Years and equivalent full cycles to 80 %, the capacity that they begin at (1 = new),
+    `Life.physics_share`, and the 90 % interval of the years, inf = beyond what is told; each NaN
+    where it is not told. cycles: a day, where no run tells them, NaN where nobody knows."""
     try:
         life = life_of(run, chemistry, fade, soh, cycles)
     except RequestError:
         life = None
     if life is None:
-        return math.nan, math.nan, math.nan, math.nan
-    return (life.days.value / YEAR_D, life.cycles.value, float(life.band.value[0]),
-            life.physics_share)
+        return (math.nan,) * 6
+    years = life.days.times(1.0 / YEAR_D)
+    return (years.value, life.cycles.value, float(life.band.value[0]), life.physics_share,
+            years.low, years.high)
 
 
 def _lost(course: Course, capacity: float, at_d: Floats) -> Floats:

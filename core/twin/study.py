@@ -5,31 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
 from core.errors import RequestError
 from core.ports import Series
-from core.twin.diagnosis import Verdict, diagnose
+from core.twin.diagnosis import Verdict, Word, diagnose
 from core.twin.fade import Fade, fit_fade
 from core.twin.follow import Followed, follow_all
-from core.twin.health import by_resistance, health, resistance_by_moves
-from core.twin.interval import Interval, weighed
+from core.twin.health import Health, by_resistance, health, resistance_by_moves
+from core.twin.interval import UNKNOWN, Interval, weighed
 from core.twin.models import Floats
 from core.twin.past import Past, Plate
+from core.twin.trend import DAY_S, NO_TREND, YEAR_S, Line, Trend, growth, remembered
 
-DAY_S = 86_400.0
 TOLD_SIGMA = 0.3
 """A resistance whose standard deviation is above tells nothing of a health."""
 LEAST_FADE = 0.005
 """A fall of the health below is none that a capacity test could tell."""
 
 
+FadeBy = Literal["", "reported", "estimated"]
+SOUND: frozenset[Word] = frozenset({"agrees", "drifting"})
+"""What another model than the pack's own finds is not kept of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """The short of it. soh: 1 = new, capacity and resistance together; resistance: ohmic, as a
-    multiple of the new cell's; capacity: share of the rated one, from `swings` pairs of rests;
-    rms_mv: measured less modelled voltage; fade: None where `fade_words` says why."""
+    multiple of the new cell's; capacity: share of the rated one, the surest that was found, with
+    its error as it is now, at `capacity_at`; swings: pairs of rests of the last hours; rms_mv:
+    measured less modelled voltage; fade: None where `fade_words` says why; fade_by: whose health
+    it goes by, the devices' or the twin's own capacities; resistance_growth: of the multiple a
+    year."""
 
     at: datetime
     verdict: Verdict
@@ -41,72 +50,123 @@ class Judged:
     coverage: float
     fade: Fade | None
     fade_words: str
+    fade_by: FadeBy = ""
+    capacity_at: datetime | None = None
+    resistance_growth: Interval = UNKNOWN
+
+    @property
+    def fade_year(self) -> Interval:
+        """How fast it falls at the end of what is known [share of the new capacity a year]."""
+        return UNKNOWN if self.fade is None else self.fade.coming.times(YEAR_S / DAY_S)
 
     @property
     def fade_pct_year(self) -> float:
-        """How fast it falls at the end of what is known [% of the new capacity a year], NaN where
-        that is not known."""
-        if self.fade is None:
-            return float("nan")
-        at = self.fade.at([self.fade.last_x, self.fade.last_x + 1.0]).value
-        return float(100.0 * 365.25 * (at[0] - at[1]))
+        """Of `fade_year` [%], NaN where that is not known."""
+        return 100.0 * self.fade_year.value
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The long of it: the record, how the filter followed it, and the health that was told in the
-    past (soh_days [d] since the first, soh_share, 1 = new)."""
+    """The long of it: the record, how the filter followed it, the health that the law of its fade
+    goes by (soh_days [d] since the first, soh_share, 1 = new), and all that the twin found of it
+    over the years. sound: what was found now is worth to be kept."""
 
     judged: Judged
     past: Past
     followed: Followed
     soh_days: Floats
     soh_share: Floats
+    trend: Trend = NO_TREND
+    sound: bool = True
 
 
 def studies_of(plates: Sequence[Plate], pasts: Sequence[Past], soh: Sequence[Series],
-               resistance: Sequence[Interval], now: datetime) -> list[Study]:
+               resistance: Sequence[Interval], now: datetime,
+               trends: Sequence[Trend] | None = None) -> list[Study]:
     """pasts: of some hours, all of the same moments; soh: as reported over the whole history;
-    resistance: as the filter has it now."""
+    resistance: as the filter has it now; trends: what was found before, None = nothing."""
+    before = [NO_TREND] * len(plates) if trends is None else trends
     followed = follow_all([past.record for past in pasts], [plate.model for plate in plates],
                           [plate.rated_ah for plate in plates], [past.first_soc for past in pasts],
-                          [past.mean_temperature_c for past in pasts])
-    return [_study(*one, now) for one in zip(plates, pasts, followed, soh, resistance,
-                                             strict=True)]
+                          [past.mean_temperature_c for past in pasts],
+                          [_holds_ah(*one, now) for one in zip(plates, before, strict=True)])
+    packs = zip(plates, pasts, followed, soh, resistance, strict=True)
+    return [_study(*one, trend, now) for one, trend in zip(packs, before, strict=True)]
+
+
+def _holds_ah(plate: Plate, trend: Trend, now: datetime) -> float:
+    """By what its charge is counted [Ah], NaN = as rated."""
+    found = remembered(trend.capacity, now.timestamp())
+    return found.capacity.value * plate.rated_ah if found.counts else float("nan")
 
 
 def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance: Interval,
-           now: datetime) -> Study:
+           before: Trend, now: datetime) -> Study:
     found = health(past.record, plate.model, plate.rated_ah)
     moves, _ = resistance_by_moves(past.record, followed.soc, plate.model, plate.rated_ah,
                                    past.mean_temperature_c)
     resistance = moves if moves.known and moves.value > 0 else resistance
-    known = resistance.known and resistance.sigma <= TOLD_SIGMA
-    by_filter = [by_resistance(resistance)] if known else []
-    days, share = _told(soh)
-    fade, words = _fade(days, share)
+    told = resistance if resistance.known and resistance.sigma <= TOLD_SIGMA else UNKNOWN
+    trend, health_now = _with(before, found, told, plate.rated_ah, now.timestamp())
+    capacity = remembered(trend.capacity, now.timestamp())
+    days, share, by = _told(soh, trend.capacity)
+    fade, words = _reported_fade(days, share) if by == "reported" else _own_fade(trend.capacity)
     residual = followed.residual_v[np.isfinite(followed.residual_v)]
+    verdict = diagnose(past.record, plate.chemistry, plate.rated_ah, followed.residual_v)
     judged = Judged(
-        now, diagnose(past.record, plate.chemistry, plate.rated_ah, followed.residual_v),
-        weighed([found.soh, *by_filter]), found.capacity_ah.times(1.0 / plate.rated_ah),
-        found.swings, resistance,
+        now, verdict, health_now, capacity.capacity, len(found.swings), resistance,
         1000.0 * float(np.sqrt(np.mean(residual**2))) if residual.size else float("nan"),
-        past.coverage, fade, words)
-    return Study(judged, past, followed, days, share)
+        past.coverage, fade, words, by, capacity.at, growth(trend.resistance))
+    return Study(judged, past, followed, days, share, trend, verdict.word in SOUND)
 
 
-def _told(soh: Series) -> tuple[Floats, Floats]:
-    """Days since the first, and health as a share."""
+def _with(before: Trend, found: Health, resistance: Interval, rated_ah: float,
+          now_s: float) -> tuple[Trend, Interval]:
+    """What is known of a pack with what was found now, and its health by that."""
+    shares = [swing.capacity_ah.times(1.0 / rated_ah) for swing in found.swings]
+    capacity = before.capacity.added(
+        Line.of([swing.from_s for swing in found.swings], [one.value for one in shares],
+                [one.sigma for one in shares]), now_s)
+    soh = weighed([remembered(capacity, now_s).capacity, by_resistance(found.resistance),
+                   by_resistance(resistance)])
+    return Trend(capacity, _and(before.resistance, resistance, now_s),
+                 _and(before.soh, soh, now_s)), soh
+
+
+def _and(line: Line, found: Interval, now_s: float) -> Line:
+    return line.added(Line.of([now_s], [found.value], [found.sigma]), now_s)
+
+
+def _told(soh: Series, capacity: Line) -> tuple[Floats, Floats, FadeBy]:
+    """Days since the first, and health as a share: as reported, else by the twin's own
+    capacities."""
     known = np.isfinite(soh.mean)
     times = soh.time_s[known]
-    days = (times - times[0]) / DAY_S if times.size else times
-    return days, soh.mean[known].astype(np.float64) / 100.0
+    if times.size:
+        return (times - times[0]) / DAY_S, soh.mean[known].astype(np.float64) / 100.0, "reported"
+    own = capacity.daily()
+    return own.days, own.value, "estimated" if own.time_s.size else ""
 
 
-def _fade(days: Floats, share: Floats) -> tuple[Fade | None, str]:
-    """What its past health says of its future, or why it says nothing."""
-    if not days.size:
+def _own_fade(capacity: Line) -> tuple[Fade | None, str]:
+    """What the twin's own capacities say of the future, or why they say nothing."""
+    told = capacity.daily()
+    if not told.time_s.size:
         return None, "nobody reports its health, and no capacity was measured often enough"
+    found = told.time_s.size
+    try:
+        fade = fit_fade(told.days, told.value, told.sigma)
+    except RequestError:
+        return None, f"nobody reports its health, and a capacity was found on {found} " \
+                     f"{'day' if found == 1 else 'days'} only; a law takes three"
+    if fade.rate.low <= 0:
+        return None, f"its capacity was found on {found} days within {told.days[-1] + 1:.0f} and " \
+                     "fell by less than its error tells"
+    return fade, ""
+
+
+def _reported_fade(days: Floats, share: Floats) -> tuple[Fade | None, str]:
+    """What its reported health says of its future, or why it says nothing."""
     fallen = float(np.median(share[:max(1, share.size // 10)])
                    - np.median(share[-max(1, share.size // 10):]))
     span = f"{days[-1]:.0f} days" if days[-1] >= 2 else f"{24 * days[-1]:.0f} hours"

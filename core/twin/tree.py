@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -73,6 +74,7 @@ class TreeTwin:
         self._reported: FloatArray = np.full(self.cells.size, np.nan, np.float32)
         self._known = np.zeros(self.cells.size, np.bool_)
         self._at: datetime | None = None
+        self._rated_ah: FloatArray = np.empty(0, np.float32)
         self._filter = self._made() if self.cells.size else None
 
     def _made(self) -> CellFilter:
@@ -80,8 +82,19 @@ class TreeTwin:
         kinds = self._topology.chemistry[self.cells[self._firsts]].tolist()
         models = [cell_model(CHEMISTRIES[kind]) for kind in kinds]
         nominal_v = np.repeat([model.nominal_v for model in models], self._counts)
-        capacity_ah = 1000.0 * self._topology.capacity_kwh[self.cells] / nominal_v
-        return CellFilter(models, self._counts.tolist(), capacity_ah)
+        self._rated_ah = np.asarray(
+            1000.0 * self._topology.capacity_kwh[self.cells] / nominal_v, np.float32)
+        return CellFilter(models, self._counts.tolist(), self._rated_ah)
+
+    def set_capacity(self, shares: Mapping[int, float]) -> None:
+        """What the cells of packs (nodes of `packs`) hold, as a share of what they are rated at;
+        charge is counted by it from now on. Raises RequestError for a share that is none."""
+        if self._filter is None or not shares:
+            return
+        told = np.full(self.packs.size, np.nan)
+        for pack, share in shares.items():
+            told[self._row[pack]] = share
+        self._filter.set_capacity(np.repeat(told, self._counts) * self._rated_ah)
 
     def take(self, frame: Frame) -> None:
         """What is stale is missing; an older frame than the last adds no time."""

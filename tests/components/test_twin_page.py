@@ -23,8 +23,11 @@ from components.twin import board, choice, export, pack, traces, words
 from components.twin.choice import Wish
 from core.runtime import Runtime
 from core.twin.diagnosis import Verdict
+from core.twin.fade import fit_fade
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.predictions import Score
+from core.twin.study import Study
+from core.twin.trend import NO_TREND, Line, Trend
 from tests.architecture.test_style import ROOT
 from tests.components.sent import sent
 from tests.components.twin_site import StandingPhysics
@@ -231,15 +234,91 @@ def test_a_gap_of_the_record_is_no_line(site: DeskSite) -> None:
 def test_health_over_time_ends_with_what_is_estimated(site: DeskSite) -> None:
     study = site.client.twin_study(GOOD)
     assert study is not None
-    known = replace(study, judged=replace(study.judged, soh=Interval(0.9, 0.85, 0.95)))
+    known = replace(study, trend=NO_TREND,
+                    judged=replace(study.judged, soh=Interval(0.9, 0.85, 0.95)))
     reported, estimated = traces.health(known).data
     assert reported["y"][-1] == pytest.approx(95.0)
     assert estimated["y"].tolist() == [90.0]
     assert estimated["error_y"]["array"] == [pytest.approx(5.0)]
-    assert len(traces.health(replace(study, judged=replace(study.judged, soh=UNKNOWN))).data) == 1
+    bare = replace(known, judged=replace(study.judged, soh=UNKNOWN))
+    assert len(traces.health(bare).data) == 1
+
+
+def kept(site: DeskSite) -> Study:
+    """Of two months: 5 % lost, 20 % more resistance."""
+    study = site.client.twin_study(GOOD)
+    assert study is not None
+    times = site.clock.now().timestamp() - 86_400.0 * np.arange(60.0)[::-1]
+    trend = Trend(Line.of(times, np.linspace(0.95, 0.9, 60), np.full(60, 0.01)),
+                  Line.of(times, np.linspace(1.0, 1.2, 60), np.full(60, 0.05)),
+                  Line.of(times, np.linspace(0.96, 0.91, 60), np.full(60, 0.02)))
+    fade = fit_fade(trend.capacity.days, trend.capacity.value, trend.capacity.sigma)
+    return replace(study, trend=trend, judged=replace(
+        study.judged, fade=fade, fade_by="estimated", capacity=Interval.of(0.9, 0.01),
+        capacity_at=site.clock.now() - timedelta(days=3), soh=Interval.of(0.91, 0.02),
+        resistance_growth=Interval.of(1.2, 0.1)))
+
+
+def test_what_was_found_over_the_weeks_has_a_band_around_each_point(site: DeskSite) -> None:
+    study = kept(site)
+    for figure, value, wide in ((traces.capacity(study), 90.0, 1.645),
+                                (traces.resistances(study), 1.2, 1.645 * 0.05),
+                                (traces.health(study), 91.0, 2 * 1.645)):
+        band, points = figure.data
+        assert points["mode"] == "markers"
+        assert (points["y"].size, points["y"][-1]) == (60, pytest.approx(value))
+        assert band["fill"] == "toself"
+        assert band["y"][59] - points["y"][-1] == pytest.approx(wide)
+        assert points["y"][-1] - band["y"][60] == pytest.approx(wide)
+    reported = replace(study, judged=replace(study.judged, fade_by="reported"))
+    assert [one["name"] for one in traces.health(reported).data] == [
+        "Reported", "interval", "Estimated"]
+
+
+def test_the_page_says_from_when_to_when_and_whose_law_it_is(
+        site: DeskSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Health fell by less than 0.5 %" in shown(opened(pack=GOOD))
+    study = kept(site)
+    monkeypatch.setattr(site.desk, "study", lambda pack: study)
+    told = shown(opened(pack=GOOD))
+    assert "Capacity over time" in told
+    assert "Resistance over time" in told
+    assert words.dates(study.trend.capacity, None) in told
+    assert "by the capacities that the twin found" in told
+    assert "found 3 d ago, between two rests" in told
+    assert "Resistance growth" in told
+    assert "+120" in told
+
+
+def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> None:
+    known = site.client.twin_site()
+    assert not isinstance(known, str)
+    values = {"fade_pct_year": 3.24, "fade_low": 1.9, "fade_high": 4.51, "growth_year": 0.12,
+              "growth_sigma": 0.02, "resistance": 1.2, "resistance_sigma": 0.05,
+              "life_years": 8.1, "life_low": 5.2, "life_high": 12.0}
+    told = replace(known, figures={**known.figures, **{
+        name: np.full(2, value) for name, value in values.items()}})
+    assert board._fade(told.figures, 0) == ("3.2 %", "1.9 to 4.5")
+    assert board._life(told.figures, 0) == ("8.1 years", "5.2 to 12.0")
+    assert board._resistance(told, 0) == ("+12 % a year", "± 3 %, 1.20 ×")
+    for high, low, said in ((math.inf, 5.2, "5.2 or more"), (math.nan, math.nan, "no interval")):
+        figures = {**told.figures, "life_high": np.full(2, high), "life_low": np.full(2, low)}
+        assert board._life(figures, 0) == ("8.1 years", said)
+    text = export.table(told, site.client.topology, site.client.snapshot().frame).decode()
+    first = next(csv.DictReader(io.StringIO(text)))
+    assert [float(first[name]) for name in (
+        "fade_low_pct_per_year", "fade_high_pct_per_year", "life_low_years", "life_high_years",
+        "resistance_growth_per_year")] == [1.9, 4.51, 5.2, 12.0, 0.12]
+    assert float(first["resistance_growth_half_interval"]) == pytest.approx(0.0329)
+    assert (first["capacity_pct"], first["capacity_found_at"]) == ("", "")
 
 
 def test_words() -> None:
+    hours = Line.of([0.0 + 7200.0, 10_800.0], [1.0, 1.0], [0.1, 0.1])
+    assert words.dates(hours, "UTC") == "1 Jan 1970 02:00 to 03:00"
+    assert words.dates(Line.of([7200.0, 9e7], [1.0, 1.0], [0.1, 0.1]), "UTC") == \
+        "1 Jan 1970 to 7 Nov 1972"
+    assert (words.signed(12.4), words.signed(-3.0), words.signed(0.0)) == ("+12", "−3", "0")
     verdict = Verdict("drifting", "measured less modelled voltage has moved by -12 mV", 0.0)
     assert words.short_cause(verdict) == "measured less modelled voltage has moved by −12 mV"
     assert words.between(UNKNOWN, 1) == ""

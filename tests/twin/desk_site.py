@@ -15,6 +15,7 @@ from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS
 from core.twin.desk import TwinDesk
 from core.twin.tasks import WindowAnswer, WindowResult, WindowTask, column
+from core.twin.trend import TrendStore
 from store.embedded import EmbeddedStore
 from store.twin import PredictionDatabase
 from tests.components.twin_site import StandingPhysics
@@ -37,6 +38,7 @@ class DeskSite:
     desk: TwinDesk
     physics: StandingPhysics
     client: LocalClient
+    soh_pct: float = 95.0
     row: int = 0
 
     def live(self, rows: int, turns: bool = True) -> None:
@@ -45,7 +47,7 @@ class DeskSite:
             current_a, volts, soc_pct = (float(values[self.row]) for values in LIVED)
             for pack, sign in ((GOOD, 1.0), (TURNED, -1.0)):
                 self.source.set(pack, {"current_a": sign * current_a, "soc_pct": soc_pct,
-                                       "voltage_v": CELLS * volts, "soh_pct": 95.0})
+                                       "voltage_v": CELLS * volts, "soh_pct": self.soh_pct})
             self.source.set_cells({"voltage_v": volts, "soc_pct": soc_pct, "temperature_c": 25.0})
             self.clock.advance(STEP_S)
             self.engine.tick()
@@ -88,8 +90,9 @@ LIVED = _lived()
 
 
 def desk_site(folder: Path, physics: StandingPhysics | None = None,
-              history: bool = True) -> DeskSite:
-    """Nothing is known of it yet."""
+              history: bool = True, trends: TrendStore | None = None,
+              soh_pct: float = 95.0) -> DeskSite:
+    """Nothing is known of it yet, but for trends. soh_pct: as its devices report it, NaN = not."""
     clock = ManualClock(NOON)
     root = system(0, modules=2, cells=CELLS, chemistry="NMC")
     rack = root.children[0].children[0]
@@ -100,7 +103,8 @@ def desk_site(folder: Path, physics: StandingPhysics | None = None,
     if history:
         engine.attach(EmbeddedStore(folder / "history", engine.topology, clock=clock))
     asked = physics or StandingPhysics()
-    desk = TwinDesk(engine, asked, PredictionDatabase(folder / "twin.sqlite", clock))
+    desk = TwinDesk(engine, asked, PredictionDatabase(folder / "twin.sqlite", clock),
+                    trends=trends)
     config = Config(sources=[SourceConfig("fleet", "fleet")], file="orrery.toml")
     client = LocalClient(Runtime(config, engine, (), None, desk))
-    return DeskSite(clock, source, engine, desk, asked, client)
+    return DeskSite(clock, source, engine, desk, asked, client, soh_pct)

@@ -152,6 +152,17 @@ def test_a_flat_curve_tells_no_charge() -> None:
     assert capacity_of(record, LFP, AH) == (UNKNOWN, 0)
 
 
+def test_rests_in_between_do_not_hide_a_capacity() -> None:
+    """Down in five steps of 12 %, each too small by itself, with a rest after each."""
+    step = np.concatenate([np.full(108, 0.4 * AH), np.zeros(120)])
+    record = live(NMC, 0.9 * AH, np.concatenate([np.zeros(120), np.tile(step, 5)]), soc=0.9,
+                  step_s=10.0, noise_v=0.001).record
+    assert len(rests_of(record, NMC, AH)) == 6
+    capacity, swings = capacity_of(record, NMC, AH)
+    assert swings == 2
+    assert capacity.low < 0.9 * AH < capacity.high
+
+
 def test_a_gap_between_two_rests_tells_no_capacity() -> None:
     record = days(NMC, AH, 1.0, 0, count=1)
     middle = slice(450, 700)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import _twin_cells
-from core.errors import UnknownIdError
+from core.errors import RequestError, UnknownIdError
 from core.frames import Frame, empty_columns
 from core.topology import DEFAULT_LEVELS, Topology
 from core.twin.follow import follow
@@ -66,6 +66,19 @@ def test_packs_of_a_tree_are_estimated_and_the_weak_cell_is_found() -> None:
     assert twin.soc_pct().shape == twin.residual_v().shape == (10,)
     with pytest.raises(UnknownIdError, match="below system_0$"):
         twin.estimate(SITE.index("system_0"))
+
+
+def test_charge_is_counted_with_the_capacity_that_a_pack_has() -> None:
+    twin = TreeTwin(SITE)
+    twin.set_capacity({MODULE: 0.5})
+    twin.set_capacity({})
+    for row in range(61):
+        twin.take(frame(NOON + timedelta(seconds=60.0 * row), np.full(10, np.nan), 0.1 * AH, 60.0))
+    other = twin.estimate(SITE.index("system_0_cluster_0_rack_0_module_0"))
+    assert 60.0 - other.soc_pct.value == pytest.approx(10.0, abs=0.1)
+    assert 60.0 - twin.estimate(MODULE).soc_pct.value == pytest.approx(20.0, abs=0.1)
+    with pytest.raises(RequestError):
+        twin.set_capacity({MODULE: 0.0})
 
 
 def test_what_is_stale_is_missing_and_a_clock_may_jump() -> None:
