@@ -154,7 +154,7 @@ async def _watched(app: AppProcess, packs: Packs) -> list[dict[str, object]]:
         stood_s = await waiting
     if packs.flood_took_s is None or packs.flood_took_s > 1.0:
         raise FigureError(f"the flood took {packs.flood_took_s} s, not one")
-    failed = failures(app) + sum(one.failed_runs for one in viewers)
+    failed = failures(app.log()) + sum(one.failed_runs for one in viewers)
     case = _case()
     lines = [line(case, "until all of them stand", stood_s, "s"),
              line(case, "viewers without an answer", flood.silent, "", 0),

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from bench import _fleet_decision, _fleet_page
+from bench import _fleet_decision, _fleet_page, _fleet_whole
 from bench._fleet import LOOPBACK, Mosquitto, Process, edge, ingest, until
 from bench._fleet_load import CELLS, Load, bodies_of
 from bench.report import FigureError, figure_line
@@ -60,6 +60,7 @@ def run(short: bool = False) -> Iterator[dict[str, object]]:
             broker.kill()
     if not short:
         yield from _fleet_page.run()
+        yield from _fleet_whole.run()
 
 
 # -- telemetry
