@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -38,10 +39,12 @@ line = partial(figure_line, "fleet")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """at_s: monotonic [s]. stored: messages. cpu_s: processor time by part [s]."""
+    """at_s: monotonic [s]. stored: messages by the ingest; waiting: on the edges' disks, as they
+    told within 10 s. cpu_s: processor time by part [s]."""
 
     at_s: float
     stored: int
+    waiting: int
     cpu_s: dict[str, float]
 
 
@@ -51,6 +54,7 @@ class Fleet:
     def __init__(self, folder: Path, packs: int) -> None:
         self.folder = folder / "fleet"
         self.report = self.folder / "ingest.json"
+        self._store = self.folder / "store" / "fleet.sqlite"
         numbers = {name: free_port() for name in ("app", "gateway", "broker")}
         ports = [word for name, port in numbers.items()
                  for word in (f"--{name}-port", str(port))]
@@ -74,16 +78,13 @@ class Fleet:
                 continue
             if part is not None:
                 cpu_s[PARTS[part[0]]] += times.user + times.system
-        return Moment(time.monotonic(), self.told("stored"), cpu_s)
-
-    def told(self, name: str) -> int:
-        return int(json.loads(self.report.read_text())[name])
+        report = json.loads(self.report.read_text())
+        waiting = sum(told["pending"] for told in report["statuses"].values())
+        return Moment(time.monotonic(), int(report["stored"]), waiting, cpu_s)
 
     def heard(self) -> int:
         """Packs of which something is stored."""
-        file = self.folder / "store" / "fleet.sqlite"
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
-            return int(db.execute("SELECT count(*) FROM devices WHERE last > 0").fetchone()[0])
+        return int(_rows(self._store, "SELECT count(*) FROM devices WHERE last > 0")[0][0])
 
     def end(self) -> None:
         """As by Ctrl+C."""
@@ -98,14 +99,18 @@ class Fleet:
     def lost(self) -> int:
         """Of a fleet that has ended: numbers that a device gave, which are neither stored nor
         waiting on its disk."""
-        with closing(sqlite3.connect(self.folder / "store" / "fleet.sqlite")) as db:
-            kept = set(db.execute("SELECT device, seq FROM telemetry JOIN devices USING (num)"))
-        given = 0
+        kept = set(_rows(self._store, "SELECT device, seq FROM telemetry JOIN devices USING (num)"))
+        made = 0
         for box in sorted((self.folder / "edge").glob("*.sqlite")):
-            with closing(sqlite3.connect(box)) as db:
-                given += db.execute("SELECT coalesce(sum(made), 0) FROM devices").fetchone()[0]
-                kept.update(db.execute("SELECT device, seq FROM waiting"))
-        return int(given) - len(kept)
+            kept.update(_rows(box, "SELECT device, seq FROM waiting"))
+            made += _rows(box, "SELECT coalesce(sum(made), 0) FROM devices")[0][0]
+        return made - len(kept)
+
+
+def _rows(file: Path, query: str) -> list[Any]:
+    """Of a file that another process may write."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+        return db.execute(query).fetchall()
 
 
 def run(packs: int = PACKS) -> Iterator[dict[str, object]]:
@@ -147,6 +152,7 @@ def _minute(fleet: Fleet, packs: int) -> Iterator[dict[str, object]]:
                "higher")
     report = json.loads(fleet.report.read_text())
     yield line(case, "lag p95", report["lag_p95_s"], "s", 1.0)
+    yield line(case, "waiting at the edges", after.waiting, "")
     yield line(case, "rejected", sum(report["rejected"].values()), "", 0)
     failed = failures((fleet.folder / "app.log").read_text(errors="replace"))
     yield line(case, "refreshes of a page Fleet", len(viewer.refreshes), "", better="higher")
