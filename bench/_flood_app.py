@@ -45,6 +45,7 @@ HEALTHY_V = {"LFP": 3.3, "NMC": 3.7, "LCO": 3.8}
 VIEWERS = ("alarms", "overview", "alarms", "overview")
 CALM_S, FLOOD_S = 20.0, 30.0
 MOST_S = 120.0
+LOOK_S = 0.25
 CONFIG = """[[sources]]
 kind = "fleet-mqtt"
 name = "fleet"
@@ -187,7 +188,9 @@ def _until_all_stand(app: AppProcess) -> float:
 
 
 def _standing(app: AppProcess) -> float:
-    """Trips that are open, as /metrics tells; 0 where it does not answer within a second."""
+    """Trips that are open, as /metrics tells; 0 where it does not answer within a second. Asked
+    seldom: each answer costs the app what pages then wait for."""
+    threading.Event().wait(LOOK_S)
     try:
         metrics = fetched(app.url + "/metrics")
     except (http.client.HTTPException, OSError):

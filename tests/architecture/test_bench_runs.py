@@ -8,16 +8,20 @@ three minutes are a job of CI's own.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
+from bench import _app_log
 from bench.__main__ import figures, main, names, status
+from bench._live_client import LiveClient
 from bench.report import Figure, FigureError, figure_line, table
 from bench.soak import SHORT
-from scripts.app_process import ROOT
+from scripts.app_process import ROOT, AppProcess
 
 LONGEST = {"energy", "heatpump", "session", "soak", "start", "twin"}
 NEVER = {"lost", "duplicated"}
@@ -88,6 +92,20 @@ def test_ci_soaks_for_three_minutes_and_fails_by_a_missed_target() -> None:
     assert 'make bench NAME=soak ARGS="--short --strict"' in told
     assert (SHORT.viewers, SHORT.churn, SHORT.seconds) == (20, 100, 180.0)
     assert jobs["soak"]["timeout-minutes"] * 60 > 3 * SHORT.seconds
+
+
+def test_a_page_that_raises_is_a_failed_run(tmp_path: Path) -> None:
+    """The protocol calls it a success."""
+    (tmp_path / "Home.py").write_text("import streamlit as st\nst.write('so far')\n1 / 0\n")
+
+    async def seen(url: str) -> None:
+        async with LiveClient(url, "") as client:
+            await asyncio.wait_for(client.first_run.wait(), 60)
+
+    with AppProcess(root=tmp_path) as app:
+        assert _app_log.failures(app.log()) == 0
+        asyncio.run(seen(app.url))
+        assert _app_log.failures(app.log()) == 1, app.log()
 
 
 def test_an_unknown_bench_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
