@@ -1,4 +1,5 @@
-"""`python -m bench NAME [--short]`: measure, one JSON line a figure; `all` runs every bench.
+"""`python -m bench NAME [--short] [--strict]`: measure, one JSON line a figure; `all` runs every
+bench.
 
 A bench is a module of this folder with `run(short: bool = False) -> Iterator[dict]`.
 """
@@ -48,17 +49,24 @@ def measure(name: str, short: bool, into: list[Figure]) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """1 when a bench broke; a missed target is told, not punished."""
+    """See `status`."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Figures of Orrery.")
     parser.add_argument("name", choices=[*names(), "all"])
     parser.add_argument("--short", action="store_true",
                         help="seconds instead of minutes; the numbers are rough")
+    parser.add_argument("--strict", action="store_true",
+                        help="fail when a target is missed, as CI does with the soak")
     asked = parser.parse_args(arguments)
     chosen = names() if asked.name == "all" else [asked.name]
     done: list[Figure] = []
     whole = all([measure(name, asked.short, done) for name in chosen])
     print(table(done), file=sys.stderr)
-    return 0 if whole else 1
+    return status(whole, done, asked.strict)
+
+
+def status(whole: bool, done: Sequence[Figure], strict: bool) -> int:
+    """1 when a bench broke; a missed target is told, and punished where `strict`."""
+    return 0 if whole and not (strict and any(one.met is False for one in done)) else 1
 
 
 if __name__ == "__main__":

@@ -2,21 +2,30 @@
 what must never be lost.
 
 The longest start apps and browsers, some minutes in all, as the tests of the same things do too:
-of them it is only seen that they load. `python -m bench all --short` runs every one.
+of them it is only seen that they load. `python -m bench all --short` runs every one. The soak's
+three minutes are a job of CI's own.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
-from bench.__main__ import figures, main, names
+from bench import _app_log
+from bench.__main__ import figures, main, names, status
+from bench._live_client import LiveClient
 from bench.report import Figure, FigureError, figure_line, table
+from bench.soak import SHORT
+from scripts.app_process import ROOT, AppProcess
 
 LONGEST = {"energy", "heatpump", "session", "soak", "start", "twin"}
 NEVER = {"lost", "duplicated"}
+WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 
 
 @pytest.mark.parametrize("name", sorted(LONGEST))
@@ -65,6 +74,38 @@ def test_the_table_says_what_is_met() -> None:
     assert said[1].endswith("<= 2    met")
     assert said[2].endswith(">= 2    NOT MET")
     assert said[3].endswith("1 B")
+
+
+@pytest.mark.parametrize(("value", "whole", "strict", "said"), [
+    (1, True, True, 0), (3, True, True, 1), (3, True, False, 0), (1, False, False, 1),
+    (1, False, True, 1)])
+def test_only_a_strict_run_fails_by_a_missed_target(value: float, whole: bool, strict: bool,
+                                                    said: int) -> None:
+    done = [Figure.of(figure_line("a", "b", "free", 9, "ms")),
+            Figure.of(figure_line("a", "b", "asked", value, "ms", 2))]
+    assert status(whole, done, strict) == said
+
+
+def test_ci_soaks_for_three_minutes_and_fails_by_a_missed_target() -> None:
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    told = [step.get("run", "") for step in jobs["soak"]["steps"]]
+    assert 'make bench NAME=soak ARGS="--short --strict"' in told
+    assert (SHORT.viewers, SHORT.churn, SHORT.seconds) == (20, 100, 180.0)
+    assert jobs["soak"]["timeout-minutes"] * 60 > 3 * SHORT.seconds
+
+
+def test_a_page_that_raises_is_a_failed_run(tmp_path: Path) -> None:
+    """The protocol calls it a success."""
+    (tmp_path / "Home.py").write_text("import streamlit as st\nst.write('so far')\n1 / 0\n")
+
+    async def seen(url: str) -> None:
+        async with LiveClient(url, "") as client:
+            await asyncio.wait_for(client.first_run.wait(), 60)
+
+    with AppProcess(root=tmp_path) as app:
+        assert _app_log.failures(app.log()) == 0
+        asyncio.run(seen(app.url))
+        assert _app_log.failures(app.log()) == 1, app.log()
 
 
 def test_an_unknown_bench_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from core.errors import ConfigurationError
 from core.limits import safe_operating_area
@@ -25,7 +24,7 @@ from core.safety.bands import (
     WARNING,
 )
 from core.safety.layout import NO_LEAF, Layout, Pack
-from core.safety.profile import check_rising, check_shape, safety_profile
+from core.safety.profile import SafetyProfile, check_rising, check_shape, safety_profile
 from core.vocabulary import CHEMISTRIES
 from tests.core.safety_bench import HEALTHY_V, healthy, pack, settled, with_cell
 
@@ -34,6 +33,8 @@ CELL_LIMITS = [("voltage_v", "voltage_high", "voltage_max_v", 1),
                ("temperature_c", "temperature_high", "temperature_max_c", 1),
                ("temperature_c", "temperature_low", "temperature_min_c", -1)]
 DIRECTIONS = {"charge": -50.0, "rest": 0.0, "discharge": 50.0, "unknown": math.nan}
+TIERS = {INFO: "information", WARNING: "warning", TRIP: "trip"}
+SIDES = ("below", "at", "above")
 CELL = 3
 
 
@@ -49,52 +50,136 @@ def after(sample: Sample, layout: Layout) -> AreaState:
     return settled(Area(layout), sample)
 
 
-@settings(max_examples=150, deadline=None)
-@given(chemistry=st.sampled_from(CHEMISTRIES), row=st.sampled_from(CELL_LIMITS),
-       tier=st.sampled_from([INFO, WARNING, TRIP]), direction=st.sampled_from(list(DIRECTIONS)),
-       side=st.sampled_from(["below", "at", "above"]), cell=st.integers(0, 7))
-def test_a_cell_at_its_limits(chemistry: str, row: tuple[str, str, str, int], tier: int,
-                              direction: str, side: str, cell: int) -> None:
-    quantity, condition, name, sign = row
-    if quantity == "temperature_c":
-        name = ("discharge_" if direction == "discharge" else "charge_") + name
-    limit = safe_operating_area().table(name)[CHEMISTRIES.index(chemistry), tier - 1]
-    step = {"below": -sign, "at": 0, "above": sign}[side]
-    value = limit if step == 0 else np.nextafter(limit, np.float32(step * np.inf))
-    layout = Layout([pack(chemistry)])
-    sample = with_cell(healthy(layout, DIRECTIONS[direction]), layout, quantity, cell, value)
-    found = cell_tier(after(sample, layout), condition, cell)
-    assert found == (tier - 1 if side == "below" else tier)
+class Judge:
+    """One area of one pack; each case begins where nothing was ever seen."""
+
+    def __init__(self, chemistry: str, profile: SafetyProfile | None = None) -> None:
+        # A reference current of 128 A makes a product and a quotient of it exact.
+        self.layout = Layout([replace(pack(chemistry), capacity_ah=128.0, max_current_a=128.0)])
+        self._area = Area(self.layout, profile)
+        self._nothing_seen = self._area.state()
+
+    def sample(self, direction: str) -> Sample:
+        return healthy(self.layout, DIRECTIONS[direction])
+
+    def says(self, sample: Sample) -> AreaState:
+        self._area.restore(self._nothing_seen)
+        return settled(self._area, sample, step_s=0.5)
 
 
-@settings(max_examples=60, deadline=None)
-@given(chemistry=st.sampled_from(CHEMISTRIES), tier=st.sampled_from([INFO, WARNING, TRIP]),
-       charging=st.booleans(), side=st.sampled_from([-1, 0, 1]))
-def test_a_current_only_above_its_limit(chemistry: str, tier: int, charging: bool,
-                                        side: int) -> None:
-    layout = Layout([pack(chemistry)])
-    rate = np.float32(safety_profile().current_c_rate[tier - 1])
-    rate = rate if side == 0 else np.nextafter(rate, np.float32(side * np.inf))
-    # A reference current of 128 A makes the product and the quotient exact.
-    layout = Layout([replace(layout.packs[0], capacity_ah=128.0, max_current_a=128.0)])
-    sample = healthy(layout, float(rate * np.float32(128)) * (-1 if charging else 1))
-    state = after(sample, layout)
-    own, other = (("current_charge", "current_discharge") if charging
-                  else ("current_discharge", "current_charge"))
-    assert pack_tier(state, own) == (tier if side > 0 else tier - 1)
-    assert pack_tier(state, other) == NONE
+def beside(limit: float, side: str, sign: int) -> np.float32:
+    """The float32 next to a limit that lies in the direction of `sign`, or the limit itself."""
+    away = {"below": -sign, "at": 0, "above": sign}[side]
+    return np.float32(limit) if not away else np.nextafter(np.float32(limit),
+                                                           np.float32(away * np.inf))
 
 
-@pytest.mark.parametrize(("value", "condition", "tier"), [
-    (89.9, "soc_high", NONE), (90.0, "soc_high", INFO), (95.0, "soc_high", WARNING),
-    (100.0, "soc_high", WARNING), (10.1, "soc_low", NONE), (10.0, "soc_low", INFO),
-    (5.0, "soc_low", WARNING), (0.0, "soc_low", WARNING)])
-def test_state_of_charge_never_trips(value: float, condition: str, tier: int) -> None:
-    layout = Layout([pack()])
-    sample = replace(healthy(layout), soc_pct=np.array([value], dtype=np.float32))
-    state = after(sample, layout)
-    assert pack_tier(state, condition) == tier
-    assert state.protection_tier[0] == NONE
+def reached(tier: int, side: str) -> int:
+    return tier - 1 if side == "below" else tier
+
+
+@pytest.mark.parametrize("chemistry", CHEMISTRIES)
+def test_a_cell_at_its_limits(chemistry: str) -> None:
+    """All 144 of a chemistry; which cell it is goes round."""
+    judge, wrong = Judge(chemistry), []
+    cases = list(product(CELL_LIMITS, TIERS, DIRECTIONS, SIDES))
+    for number, (row, tier, direction, side) in enumerate(cases):
+        quantity, condition, name, sign = row
+        if quantity == "temperature_c":
+            name = ("discharge_" if direction == "discharge" else "charge_") + name
+        limit = safe_operating_area().table(name)[CHEMISTRIES.index(chemistry), tier - 1]
+        cell = number * 5 % judge.layout.cells
+        state = judge.says(with_cell(judge.sample(direction), judge.layout, quantity, cell,
+                                     beside(limit, side, sign)))
+        found, others = cell_tier(state, condition, cell), np.count_nonzero(state.cell_tier)
+        if found != reached(tier, side) or others != (found > NONE):
+            wrong.append((condition, TIERS[tier], direction, side, cell, found, others))
+    assert len(cases) == 4 * 3 * 4 * 3
+    assert not wrong
+
+
+@pytest.mark.parametrize("chemistry", CHEMISTRIES)
+def test_a_current_only_above_its_limit(chemistry: str) -> None:
+    judge, wrong = Judge(chemistry), []
+    ways = {"charge": ("current_charge", "current_discharge", -1),
+            "discharge": ("current_discharge", "current_charge", 1)}
+    for tier, direction, side in product(TIERS, ways, SIDES):
+        own, other, sign = ways[direction]
+        rate = beside(safety_profile().current_c_rate[tier - 1], side, 1)
+        now = np.array([sign * rate * np.float32(128)], dtype=np.float32)
+        state = judge.says(replace(judge.sample(direction), current_a=now))
+        found = pack_tier(state, own), pack_tier(state, other)
+        if found != (tier if side == "above" else tier - 1, NONE):
+            wrong.append((TIERS[tier], direction, side, found))
+    assert not wrong
+
+
+@pytest.mark.parametrize("chemistry", CHEMISTRIES)
+def test_state_of_charge_never_trips(chemistry: str) -> None:
+    """The trip tier, which it has not, is not reached by an absurd value either."""
+    judge, wrong, profile = Judge(chemistry), [], safety_profile()
+    rows = (("soc_high", profile.soc_max_pct, 1), ("soc_low", profile.soc_min_pct, -1))
+    for (condition, limits, sign), tier, direction, side in product(rows, TIERS, DIRECTIONS,
+                                                                    SIDES):
+        there_is = math.isfinite(limits[tier - 1])
+        value = beside(limits[tier - 1], side, sign) if there_is else np.float32(sign * 1e6)
+        state = judge.says(replace(judge.sample(direction), soc_pct=value.reshape(1)))
+        wanted = reached(tier, side) if there_is else WARNING
+        found = pack_tier(state, condition)
+        if found != wanted or (direction != "unknown" and state.protection_tier[0] != NONE):
+            wrong.append((condition, TIERS[tier], direction, side, found))
+    assert not wrong
+
+
+def exact_spreads() -> SafetyProfile:
+    """Limits of a spread of voltages rounded, by less than 1 uV, to what the difference of two
+    float32 voltages can be: so there is a spread at the limit."""
+    def rounded(limit: float) -> float:
+        return limit if math.isinf(limit) else round(limit * 2**20) / 2**20
+
+    profile = safety_profile()
+    return msgspec.structs.replace(profile, spread={
+        name: msgspec.structs.replace(
+            spread, voltage_v=(rounded(spread.voltage_v[0]), rounded(spread.voltage_v[1]),
+                               rounded(spread.voltage_v[2])))
+        for name, spread in profile.spread.items()})
+
+
+@pytest.mark.parametrize("chemistry", CHEMISTRIES)
+@pytest.mark.parametrize(("condition", "quantity", "base"), [
+    ("voltage_spread", "voltage_v", 3.125), ("temperature_spread", "temperature_c", 20.0)])
+def test_a_spread_at_its_limits(chemistry: str, condition: str, quantity: str,
+                                base: float) -> None:
+    """It alarms in two tiers; the third, which it has not, is not reached either."""
+    profile = exact_spreads()
+    judge, wrong = Judge(chemistry, profile), []
+    limits = (profile.spread[chemistry].voltage_v if quantity == "voltage_v"
+              else profile.temperature_spread_k)
+    for tier, direction, side in product(TIERS, DIRECTIONS, SIDES):
+        there_is, sample = math.isfinite(limits[tier - 1]), judge.sample(direction)
+        getattr(sample, quantity)[:] = base
+        far = beside(base + limits[tier - 1], side, 1) if there_is else np.float32(1e6)
+        state = judge.says(with_cell(sample, judge.layout, quantity, CELL, far))
+        found = pack_tier(state, condition)
+        if found != (reached(tier, side) if there_is else WARNING):
+            wrong.append((TIERS[tier], direction, side, found))
+    assert not wrong
+
+
+@pytest.mark.parametrize("chemistry", CHEMISTRIES)
+def test_a_string_that_disagrees_with_its_cells(chemistry: str) -> None:
+    """By as much as the limit, either way: a warning, and no trip however far."""
+    judge, wrong, limit = Judge(chemistry), [], safety_profile().string_voltage_v
+    for way, direction, side in product((-1, 1), DIRECTIONS, (*SIDES, "absurd")):
+        sample = judge.sample(direction)
+        sample.voltage_v[:] = 3.375
+        told = 27 + (way * np.float32(1e6) if side == "absurd"
+                     else beside(27 + way * limit, side, way) - 27)
+        state = judge.says(replace(sample, string_voltage_v=np.array([told], dtype=np.float32)))
+        found = pack_tier(state, "string_voltage")
+        if found != (NONE if side == "below" else WARNING):
+            wrong.append((way, direction, side, found))
+    assert not wrong
 
 
 @pytest.mark.parametrize(("chemistry", "base", "spread", "tier"), [
