@@ -35,7 +35,7 @@ from core.coordinator.safe import violations
 from core.coordinator.scoring import scored
 from core.coordinator.settings import Override, SiteSettings, released
 from core.coordinator.shadow import Challenger
-from core.coordinator.share import Shared, allocated, by_device, shared
+from core.coordinator.share import Shared, allocated, by_device, in_force, shared
 from core.coordinator.view import Allocated, Level, Note
 from core.coordinator.wear import wear_by_kind
 from core.errors import OrreryError, RetryLaterError
@@ -361,7 +361,9 @@ class SiteLoop:
             return None
         metered = self.place.meter.now()
         sent = shared(found, self._run, override, now, metered.load_kw - metered.pv_kw,
-                      self._settings.connection())
+                      self._settings.connection(),
+                      in_force(found, self._allocated, now, self._settings.ramp_s,
+                               self.place.cadence.fast_s))
         self._announce_override(override)
         try:
             self.place.fleet.allocate(by_device(found.packs.ids, sent.asked_kw),

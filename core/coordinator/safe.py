@@ -172,6 +172,13 @@ def make_safe(wish_kw: ArrayLike, within: Box, bounds: Bounds | None = None,
     return Safe(power, wish, by, _beyond(power, bounds))
 
 
+def ramps_of(now: PacksNow, ramp_s: float, seconds: float) -> Ramps:
+    """What `seconds` after the last order may change, for packs that go from rest to their rated
+    power in ramp_s [s]. One whose rating is not known has a box of nothing anyway."""
+    rated = np.nan_to_num(now.c_rate * now.capacity_kwh, nan=0.0, posinf=MOST_KW, neginf=0.0)
+    return Ramps(np.clip(rated, 0.0, MOST_KW) * (seconds / ramp_s))
+
+
 def violations(power_kw: Floats, within: Box, slack_kw: float = 1e-6) -> int:
     """How many packs are outside of their boxes by more than slack_kw, or no number."""
     inside = ((power_kw >= within.low_kw - slack_kw) & (power_kw <= within.high_kw + slack_kw))

@@ -160,7 +160,7 @@ def test_powers_have_a_word() -> None:
 def test_each_wish_that_changes_is_named() -> None:
     tariff = TariffConfig(kind="time_of_use", currency="EUR", import_per_kwh=0.3)
     after = SiteSettings(
-        controller="rule-based", challenger="mpc", tariff=tariff, import_limit_kw=80.0,
+        controller="rule-based", challenger="mpc", tariff=tariff, import_limit_kw=80.0, ramp_s=60.0,
         objectives=Objectives(wear=2.0, reserve=0.3, setpoint_kw=10.0, peak_per_kw=4.0))
     assert differences.told(SETTINGS, after, "EUR") == [
         "controller Rule-based instead of MPC", "MPC in its shadow",
@@ -168,7 +168,7 @@ def test_each_wish_that_changes_is_named() -> None:
         "a kW of peak costs 4.00 EUR instead of 0.00", "kept for an outage: 30 % instead of 0",
         "the connection is held at 10.0 kW",
         "prices: time of use, 0.30 EUR/kWh and no other prices",
-        "import at most 80.0 kW"]
+        "import at most 80.0 kW", "full power in 60 s"]
     assert differences.told(SETTINGS, SETTINGS, "EUR") == []
     assert differences.told(after, replace_limit(after), "EUR") == ["no limit of import"]
 
