@@ -78,8 +78,8 @@ def shared(found: Gathered, run: Run | None, override: Override | None, now: dat
            net_kw: float, connection: Connection, held: InForce | None = None) -> Shared:
     """Of an override, else of the plan, by what load and PV are now. A sum is kept when packs came,
     went or are limited otherwise than the plan thought, as far as the others can. net_kw: load
-    less PV, NaN where it is not known, then the plan alone counts. held: where ramps begin, None without
-    ramps."""
+    less PV, NaN where it is not known, then the plan alone counts. held: where ramps begin, None
+    without ramps."""
     within = box(found.now, STEP_S / 3600.0)
     wish, target = _wish(found, run, override, now, net_kw)
     reachable = float(np.clip(target, within.low_kw.sum(), within.high_kw.sum()))
