@@ -344,7 +344,7 @@ class SiteLoop:
         if not minutes:
             return
         told = day_cost(minutes, found.packs, [state.chemistry for state in found.states], start,
-                        until, self.place.cadence.step_s, self.place.planners.get("mpc"),
+                        until, self.place.cadence.step_s, self.place.planners,
                         self._settings.connection(), self._settings.objectives)
         self._keeper.keep(("day", start), partial(
             self.place.store.keep_day, self.place.site, replace(told, start=start)))
