@@ -176,8 +176,8 @@ WINDOWS = {
             "cold in": (10, 5), "cold out": (-10, -15)},
     "LCO": {"high_v": (4.05, 4.15), "low_v": (3.20, 3.05), "hot in": (40, 43), "hot out": (45, 55),
             "cold in": (10, 5), "cold out": (-10, -15)}}
-"""Where a cell's power begins to be cut and where it ends, as core/profiles/safe_operating_area.yaml
-has them, written out: the reckoning below asks nothing of what it reckons about."""
+"""Where a cell's power begins to be cut and where it ends, written out here from
+core/profiles/safe_operating_area.yaml: the reckoning below asks nothing of what it reckons."""
 
 
 class Reckoned:
