@@ -52,7 +52,6 @@ def _covered(day: DayCost | None) -> str:
 
 def _today(view: SiteView, day: DayCost) -> list[Html]:
     happened = day.happened or Cost(math.nan, math.nan)
-    count = day.violations
     return [
         blocks.card("Saved today", words.money(day.saved, view.currency),
                     note="against no battery"),
@@ -60,8 +59,16 @@ def _today(view: SiteView, day: DayCost) -> list[Html]:
                     note="of what was possible" if math.isfinite(day.captured_pct)
                     else "nothing was possible yet"),
         blocks.card("Wear today", words.money(happened.wear, view.currency), note="of all packs"),
-        blocks.card("Limits broken today", formats.quantity(float(count), ""), alarm=count > 0,
-                    note="by what was sent")]
+        broken(day)]
+
+
+def broken(day: DayCost) -> Html:
+    """So often packs were measured beyond their limits; what the day's account finds beside it."""
+    count, steps = day.violations, day.account_violations
+    note = "as packs were measured" if not steps else (
+        f"as measured; {formats.counted(steps, 'step')} beyond a limit of charge")
+    return blocks.card("Limits broken today", formats.quantity(float(count), ""),
+                       alarm=count + steps > 0, note=note)
 
 
 def _yesterday(view: SiteView, day: DayCost) -> list[Html]:

@@ -57,7 +57,8 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
         return DayCost(begin, until, violations=violations, words=str(error))
     return DayCost(begin, begin + timedelta(seconds=steps * step_s), _told(verdict.without),
                    _told(verdict.rules), _told(verdict.happened), _told(verdict.best),
-                   100.0 * verdict.captured, violations, verdict.coverage)
+                   100.0 * verdict.captured, violations, verdict.coverage,
+                   account_violations=verdict.violations)
 
 
 def _told(account: Account) -> Cost:

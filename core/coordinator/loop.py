@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from core.clock import Clock, from_epoch
 from core.coordinator.chain import GOOD, carried, left_s, planned
 from core.coordinator.daily import day_cost
+from core.coordinator.deeds import Deeds
 from core.coordinator.forecasts import Forecaster, Past
 from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
 from core.coordinator.keeping import Keeper
@@ -31,7 +32,6 @@ from core.coordinator.ports import Planner
 from core.coordinator.problem import Problem
 from core.coordinator.records import CoordinatorStore, Minute, Run, SiteState
 from core.coordinator.refusals import Refusals
-from core.coordinator.safe import violations
 from core.coordinator.scoring import scored
 from core.coordinator.settings import Override, SiteSettings, released
 from core.coordinator.shadow import Challenger
@@ -115,7 +115,7 @@ class SiteLoop:
         self._keeper, self._notes = Keeper(place.store, place.site, place.by), count()
         self._memory = Memory(place.meter, place.cadence.step_s)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
-        self._minutes, self._refusals = Minutes(), Refusals()
+        self._minutes, self._refusals, self._deeds = Minutes(), Refusals(), Deeds()
         self._number, self._began = UNREAD, clock.now()
         self._run: Run | None = None
         self._good: Plan | None = None
@@ -399,7 +399,8 @@ class SiteLoop:
                found: Gathered, sent: Shared | None, now: datetime) -> None:
         metered = self.place.meter.now()
         metered = replace(metered, **self._prices(now))
-        wrong = 0 if sent is None else violations(sent.asked_kw, sent.within)
+        wrong = self._deeds.take(found, None if sent is None else sent.within,
+                                 self._refusals.standing, now)
         done = self._minutes.take(now, metered, fleet_now(states, frame, topology), self._run,
                                   wrong)
         if done:

@@ -116,9 +116,10 @@ class Ahead:
 class DayCost:
     """A day from its start to `until` (UTC), or `words` why it cannot be told. Money in the
     tariff's currency, with the wear that came with it; captured_pct: the part of what was
-    possible, against perfect foresight, NaN where nothing was possible. violations: of hard
-    limits, counted by the safety layer's rules on what was sent. known: part of the span that
-    could be judged, 0..1."""
+    possible, against perfect foresight, NaN where nothing was possible. violations: so
+    often a pack was measured beyond its limits in force (deeds.py); account_violations: steps in
+    which the packs of a chemistry went further out of their charge limits, as the day's account
+    finds them (judge.py). known: part of the span that could be judged, 0..1."""
 
     start: datetime
     until: datetime
@@ -130,6 +131,7 @@ class DayCost:
     violations: int = 0
     known: float = 0.0
     words: str = ""
+    account_violations: int = 0
 
     @property
     def saved(self) -> float:

@@ -15,14 +15,14 @@ import plotly.graph_objects as go
 import pytest
 
 from components.blocks import Alarm
-from components.coordinator import differences, export, figures, packs, stretches, words
+from components.coordinator import differences, export, figures, money, packs, stretches, words
 from components.coordinator.figures import Look
 from core.coordinator.plan import Binding
 from core.coordinator.problem import Objectives
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.settings import Override, SiteSettings
 from core.coordinator.show import ahead_of
-from core.coordinator.view import Ahead, Happened, SiteView
+from core.coordinator.view import Ahead, DayCost, Happened, SiteView
 from core.houses import TariffConfig
 from tests.components.coordinator_site import (
     LEFT_OUT,
@@ -152,6 +152,21 @@ def test_powers_have_a_word() -> None:
     assert words.price(0.2, "") == "0.20 a kWh"
     assert words.sentence("vm-1 goes on") == "vm-1 goes on."
     assert words.sentence("prices are known") == "Prices are known."
+
+
+# -- limits broken
+
+
+@pytest.mark.parametrize(("measured", "steps", "note", "alarm"), [
+    (0, 0, "as packs were measured", False),
+    (3, 0, "as packs were measured", True),
+    (0, 2, "as measured; 2 steps beyond a limit of charge", True)])
+def test_the_card_tells_what_packs_did(measured: int, steps: int, note: str, alarm: bool) -> None:
+    day = DayCost(START, START, violations=measured, account_violations=steps)
+    told = str(money.broken(day))
+    assert note in told
+    assert f">{measured}<" in told.replace(" ", "")
+    assert ("alarm" in told) == alarm
 
 
 # -- differences

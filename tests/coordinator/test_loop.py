@@ -145,6 +145,26 @@ def test_orders_keep_to_the_ramp_that_is_set(site: Site, ramp_s: float) -> None:
     assert fastest > 0.8 * min(10.0 * FAST_S / ramp_s, 2.0)
 
 
+def test_a_pack_that_does_more_than_it_may_is_counted_by_what_is_measured(site: Site) -> None:
+    """It is asked for what it may, says that it obeys, and does five times its limit."""
+    site.set(overridden(SiteSettings(), 2.0, timedelta(hours=1), NOON, "eve", ""))
+    site.live(120.0)
+    site.fleet[1].limit_a = 20.0
+    site.live(60.0)
+    site.fleet[1].wild_kw = 5.0 * 20.0 * site.fleet[1].volts / 1000.0
+    site.live(120.0)
+    site.fleet[1].wild_kw = None
+    site.live(840.0)
+    minutes = site.store.minutes(SITE, NOON, NOON + timedelta(hours=1))
+    assert [one.violations > 0 for one in minutes[:7]] == [False] * 3 + [True] * 3 + [False]
+    assert sum(one.violations for one in minutes) == pytest.approx(120.0 / FAST_S, abs=2)
+    assert not site.loop.state.refused, "it did not say so"
+    assert sum(one.violations for one in minutes[7:]) == 0
+    (day,) = site.store.days(SITE, NOON - timedelta(days=1))
+    assert day.violations == sum(one.violations for one in minutes
+                                 if one.time_s < day.until.timestamp())
+
+
 def test_an_allocation_says_why_it_is_not_an_equal_share(site: Site) -> None:
     site.fleet[1].limit_a, site.fleet[1].reason = 5.0, "temperature_high"
     site.live(3 * FAST_S)
