@@ -29,6 +29,7 @@ from core.coordinator.outlook import Memory, expected, priced
 from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
+from core.coordinator.price_past import PricePast
 from core.coordinator.problem import Problem
 from core.coordinator.records import CoordinatorStore, Minute, Run, SiteState
 from core.coordinator.refusals import Refusals
@@ -114,6 +115,7 @@ class SiteLoop:
         self.place, self._clock, self._settings = place, clock, settings
         self._keeper, self._notes = Keeper(place.store, place.site, place.by), count()
         self._memory = Memory(place.meter, place.cadence.step_s)
+        self._price_past = PricePast(place.store, place.site, place.cadence.step_s, settings)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
         self._minutes, self._refusals, self._deeds = Minutes(), Refusals(), Deeds()
         self._number, self._began = UNREAD, clock.now()
@@ -262,8 +264,10 @@ class SiteLoop:
         cadence, place = self.place.cadence, self.place
         start = from_epoch(now.timestamp() // cadence.step_s * cadence.step_s)
         past = self._memory.take(self._heard, start)
-        told = expected(past, place.meter.now(), self._forecasters,
-                        place.tariff_of(self._settings), start, cadence.steps, cadence.step_s)
+        tariff = place.tariff_of(self._settings)
+        past |= self._price_past.take(self._settings, tariff, start)
+        told = expected(past, place.meter.now(), self._forecasters, tariff, start, cadence.steps,
+                        cadence.step_s, place.zone)
         self._score(past)
         self._say_problem("")
         self._announce("outlook", "; ".join(told.words))
@@ -284,7 +288,7 @@ class SiteLoop:
         self._scored = self._day
         fresh = {name: self.place.forecaster() for name in (LOAD, PV)}
         self._keeper.keep("forecasts", partial(store.keep_forecast_scores, site, scored(
-            past, fresh, self._day, before)))
+            past, fresh, self._day, before, self.place.zone)))
 
     def _peak_kw(self, now: datetime) -> float:
         """Asked where it costs; as it was last where it cannot be read."""

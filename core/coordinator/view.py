@@ -14,6 +14,8 @@ from core.coordinator.plan import Controller, Cost, Plan
 from core.coordinator.problem import Floats, Outlook
 from core.coordinator.settings import Override, SiteSettings
 
+PER_KWH = "a kWh"
+"""Unit of a price, in the currency of its tariff."""
 Level = Literal["info", "warning"]
 Delivery = Literal["delivered", "on its way", "refused", "silent"]
 
@@ -158,9 +160,9 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class ForecastScore:
-    """How a forecast of "load" or "PV" met what came, a mean over `days` days up to `until`: mean
-    absolute error in `unit`, of the method in use and of persistence; covered_pct: share of values
-    inside the band."""
+    """How a forecast of "load", "PV" or the "price" met what came, a mean over `days` days up to
+    `until`: mean absolute error in `unit`, of the method in use, of persistence and of the hour of
+    the week; covered_pct: share of values inside the band of the method."""
 
     what: str
     method: str
@@ -170,6 +172,7 @@ class ForecastScore:
     unit: str
     days: int
     until: datetime
+    hour_of_week_error: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from components.blocks import Alarm
 from components.coordinator import differences, export, figures, money, packs, stretches, words
 from components.coordinator.figures import Look
 from core.coordinator.plan import Binding
-from core.coordinator.problem import Objectives
+from core.coordinator.problem import Band, Objectives
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.settings import Override, SiteSettings
 from core.coordinator.show import ahead_of
-from core.coordinator.view import Ahead, DayCost, Happened, SiteView
+from core.coordinator.view import PER_KWH, Ahead, DayCost, ForecastScore, Happened, SiteView
 from core.houses import TariffConfig
 from tests.components.coordinator_site import (
     LEFT_OUT,
@@ -238,6 +238,43 @@ def test_plotly_knows_all_of_the_pictures(
     out = bars["Fleet, planned, discharging"]["y"]
     assert np.isnan(out[:18]).all()
     assert np.nanmax(out) == pytest.approx(ahead.plan.fleet_kw.max())
+
+
+def test_a_price_that_is_foretold_is_dotted_within_its_band(ahead: Ahead) -> None:
+    """The last twelve hours; what is known before them is drawn as it is."""
+    price = ahead.outlook.import_price
+    low, high = price.copy(), price.copy()
+    low[72:] -= 0.03
+    high[72:] += 0.05
+    told = replace(ahead, outlook=replace(ahead.outlook, import_band=Band(price, low, high)))
+    figure = figures.plan(told, None, look())
+    go.Figure(json.loads(figure.to_json()))
+    lines = {one["name"]: one for one in figure.data if one.get("yaxis") == "y2"}
+    assert set(lines) == {"Import price", "Import price, expected", "what most of it lies within"}
+    known, foretold = lines["Import price"], lines["Import price, expected"]
+    assert (len(known["x"]), len(foretold["x"])) == (73, 73)
+    assert known["x"][-1] == foretold["x"][0], "without a gap between them"
+    assert (known["line"].get("dash"), foretold["line"]["dash"]) == (None, "dot")
+    band = lines["what most of it lies within"]
+    assert (min(band["y"]), max(band["y"])) == pytest.approx((low.min(), high.max()))
+    assert not [one for one in figures.plan(ahead, None, look()).data
+                if one.get("yaxis") == "y2" and one["name"] != "Import price"]
+
+
+def test_forecasts_are_told_beside_what_they_have_to_beat() -> None:
+    load = ForecastScore("load", "blend", 3.2, 4.1, 82.0, "kW", 7, START, 3.9)
+    told = str(money.forecast(load, "EUR"))
+    assert "blend, over 7 days; 82 % came inside its band" in told
+    assert "beside it persistence 4.10, hour of the week 3.90" in told
+    assert "3.20 kW" in told
+    price = replace(load, what="price", method="hour of the week", error=0.0213, unit=PER_KWH,
+                    persistence_error=0.0301, hour_of_week_error=0.0213)
+    told = str(money.forecast(price, "EUR"))
+    assert "beside it persistence 0.030</small>" in told, "and not beside itself"
+    assert "0.021 EUR/kWh" in told
+    assert "0.021 a kWh" in str(money.forecast(price, ""))
+    before = str(money.forecast(replace(load, hour_of_week_error=float("nan")), "EUR"))
+    assert "hour of the week" not in before
 
 
 def test_the_reserve_stands_in_the_place_of_the_floor(ahead: Ahead) -> None:

@@ -154,11 +154,13 @@ def price_at(hours: Floats) -> Floats:
 
 @dataclass
 class MeterOfTest:
-    """`core.coordinator.meter.Meter`: each day is like the other. error: what it raises."""
+    """`core.coordinator.meter.Meter`: each day is like the other. told_h: so many hours from
+    yesterday's beginning on have a price."""
 
     clock: Clock
     broken: bool = False
     priced: bool = True
+    told_h: int = 96
     asked: list[datetime] = field(default_factory=list)
 
     def now(self) -> Metered:
@@ -178,6 +180,6 @@ class MeterOfTest:
         if not self.priced:
             return None
         first = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        time_s = (first - timedelta(days=1)).timestamp() + HOUR_S * np.arange(96)
+        time_s = (first - timedelta(days=1)).timestamp() + HOUR_S * np.arange(self.told_h)
         buy = price_at(time_s % 86_400.0 / HOUR_S)
         return PriceSeries(time_s, buy, np.full(len(buy), 0.05), HOUR_S)

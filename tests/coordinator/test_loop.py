@@ -26,7 +26,7 @@ from core.errors import RequestError, RetryLaterError, SourceError
 from services.coordinator.mpc import MpcPlanner
 from store.records import open_coordinator
 from store.records.coordinator import CoordinatorTables
-from tests.coordinator.fleet import NOON, SITE, FleetOfTest, MeterOfTest
+from tests.coordinator.fleet import NOON, SITE, FleetOfTest, MeterOfTest, price_at
 
 FAST_S = 5.0
 
@@ -220,6 +220,52 @@ def test_without_any_pack_it_says_so_and_goes_on_later(site: Site) -> None:
     site.live(660.0)
     assert site.loop.state.problem == ""
     assert site.fleet.sent
+
+
+# -- prices that nobody has told yet
+
+
+def heard_prices(site: Site, days: int) -> None:
+    """As minutes have kept them; a day is like the other."""
+    nan = float("nan")
+    times = NOON.timestamp() - 600.0 * np.arange(1, days * 144 + 1)[::-1]
+    prices = price_at(times % 86_400.0 / 3600.0)
+    site.store.keep_minutes(SITE, [
+        Minute(at, nan, nan, nan, nan, nan, price, 0.05, nan, nan, 0, {})
+        for at, price in zip(times.tolist(), prices.tolist(), strict=True)])
+
+
+def test_a_price_that_is_not_published_yet_is_foretold_and_scored(site: Site) -> None:
+    heard_prices(site, 20)
+    site.meter.told_h = 48
+    site.live(FAST_S)
+    run = site.store.newest_run(SITE)
+    assert run is not None
+    outlook = run.problem.outlook
+    assert outlook.import_band is not None
+    hours = (12.0 + (np.arange(144) + 0.5) / 6.0) % 24.0
+    assert outlook.import_price == pytest.approx(price_at(hours))
+    assert site.loop.state.doubts == (
+        "prices are known until 02 Mar 00:00 UTC: what lacks is foretold by the hour of the week",)
+    yesterday = {one.what: one for one in site.store.forecast_scores(SITE)}
+    assert yesterday["price"].days == 1, "out of what minutes have kept"
+    site.live(13 * 3600.0, 600.0)
+    scores = {one.what: one for one in site.store.forecast_scores(SITE)}
+    assert set(scores) == {"load", "PV", "price"}
+    assert (scores["price"].method, scores["price"].days) == ("hour of the week", 2)
+    assert scores["price"].error == pytest.approx(0.0, abs=1e-9)
+    assert scores["load"].method == "persistence"
+    assert scores["load"].hour_of_week_error > scores["load"].error, "it tells means of hours"
+
+
+def test_without_enough_past_prices_are_those_of_the_day_before(site: Site) -> None:
+    heard_prices(site, 5)
+    site.meter.told_h = 48
+    site.live(FAST_S)
+    run = site.store.newest_run(SITE)
+    assert run is not None
+    assert run.problem.outlook.import_band is None
+    assert "the same hour of the day before" in site.loop.state.doubts[0]
 
 
 # -- fallbacks
