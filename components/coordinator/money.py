@@ -135,7 +135,7 @@ def forecast(one: ForecastScore, currency: str) -> Html:
     digits, unit = (3, f"{currency}/kWh" if currency else PER_KWH) if price else (2, one.unit)
     others = [f"{name} {formats.number(error, digits)}" for name, error in (
         ("persistence", one.persistence_error), ("hour of the week", one.hour_of_week_error))
-        if math.isfinite(error) and name != one.method]
+        if error is not None and name != one.method]
     covered = f"; {formats.number(one.covered_pct)} % came inside its band" if math.isfinite(
         one.covered_pct) else ""
     beside = f"; beside it {', '.join(others)}" if others else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -79,16 +79,16 @@ def _of_day(past: Past, method: Forecaster, weekly: Forecaster, today: datetime,
 def _joined(what: _What, method: str, last: ForecastScore | None, told: _Day,
             today: datetime) -> ForecastScore:
     """All over the same days: where one of them was not told before, they begin anew."""
-    goes_on = last is not None and last.method == method and \
-        math.isfinite(last.hour_of_week_error)
-    days = min(last.days, MOST_DAYS - 1) if last is not None and goes_on else 0
+    now = ForecastScore(what.word, method, told.own.mae, told.persistence.mae,
+                        100.0 * told.own.inside, what.unit, 1, today, told.hour_of_week.mae)
+    if last is None or last.method != method or last.hour_of_week_error is None:
+        return now
+    days = min(last.days, MOST_DAYS - 1)
 
-    def mean(before: float, now: float) -> float:
-        return (days * before + now) / (days + 1) if days else now
+    def mean(before: float, new: float) -> float:
+        return (days * before + new) / (days + 1)
 
-    error, other, weekly, inside = (0.0,) * 4 if last is None else (
-        last.error, last.persistence_error, last.hour_of_week_error, last.covered_pct)
-    return ForecastScore(
-        what.word, method, mean(error, told.own.mae), mean(other, told.persistence.mae),
-        mean(inside, 100.0 * told.own.inside), what.unit, days + 1, today,
-        mean(weekly, told.hour_of_week.mae))
+    return replace(now, error=mean(last.error, now.error), days=days + 1,
+                   persistence_error=mean(last.persistence_error, now.persistence_error),
+                   hour_of_week_error=mean(last.hour_of_week_error, told.hour_of_week.mae),
+                   covered_pct=mean(last.covered_pct, now.covered_pct))

@@ -162,7 +162,8 @@ class Shadow:
 class ForecastScore:
     """How a forecast of "load", "PV" or the "price" met what came, a mean over `days` days up to
     `until`: mean absolute error in `unit`, of the method in use, of persistence and of the hour of
-    the week; covered_pct: share of values inside the band of the method."""
+    the week; covered_pct: share of values inside the band of the method.
+    hour_of_week_error: None in what an older version has kept."""
 
     what: str
     method: str
@@ -172,7 +173,7 @@ class ForecastScore:
     unit: str
     days: int
     until: datetime
-    hour_of_week_error: float = float("nan")
+    hour_of_week_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

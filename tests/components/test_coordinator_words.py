@@ -273,7 +273,7 @@ def test_forecasts_are_told_beside_what_they_have_to_beat() -> None:
     assert "beside it persistence 0.030</small>" in told, "and not beside itself"
     assert "0.021 EUR/kWh" in told
     assert "0.021 a kWh" in str(money.forecast(price, ""))
-    before = str(money.forecast(replace(load, hour_of_week_error=float("nan")), "EUR"))
+    before = str(money.forecast(replace(load, hour_of_week_error=None), "EUR"))
     assert "hour of the week" not in before
 
 
@@ -304,6 +304,15 @@ def test_the_file_has_what_is_drawn(
     kept = replace(ahead, plan=replace(ahead.plan, curtailed_kw=None))
     told = list(csv.DictReader(io.StringIO(export.times(kept, None))))
     assert {row["pv_held_back_kw"] for row in told} == {""}
+
+
+def test_the_file_has_the_band_of_a_price_that_is_foretold(ahead: Ahead) -> None:
+    price = ahead.outlook.import_price
+    band = Band(price, price - 0.05, price + 0.05)
+    told = replace(ahead, outlook=replace(ahead.outlook, import_band=band))
+    for one, ends in ((told, ("0.15", "0.25")), (ahead, ("", ""))):
+        row = next(csv.DictReader(io.StringIO(export.times(one, None))))
+        assert (row["import_price_low_per_kwh"], row["import_price_high_per_kwh"]) == ends
 
 
 def test_stretches_cover_the_plan(ahead: Ahead) -> None:

@@ -238,4 +238,4 @@ def test_a_score_of_before_begins_anew_so_that_all_are_of_the_same_days() -> Non
     old = ForecastScore("load", "persistence", 9.0, 9.0, 50.0, "kW", 20, NOON - timedelta(days=1))
     (told,) = scored(past, forecasters(), NOON, [old], UTC)
     assert (told.days, told.error) == (1, 0.0)
-    assert told.hour_of_week_error > 0.0
+    assert told.hour_of_week_error
