@@ -17,7 +17,7 @@ import numpy as np
 from core.coordinator.gather import Gathered
 from core.coordinator.judge import POWER_TOLERANCE
 from core.coordinator.problem import Floats
-from core.coordinator.safe import Box
+from core.coordinator.safe import Box, rated_kw
 from core.coordinator.share import SETTLE_S
 from core.coordinator.usual import MOST_A
 from core.direction import DEAD_BAND_C_RATE
@@ -74,8 +74,8 @@ class Deeds:
         heard = np.array([state.heard_at is not None
                           and (now - state.heard_at).total_seconds() <= SETTLE_S
                           for state in found.states], dtype=bool)
-        slack = np.maximum(POWER_TOLERANCE * found.now.c_rate, DEAD_BAND_C_RATE) \
-            * packs.capacity_kwh
+        slack = np.maximum(POWER_TOLERANCE * rated_kw(found.now),
+                           DEAD_BAND_C_RATE * packs.capacity_kwh)
         over = (done > high + slack) | (done < low - slack)
         return int((over & settled & heard).sum())
 

@@ -18,7 +18,7 @@ FAST_S = 5.0
 
 
 class Lived:
-    """Three packs of 10 kWh at half charge: 10 kW either way, by their C-rate, whatever else."""
+    """Three packs of 10 kWh at half charge."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(NOON)
@@ -56,9 +56,9 @@ def test_beyond_the_box_by_more_than_measuring_errs(way: float) -> None:
         pack.limit_a = 100.0
     most = held(lived.fleet[0].volts, 100.0)
     lived.settled()
-    lived.fleet[0].power_kw = way * (most + 0.09)
-    assert lived.look() == 0, "1 % of 10 kW is measuring"
-    lived.fleet[0].power_kw = way * (most + 0.11)
+    lived.fleet[0].power_kw = way * (most + 0.04)
+    assert lived.look() == 0, "half a percent of 10 kWh in an hour is measuring"
+    lived.fleet[0].power_kw = way * (most + 0.06)
     assert lived.look() == 1
     lived.fleet[1].power_kw = -way * 9.0
     assert lived.look() == 2

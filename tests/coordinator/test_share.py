@@ -138,6 +138,9 @@ def test_a_pack_that_is_spared_for_its_wear_says_who_told_it() -> None:
 
 # -- ramps
 
+STEP = 0.1 * np.array([3.3, 3.7, 3.8])
+"""Of packs of 33, 37 and 38 V and 100 A [kW]."""
+
 
 def told_before(asked_kw: float, valid_s: float = 60.0) -> Allocated:
     """All three packs were asked for that much at noon."""
@@ -149,7 +152,7 @@ def told_before(asked_kw: float, valid_s: float = 60.0) -> Allocated:
 def ramped(each_kw: float, last: Allocated | None, after_s: float, net_kw: float = float("nan"),
            connection: Connection | None = None, found: Gathered = FOUND,
            ramp_s: float = 50.0) -> Shared:
-    """Packs of 10 kWh and so 10 kW: a fifth of a kW each second."""
+    """A tenth of the rating, `STEP`, in five seconds."""
     now = NOON + timedelta(seconds=after_s)
     return shared(found, run_of(found, each_kw, 0.0), None, now, net_kw,
                   connection or Connection(), in_force(found, last, now, ramp_s, 5.0))
@@ -158,13 +161,13 @@ def ramped(each_kw: float, last: Allocated | None, after_s: float, net_kw: float
 def test_an_order_changes_no_faster_than_the_ramp() -> None:
     last = told_before(1.0)
     assert [share.asked_kw for share in last.shares] == pytest.approx(3 * [1.0])
-    assert ramped(-2.0, last, 5.0).asked_kw == pytest.approx(3 * [0.0])
-    assert ramped(-2.0, last, 10.0).asked_kw == pytest.approx(3 * [-1.0])
-    there = ramped(-2.0, last, 20.0)
+    assert ramped(-2.0, last, 5.0).asked_kw == pytest.approx(1.0 - STEP)
+    assert ramped(-2.0, last, 10.0).asked_kw == pytest.approx(1.0 - 2 * STEP)
+    there = ramped(-2.0, last, 50.0)
     assert there.asked_kw == pytest.approx(3 * [-2.0])
     late = ramped(-2.0, last, 5.0)
     told = allocated(FOUND, late, None, True, NOON + timedelta(seconds=5), 60.0, last, {})
-    assert told.words == "0.0 of -6.0 kW: by the ramp, it is on its way"
+    assert told.words == "1.9 of -6.0 kW: by the ramp, it is on its way"
     assert told.shares[0].why == "limited by the ramp"
 
 
@@ -174,15 +177,17 @@ def test_without_a_valid_order_the_ramp_begins_at_what_is_measured() -> None:
     found = gathered(seen(fleet))
     for last, after_s in ((None, 0.0), (told_before(3.0, valid_s=10.0), 10.0)):
         assert ramped(-2.0, last, after_s, found=found).asked_kw == pytest.approx(
-            [-1.0, 0.5, -1.0]), "a fifth of a kW a second, for five seconds"
+            np.array([0.0, 1.5, 0.0]) - STEP)
 
 
 def test_a_pack_that_joins_begins_at_what_it_does_and_an_unknown_one_has_no_ramp() -> None:
     last = told_before(1.0)
     joined = replace(last, shares=last.shares[:2])
-    assert ramped(-2.0, joined, 5.0).asked_kw == pytest.approx([0.0, 0.0, -1.0])
+    assert ramped(-2.0, joined, 5.0).asked_kw == pytest.approx(
+        np.array([1.0, 1.0, 0.0]) - STEP)
     unknown = replace(FOUND, power_kw=np.array([0.0, 0.0, np.nan]))
-    assert ramped(-2.0, joined, 5.0, found=unknown).asked_kw == pytest.approx([0.0, 0.0, -2.0])
+    assert ramped(-2.0, joined, 5.0, found=unknown).asked_kw == pytest.approx(
+        [*(1.0 - STEP[:2]), -2.0])
 
 
 def test_the_ramp_never_hinders_a_fall_to_a_tighter_limit() -> None:
@@ -198,6 +203,6 @@ def test_the_ramp_never_hinders_a_fall_to_a_tighter_limit() -> None:
 
 
 def test_a_pack_on_the_usual_ramp_is_at_full_power_in_half_a_minute() -> None:
-    last, rated = told_before(0.0), FOUND.now.c_rate * FOUND.now.capacity_kwh
+    last, rated = told_before(0.0), np.array([3.3, 3.7, 3.8])  # 100 A at their voltage
     told = in_force(FOUND, last, NOON + timedelta(seconds=30), SiteSettings().ramp_s, 5.0)
     assert told.ramps.pack_kw == pytest.approx(rated)

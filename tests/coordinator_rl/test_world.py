@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.coordinator.policy import FEATURES, action_of, features, power_of, spread
-from core.coordinator.safe import box
+from core.coordinator.safe import box, rated_kw
 from core.coordinator.usual import RAMP_S
 from services.coordinator.rl.days import EVALUATED, STEPS, fixed_days
 from services.coordinator.rl.evaluate import begun, by_policy
@@ -54,8 +54,8 @@ def torn(ramp_s: float) -> tuple[World, float]:
         before = lived.power_kw
         lived.step_packs(np.full(lived.wear.shape, 1e6 if lived.step_now % 4 < 2 else -1e6))
         outwards = np.abs(lived.power_kw) > np.abs(before)
-        rated = lived.now.c_rate * lived.now.capacity_kwh
-        most = max(most, float((outwards * np.abs(lived.power_kw - before) / rated).max()))
+        change = outwards * np.abs(lived.power_kw - before) / rated_kw(lived.now)
+        most = max(most, float(change.max()))
     return lived, most
 
 
