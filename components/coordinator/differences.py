@@ -31,6 +31,8 @@ def told(before: SiteSettings | None, after: SiteSettings, currency: str) -> lis
                          f"{word} at most {formats.power(new)}")
     if was.pv_curtailable != after.pv_curtailable:
         found.append("PV can be held back" if after.pv_curtailable else "PV cannot be held back")
+    if was.ramp_s != after.ramp_s:
+        found.append(f"full power in {formats.number(after.ramp_s)} s")
     if was.override != after.override:
         found.append(_override(after.override))
     return found

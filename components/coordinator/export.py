@@ -19,7 +19,8 @@ from core.csv_text import csv_text
 TITLES = ("from", "kind", "import_price_per_kwh", "export_price_per_kwh", "load_kw", "load_low_kw",
           "load_high_kw", "pv_kw", "pv_low_kw", "pv_high_kw", "pv_held_back_kw", "fleet_kw",
           "grid_kw", "soc_pct", "soc_low_pct", "soc_high_pct", "planned_fleet_kw",
-          "planned_soc_pct", "stored_kwh_is_worth", "binding_limits")
+          "planned_soc_pct", "stored_kwh_is_worth", "binding_limits", "import_price_low_per_kwh",
+          "import_price_high_per_kwh")
 PACK_TITLES = ("pack", "name", "asked_kw", "equal_share_kw", "device_goes_for_kw", "measured_kw",
                "soc_pct", "may_take_kw", "may_give_kw", "delivery", "refusal", "why")
 
@@ -80,7 +81,7 @@ def _past(past: Happened) -> Iterable[list[object]]:
         yield [_stamp(time_s), "happened", told(past.import_price), told(past.export_price),
                told(past.load_kw), "", "", told(past.pv_kw), "", "", "", told(past.fleet_kw),
                told(past.grid_kw), told(past.soc_pct), "", "", told(past.planned_kw),
-               told(past.planned_soc_pct), "", ""]
+               told(past.planned_soc_pct), "", "", "", ""]
 
 
 def _planned(ahead: Ahead) -> Iterable[list[object]]:
@@ -88,6 +89,8 @@ def _planned(ahead: Ahead) -> Iterable[list[object]]:
     unknown = np.full(one.steps, np.nan)
     worth = unknown if one.energy_worth is None else one.energy_worth
     held_back = unknown if one.curtailed_kw is None else one.curtailed_kw
+    band = outlook.import_band
+    low, high = (unknown, unknown) if band is None else (band.low, band.high)
     columns = [outlook.import_price, outlook.export_price, outlook.load_kw.expected,
                outlook.load_kw.low, outlook.load_kw.high, outlook.pv_kw.expected,
                outlook.pv_kw.low, outlook.pv_kw.high, held_back, one.fleet_kw, one.grid_kw,
@@ -97,7 +100,8 @@ def _planned(ahead: Ahead) -> Iterable[list[object]]:
         held = "; ".join(each.limit for each in one.bindings if step in each.steps)
         yield [_stamp(float(stretches.edges_s(one)[step])), "planned",
                *(round(float(column[step]), 5) for column in columns), "", "",
-               round(float(worth[step]), 5), held]
+               round(float(worth[step]), 5), held,
+               *(round(float(column[step]), 5) for column in (low, high))]
 
 
 def packs(last: Allocated) -> str:

@@ -183,17 +183,33 @@ def past_edges_s(past: Happened) -> Floats:
 
 def _prices(figure: Drawing, ahead: Ahead, past: Happened | None, look: Look,
             colour: dict[str, str]) -> None:
-    line = {"width": 1.6, "color": colour["text"]}
+    line: dict[str, object] = {"width": 1.6, "color": colour["text"]}
     shape = f"%{{y:.3f}} {look.currency}"
-    told = [ahead.outlook.import_price]
-    _steps(figure, stretches.edges_s(ahead.plan), ahead.outlook.import_price, "Import price", shape,
-           line, look, "y2")
+    edges, price, band = (stretches.edges_s(ahead.plan), ahead.outlook.import_price,
+                          ahead.outlook.import_band)
+    told = [price]
+    if band is not None:
+        told += [band.low, band.high]
+        _band(figure, edges, band, 1.0, colour["text3"], look, "y2")
+    for steps, foretold in _runs(band, len(price)):
+        _steps(figure, edges[steps.start:steps.stop + 1], price[steps],
+               f"Import price{', expected' * foretold}", shape,
+               {**line, "dash": "dot"} if foretold else line, look, "y2")
     if past is not None:
         told.append(past.import_price)
         _steps(figure, past_edges_s(past), past.import_price, "Import price", shape, line, look,
                "y2")
     low, high = _ends(told, 1.0)
     figure.update_yaxes(PRICE, range=[low, high], nticks=3, tickformat=",~r")
+
+
+def _runs(band: Band | None, count: int) -> list[tuple[slice, bool]]:
+    """Steps in a row of which the price is known, or foretold."""
+    foretold = np.zeros(count, bool) if band is None else band.high > band.low
+    ends = [*(np.flatnonzero(np.diff(foretold)) + 1).tolist(), count]
+    begins = [0, *ends[:-1]]
+    return [(slice(begin, end), bool(foretold[begin]))
+            for begin, end in zip(begins, ends, strict=True)]
 
 
 def _charge(figure: Drawing, ahead: Ahead, past: Happened | None, look: Look,
@@ -243,11 +259,12 @@ def _steps(figure: Drawing, edges_s: Floats, values: Floats, name: str, shape: s
                        hovertemplate=f"{name} {shape}<extra></extra>")
 
 
-def _band(figure: Drawing, edges_s: Floats, band: Band, scale: float, hue: str, look: Look) -> None:
+def _band(figure: Drawing, edges_s: Floats, band: Band, scale: float, hue: str, look: Look,
+          axis: str = "y") -> None:
     x = local_ms(np.repeat(edges_s, 2)[1:-1], look.zone)
     low, high = (scale * np.repeat(one, 2) for one in (band.low, band.high))
     figure.add_scatter(x=np.concatenate((x, x[::-1])), y=np.concatenate((high, low[::-1])),
-                       fill="toself", fillcolor=rgba(hue, BAND_ALPHA), hoverinfo="skip",
+                       yaxis=axis, fill="toself", fillcolor=rgba(hue, BAND_ALPHA), hoverinfo="skip",
                        mode="lines", line={"width": 0}, name="what most of it lies within")
 
 

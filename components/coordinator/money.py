@@ -11,7 +11,7 @@ from components import blocks, formats
 from components.blocks import Html
 from components.coordinator import words
 from core.coordinator.plan import Cost
-from core.coordinator.view import DayCost, ForecastScore, Shadow, SiteView
+from core.coordinator.view import PER_KWH, DayCost, ForecastScore, Shadow, SiteView
 
 HEAD = Html('<div class="o o-row hd o-cobill"><span>Today with</span><span>Saved</span>'
             '<span></span><span class="rt">Energy and peak</span><span class="rt">Wear</span>'
@@ -52,7 +52,6 @@ def _covered(day: DayCost | None) -> str:
 
 def _today(view: SiteView, day: DayCost) -> list[Html]:
     happened = day.happened or Cost(math.nan, math.nan)
-    count = day.violations
     return [
         blocks.card("Saved today", words.money(day.saved, view.currency),
                     note="against no battery"),
@@ -60,8 +59,16 @@ def _today(view: SiteView, day: DayCost) -> list[Html]:
                     note="of what was possible" if math.isfinite(day.captured_pct)
                     else "nothing was possible yet"),
         blocks.card("Wear today", words.money(happened.wear, view.currency), note="of all packs"),
-        blocks.card("Limits broken today", formats.quantity(float(count), ""), alarm=count > 0,
-                    note="by what was sent")]
+        broken(day)]
+
+
+def broken(day: DayCost) -> Html:
+    """So often packs were measured beyond their limits; what the day's account finds beside it."""
+    count, steps = day.violations, day.account_violations
+    note = "as packs were measured" if not steps else (
+        f"as measured; {formats.counted(steps, 'step')} beyond a limit of charge")
+    return blocks.card("Limits broken today", formats.quantity(float(count), ""),
+                       alarm=count + steps > 0, note=note)
 
 
 def _yesterday(view: SiteView, day: DayCost) -> list[Html]:
@@ -118,15 +125,21 @@ def shadow(one: Shadow, currency: str) -> Html:
 
 def _forecasts(view: SiteView) -> None:
     if view.forecasts:
-        blocks.show(blocks.heading("Forecasts, scored", "mean error, and of persistence"),
-                    Html("".join(_forecast(one) for one in view.forecasts)))
+        blocks.show(blocks.heading("Forecasts, scored", "mean error"),
+                    Html("".join(forecast(one, view.currency) for one in view.forecasts)))
 
 
-def _forecast(one: ForecastScore) -> str:
+def forecast(one: ForecastScore, currency: str) -> Html:
+    """"Load: blend, over 7 days; 82 % came inside its band; persistence 4.10, ..."."""
+    price = one.unit == PER_KWH
+    digits, unit = (3, f"{currency}/kWh" if currency else PER_KWH) if price else (2, one.unit)
+    others = [f"{name} {formats.number(error, digits)}" for name, error in (
+        ("persistence", one.persistence_error), ("hour of the week", one.hour_of_week_error))
+        if error is not None and name != one.method]
     covered = f"; {formats.number(one.covered_pct)} % came inside its band" if math.isfinite(
         one.covered_pct) else ""
-    return (f'<div class="o o-colimit"><span>{escape(words.capital(one.what))}'
-            f"<small>{escape(one.method)}, over {formats.counted(one.days, 'day')}{covered}"
-            f'</small></span><span class="num">{formats.number(one.error, 2)} '
-            f'<span class="mut">({formats.number(one.persistence_error, 2)})</span> '
-            f"{escape(one.unit)}</span></div>")
+    beside = f"; beside it {', '.join(others)}" if others else ""
+    return Html(f'<div class="o o-colimit"><span>{escape(words.capital(one.what))}'
+                f"<small>{escape(one.method)}, over {formats.counted(one.days, 'day')}{covered}"
+                f'{beside}</small></span><span class="num">{formats.number(one.error, digits)} '
+                f"{escape(unit)}</span></div>")

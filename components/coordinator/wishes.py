@@ -77,9 +77,13 @@ def _asked(client: LocalClient, known: Coordination, view: SiteView) -> SiteSett
     curtails = st.toggle("PV can be held back", view.settings.pv_curtailable,
                          key=form.key("pv_curtailable"), help="The site's inverter does so by "
                          "itself, where export is limited or costs money")
+    blocks.show(blocks.heading("How fast power changes"))
+    ramp_s = st.number_input(
+        "From rest to full power, seconds", 1.0, 600.0, view.settings.ramp_s, 5.0, "%.0f",
+        key=form.key("ramp_s"), help="Of each pack; a limit that gets tighter is kept at once")
     return SiteSettings(controller=controller, challenger=challenger, objectives=objectives,
                         tariff=cost.tariff, prices=cost.prices, import_limit_kw=into,
-                        export_limit_kw=out, pv_curtailable=curtails,
+                        export_limit_kw=out, pv_curtailable=curtails, ramp_s=float(ramp_s),
                         override=view.settings.override)
 
 

@@ -182,7 +182,8 @@ def wrong(view: SiteView) -> list[str]:
         told.append(f"{formats.counted(undelivered, 'pack')} "
                     f"{'does' if undelivered == 1 else 'do'} not deliver")
     if view.today is not None and view.today.violations:
-        told.append(f"{formats.counted(view.today.violations, 'limit')} broken today")
+        told.append("packs were measured beyond their limits "
+                    f"{formats.counted(view.today.violations, 'time')} today")
     return told
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from core.coordinator.account import cost_of, driven
 from core.coordinator.curtailment import at_grid
-from core.coordinator.plan import Controller, Plan, Standing
+from core.coordinator.plan import Controller, Exceeded, Plan, Standing
 from core.coordinator.ports import Planner
-from core.coordinator.problem import Floats, Problem
+from core.coordinator.problem import Floats, Problem, check
+from core.coordinator.unmet import exceeded
 from core.errors import OrreryError, RequestError
 
 log = logging.getLogger(__name__)
@@ -114,4 +115,15 @@ def _made(problem: Problem, controller: Controller, powers: Floats, energy: Floa
     return Plan(now, outlook.start, outlook.step_s, problem.packs.ids, controller, powers, energy,
                 grid_kw,
                 cost_of(powers, problem.packs, outlook, problem.connection, problem.objectives),
-                standing, words, curtailed_kw=curtailed if problem.connection.curtailable else None)
+                standing, words, exceeded=_exceeded(problem, energy, grid_kw, curtailed),
+                curtailed_kw=curtailed if problem.connection.curtailable else None)
+
+
+def _exceeded(problem: Problem, energy: Floats, grid_kw: Floats,
+              curtailed: Floats) -> tuple[Exceeded, ...]:
+    """Nothing of an impossible question, which the plan's words name."""
+    try:
+        check(problem)
+    except RequestError:
+        return ()
+    return exceeded(problem, energy, grid_kw, curtailed)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from core.coordinator.judge import Account, Span, judge
 from core.coordinator.outlook import column, step_means
-from core.coordinator.plan import Cost
+from core.coordinator.plan import Controller, Cost
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Band, Connection, Floats, Objectives, Outlook, Packs
 from core.coordinator.records import Minute
@@ -24,10 +24,13 @@ UNKNOWN = (float("nan"), float("nan"))
 
 
 def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], start: datetime,
-             until: datetime, step_s: float, best: Planner | None, connection: Connection,
-             objectives: Objectives) -> DayCost:
+             until: datetime, step_s: float, planners: Mapping[Controller, Planner],
+             connection: Connection, objectives: Objectives) -> DayCost:
     """From `start` to `until`, judged with one virtual pack a chemistry. packs, kinds: the site's
-    packs as they are now, and the chemistry of each. What cannot be told is said in words."""
+    packs as they are now, and the chemistry of each. planners: those that people choose from;
+    "mpc" finds perfect foresight, "rule-based" is what the rules would have done. What cannot be
+    told is said in words."""
+    best, rules = planners.get("mpc"), planners.get("rule-based")
     known = [one for one in minutes if np.isfinite(one.load_kw) and one.kinds]
     if not known:
         return DayCost(start, until, words="Nothing is known of this day yet")
@@ -49,12 +52,13 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     span = Span(_virtual(packs, kinds, names, stored[:, 0], powers),
                 _outlook(minutes, begin, steps, step_s), powers, stored, connection, objectives)
     try:
-        verdict = judge(span, best, until, LIMIT_S)
+        verdict = judge(span, best, until, LIMIT_S, rules)
     except OrreryError as error:
         return DayCost(begin, until, violations=violations, words=str(error))
     return DayCost(begin, begin + timedelta(seconds=steps * step_s), _told(verdict.without),
                    _told(verdict.rules), _told(verdict.happened), _told(verdict.best),
-                   100.0 * verdict.captured, violations, verdict.coverage)
+                   100.0 * verdict.captured, violations, verdict.coverage,
+                   account_violations=verdict.violations)
 
 
 def _told(account: Account) -> Cost:

@@ -91,7 +91,8 @@ class Persistence:
 
 class HourOfWeek:
     """Each step as the mean of that local hour of the week so far; an hour that was never seen as
-    the mean of that hour of any day, then of all. zone: whose weeks and hours people live by."""
+    the mean of that hour of any day, then of all. Its band is as wide as each week was off the
+    mean of the others. zone: whose weeks and hours people live by."""
 
     name = "hour of the week"
 
@@ -107,7 +108,7 @@ class HourOfWeek:
         hours = self._hours(time_s)
         means = _means_of_hours(values, hours[:len(values)])
         guess = means[hours]
-        errors = values - guess[:len(values)]
+        errors = _by_other_weeks(values - guess[:len(values)], hours[:len(values)], past.step_s)
         return banded(guess[len(values):], errors, day, self._least)
 
     def _hours(self, time_s: Floats) -> NDArray[np.int64]:
@@ -171,6 +172,18 @@ def _means_of_hours(values: Floats, hours: NDArray[np.int64]) -> Floats:
     of_day, days = sums.reshape(7, 24).sum(axis=0), counts.reshape(7, 24).sum(axis=0)
     every = np.where(days > 0, of_day / np.maximum(days, 1), values[there].mean())
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.tile(every, 7))
+
+
+def _by_other_weeks(errors: Floats, hours: NDArray[np.int64], step_s: float) -> Floats:
+    """Errors [n] against the mean of an hour as if that mean had been of its other weeks alone,
+    for a week to come is in no mean; NaN where there is no other."""
+    there = np.isfinite(errors)
+    counts = np.bincount(hours[there], minlength=HOURS_OF_WEEK)[hours]
+    own = max(1, round(SECONDS_PER_HOUR / step_s))
+    others = np.maximum(counts - own, 0)
+    found: Floats = errors * np.divide(counts, others, out=np.full(len(errors), np.nan),
+                                       where=others > 0)
+    return found
 
 
 def with_now(band: Band, measured: float) -> Band:

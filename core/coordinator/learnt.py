@@ -12,10 +12,11 @@ import numpy as np
 from core.coordinator import placed
 from core.coordinator.account import after, cost_of, reach
 from core.coordinator.actor import FILE, Actor, load
-from core.coordinator.curtailment import at_grid, told
-from core.coordinator.plan import Controller, Exceeded, Plan
+from core.coordinator.curtailment import at_grid
+from core.coordinator.plan import Controller, Plan
 from core.coordinator.policy import Sight, by_hour, features, power_of, spread
 from core.coordinator.problem import Floats, Packs, Problem, check
+from core.coordinator.unmet import exceeded
 from core.errors import GiveUpError, OrreryError, RequestError, RetryLaterError
 
 SITE = "site"
@@ -161,18 +162,5 @@ def _told(problem: Problem, made_at: datetime, powers: Floats, energy: Floats, a
         words += f": it was not taught to mind {', '.join(deaf)}"
     return Plan(made_at, outlook.start, outlook.step_s, packs.ids, "rl", powers, energy, grid_kw,
                 cost_of(powers, packs, outlook, problem.connection, wanted), words=words,
-                solve_s=solve_s, exceeded=(*_exceeded(problem, grid_kw),
-                                          *told(curtailed, outlook, problem.connection)),
+                solve_s=solve_s, exceeded=exceeded(problem, energy, grid_kw, curtailed),
                 curtailed_kw=curtailed if problem.connection.curtailable else None)
-
-
-def _exceeded(problem: Problem, grid_kw: Floats) -> tuple[Exceeded, ...]:
-    found = []
-    for name, limit, over in (
-            ("import limit", problem.connection.import_limit_kw, grid_kw),
-            ("export limit", problem.connection.export_limit_kw, -grid_kw)):
-        by = over - limit
-        if len(by) and by.max() > 1e-6:
-            found.append(Exceeded(name, int(by.argmax()), float(by.max()), "kW",
-                                  "packs cannot do more against it"))
-    return tuple(found)

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from core.clock import Clock, from_epoch
 from core.coordinator.chain import GOOD, carried, left_s, planned
 from core.coordinator.daily import day_cost
+from core.coordinator.deeds import Deeds
 from core.coordinator.forecasts import Forecaster, Past
 from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
 from core.coordinator.keeping import Keeper
@@ -28,14 +29,14 @@ from core.coordinator.outlook import Memory, expected, priced
 from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
+from core.coordinator.price_past import PricePast
 from core.coordinator.problem import Problem
 from core.coordinator.records import CoordinatorStore, Minute, Run, SiteState
 from core.coordinator.refusals import Refusals
-from core.coordinator.safe import violations
 from core.coordinator.scoring import scored
 from core.coordinator.settings import Override, SiteSettings, released
 from core.coordinator.shadow import Challenger
-from core.coordinator.share import Shared, allocated, by_device, shared
+from core.coordinator.share import Shared, allocated, by_device, in_force, shared
 from core.coordinator.view import Allocated, Level, Note
 from core.coordinator.wear import wear_by_kind
 from core.errors import OrreryError, RetryLaterError
@@ -114,8 +115,9 @@ class SiteLoop:
         self.place, self._clock, self._settings = place, clock, settings
         self._keeper, self._notes = Keeper(place.store, place.site, place.by), count()
         self._memory = Memory(place.meter, place.cadence.step_s)
+        self._price_past = PricePast(place.store, place.site, place.cadence.step_s, settings)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
-        self._minutes, self._refusals = Minutes(), Refusals()
+        self._minutes, self._refusals, self._deeds = Minutes(), Refusals(), Deeds()
         self._number, self._began = UNREAD, clock.now()
         self._run: Run | None = None
         self._good: Plan | None = None
@@ -262,8 +264,10 @@ class SiteLoop:
         cadence, place = self.place.cadence, self.place
         start = from_epoch(now.timestamp() // cadence.step_s * cadence.step_s)
         past = self._memory.take(self._heard, start)
-        told = expected(past, place.meter.now(), self._forecasters,
-                        place.tariff_of(self._settings), start, cadence.steps, cadence.step_s)
+        tariff = place.tariff_of(self._settings)
+        past |= self._price_past.take(self._settings, tariff, start)
+        told = expected(past, place.meter.now(), self._forecasters, tariff, start, cadence.steps,
+                        cadence.step_s, place.zone)
         self._score(past)
         self._say_problem("")
         self._announce("outlook", "; ".join(told.words))
@@ -284,7 +288,7 @@ class SiteLoop:
         self._scored = self._day
         fresh = {name: self.place.forecaster() for name in (LOAD, PV)}
         self._keeper.keep("forecasts", partial(store.keep_forecast_scores, site, scored(
-            past, fresh, self._day, before)))
+            past, fresh, self._day, before, self.place.zone)))
 
     def _peak_kw(self, now: datetime) -> float:
         """Asked where it costs; as it was last where it cannot be read."""
@@ -344,7 +348,7 @@ class SiteLoop:
         if not minutes:
             return
         told = day_cost(minutes, found.packs, [state.chemistry for state in found.states], start,
-                        until, self.place.cadence.step_s, self.place.planners.get("mpc"),
+                        until, self.place.cadence.step_s, self.place.planners,
                         self._settings.connection(), self._settings.objectives)
         self._keeper.keep(("day", start), partial(
             self.place.store.keep_day, self.place.site, replace(told, start=start)))
@@ -361,7 +365,9 @@ class SiteLoop:
             return None
         metered = self.place.meter.now()
         sent = shared(found, self._run, override, now, metered.load_kw - metered.pv_kw,
-                      self._settings.connection())
+                      self._settings.connection(),
+                      in_force(found, self._allocated, now, self._settings.ramp_s,
+                               self.place.cadence.fast_s))
         self._announce_override(override)
         try:
             self.place.fleet.allocate(by_device(found.packs.ids, sent.asked_kw),
@@ -397,7 +403,8 @@ class SiteLoop:
                found: Gathered, sent: Shared | None, now: datetime) -> None:
         metered = self.place.meter.now()
         metered = replace(metered, **self._prices(now))
-        wrong = 0 if sent is None else violations(sent.asked_kw, sent.within)
+        wrong = self._deeds.take(found, None if sent is None else sent.within,
+                                 self._refusals.standing, now)
         done = self._minutes.take(now, metered, fleet_now(states, frame, topology), self._run,
                                   wrong)
         if done:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from core.coordinator.forecasts import Forecaster, Past, with_now
+from core.coordinator.forecasts import Forecaster, HourOfWeek, Past, with_now
 from core.coordinator.meter import LOAD, PV, Meter, Metered
 from core.coordinator.problem import Band, Floats, Outlook
 from core.coordinator.records import Minute
@@ -22,6 +23,13 @@ COMPLETE = 0.95
 """Part of a past from which on no more of it is asked for."""
 ASSUMED_MOST = 2.0
 """A load that nothing is known of but its present value lies between none and so many times it."""
+BUY, SELL = "import_price", "export_price"
+LEAST_PRICE_DAYS = 14
+"""Every hour of the week twice: below it nobody can tell how far off it may be."""
+NEGATIVE = -math.inf
+"""The least of a price: none."""
+UTC = ZoneInfo("UTC")
+NO_PAST: Mapping[str, Past] = {}
 ODD_PRICE = 10.0
 """A price beyond is believed, and said [currency/kWh]."""
 
@@ -31,6 +39,17 @@ class Expected:
     """words: what a person should know of it, each a sentence."""
 
     outlook: Outlook
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Of steps ahead: import and export price [steps] [currency/kWh]; band: of import, as
+    `Outlook.import_band`; words: what a person should know of it, each a sentence."""
+
+    buy: Floats
+    sell: Floats
+    band: Band | None = None
     words: tuple[str, ...] = ()
 
 
@@ -90,16 +109,18 @@ def step_means(time_s: Floats, values: Floats, start: datetime, steps: int,
 
 
 def expected(past: Mapping[str, Past], now: Metered, forecasters: Mapping[str, Forecaster],
-             tariff: Tariff, start: datetime, steps: int, step_s: float) -> Expected:
-    """past, forecasters: of LOAD and PV. Raises RequestError, in words, where there is no price at
-    all, or neither a past of the load nor its present."""
+             tariff: Tariff, start: datetime, steps: int, step_s: float,
+             zone: ZoneInfo = UTC) -> Expected:
+    """past, forecasters: of LOAD and PV, and the past of BUY and SELL where prices may lack; zone:
+    whose weeks they go by. Raises RequestError, in words, where there is no price at all, or
+    neither a past of the load nor its present."""
     if steps < 1:
         raise RequestError(f"A plan of {steps} steps plans nothing: give a horizon of 1 or more")
     load, load_words = _band(past[LOAD], now.load_kw, forecasters[LOAD], steps, "load")
     pv, pv_words = _band(past[PV], now.pv_kw, forecasters[PV], steps, "PV")
-    buy, sell, price_words = priced(tariff, start, steps, step_s)
-    words = (*load_words, *pv_words, *price_words)
-    return Expected(Outlook(start, step_s, load, pv, buy, sell), words)
+    told = prices_ahead(tariff, start, steps, step_s, past, zone)
+    words = (*load_words, *pv_words, *told.words)
+    return Expected(Outlook(start, step_s, load, pv, told.buy, told.sell, told.band), words)
 
 
 def _band(past: Past, now_kw: float, forecaster: Forecaster, steps: int,
@@ -120,29 +141,59 @@ def _band(past: Past, now_kw: float, forecaster: Forecaster, steps: int,
 
 def priced(tariff: Tariff, start: datetime, steps: int,
            step_s: float) -> tuple[Floats, Floats, tuple[str, ...]]:
-    """Import and export price [steps] [currency/kWh], means of each step, a missing one as a day
-    before, or as the mean of what is known. Raises RequestError where none is known."""
+    """Import and export price [steps] [currency/kWh] and words, as `prices_ahead` without a
+    past."""
+    told = prices_ahead(tariff, start, steps, step_s)
+    return told.buy, told.sell, told.words
+
+
+def prices_ahead(tariff: Tariff, start: datetime, steps: int, step_s: float,
+                 past: Mapping[str, Past] = NO_PAST, zone: ZoneInfo = UTC) -> Priced:
+    """Means of each step. What the tariff does not know yet is foretold by the hour of the week
+    where `past` (of BUY and SELL, up to `start`) is long enough; else it is taken as a day before,
+    or as the mean of what is known. Raises RequestError where nothing ahead is known."""
     day = round(DAY_S / step_s)
     before = start - timedelta(seconds=day * step_s)
-    columns = [_step_prices(tariff, before, day + steps, step_s, which) for which in (0, 1)]
+    columns = [step_prices(tariff, before, day + steps, step_s, which) for which in (0, 1)]
     known = np.isfinite(columns[0]) & np.isfinite(columns[1])
     buy, sell = (_filled(one, known, day)[day:] for one in columns)
     known = known[day:]
     if not known.any():
         raise RequestError(f"No price is known from {start:%d %b %H:%M} UTC on: take in newer "
                            "prices, or choose another tariff")
-    words = []
+    words: list[str] = []
+    band = None
     if not known.all():
         last = start + timedelta(seconds=step_s * int(np.flatnonzero(known)[-1] + 1))
-        words.append(f"prices are known until {last:%d %b %H:%M} UTC: what lacks is taken as the "
-                     "same hour of the day before, or as their mean")
+        foretold = foretold_prices(past, steps, zone)
+        how = "taken as the same hour of the day before, or as their mean"
+        if foretold is not None:
+            bought, sold = foretold
+            buy, sell = np.where(known, buy, bought.expected), np.where(known, sell, sold.expected)
+            band = Band(buy, np.where(known, buy, bought.low), np.where(known, buy, bought.high))
+            how = "foretold by the hour of the week"
+        words.append(f"prices are known until {last:%d %b %H:%M} UTC: what lacks is {how}")
     worst = float(np.abs(buy).max())
     if worst > ODD_PRICE:
         words.append(f"a price of {worst:.2f} a kWh is unusual; see that its unit is kWh, not MWh")
-    return buy, sell, tuple(words)
+    return Priced(buy, sell, band, tuple(words))
 
 
-def _step_prices(tariff: Tariff, start: datetime, steps: int, step_s: float,
+def foretold_prices(past: Mapping[str, Past], steps: int,
+                    zone: ZoneInfo) -> tuple[Band, Band] | None:
+    """Of import and export for the steps after the past, None where it is too short."""
+    found = [past.get(name) for name in (BUY, SELL)]
+    bands = [HourOfWeek(zone, NEGATIVE).ahead(one, steps) for one in found
+             if one is not None and long_enough(one)]
+    return (bands[0], bands[1]) if len(bands) == len(found) else None
+
+
+def long_enough(past: Past) -> bool:
+    """Whether prices can be foretold from it."""
+    return int(np.isfinite(past.values).sum()) >= LEAST_PRICE_DAYS * past.steps_a_day
+
+
+def step_prices(tariff: Tariff, start: datetime, steps: int, step_s: float,
                  which: int) -> Floats:
     """Means over time of the spans in each step; NaN where any part has no price."""
     begin = start.timestamp()

@@ -33,7 +33,8 @@ def previewed(run: Run | None, settings: SiteSettings, tariff: Tariff, peak_kw: 
                            f"there is no controller {settings.controller!r} here")
     outlook = run.problem.outlook
     buy, sell, _ = priced(tariff, outlook.start, outlook.steps, outlook.step_s)
-    asked = replace(run.problem, outlook=replace(outlook, import_price=buy, export_price=sell),
+    asked = replace(run.problem, outlook=replace(outlook, import_price=buy, export_price=sell,
+                                                 import_band=None),
                     objectives=settings.objectives,
                     connection=settings.connection(peak_kw))
     plan = planner.plan(asked, now, LIMIT_S)

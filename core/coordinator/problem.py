@@ -62,7 +62,8 @@ class Band:
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """Steps of step_s [s] from `start` (UTC). load_kw, pv_kw: bands [kW]. import_price,
-    export_price: [currency/kWh], [steps]; may be negative."""
+    export_price: [currency/kWh], [steps]; may be negative. import_band: of the price where some of
+    it is foretold, None where all is known or nobody can tell how far off it may be."""
 
     start: datetime
     step_s: float
@@ -70,6 +71,7 @@ class Outlook:
     pv_kw: Band
     import_price: Floats
     export_price: Floats
+    import_band: Band | None = None
 
     @property
     def steps(self) -> int:

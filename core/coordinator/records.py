@@ -39,8 +39,8 @@ class Run:
 class Minute(NamedTuple):
     """What was in the minute from `time_s` [s since 1970]: means of its samples, NaN where there
     is none. planned_kw, planned_soc_pct: by the plan then in force; soc_pct: of the fleet.
-    violations: samples x packs outside of what they may; kinds: chemistry -> mean power [kW] and
-    stored energy at its end [kWh]."""
+    violations: samples x packs that were measured beyond what they might (deeds.py); kinds:
+    chemistry -> mean power [kW] and stored energy at its end [kWh]."""
 
     time_s: float
     load_kw: float

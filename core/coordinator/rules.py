@@ -13,16 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.coordinator.account import after, cost_of, reach
-from core.coordinator.curtailment import at_grid, told
-from core.coordinator.plan import Controller, Cost, Exceeded, Plan
+from core.coordinator.curtailment import at_grid
+from core.coordinator.plan import Controller, Cost, Plan
 from core.coordinator.problem import Connection, Floats, Outlook, Packs, Problem, check
+from core.coordinator.unmet import exceeded
 
 Style = Literal["self-consumption", "time-of-use"]
 CHEAP, DEAR = 0.1, 0.5
 """Of the way from the lowest to the highest price ahead: up to where a step is cheap, and from
 where it is dear."""
-NOTICED_KW = 1e-6
-"""A limit passed by less is kept [kW, kWh]."""
 
 
 class RuleBased:
@@ -179,28 +178,5 @@ def _told(problem: Problem, made_at: datetime, controller: Controller, powers: F
     grid_kw, curtailed = at_grid(powers, outlook, problem.connection)
     cost: Cost = cost_of(powers, packs, outlook, problem.connection, problem.objectives)
     return Plan(made_at, outlook.start, outlook.step_s, packs.ids, controller, powers, energy,
-                grid_kw, cost, exceeded=(
-                    *_exceeded(problem, grid_kw, energy),
-                    *told(curtailed, outlook, problem.connection)),
+                grid_kw, cost, exceeded=exceeded(problem, energy, grid_kw, curtailed),
                 curtailed_kw=curtailed if problem.connection.curtailable else None)
-
-
-def _exceeded(problem: Problem, grid_kw: Floats, energy: Floats) -> list[Exceeded]:
-    """Limits that are passed though every pack does what it can, each by its most."""
-    connection, packs = problem.connection, problem.packs
-    found = []
-    for limit, over, why in (
-            ("import limit", grid_kw - connection.import_limit_kw,
-             "the load is higher than limit and packs together"),
-            ("export limit", -grid_kw - connection.export_limit_kw,
-             "PV gives more than load, limit and packs take")):
-        step = int(np.argmax(over))
-        if over[step] > NOTICED_KW:
-            found.append(Exceeded(limit, step, float(over[step]), "kW", why))
-    kept = problem.objectives.reserve * packs.capacity_kwh[:, None]
-    lacking = np.maximum(kept - energy[:, 1:], 0.0).sum(axis=0)
-    step = int(np.argmax(lacking))
-    if problem.objectives.reserve > 0 and lacking[step] > NOTICED_KW:
-        found.append(Exceeded("reserve", step, float(lacking[step]), "kWh",
-                              "packs hold less than the reserve and no surplus fills it"))
-    return found

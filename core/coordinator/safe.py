@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.allowance import Reason, along, shape_of, window
 from core.coordinator.problem import Floats
 from core.coordinator.projection import MOST_KW, project_band
+from core.coordinator.usual import MOST_A
 from core.reach import Way
 from core.topology import IndexArray
 from core.vocabulary import CHEMISTRIES
@@ -170,6 +171,20 @@ def make_safe(wish_kw: ArrayLike, within: Box, bounds: Bounds | None = None,
     by = np.where(np.abs(power - kept) > SAME_KW, CONNECTION, by)
     by = np.where(number, by, NO_NUMBER).astype(np.int8)
     return Safe(power, wish, by, _beyond(power, bounds))
+
+
+def ramps_of(now: PacksNow, ramp_s: float, seconds: float) -> Ramps:
+    """What `seconds` after the last order may change, for packs that go from rest to their rated
+    power in ramp_s [s]."""
+    return Ramps(rated_kw(now) * (seconds / ramp_s))
+
+
+def rated_kw(now: PacksNow) -> Floats:
+    """By C-rate and the fleet's outermost current, whatever a pack is held back by now; 0 where
+    that is not known, for its box is nothing then."""
+    rated = np.fmin(now.c_rate * now.capacity_kwh, MOST_A * now.voltage_v / 1000.0)
+    known: Floats = np.clip(np.nan_to_num(rated, nan=0.0), 0.0, MOST_KW)
+    return known
 
 
 def violations(power_kw: Floats, within: Box, slack_kw: float = 1e-6) -> int:

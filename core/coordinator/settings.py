@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from core.coordinator.plan import Controller
 from core.coordinator.problem import NO_LIMIT, Connection, Objectives
+from core.coordinator.usual import RAMP_S
 from core.errors import RequestError
 from core.houses import TariffConfig
 
@@ -52,7 +53,9 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """challenger: plans beside the controller, is scored, drives nothing. prices: name of a price
     series that was taken in, "" = by `tariff`. import_limit_kw, export_limit_kw: of the
     connection, None = none. pv_curtailable: the site's inverter holds PV back by itself, where
-    export is limited or costs money."""
+    export is limited or costs money. ramp_s: in so long a pack goes from rest to its rated power:
+    each second its order changes by at most rated kW / ramp_s. A limit that got tighter, of the
+    pack or of the connection, is kept at once whatever the ramp says [s]."""
 
     controller: Controller = "mpc"
     challenger: Controller | None = None
@@ -62,6 +65,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     import_limit_kw: Limit | None = None
     export_limit_kw: Limit | None = None
     pv_curtailable: bool = False
+    ramp_s: Annotated[float, Meta(ge=1, le=600)] = RAMP_S
     override: Override | None = None
 
     def override_at(self, now: datetime) -> Override | None:

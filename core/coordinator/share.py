@@ -14,7 +14,18 @@ from core.coordinator.gather import Gathered, Refused
 from core.coordinator.problem import Connection, Floats
 from core.coordinator.projection import project
 from core.coordinator.records import Run
-from core.coordinator.safe import CUTS, WORDS, Box, Safe, at_connection, box, make_safe
+from core.coordinator.safe import (
+    CUTS,
+    RAMP,
+    WORDS,
+    Box,
+    Ramps,
+    Safe,
+    at_connection,
+    box,
+    make_safe,
+    ramps_of,
+)
 from core.coordinator.settings import Override
 from core.coordinator.view import Allocated, Delivery, PackShare
 from core.fleet.ports import PackState
@@ -42,11 +53,33 @@ class Shared:
     safe: Safe
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What is in force: kw of each pack (NaN: nobody knows, it has no ramp) [n], and the ramps
+    from it."""
+
+    kw: Floats
+    ramps: Ramps
+
+
+def in_force(found: Gathered, last: Allocated | None, now: datetime, ramp_s: float,
+             fast_s: float) -> InForce:
+    """The last allocation while it is valid; of a pack that has none, what it was measured to do.
+    ramp_s: from rest to the rated power; fast_s: from allocation to allocation [s]."""
+    holds = last is not None and last.at <= now < last.valid_until
+    asked = {share.device: share.asked_kw for share in last.shares} if last and holds else {}
+    passed_s = (now - last.at).total_seconds() if last and holds else fast_s
+    own = [asked.get(device, power) for device, power in
+           zip(found.packs.ids, found.power_kw.tolist(), strict=True)]
+    return InForce(np.array(own, dtype=np.float64), ramps_of(found.now, ramp_s, passed_s))
+
+
 def shared(found: Gathered, run: Run | None, override: Override | None, now: datetime,
-           net_kw: float, connection: Connection) -> Shared:
+           net_kw: float, connection: Connection, held: InForce | None = None) -> Shared:
     """Of an override, else of the plan, by what load and PV are now. A sum is kept when packs came,
     went or are limited otherwise than the plan thought, as far as the others can. net_kw: load
-    less PV, NaN where it is not known, then the plan alone counts."""
+    less PV, NaN where it is not known, then the plan alone counts. held: where ramps begin, None
+    without ramps."""
     within = box(found.now, STEP_S / 3600.0)
     wish, target = _wish(found, run, override, now, net_kw)
     reachable = float(np.clip(target, within.low_kw.sum(), within.high_kw.sum()))
@@ -54,7 +87,8 @@ def shared(found: Gathered, run: Run | None, override: Override | None, now: dat
                      1.0 / np.maximum(found.packs.capacity_kwh, 1e-6))
     bounds = None if np.isnan(net_kw) else at_connection(
         net_kw, connection.import_limit_kw, connection.export_limit_kw)
-    safe = make_safe(spread, within, bounds)
+    safe = make_safe(spread, within, bounds) if held is None else make_safe(
+        spread, within, bounds, held.kw, held.ramps)
     return Shared(safe.power_kw, _even(found, target), target, within, safe)
 
 
@@ -118,8 +152,9 @@ def allocated(found: Gathered, sent: Shared, override: Override | None, planned:
         for place, state in enumerate(found.states)]
     sum_kw = float(sent.asked_kw.sum())
     off = abs(sum_kw - sent.target_kw) > max(SAME_KW, SAME * abs(sent.target_kw))
-    words = (f"{sum_kw:.1f} of {sent.target_kw:.1f} kW: the packs, or the connection, allow no "
-             "more") if off else ""
+    why = "by the ramp, it is on its way" if (sent.safe.by == RAMP).any() else \
+        "the packs, or the connection, allow no more"
+    words = f"{sum_kw:.1f} of {sent.target_kw:.1f} kW: {why}" if off else ""
     return Allocated(now, now + timedelta(seconds=valid_s), sent.target_kw, sum_kw,
                      "override" if override is not None else "plan" if planned else "nothing",
                      shares, words)

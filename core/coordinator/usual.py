@@ -9,5 +9,8 @@ EFFICIENCY = 0.985
 at a third of their capacity an hour."""
 MOST_C, MOST_A = 1.0, 100.0
 """Of capacity an hour, and of current: the fleet's own outermost limits."""
+RAMP_S = 30.0
+"""From rest to the rated power: slow enough for a grid connection to follow, far faster than a
+plan's step [s]."""
 HEADROOM = 0.85
 """Of what a device allows: at 0.9 of its current it tells that it is worked hard."""

@@ -14,6 +14,8 @@ from core.coordinator.plan import Controller, Cost, Plan
 from core.coordinator.problem import Floats, Outlook
 from core.coordinator.settings import Override, SiteSettings
 
+PER_KWH = "a kWh"
+"""Unit of a price, in the currency of its tariff."""
 Level = Literal["info", "warning"]
 Delivery = Literal["delivered", "on its way", "refused", "silent"]
 
@@ -116,9 +118,10 @@ class Ahead:
 class DayCost:
     """A day from its start to `until` (UTC), or `words` why it cannot be told. Money in the
     tariff's currency, with the wear that came with it; captured_pct: the part of what was
-    possible, against perfect foresight, NaN where nothing was possible. violations: of hard
-    limits, counted by the safety layer's rules on what was sent. known: part of the span that
-    could be judged, 0..1."""
+    possible, against perfect foresight, NaN where nothing was possible. violations: so
+    often a pack was measured beyond its limits in force (deeds.py); account_violations: steps in
+    which the packs of a chemistry went further out of their charge limits, as the day's account
+    finds them (judge.py). known: part of the span that could be judged, 0..1."""
 
     start: datetime
     until: datetime
@@ -130,6 +133,7 @@ class DayCost:
     violations: int = 0
     known: float = 0.0
     words: str = ""
+    account_violations: int = 0
 
     @property
     def saved(self) -> float:
@@ -156,9 +160,10 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class ForecastScore:
-    """How a forecast of "load" or "PV" met what came, a mean over `days` days up to `until`: mean
-    absolute error in `unit`, of the method in use and of persistence; covered_pct: share of values
-    inside the band."""
+    """How a forecast of "load", "PV" or the "price" met what came, a mean over `days` days up to
+    `until`: mean absolute error in `unit`, of the method in use, of persistence and of the hour of
+    the week; covered_pct: share of values inside the band of the method.
+    hour_of_week_error: None in what an older version has kept."""
 
     what: str
     method: str
@@ -168,6 +173,7 @@ class ForecastScore:
     unit: str
     days: int
     until: datetime
+    hour_of_week_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

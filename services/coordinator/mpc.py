@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.coordinator.account import cost_of, stored
-from core.coordinator.curtailment import at_grid, told
+from core.coordinator.curtailment import at_grid
 from core.coordinator.plan import Binding, Controller, Plan
 from core.coordinator.problem import Floats, Problem, check
+from core.coordinator.unmet import exceeded
 
 if TYPE_CHECKING:
     from services.coordinator.many import ManyPacks
@@ -85,7 +86,6 @@ class MpcPlanner:
     def _told(self, problem: Problem, made_at: datetime, powers: Floats, began: float,
               worth: Floats | None = None, bindings: tuple[Binding, ...] = (),
               words: str = "") -> Plan:
-        from services.coordinator.reasons import exceeded
         outlook, packs = problem.outlook, problem.packs
         energy = stored(packs, powers, outlook.step_h)
         grid_kw, curtailed = at_grid(powers, outlook, problem.connection)
@@ -93,8 +93,7 @@ class MpcPlanner:
         return Plan(made_at, outlook.start, outlook.step_s, packs.ids, self.controller, powers,
                     energy, grid_kw, cost, words=words, solve_s=self._clock() - began,
                     energy_worth=worth, bindings=bindings,
-                    exceeded=(*exceeded(problem, energy, grid_kw),
-                              *told(curtailed, outlook, problem.connection)),
+                    exceeded=exceeded(problem, energy, grid_kw, curtailed, weighed=True),
                     curtailed_kw=curtailed if problem.connection.curtailable else None)
 
     def _optimum(self) -> Optimiser:

@@ -15,14 +15,14 @@ import plotly.graph_objects as go
 import pytest
 
 from components.blocks import Alarm
-from components.coordinator import differences, export, figures, packs, stretches, words
+from components.coordinator import differences, export, figures, money, packs, stretches, words
 from components.coordinator.figures import Look
 from core.coordinator.plan import Binding
-from core.coordinator.problem import Objectives
+from core.coordinator.problem import Band, Objectives
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.settings import Override, SiteSettings
 from core.coordinator.show import ahead_of
-from core.coordinator.view import Ahead, Happened, SiteView
+from core.coordinator.view import PER_KWH, Ahead, DayCost, ForecastScore, Happened, SiteView
 from core.houses import TariffConfig
 from tests.components.coordinator_site import (
     LEFT_OUT,
@@ -154,13 +154,28 @@ def test_powers_have_a_word() -> None:
     assert words.sentence("prices are known") == "Prices are known."
 
 
+# -- limits broken
+
+
+@pytest.mark.parametrize(("measured", "steps", "note", "alarm"), [
+    (0, 0, "as packs were measured", False),
+    (3, 0, "as packs were measured", True),
+    (0, 2, "as measured; 2 steps beyond a limit of charge", True)])
+def test_the_card_tells_what_packs_did(measured: int, steps: int, note: str, alarm: bool) -> None:
+    day = DayCost(START, START, violations=measured, account_violations=steps)
+    told = str(money.broken(day))
+    assert note in told
+    assert f">{measured}<" in told.replace(" ", "")
+    assert ("alarm" in told) == alarm
+
+
 # -- differences
 
 
 def test_each_wish_that_changes_is_named() -> None:
     tariff = TariffConfig(kind="time_of_use", currency="EUR", import_per_kwh=0.3)
     after = SiteSettings(
-        controller="rule-based", challenger="mpc", tariff=tariff, import_limit_kw=80.0,
+        controller="rule-based", challenger="mpc", tariff=tariff, import_limit_kw=80.0, ramp_s=60.0,
         objectives=Objectives(wear=2.0, reserve=0.3, setpoint_kw=10.0, peak_per_kw=4.0))
     assert differences.told(SETTINGS, after, "EUR") == [
         "controller Rule-based instead of MPC", "MPC in its shadow",
@@ -168,7 +183,7 @@ def test_each_wish_that_changes_is_named() -> None:
         "a kW of peak costs 4.00 EUR instead of 0.00", "kept for an outage: 30 % instead of 0",
         "the connection is held at 10.0 kW",
         "prices: time of use, 0.30 EUR/kWh and no other prices",
-        "import at most 80.0 kW"]
+        "import at most 80.0 kW", "full power in 60 s"]
     assert differences.told(SETTINGS, SETTINGS, "EUR") == []
     assert differences.told(after, replace_limit(after), "EUR") == ["no limit of import"]
 
@@ -225,6 +240,43 @@ def test_plotly_knows_all_of_the_pictures(
     assert np.nanmax(out) == pytest.approx(ahead.plan.fleet_kw.max())
 
 
+def test_a_price_that_is_foretold_is_dotted_within_its_band(ahead: Ahead) -> None:
+    """The last twelve hours; what is known before them is drawn as it is."""
+    price = ahead.outlook.import_price
+    low, high = price.copy(), price.copy()
+    low[72:] -= 0.03
+    high[72:] += 0.05
+    told = replace(ahead, outlook=replace(ahead.outlook, import_band=Band(price, low, high)))
+    figure = figures.plan(told, None, look())
+    go.Figure(json.loads(figure.to_json()))
+    lines = {one["name"]: one for one in figure.data if one.get("yaxis") == "y2"}
+    assert set(lines) == {"Import price", "Import price, expected", "what most of it lies within"}
+    known, foretold = lines["Import price"], lines["Import price, expected"]
+    assert (len(known["x"]), len(foretold["x"])) == (73, 73)
+    assert known["x"][-1] == foretold["x"][0], "without a gap between them"
+    assert (known["line"].get("dash"), foretold["line"]["dash"]) == (None, "dot")
+    band = lines["what most of it lies within"]
+    assert (min(band["y"]), max(band["y"])) == pytest.approx((low.min(), high.max()))
+    assert not [one for one in figures.plan(ahead, None, look()).data
+                if one.get("yaxis") == "y2" and one["name"] != "Import price"]
+
+
+def test_forecasts_are_told_beside_what_they_have_to_beat() -> None:
+    load = ForecastScore("load", "blend", 3.2, 4.1, 82.0, "kW", 7, START, 3.9)
+    told = str(money.forecast(load, "EUR"))
+    assert "blend, over 7 days; 82 % came inside its band" in told
+    assert "beside it persistence 4.10, hour of the week 3.90" in told
+    assert "3.20 kW" in told
+    price = replace(load, what="price", method="hour of the week", error=0.0213, unit=PER_KWH,
+                    persistence_error=0.0301, hour_of_week_error=0.0213)
+    told = str(money.forecast(price, "EUR"))
+    assert "beside it persistence 0.030</small>" in told, "and not beside itself"
+    assert "0.021 EUR/kWh" in told
+    assert "0.021 a kWh" in str(money.forecast(price, ""))
+    before = str(money.forecast(replace(load, hour_of_week_error=None), "EUR"))
+    assert "hour of the week" not in before
+
+
 def test_the_reserve_stands_in_the_place_of_the_floor(ahead: Ahead) -> None:
     assert figures.limits_of_charge(ahead)[0] == ("floor", pytest.approx(10.0))
     assert figures.limits_of_charge(replace(ahead, reserve_pct=30.0))[0] == ("reserve", 30.0)
@@ -252,6 +304,15 @@ def test_the_file_has_what_is_drawn(
     kept = replace(ahead, plan=replace(ahead.plan, curtailed_kw=None))
     told = list(csv.DictReader(io.StringIO(export.times(kept, None))))
     assert {row["pv_held_back_kw"] for row in told} == {""}
+
+
+def test_the_file_has_the_band_of_a_price_that_is_foretold(ahead: Ahead) -> None:
+    price = ahead.outlook.import_price
+    band = Band(price, price - 0.05, price + 0.05)
+    told = replace(ahead, outlook=replace(ahead.outlook, import_band=band))
+    for one, ends in ((told, ("0.15", "0.25")), (ahead, ("", ""))):
+        row = next(csv.DictReader(io.StringIO(export.times(one, None))))
+        assert (row["import_price_low_per_kwh"], row["import_price_high_per_kwh"]) == ends
 
 
 def test_stretches_cover_the_plan(ahead: Ahead) -> None:

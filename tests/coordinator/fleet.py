@@ -41,7 +41,7 @@ def topology_of(found: Sequence[PackPlate]) -> Topology:
 @dataclass
 class PackOfTest:
     """limit_kw: what it takes at most, either way, whatever its device says; lies_pct: what its
-    device adds to its charge."""
+    device adds to its charge; wild_kw: what it does whatever it is asked, and does not say."""
 
     plate: PackPlate
     soc: float = 0.5
@@ -50,7 +50,9 @@ class PackOfTest:
     reason: str = ""
     lies_pct: float = 0.0
     power_kw: float = 0.0
+    told_kw: float = 0.0
     asked_kw: float = 0.0
+    wild_kw: float | None = None
     heard: bool = True
     heard_at: datetime = NOON
 
@@ -62,6 +64,9 @@ class PackOfTest:
         """As asked, as far as it can and may."""
         most = min(self.limit_kw, self.limit_a * self.volts / 1000.0)
         self.power_kw = float(np.clip(self.asked_kw, -most, most))
+        self.told_kw = self.power_kw
+        if self.wild_kw is not None:
+            self.power_kw = self.wild_kw
         step_h = seconds / HOUR_S
         moved = -self.power_kw * step_h * (WAY if self.power_kw < 0 else 1.0 / WAY)
         self.soc = float(np.clip(self.soc + moved / self.plate.capacity_kwh, 0.0, 1.0))
@@ -106,7 +111,7 @@ def state_of(pack: PackOfTest) -> PackState:
         SITE, pack.plate.device, element_of(SITE, pack.plate.device), pack.plate.label,
         pack.plate.chemistry, CELLS, pack.plate.capacity_kwh, link="online",
         heard_at=pack.heard_at, safety="normal", charge_limit_a=pack.limit_a,
-        discharge_limit_a=pack.limit_a, limit_reason=pack.reason, allocation_kw=pack.power_kw)
+        discharge_limit_a=pack.limit_a, limit_reason=pack.reason, allocation_kw=pack.told_kw)
 
 
 def frame_of(topology: Topology, packs: Sequence[PackOfTest], at: datetime) -> Frame:
@@ -149,11 +154,13 @@ def price_at(hours: Floats) -> Floats:
 
 @dataclass
 class MeterOfTest:
-    """`core.coordinator.meter.Meter`: each day is like the other. error: what it raises."""
+    """`core.coordinator.meter.Meter`: each day is like the other. told_h: so many hours from
+    yesterday's beginning on have a price."""
 
     clock: Clock
     broken: bool = False
     priced: bool = True
+    told_h: int = 96
     asked: list[datetime] = field(default_factory=list)
 
     def now(self) -> Metered:
@@ -173,6 +180,6 @@ class MeterOfTest:
         if not self.priced:
             return None
         first = self.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        time_s = (first - timedelta(days=1)).timestamp() + HOUR_S * np.arange(96)
+        time_s = (first - timedelta(days=1)).timestamp() + HOUR_S * np.arange(self.told_h)
         buy = price_at(time_s % 86_400.0 / HOUR_S)
         return PriceSeries(time_s, buy, np.full(len(buy), 0.05), HOUR_S)

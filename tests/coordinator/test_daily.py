@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 
 from core.coordinator.daily import day_cost
+from core.coordinator.plan import Controller
+from core.coordinator.ports import Planner
 from core.coordinator.problem import Connection, Objectives, Packs
 from core.coordinator.records import Minute
+from core.coordinator.rules import RuleBased
 from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
+from core.coordinator.view import DayCost
+from core.registry import make_planners
 from services.coordinator.mpc import MpcPlanner
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 STEP_S, KWH, KW = 600.0, 100.0, 20.0
+PLANNERS: dict[Controller, Planner] = {"mpc": MpcPlanner(), "rule-based": RuleBased("time-of-use")}
 
 
 def minutes(first: int, count: int) -> list[Minute]:
@@ -35,7 +41,7 @@ def packs() -> Packs:
 
 def test_a_day_that_begins_in_the_middle_of_a_step_beats_no_perfect_foresight() -> None:
     until = MIDNIGHT + timedelta(minutes=40)
-    told = day_cost(minutes(4, 36), packs(), ["LFP"], MIDNIGHT, until, STEP_S, MpcPlanner(),
+    told = day_cost(minutes(4, 36), packs(), ["LFP"], MIDNIGHT, until, STEP_S, PLANNERS,
                     Connection(), Objectives())
     assert (told.start, told.until) == (MIDNIGHT + timedelta(minutes=10), until)
     assert told.happened is not None
@@ -47,6 +53,30 @@ def test_a_day_that_begins_in_the_middle_of_a_step_beats_no_perfect_foresight() 
 
 def test_before_a_whole_step_was_heard_nothing_is_told() -> None:
     told = day_cost(minutes(4, 10), packs(), ["LFP"], MIDNIGHT, MIDNIGHT + timedelta(minutes=14),
-                    STEP_S, MpcPlanner(), Connection(), Objectives())
+                    STEP_S, PLANNERS, Connection(), Objectives())
     assert told.happened is None
     assert told.words == "Told once the first ten minutes are over"
+
+
+def dear_evening() -> list[Minute]:
+    """A day without sun and packs at rest: cheap until six in the evening, dear from then on."""
+    told = []
+    for number in range(24 * 60):
+        price = 0.5 if number >= 18 * 60 else 0.1
+        told.append(Minute(MIDNIGHT.timestamp() + 60.0 * number, 10.0, 0.0, 10.0, 0.0, 20.0, price,
+                           0.05, 0.0, 20.0, 0, {"LFP": (0.0, 20.0)}))
+    return told
+
+
+def test_the_bar_of_rules_is_the_controller_that_people_can_choose() -> None:
+    """Self-consumption alone does nothing on a day without sun; by time of use it buys for the
+    evening."""
+    def told(rules: Planner) -> DayCost:
+        return day_cost(dear_evening(), packs(), ["LFP"], MIDNIGHT, MIDNIGHT + timedelta(days=1),
+                        STEP_S, {**PLANNERS, "rule-based": rules}, Connection(), Objectives())
+    chosen, other = told(make_planners()["rule-based"]), told(RuleBased("self-consumption"))
+    assert chosen.rule_based is not None
+    assert other.rule_based is not None
+    assert chosen.no_battery is not None
+    assert chosen.no_battery.total - chosen.rule_based.total > 5.0
+    assert chosen.rule_based.total < other.rule_based.total - 5.0

@@ -26,7 +26,7 @@ from core.errors import RequestError, RetryLaterError, SourceError
 from services.coordinator.mpc import MpcPlanner
 from store.records import open_coordinator
 from store.records.coordinator import CoordinatorTables
-from tests.coordinator.fleet import NOON, SITE, FleetOfTest, MeterOfTest
+from tests.coordinator.fleet import NOON, SITE, FleetOfTest, MeterOfTest, price_at
 
 FAST_S = 5.0
 
@@ -129,9 +129,45 @@ def test_the_packs_do_what_the_plan_says_and_minutes_tell_it(site: Site) -> None
     assert (last.import_price, last.violations) == (0.25, 0)
 
 
+@pytest.mark.parametrize("ramp_s", [30.0, 120.0])
+def test_orders_keep_to_the_ramp_that_is_set(site: Site, ramp_s: float) -> None:
+    """Packs of 3.3, 3.7 and 3.8 kW; an override from one side to the other."""
+    wanted = SiteSettings(ramp_s=ramp_s)
+    for kw in (6.0, -6.0):
+        site.set(overridden(wanted, kw, timedelta(hours=1), site.clock.now(), "eve", ""))
+        site.live(180.0)
+    orders = np.array([[one[device] for device in ("pack_1", "pack_2", "pack_3")]
+                       for one in site.fleet.sent])
+    assert orders.sum(axis=1).max() == pytest.approx(6.0, abs=0.01)
+    assert orders.sum(axis=1).min() == pytest.approx(-6.0, abs=0.01)
+    fastest = float(np.abs(np.diff(orders, axis=0, prepend=0.0)).max())
+    assert fastest <= 3.8 * FAST_S / ramp_s + 0.002, "orders are sent to a watt"
+    assert fastest >= 3.7 * FAST_S / ramp_s
+
+
+def test_a_pack_that_does_more_than_it_may_is_counted_by_what_is_measured(site: Site) -> None:
+    """It is asked for what it may, says that it obeys, and does five times its limit."""
+    site.set(overridden(SiteSettings(), 2.0, timedelta(hours=1), NOON, "eve", ""))
+    site.live(120.0)
+    site.fleet[1].limit_a = 20.0
+    site.live(60.0)
+    site.fleet[1].wild_kw = 5.0 * 20.0 * site.fleet[1].volts / 1000.0
+    site.live(120.0)
+    site.fleet[1].wild_kw = None
+    site.live(840.0)
+    minutes = site.store.minutes(SITE, NOON, NOON + timedelta(hours=1))
+    assert [one.violations > 0 for one in minutes[:7]] == [False] * 3 + [True] * 3 + [False]
+    assert sum(one.violations for one in minutes) == pytest.approx(120.0 / FAST_S, abs=2)
+    assert not site.loop.state.refused, "it did not say so"
+    assert sum(one.violations for one in minutes[7:]) == 0
+    (day,) = site.store.days(SITE, NOON - timedelta(days=1))
+    assert day.violations == sum(one.violations for one in minutes
+                                 if one.time_s < day.until.timestamp())
+
+
 def test_an_allocation_says_why_it_is_not_an_equal_share(site: Site) -> None:
     site.fleet[1].limit_a, site.fleet[1].reason = 5.0, "temperature_high"
-    site.live(3 * FAST_S)
+    site.live(6 * FAST_S)  # the ramp takes half a minute
     told = site.store.allocated(SITE)
     assert told is not None
     first, limited, _ = told.shares
@@ -184,6 +220,52 @@ def test_without_any_pack_it_says_so_and_goes_on_later(site: Site) -> None:
     site.live(660.0)
     assert site.loop.state.problem == ""
     assert site.fleet.sent
+
+
+# -- prices that nobody has told yet
+
+
+def heard_prices(site: Site, days: int) -> None:
+    """As minutes have kept them; a day is like the other."""
+    nan = float("nan")
+    times = NOON.timestamp() - 600.0 * np.arange(1, days * 144 + 1)[::-1]
+    prices = price_at(times % 86_400.0 / 3600.0)
+    site.store.keep_minutes(SITE, [
+        Minute(at, nan, nan, nan, nan, nan, price, 0.05, nan, nan, 0, {})
+        for at, price in zip(times.tolist(), prices.tolist(), strict=True)])
+
+
+def test_a_price_that_is_not_published_yet_is_foretold_and_scored(site: Site) -> None:
+    heard_prices(site, 20)
+    site.meter.told_h = 48
+    site.live(FAST_S)
+    run = site.store.newest_run(SITE)
+    assert run is not None
+    outlook = run.problem.outlook
+    assert outlook.import_band is not None
+    hours = (12.0 + (np.arange(144) + 0.5) / 6.0) % 24.0
+    assert outlook.import_price == pytest.approx(price_at(hours))
+    assert site.loop.state.doubts == (
+        "prices are known until 02 Mar 00:00 UTC: what lacks is foretold by the hour of the week",)
+    yesterday = {one.what: one for one in site.store.forecast_scores(SITE)}
+    assert yesterday["price"].days == 1, "out of what minutes have kept"
+    site.live(13 * 3600.0, 600.0)
+    scores = {one.what: one for one in site.store.forecast_scores(SITE)}
+    assert set(scores) == {"load", "PV", "price"}
+    assert (scores["price"].method, scores["price"].days) == ("hour of the week", 2)
+    assert scores["price"].error == pytest.approx(0.0, abs=1e-9)
+    assert scores["load"].method == "persistence"
+    assert (scores["load"].hour_of_week_error or 0.0) > scores["load"].error, "means of hours"
+
+
+def test_without_enough_past_prices_are_those_of_the_day_before(site: Site) -> None:
+    heard_prices(site, 5)
+    site.meter.told_h = 48
+    site.live(FAST_S)
+    run = site.store.newest_run(SITE)
+    assert run is not None
+    assert run.problem.outlook.import_band is None
+    assert "the same hour of the day before" in site.loop.state.doubts[0]
 
 
 # -- fallbacks

@@ -5,18 +5,31 @@ from __future__ import annotations
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pytest
 
 from core.clock import ManualClock
 from core.coordinator.forecasts import Past, Persistence
 from core.coordinator.meter import LOAD, PV, Metered, NoMeter, on_grid
-from core.coordinator.outlook import Memory, expected, priced
+from core.coordinator.outlook import (
+    BUY,
+    LEAST_PRICE_DAYS,
+    SELL,
+    UTC,
+    Memory,
+    expected,
+    priced,
+    prices_ahead,
+)
+from core.coordinator.problem import Band, Outlook
 from core.coordinator.records import Minute
 from core.coordinator.scoring import scored
+from core.coordinator.view import ForecastScore
 from core.errors import RequestError
 from core.ports import Series
 from core.tariff import FlatTariff, Period, PriceSeries, TimeOfUseTariff
+from store.records.packed import packed, unpacked
 from tests.coordinator.fleet import HOUR_S, NOON, MeterOfTest, load_at
 
 STEP_S, DAY = 600.0, 144
@@ -64,6 +77,65 @@ def test_missing_prices_are_those_of_the_day_before_and_it_is_said() -> None:
     buy, _, words = priced(known, NOON, 24, HOUR_S)
     assert buy[10] == pytest.approx(0.9), "as it was a day before"
     assert words[0].startswith("prices are known until 01 Mar 18:00 UTC")
+
+
+def week_prices(days: int, until_h: int = 0) -> np.ndarray:
+    """By hours, up to so long after NOON, a Sunday: dear on working days, and a cent up and down
+    by weeks."""
+    hours = np.arange(-24 * days, until_h) + 12.0 + 6 * 24.0  # of the week, from Monday
+    dear = np.where(hours % 168 < 120, 0.4, 0.2)
+    found: np.ndarray = dear + np.where(hours // 168 % 2 == 0, 0.01, -0.01)
+    return found
+
+
+def prices_of(days: int) -> dict[str, Past]:
+    buy = np.repeat(week_prices(days), 6)
+    return {BUY: past_of(buy), SELL: past_of(0.5 * buy)}
+
+
+def test_missing_prices_are_foretold_by_the_hour_of_the_week_with_a_band() -> None:
+    """Known until Sunday evening; Monday is dear, which the day before does not tell."""
+    known = series(30, -18.0)
+    told = prices_ahead(known, NOON, DAY, STEP_S, prices_of(28))
+    assert told.buy[:72] == pytest.approx(0.2)
+    assert told.buy[72:] == pytest.approx(0.4, abs=1e-9)
+    assert told.sell[72:] == pytest.approx(0.2, abs=1e-9)
+    assert told.band is not None
+    assert told.band.expected.tolist() == told.buy.tolist()
+    assert (told.band.high[:72] == told.band.low[:72]).all(), "what is known is sure"
+    wide = (told.band.high - told.band.low)[72:]
+    assert wide.min() > 0.02, "a cent up and down, and each week is not in its own mean"
+    assert wide.max() < 0.04
+    assert told.words == ("prices are known until 02 Mar 00:00 UTC: what lacks is foretold by the "
+                          "hour of the week",)
+
+
+@pytest.mark.parametrize("past", [
+    {}, prices_of(LEAST_PRICE_DAYS - 1), {BUY: prices_of(28)[BUY]},
+    {BUY: past_of(np.full(28 * DAY, np.nan)), SELL: past_of(np.full(28 * DAY, np.nan))}])
+def test_too_short_a_past_foretells_no_price(past: dict[str, Past]) -> None:
+    told = prices_ahead(series(30, -18.0), NOON, DAY, STEP_S, past)
+    assert told.band is None
+    assert told.buy[72:] == pytest.approx(0.2)
+    assert "the same hour of the day before" in told.words[0]
+
+
+def test_what_is_known_is_not_foretold() -> None:
+    told = prices_ahead(FLAT, NOON, DAY, STEP_S, prices_of(28))
+    assert (told.band, told.words) == (None, ())
+    assert told.buy.tolist() == [0.3] * DAY
+
+
+def test_a_run_of_before_opens_and_a_band_of_prices_is_kept() -> None:
+    load = np.ones(2)
+    band = Band(load, 0.5 * load, 2.0 * load)
+    outlook = Outlook(NOON, STEP_S, band, band, load, load, band)
+    again = unpacked(Outlook, packed(outlook), "runs")
+    assert again.import_band is not None
+    assert again.import_band.high.tolist() == [2.0, 2.0]
+    plain = msgspec.msgpack.decode(packed(outlook))
+    del plain["import_band"]
+    assert unpacked(Outlook, msgspec.msgpack.encode(plain), "runs").import_band is None
 
 
 def test_no_price_at_all_is_a_refusal_that_says_what_to_do() -> None:
@@ -134,10 +206,36 @@ def test_yesterday_s_forecast_is_scored_once() -> None:
     values = np.tile(np.arange(DAY, dtype=np.float64), 10)
     values[-DAY:] += 2.0
     past = {LOAD: past_of(values), PV: past_of(np.full(10 * DAY, np.nan))}
-    (told,) = scored(past, forecasters(), NOON, [])
+    (told,) = scored(past, forecasters(), NOON, [], UTC)
     assert (told.what, told.error, told.persistence_error, told.days) == ("load", 2.0, 2.0, 1)
-    assert scored(past, forecasters(), NOON, [told]) == [], "told already, and PV is not known"
+    assert scored(past, forecasters(), NOON, [told], UTC) == [], "told already, and PV is not known"
     tomorrow = {LOAD: Past(past[LOAD].start, STEP_S, np.concatenate([values, values[-DAY:]])),
                 PV: past[PV]}
-    (next_,) = scored(tomorrow, forecasters(), NOON + timedelta(days=1), [told])
+    assert told.hour_of_week_error == pytest.approx(13 / 6), "it tells means of hours"
+    (next_,) = scored(tomorrow, forecasters(), NOON + timedelta(days=1), [told], UTC)
     assert (next_.error, next_.days) == (1.0, 2), "a mean of both days"
+
+
+def test_a_price_is_scored_by_the_hour_of_the_week_beside_persistence() -> None:
+    """Monday comes dear, which Sunday did not tell."""
+    values, tuesday = np.repeat(week_prices(28, 36), 6), NOON + timedelta(hours=36)
+    past = {BUY: Past(NOON - timedelta(days=28), STEP_S, values)}
+    told = scored(past, {}, tuesday, [], UTC)
+    (one,) = told
+    assert (one.what, one.method, one.unit) == ("price", "hour of the week", "a kWh")
+    assert one.error == one.hour_of_week_error
+    assert one.error == pytest.approx(0.01, abs=1e-6), "a cent up or down"
+    assert one.persistence_error == pytest.approx(0.2, abs=0.03)
+    assert one.covered_pct == 100.0
+    short = Past(tuesday - timedelta(days=14), STEP_S, values[-LEAST_PRICE_DAYS * DAY:])
+    assert scored({BUY: short}, {}, tuesday, [], UTC) == [], "13 days foretell no price"
+    assert scored(past, {}, tuesday, told, UTC) == []
+
+
+def test_a_score_of_before_begins_anew_so_that_all_are_of_the_same_days() -> None:
+    values = np.tile(np.arange(DAY, dtype=np.float64), 10)
+    past = {LOAD: past_of(values), PV: past_of(np.full(10 * DAY, np.nan))}
+    old = ForecastScore("load", "persistence", 9.0, 9.0, 50.0, "kW", 20, NOON - timedelta(days=1))
+    (told,) = scored(past, forecasters(), NOON, [old], UTC)
+    assert (told.days, told.error) == (1, 0.0)
+    assert told.hour_of_week_error

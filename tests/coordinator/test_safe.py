@@ -169,9 +169,58 @@ def test_rates_are_what_a_problem_asks_for() -> None:
     assert cuts(by) == ["device", "unknown"]
 
 
+WINDOWS = {
+    "LFP": {"high_v": (3.50, 3.60), "low_v": (2.90, 2.80), "hot in": (40, 45), "hot out": (50, 55),
+            "cold in": (5, 2), "cold out": (-10, -15)},
+    "NMC": {"high_v": (4.10, 4.18), "low_v": (3.30, 3.00), "hot in": (40, 43), "hot out": (45, 55),
+            "cold in": (10, 5), "cold out": (-10, -15)},
+    "LCO": {"high_v": (4.05, 4.15), "low_v": (3.20, 3.05), "hot in": (40, 43), "hot out": (45, 55),
+            "cold in": (10, 5), "cold out": (-10, -15)}}
+"""Where a cell's power begins to be cut and where it ends, written out here from
+core/profiles/safe_operating_area.yaml: the reckoning below asks nothing of what it reckons."""
+
+
+class Reckoned:
+    """What packs may do, anew: from what is drawn for them alone. [fleets, packs] throughout."""
+
+    def __init__(self, chemistry: np.ndarray) -> None:
+        names = list(WINDOWS[CHEMISTRIES[0]])
+        table = np.array([[WINDOWS[kind][name] for name in names] for kind in CHEMISTRIES],
+                         np.float32).astype(np.float64)  # as limits are kept
+        self._begin, self._span = {}, {}
+        for place, name in enumerate(names):
+            begin, end = (table[chemistry, place, at] for at in (0, 1))
+            self._begin[name], self._span[name] = begin, 1.0 / (end - begin)
+
+    def part(self, name: str, value: Floats) -> Floats:
+        """1 up to where the cut begins, 0 from where it ends, straight between; a cell that
+        nobody measures allows nothing."""
+        cut = (value - self._begin[name]) * self._span[name]
+        return 1.0 - np.clip(np.where(np.isnan(cut), 1.0, cut), 0.0, 1.0)
+
+    def box(self, now: PacksNow) -> tuple[Floats, Floats]:
+        """Magnitudes [kW] to take and to give for STEP_H."""
+        assert now.high_cell_v is not None
+        assert now.low_cell_v is not None
+        assert now.hot_c is not None
+        assert now.cold_c is not None
+        take = now.capacity_kwh * np.minimum(
+            np.minimum(self.part("hot in", now.hot_c), self.part("cold in", now.cold_c)),
+            self.part("high_v", now.high_cell_v))
+        give = now.capacity_kwh * np.minimum(
+            np.minimum(self.part("hot out", now.hot_c), self.part("cold out", now.cold_c)),
+            self.part("low_v", now.low_cell_v))
+        room = (now.capacity_kwh * now.ceiling - now.energy_kwh) / now.efficiency / STEP_H
+        left = (now.energy_kwh - now.capacity_kwh * now.floor) * now.efficiency / STEP_H
+        kilovolts = now.voltage_v / 1000.0
+        return (np.minimum(np.minimum(take, room), now.charge_limit_a * kilovolts).clip(0.0),
+                np.minimum(np.minimum(give, left), now.discharge_limit_a * kilovolts).clip(0.0))
+
+
 def test_a_million_hostile_fleet_steps_break_nothing() -> None:
-    """1000 fleets of 6 packs live 1000 steps under controllers that ask for the impossible; what
-    may not happen is reckoned here anew, from the packs alone."""
+    """1000 fleets of 6 packs live 1000 steps under controllers that ask for the impossible, full
+    and empty, hot and cold, some cells unmeasured; what may not happen, derating and ramps among
+    it, is reckoned here anew, from the packs alone."""
     rng = np.random.default_rng(11)
     fleets, count, steps = 1000, 6, 1000
     shape = (fleets, count)
@@ -179,30 +228,58 @@ def test_a_million_hostile_fleet_steps_break_nothing() -> None:
     low, high = rng.uniform(0.05, 0.2, shape), rng.uniform(0.8, 0.95, shape)
     eta = rng.uniform(0.85, 0.99, shape)
     energy = capacity * rng.uniform(low, high)
+    chemistry = rng.integers(0, len(CHEMISTRIES), shape)
+    empty_v, full_v = np.array([2.6, 3.0, 3.0])[chemistry], np.array([3.65, 4.25, 4.2])[chemistry]
+    reckoned, ramp = Reckoned(chemistry), capacity * rng.uniform(0.05, 1.5, shape)
     hostile = np.array([np.nan, np.inf, -np.inf, 1e300, -1e300, 0.0])
-    worst = outside = beyond = 0.0
+    power, drawn = np.zeros(shape), rng.uniform(0.0, 1.0, (8, *shape))
+    worst = outside = beyond = steep = 0.0
+    derated = ramped = yielded = 0
     for step in range(steps):
-        volts = rng.uniform(300, 450, shape)
-        amps = rng.uniform(-5, 200, (2, *shape))
+        amps = rng.uniform(-5, 250, (2, *shape))
         wish = rng.normal(0, 3, shape) * capacity
         wish[step % fleets] = hostile
-        now = PacksNow(capacity, energy, eta, low, high, np.ones(shape), volts, *amps)
+        part = np.roll(drawn, 7 * step, axis=1)  # each step deals the cells' states anew
+        below = empty_v + (full_v - empty_v) * np.sqrt(part[0])
+        above = below + (full_v - below) * part[1] ** 2
+        cold = -20.0 + 60.0 * np.sqrt(part[2])
+        hot = cold + 30.0 * part[3] ** 2
+        hot[step % fleets, 0] = above[step % fleets, 1] = cold[step % fleets, 2] = np.nan
+        now = PacksNow(capacity, energy, eta, low, high, np.ones(shape), 300.0 + 150.0 * part[4],
+                       *amps, chemistry, below, above, cold, hot)
+        before = power
+        before[step % fleets, 5] = np.nan
         within = box(now, STEP_H)
         least = rng.uniform(-200, 100, fleets)
-        power = make_safe(wish, within, Bounds(least, least + 50.0)).power_kw
-        most = np.minimum(capacity, np.where(power < 0, amps[0], amps[1]).clip(0) * volts / 1000)
-        worst = max(worst, float((np.abs(power) - most).max()))
-        energy = energy - np.where(power > 0, power / eta, power * eta) * STEP_H
-        part = energy / capacity
-        outside = max(outside, float(np.maximum(low - part, part - high).max()))
-        sums, reach = power.sum(-1), (within.low_kw.sum(-1), within.high_kw.sum(-1))
+        power = make_safe(wish, within, Bounds(least, least + 50.0), before, Ramps(ramp)).power_kw
+
+        take, give = reckoned.box(now)
+        worst = max(worst, float(np.maximum(power - give, -take - power).max()))
+        sums, reach = power.sum(-1), (-take.sum(-1), give.sum(-1))
         asked = np.clip(np.clip(sums, least, least + 50.0), *reach)
         beyond = max(beyond, float(np.abs(sums - asked).max()))
+        free = np.isnan(before)
+        down = np.where(free, -take, np.clip(before - ramp, -take, give))
+        up = np.where(free, give, np.clip(before + ramp, -take, give))
+        # Only where the ramps leave the connection out of reach may they be passed, its way.
+        over, under = up.sum(-1) < least, down.sum(-1) > least + 50.0
+        steep = max(steep, float(np.where(over[:, None], 0.0, power - up).max()),
+                    float(np.where(under[:, None], 0.0, down - power).max()))
+        derated += int(((take > 0) & (take < 0.99 * capacity)).sum())
+        ramped += int(((down > -take) | (up < give)).sum())
+        yielded += int((over | under).sum())
+
+        energy = energy - np.where(power > 0, power / eta, power * eta) * STEP_H
+        charge = energy / capacity
+        outside = max(outside, float(np.maximum(low - charge, charge - high).max()))
         assert violations(power, within) == 0
     assert np.isfinite(energy).all()
     assert worst < 1e-9
     assert outside < 1e-12
     assert beyond < 1e-8
+    assert steep < 1e-8
+    assert min(derated, ramped) > 1_000_000, "of six million packs x steps"
+    assert yielded > 10_000
 
 
 def test_violations_are_counted() -> None:

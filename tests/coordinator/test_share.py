@@ -17,7 +17,9 @@ from core.coordinator.gather import Gathered, TwinSays, gathered
 from core.coordinator.plan import Cost, Plan
 from core.coordinator.problem import Band, Connection, Objectives, Outlook, Problem
 from core.coordinator.records import Run
-from core.coordinator.share import allocated, followed, shared
+from core.coordinator.settings import SiteSettings
+from core.coordinator.share import Shared, allocated, followed, in_force, shared
+from core.coordinator.view import Allocated
 from core.coordinator.wear import PackLife
 from core.twin.tree import PackTable
 from tests.coordinator.fleet import NOON, FleetOfTest, seen
@@ -132,3 +134,75 @@ def test_a_pack_that_is_spared_for_its_wear_says_who_told_it() -> None:
     assert last == ("a kWh through it wears more than the mean: 0.019, mean 0.014, by the twin's "
                     "ageing forecast")
     assert first.endswith("less than the mean: 0.011, mean 0.014, by its chemistry")
+
+
+# -- ramps
+
+STEP = 0.1 * np.array([3.3, 3.7, 3.8])
+"""Of packs of 33, 37 and 38 V and 100 A [kW]."""
+
+
+def told_before(asked_kw: float, valid_s: float = 60.0) -> Allocated:
+    """All three packs were asked for that much at noon."""
+    run = run_of(FOUND, asked_kw, 0.0)
+    sent = shared(FOUND, run, None, NOON, float("nan"), Connection())
+    return allocated(FOUND, sent, None, True, NOON, valid_s, None, {})
+
+
+def ramped(each_kw: float, last: Allocated | None, after_s: float, net_kw: float = float("nan"),
+           connection: Connection | None = None, found: Gathered = FOUND,
+           ramp_s: float = 50.0) -> Shared:
+    """A tenth of the rating, `STEP`, in five seconds."""
+    now = NOON + timedelta(seconds=after_s)
+    return shared(found, run_of(found, each_kw, 0.0), None, now, net_kw,
+                  connection or Connection(), in_force(found, last, now, ramp_s, 5.0))
+
+
+def test_an_order_changes_no_faster_than_the_ramp() -> None:
+    last = told_before(1.0)
+    assert [share.asked_kw for share in last.shares] == pytest.approx(3 * [1.0])
+    assert ramped(-2.0, last, 5.0).asked_kw == pytest.approx(1.0 - STEP)
+    assert ramped(-2.0, last, 10.0).asked_kw == pytest.approx(1.0 - 2 * STEP)
+    there = ramped(-2.0, last, 50.0)
+    assert there.asked_kw == pytest.approx(3 * [-2.0])
+    late = ramped(-2.0, last, 5.0)
+    told = allocated(FOUND, late, None, True, NOON + timedelta(seconds=5), 60.0, last, {})
+    assert told.words == "1.9 of -6.0 kW: by the ramp, it is on its way"
+    assert told.shares[0].why == "limited by the ramp"
+
+
+def test_without_a_valid_order_the_ramp_begins_at_what_is_measured() -> None:
+    fleet = FleetOfTest(ManualClock(NOON), "LFP", "NMC", "LCO")
+    fleet[1].power_kw = 1.5
+    found = gathered(seen(fleet))
+    for last, after_s in ((None, 0.0), (told_before(3.0, valid_s=10.0), 10.0)):
+        assert ramped(-2.0, last, after_s, found=found).asked_kw == pytest.approx(
+            np.array([0.0, 1.5, 0.0]) - STEP)
+
+
+def test_a_pack_that_joins_begins_at_what_it_does_and_an_unknown_one_has_no_ramp() -> None:
+    last = told_before(1.0)
+    joined = replace(last, shares=last.shares[:2])
+    assert ramped(-2.0, joined, 5.0).asked_kw == pytest.approx(
+        np.array([1.0, 1.0, 0.0]) - STEP)
+    unknown = replace(FOUND, power_kw=np.array([0.0, 0.0, np.nan]))
+    assert ramped(-2.0, joined, 5.0, found=unknown).asked_kw == pytest.approx(
+        [*(1.0 - STEP[:2]), -2.0])
+
+
+def test_the_ramp_never_hinders_a_fall_to_a_tighter_limit() -> None:
+    last = told_before(2.5)
+    fleet = FleetOfTest(ManualClock(NOON), "LFP", "NMC", "LCO")
+    fleet[0].limit_a = 10.0
+    held = ramped(2.5, last, 5.0, found=gathered(seen(fleet)), ramp_s=600.0)
+    assert held.asked_kw[0] == pytest.approx(held.within.high_kw[0])
+    assert held.asked_kw[0] < 0.3
+    fuse = ramped(2.5, last, 5.0, net_kw=0.0, connection=Connection(export_limit_kw=1.5),
+                  ramp_s=600.0)
+    assert fuse.asked_kw.sum() == pytest.approx(1.5), "nor to the connection's"
+
+
+def test_a_pack_on_the_usual_ramp_is_at_full_power_in_half_a_minute() -> None:
+    last, rated = told_before(0.0), np.array([3.3, 3.7, 3.8])  # 100 A at their voltage
+    told = in_force(FOUND, last, NOON + timedelta(seconds=30), SiteSettings().ramp_s, 5.0)
+    assert told.ramps.pack_kw == pytest.approx(rated)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from core.coordinator.policy import FEATURES, action_of, features, power_of, spread
-from core.coordinator.safe import box
+from core.coordinator.safe import box, rated_kw
+from core.coordinator.usual import RAMP_S
 from services.coordinator.rl.days import EVALUATED, STEPS, fixed_days
 from services.coordinator.rl.evaluate import begun, by_policy
 from services.coordinator.rl.world import STEP_H, World
@@ -41,6 +42,30 @@ def test_no_wish_takes_a_pack_out_of_its_limits(way: str) -> None:
     assert (part >= lived.now.floor - 1e-9).all()
     assert (part <= lived.now.ceiling + 1e-9).all()
     assert (moved > 0) == (way != "nothing known")
+
+
+def torn(ramp_s: float) -> tuple[World, float]:
+    """A day of wishes from one extreme to the other, with room at the connection; and the most
+    that an order changed, as a part of its pack's rating."""
+    lived, most = World(days(), ramp_s), 0.0
+    lived.begin(np.arange(SITES) % len(days()), 5 + np.arange(SITES))
+    lived.import_limit_kw = np.full(SITES, np.inf)
+    while not lived.over:
+        before = lived.power_kw
+        lived.step_packs(np.full(lived.wear.shape, 1e6 if lived.step_now % 4 < 2 else -1e6))
+        outwards = np.abs(lived.power_kw) > np.abs(before)
+        change = outwards * np.abs(lived.power_kw - before) / rated_kw(lived.now)
+        most = max(most, float(change.max()))
+    return lived, most
+
+
+def test_orders_keep_to_the_ramp_and_the_usual_one_is_over_before_a_step_is() -> None:
+    slow, most = torn(20.0 * 600.0)
+    assert most == pytest.approx(1.0 / 20.0), "a step of ten minutes is a twentieth of the ramp"
+    assert slow.violations == 0
+    usual, most = torn(RAMP_S)
+    assert most > 0.5
+    np.testing.assert_array_equal(usual.cost, torn(1e-6)[0].cost)
 
 
 def test_a_wild_policy_breaks_nothing_and_costs_more_than_rest() -> None:

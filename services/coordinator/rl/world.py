@@ -15,7 +15,15 @@ from core.coordinator import usual
 from core.coordinator.account import driven
 from core.coordinator.policy import Sight, features, power_of, spread
 from core.coordinator.problem import Connection, Floats, Packs
-from core.coordinator.safe import PacksNow, at_connection, box, make_safe, rates, violations
+from core.coordinator.safe import (
+    PacksNow,
+    at_connection,
+    box,
+    make_safe,
+    ramps_of,
+    rates,
+    violations,
+)
 from core.coordinator.wear import wear_per_kwh
 from core.fleet.catalogue import MIX
 from core.vocabulary import CHEMISTRIES
@@ -74,17 +82,19 @@ def _drawn(rng: np.random.Generator, packs: int) -> dict[str, Floats]:
 
 
 class World:
-    """Sites [b], each on a day of `days`; see `begin`. Powers discharge positive."""
+    """Sites [b], each on a day of `days`; see `begin`. Powers discharge positive. ramp_s: in so
+    long packs go from rest to their rated power [s]; the usual one is over long before a step."""
 
-    def __init__(self, days: Days) -> None:
-        self.days = days
+    def __init__(self, days: Days, ramp_s: float = usual.RAMP_S) -> None:
+        self.days, self._ramp_s = days, ramp_s
 
     def begin(self, day: I64, seeds: I64, packs: int = PACKS) -> None:
         """At the first step of these days with the fleets of these seeds, both [b]."""
         fleets = drawn(seeds, self.days.capacity_kwh, packs)
         self.day, self.step_now, self.now = day, 0, fleets.now
         self.wear, self.capacity_kwh = fleets.wear_per_kwh, fleets.now.capacity_kwh.sum(axis=1)
-        self.size = fleets.size
+        self.size, self.power_kw = fleets.size, np.zeros(fleets.now.capacity_kwh.shape)
+        self._ramps = ramps_of(fleets.now, self._ramp_s, STEP_S)
         self.net_kw = fleets.size[:, None] * (self.days.load_kw - self.days.pv_kw)[day]
         self.buy, self.sell = self.days.buy[day], self.days.sell[day]
         self.import_limit_kw = FUSE * fleets.size * self.days.load_kw[day].max(axis=1)
@@ -131,7 +141,9 @@ class World:
         """Whatever is wished of each pack [b, n]; rewards [b]: what was saved against packs at
         rest, the change of what is stored counted."""
         net, before = self.net_kw[:, self.step_now], self._useful()
-        safe = make_safe(wish_kw, self._box, at_connection(net, self.import_limit_kw, np.inf))
+        safe = make_safe(wish_kw, self._box, at_connection(net, self.import_limit_kw, np.inf),
+                         self.power_kw, self._ramps)
+        self.power_kw = safe.power_kw
         self.violations += violations(safe.power_kw, self._box)
         self._move(safe.power_kw)
         grid = net - safe.power_kw.sum(axis=1)
