@@ -310,8 +310,8 @@ class TwinDesk:
             del self._calibrating[task_id]
 
     def _fitted(self, pack: str) -> Mapping[str, float]:
-        """What a calibration found, {} without one."""
-        return self.shelf.own(pack, self.plates[pack].chemistry).fitted
+        """What an ageing run begins with of a calibration, {} without one."""
+        return self.shelf.own(pack, self.plates[pack].chemistry).fitted_to_age
 
     def _foresee(self) -> None:
         """The ageing runs that come by themselves, and what they say of lives."""

@@ -153,6 +153,8 @@ def test_what_if_is_a_run_of_its_own_beside_the_present_use() -> None:
     answer(site, loss_pct=1.0)
     said = words(page.run())
     assert said.count("years") >= 2
+    life = by_physics(course_of(aged(task)), "NMC", site.twin_study(PACK).judged.soh)  # type: ignore[union-attr]
+    assert f"{life.cycles.value:,.0f} full cycles left, ".replace(",", " ", 1) in said
     assert "Ask the ageing model" not in buttons(page)
     page.button(key="twin_forecast_back").click().run()
     assert "Under the other use" not in words(page)
@@ -213,9 +215,26 @@ def test_the_jump_is_checked_against_every_day_where_somebody_asks() -> None:
     (task,) = forecasts(site)
     assert task.check
     assert task.days == 365
-    answer(site, loss_pct=1.47, full_loss_pct=1.45, error_pct=1.4)
-    assert "the loss is 1.4 % off from a run of every day (1.47 % against 1.45 %)" in words(
-        page.run())
+    assert task.check_days == 0
+    answer(site, checked_days=365, checked_loss_pct=1.47, full_loss_pct=1.45, error_pct=1.4)
+    assert "Over the first year its loss is 1.4 % off from a run of every day (1.47 % against " \
+        "1.45 %)" in words(page.run())
+
+
+def test_each_run_says_how_far_its_jump_was_measured_to_be_off() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    (task,) = forecasts(site)
+    assert (task.check, task.check_days) == (True, 120)
+    answer(site, checked_days=96, checked_loss_pct=0.92, full_loss_pct=0.91, error_pct=-1.2)
+    assert "It jumps over 30 days at a time. Over its first 96 days its loss is 1.2 % off from a " \
+        "run of every day (0.92 % against 0.91 %)." in words(page.run())
+    other = TwinSite()
+    page = opened(other)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(other)
+    assert "how far that is off was not checked" in words(page.run())
 
 
 def test_everybody_sees_the_same_run() -> None:
@@ -327,12 +346,43 @@ def test_before_and_after_stand_beside_each_other_and_what_was_accepted_is_used(
     page.button(key="twin_forecast_ask").click().run()
     assert forecasts(site)[0].parameters == {"negative_active": 0.9, "contact_ohm": 0.008}
     answer(site)
-    assert "Calibrated on this pack" in words(page.run())
+    said = words(page.run())
+    assert "Cell calibrated on this pack, ageing the set's own" in said
+    assert "no calibration fits how fast it ages" in said
     page.button(key="twin_uncalibrate").click().run()
     assert site.twin_own(PACK).calibration is None
     assert site.audited[-1].action == "calibration dropped"
     assert "Own parameters, uncalibrated" in words(page)
     assert "Calibrate" in buttons(page)
+
+
+def test_borrowed_ageing_stays_borrowed_where_the_cell_is_calibrated() -> None:
+    site = TwinSite("LFP")
+    task = calibrate.task_of(site.plate, site.twin_study(PACK))
+    site.shelf.keep(calibration_of(fitted(task), "LFP", "Ann", NOW.timestamp()))
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site, origin="grafted", note="uncalibrated: its degradation is borrowed")
+    said = words(page.run())
+    assert "Cell calibrated on this pack, ageing grafted" in said
+    assert "borrowed from another chemistry" in said
+
+
+def test_a_calibration_of_a_parameter_file_is_kept_out_of_the_forecast_and_that_is_said() -> None:
+    site = TwinSite()
+    site.shelf.keep(parameter_file(about_chemistry("NMC")))
+    file = site.twin_own(PACK).file
+    assert file is not None
+    task = calibrate.task_of(site.plate, site.twin_study(PACK))
+    site.shelf.keep(calibration_of(msgspec.structs.replace(fitted(task), digest=file.digest),
+                                   "NMC", "Ann", NOW.timestamp()))
+    page = opened(site)
+    said = words(page)
+    assert "Its calibration is of the parameter file cell.json, which tells nothing of ageing" \
+        in said
+    assert "Windows of this pack use it; its forecast does not" in said
+    page.button(key="twin_forecast_ask").click().run()
+    assert forecasts(site)[0].parameters == {}
 
 
 def test_what_is_not_accepted_is_shown_and_not_used() -> None:
