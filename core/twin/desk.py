@@ -20,6 +20,7 @@ from core.ports import Store
 from core.topology import IndexArray
 from core.twin.agenda import Agenda
 from core.twin.agenda import Due as AgendaDue
+from core.twin.ahead import Plans, nobody
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.kept import Shelf, calibration_of
 from core.twin.life import life_figures
@@ -97,10 +98,11 @@ class TwinDesk:
     def __init__(self, engine: Engine, physics: Physics, predictions: PredictionStore | None = None,
                  period_s: float = 300.0,
                  past_comes: Callable[[], bool] = lambda: False, shelf: Shelf | None = None,
-                 times: Times | None = None) -> None:
+                 times: Times | None = None, plans: Plans = nobody) -> None:
         """past_comes: true while a past is still being written; packs are judged and foreseen
         after it, but for those that somebody looks at. shelf: what is kept of packs, None = until
-        the end of the process; times: of the rounds of ageing runs."""
+        the end of the process; times: of the rounds of ageing runs; plans: what packs are to do
+        next."""
         self.physics, self._past_comes = physics, past_comes
         self._engine, self._predictions = engine, predictions
         self._tree = TreeTwin(engine.topology)
@@ -108,7 +110,7 @@ class TwinDesk:
         self.plates: Mapping[str, Plate] = {plate.id: plate for plate in found}
         self.shelf = shelf or Shelf()
         self._windows = Windows(engine.clock, self.plates, physics, predictions, period_s,
-                                self.shelf)
+                                self.shelf, plans)
         self._rounds = Rounds(engine.clock, self.plates, physics, self._fitted,
                               times or Times())
         self._calibrating: dict[str, tuple[str, str]] = {}
