@@ -1,7 +1,8 @@
 """PyBaMM itself, in one child for all of this file: windows, ageing, calibration.
 
-Oracles: charge that is counted, voltages at rest, PyBaMM's own run of every day, and a cell whose
-parameters are known because PyBaMM's SPMe made its record (`truth.py`).
+Oracles: charge that is counted, voltages at rest, the balance of energy (`energy.py`), PyBaMM's own
+run of every day, and a cell whose parameters are known because PyBaMM's SPMe made its record
+(`truth.py`).
 """
 
 from __future__ import annotations
@@ -195,7 +196,30 @@ def test_the_spme_loses_more_than_the_spm(child: Child, many: WindowResult) -> N
     result = window(child, pack("half c", current=0.5 * AH), model="SPMe")
     found = result.answers[0]
     assert floats(found.voltage_v)[-1] < floats(answers(many)["half c"].voltage_v)[-1] - 1e-3
-    assert {"concentration_v", "electrolyte_v"} <= set(found.states)
+    assert {"concentration_v", "electrolyte_v", "electrode_v"} <= set(found.states)
+
+
+@pytest.fixture(scope="module")
+def energies() -> dict[str, dict[str, float]]:
+    """As `energy.balances`, which imports PyBaMM, tells them."""
+    program = ("import json, sys\nfrom tests.twin_physics import energy\n"
+               "json.dump(energy.balances(), sys.stdout)")
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                         timeout=180, check=True, env=MINIMAL)
+    return json.loads(ran.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("chemistry", ["NMC", "LFP", "LCO"])
+@pytest.mark.parametrize("model", ["SPM", "SPMe"])
+@pytest.mark.parametrize("span", ["window", "day"])
+def test_what_leaves_the_terminals_and_what_is_lost_is_what_was_stored(
+        energies: dict[str, dict[str, float]], chemistry: str, model: str, span: str) -> None:
+    """Within a hundredth of what is lost, which each overpotential that is told is part of."""
+    told = energies[f"{chemistry} {model} {span}"]
+    assert 0.01 * told["stored"] < told["lost"] < told["terminal"] < told["stored"]
+    assert told["terminal"] + told["lost"] == pytest.approx(told["stored"],
+                                                            abs=0.01 * told["lost"])
+    assert told["modelled"] == pytest.approx(told["counted"], abs=0.005)
 
 
 # -- ageing
