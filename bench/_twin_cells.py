@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +21,9 @@ GAIN = 1.005
 NOISE_V = 0.002
 BIAS_C = 0.01
 WRONG = 0.2
-BEGIN_SIGMA = 0.1
-"""What the filter is told of its first charge, right or wrong."""
+UNSURE, SURE = 0.1, 0.01
+"""Standard deviation that the filter is told of its first charge: of one that may be wrong, and of
+one that is right."""
 END = 0.8
 
 
@@ -41,24 +42,29 @@ class Drive:
 @dataclass(frozen=True, slots=True)
 class Case:
     """What the filter and the counter are told wrongly: from: share of the record at which they
-    begin; wrong: of the charge there; bias_c: of the current [C-rate]."""
+    begin; wrong: of the charge there; bias_c: of the current [C-rate]. sigma: how well the filter
+    is told to know that charge; counting believes it anyway."""
 
     begin: float
     wrong: float
     bias_c: float
+    sigma: float = UNSURE
 
     @property
     def name(self) -> str:
-        return (f"from {100 * self.begin:.0f} % of the drive, start {100 * self.wrong:+.0f} %, "
-                f"bias {100 * self.bias_c:+.0f} % C")
+        return (f"from {100 * self.begin:.0f} % of the drive, start {100 * self.wrong:+.0f} % and "
+                f"known to {100 * self.sigma:.0f} %, bias {100 * self.bias_c:+.0f} % C")
 
 
 FAULTY = tuple(Case(begin, wrong, bias)
                for begin, wrong in ((0.0, -WRONG), (0.5, WRONG), (0.5, -WRONG))
                for bias in (BIAS_C, -BIAS_C))
 """A start 20 % wrong and a bias of 1 %; above full there is no wrong start."""
-BIASED = tuple(Case(begin, 0.0, bias) for begin in (0.0, 0.5) for bias in (BIAS_C, -BIAS_C))
-"""A right start and a bias alone."""
+BIASED = tuple(Case(begin, 0.0, bias, SURE) for begin in (0.0, 0.5) for bias in (BIAS_C, -BIAS_C))
+"""A right start that is known to be right, and a bias alone."""
+UNBELIEVED = tuple(replace(case, sigma=UNSURE) for case in BIASED)
+"""The same, but the filter is told that its right start may be 10 % off: so it believes voltages
+more, and is as far off as curve and circuit are (counting keeps the truth that it was given)."""
 
 
 def read(name: str) -> Record:
@@ -89,6 +95,7 @@ def charge_errors(drive: Drive, cases: Sequence[Case], seed: int = 1
     bias_a = np.array([case.bias_c for case in cases]) * drive.capacity_ah
     begins = np.array([int(case.begin * drive.soc.size) for case in cases])
     wrong = np.array([case.wrong for case in cases])
+    sigma = np.array([case.sigma for case in cases])
     cells = CellFilter([drive.model] * count, [1] * count, np.full(count, drive.capacity_ah))
     counted = np.full(count, np.nan)
     squares = np.zeros((2, count))
@@ -97,7 +104,7 @@ def charge_errors(drive: Drive, cases: Sequence[Case], seed: int = 1
         starts = np.where(begins == row, np.clip(soc + wrong, 0.0, 1.0), np.nan)
         current_a = GAIN * record.current_a[row] + bias_a
         if (begins == row).any():
-            cells.begin(starts, BEGIN_SIGMA)
+            cells.begin(starts, sigma)
         counted = np.where(np.isfinite(starts), starts,
                            counted - current_a * step_s[row] / 3600.0 / drive.capacity_ah)
         cells.step(current_a, np.full(count, volts[row]), float(step_s[row]))
