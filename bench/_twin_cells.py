@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.twin.fade import Score, fit_fade, score
+from core.twin.fade import Fade, Score, fit_fade, score
 from core.twin.filter import CellFilter
 from core.twin.identify import with_circuit, with_curve
+from core.twin.interval import SIGMAS
 from core.twin.models import CellModel, Floats, cell_model
 from core.twin.record import Record
 
@@ -25,6 +26,7 @@ UNSURE, SURE = 0.1, 0.01
 """Standard deviation that the filter is told of its first charge: of one that may be wrong, and of
 one that is right."""
 END = 0.8
+SPLITS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,70 @@ def ageing() -> list[tuple[Floats, Floats]]:
 
 def forecast_scores() -> list[Score]:
     """Of each cell: its second half of life (until 80 %) foretold from its first."""
-    found = []
+    return [score(*one) for one in _foretold()]
+
+
+def _foretold() -> Iterator[tuple[Fade, Floats, Floats]]:
+    """Of each cell: the fade of its first half of life, and cycles and capacity of its second."""
     for cycles, capacity in ageing():
         life = float(np.interp(-END, -capacity, cycles))
         first = cycles <= life / 2
         later = ~first & (capacity >= END)
-        found.append(score(fit_fade(cycles[first], capacity[first]), cycles[later],
-                           capacity[later]))
+        yield fit_fade(cycles[first], capacity[first]), cycles[later], capacity[later]
+
+
+def rate_errors() -> list[Floats]:
+    """Of each cell: the least `core.twin.fade.RATE_ERROR` with which the interval of its forecast
+    would hold each later point, float64[points]."""
+    found = []
+    for fade, cycles, capacity in _foretold():
+        value = fade.at(cycles).value
+        to_come = np.abs(fade.at(np.array([fade.last_x])).value - value)
+        beyond = ((capacity - value) / SIGMAS) ** 2 - fade.left**2
+        found.append(np.sqrt(np.maximum(0.0, beyond)) / to_come)
     return found
+
+
+def chosen(needed: Sequence[Floats]) -> float:
+    """The least that holds 90 % of the points of these cells, to a hundredth."""
+    least = np.quantile(np.concatenate(needed), 0.9, method="higher")
+    return float(np.ceil(100.0 * least) / 100.0)
+
+
+def inside(needed: Sequence[Floats], rate_error: float) -> float:
+    """Share of the points of these cells that such an interval holds."""
+    return float(np.mean(np.concatenate(needed) <= rate_error))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Shares of points inside of widths that other cells chose. halves: by every other number,
+    either way round, as (rate_error, inside, points); random: of SPLITS splits in two halves,
+    float64[SPLITS]."""
+
+    halves: tuple[tuple[float, float, int], ...]
+    random: Floats
+
+    @property
+    def inside(self) -> float:
+        """Of all points, each judged by the half that its cell is not of."""
+        points = sum(count for *_, count in self.halves)
+        return sum(share * count for _, share, count in self.halves) / points
+
+
+def judged(needed: Sequence[Floats], seed: int = 0) -> Judged:
+    """needed: as of `rate_errors`."""
+    rng, half = np.random.default_rng(seed), len(needed) // 2
+    random = []
+    for _ in range(SPLITS):
+        order = rng.permutation(len(needed))
+        random.append(_crossed([needed[cell] for cell in order[:half]],
+                               [needed[cell] for cell in order[half:]])[1])
+    even, odd = needed[0::2], needed[1::2]
+    return Judged((_crossed(even, odd), _crossed(odd, even)), np.array(random))
+
+
+def _crossed(chooses: Sequence[Floats], judges: Sequence[Floats]) -> tuple[float, float, int]:
+    """What the first choose, the share of the others' points inside, and how many these are."""
+    rate_error = chosen(chooses)
+    return rate_error, inside(judges, rate_error), sum(cell.size for cell in judges)
