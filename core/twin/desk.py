@@ -22,6 +22,7 @@ from core.twin.agenda import Agenda
 from core.twin.agenda import Due as AgendaDue
 from core.twin.ahead import Plans, nobody
 from core.twin.interval import UNKNOWN, Interval
+from core.twin.jumps import ClockJumps
 from core.twin.kept import Shelf, calibration_of
 from core.twin.life import life_figures
 from core.twin.models import Floats
@@ -29,7 +30,7 @@ from core.twin.past import Past, Plate, back, pasts_of, plate_of
 from core.twin.ports import Physics
 from core.twin.predictions import Prediction, PredictionStore, Score
 from core.twin.rounds import Foreseen, Rounds, Times
-from core.twin.study import Judged, Study, studies_of
+from core.twin.study import Judged, Study, noted, studies_of
 from core.twin.tasks import CalibrationResult
 from core.twin.tree import PackEstimate, PackTable, TreeTwin
 from core.twin.windows import SITE, Window, Windows, key_of
@@ -113,6 +114,7 @@ class TwinDesk:
                                 self.shelf, plans)
         self._rounds = Rounds(engine.clock, self.plates, physics, self._fitted,
                               times or Times())
+        self._jumps = ClockJumps()
         self._calibrating: dict[str, tuple[str, str]] = {}
         self._agenda = Agenda(engine.clock, list(self.plates), JUDGED_EVERY_S, JUDGED_BUSY)
         self._table = self._tree.table()
@@ -253,6 +255,7 @@ class TwinDesk:
         if snapshot.number == self._newest:
             return
         self._newest = snapshot.number
+        self._jumps.see(snapshot.frame.time)
         with self._lock:
             self._tree.take(snapshot.frame)
             self._table = self._tree.table()
@@ -349,7 +352,8 @@ class TwinDesk:
         pasts = pasts_of(store, plates, *back(now, SPAN_S))
         soh = store.series(packs, ["soh_pct"], datetime.fromtimestamp(0, UTC), now, MOST_SOH)
         studies = studies_of(plates, pasts, soh, [self._resistance(pack) for pack in packs], now)
-        for pack, study in zip(packs, studies, strict=True):
+        notes = self._jumps.notes(now - timedelta(seconds=SPAN_S))
+        for pack, study in zip(packs, (noted(study, notes) for study in studies), strict=True):
             with self._lock:
                 self._studies[pack] = study
                 self._studies.move_to_end(pack)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -93,6 +93,14 @@ def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance
         1000.0 * float(np.sqrt(np.mean(residual**2))) if residual.size else float("nan"),
         past.coverage, fade, words)
     return Study(judged, past, followed, days, share)
+
+
+def noted(study: Study, notes: tuple[str, ...]) -> Study:
+    """With notes on its record in the verdict."""
+    if not notes:
+        return study
+    verdict = replace(study.judged.verdict, notes=notes)
+    return replace(study, judged=replace(study.judged, verdict=verdict))
 
 
 def _told(soh: Series) -> tuple[Floats, Floats]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from components.twin import words
 from core.clock import ManualClock
 from core.config import TwinConfig, load_config
 from core.coordinator.foretold import twin_says
@@ -215,6 +216,24 @@ def test_the_next_minutes_are_foretold_under_what_the_pack_is_to_do(fresh: DeskS
     other = fresh.client.twin_predictions(TURNED).newest
     assert other is not None
     assert other.plan == ""
+
+
+def test_rows_that_a_clock_put_back_has_cost_are_told_in_the_verdict(fresh: DeskSite) -> None:
+    fresh.live(60)
+    fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    study = fresh.client.twin_study(GOOD)
+    assert study is not None
+    assert study.judged.verdict.notes == ()
+    fresh.clock.advance(-900.0)
+    fresh.live(60)
+    study = fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    study = fresh.client.twin_study(GOOD)
+    assert study is not None
+    (note,) = study.judged.verdict.notes
+    assert note == "the clock was put back by 14 min, and 30 rows were dropped from its past"
+    assert note[4:] in words.cause(study.judged, None)
 
 
 def test_who_is_looked_at_goes_first(fresh: DeskSite) -> None:
