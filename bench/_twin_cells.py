@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.twin.fade import Score, fit_fade, score
+from core.twin.fade import Fade, Score, fit_fade, score
 from core.twin.filter import CellFilter
 from core.twin.identify import with_circuit, with_curve
+from core.twin.interval import SIGMAS
 from core.twin.models import CellModel, Floats, cell_model
 from core.twin.record import Record
 
@@ -21,9 +22,11 @@ GAIN = 1.005
 NOISE_V = 0.002
 BIAS_C = 0.01
 WRONG = 0.2
-BEGIN_SIGMA = 0.1
-"""What the filter is told of its first charge, right or wrong."""
+UNSURE, SURE = 0.1, 0.01
+"""Standard deviation that the filter is told of its first charge: of one that may be wrong, and of
+one that is right."""
 END = 0.8
+SPLITS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +44,29 @@ class Drive:
 @dataclass(frozen=True, slots=True)
 class Case:
     """What the filter and the counter are told wrongly: from: share of the record at which they
-    begin; wrong: of the charge there; bias_c: of the current [C-rate]."""
+    begin; wrong: of the charge there; bias_c: of the current [C-rate]. sigma: how well the filter
+    is told to know that charge; counting believes it anyway."""
 
     begin: float
     wrong: float
     bias_c: float
+    sigma: float = UNSURE
 
     @property
     def name(self) -> str:
-        return (f"from {100 * self.begin:.0f} % of the drive, start {100 * self.wrong:+.0f} %, "
-                f"bias {100 * self.bias_c:+.0f} % C")
+        return (f"from {100 * self.begin:.0f} % of the drive, start {100 * self.wrong:+.0f} % and "
+                f"known to {100 * self.sigma:.0f} %, bias {100 * self.bias_c:+.0f} % C")
 
 
 FAULTY = tuple(Case(begin, wrong, bias)
                for begin, wrong in ((0.0, -WRONG), (0.5, WRONG), (0.5, -WRONG))
                for bias in (BIAS_C, -BIAS_C))
 """A start 20 % wrong and a bias of 1 %; above full there is no wrong start."""
-BIASED = tuple(Case(begin, 0.0, bias) for begin in (0.0, 0.5) for bias in (BIAS_C, -BIAS_C))
-"""A right start and a bias alone."""
+BIASED = tuple(Case(begin, 0.0, bias, SURE) for begin in (0.0, 0.5) for bias in (BIAS_C, -BIAS_C))
+"""A right start that is known to be right, and a bias alone."""
+UNBELIEVED = tuple(replace(case, sigma=UNSURE) for case in BIASED)
+"""The same, but the filter is told that its right start may be 10 % off: so it believes voltages
+more, and is as far off as curve and circuit are (counting keeps the truth that it was given)."""
 
 
 def read(name: str) -> Record:
@@ -89,6 +97,7 @@ def charge_errors(drive: Drive, cases: Sequence[Case], seed: int = 1
     bias_a = np.array([case.bias_c for case in cases]) * drive.capacity_ah
     begins = np.array([int(case.begin * drive.soc.size) for case in cases])
     wrong = np.array([case.wrong for case in cases])
+    sigma = np.array([case.sigma for case in cases])
     cells = CellFilter([drive.model] * count, [1] * count, np.full(count, drive.capacity_ah))
     counted = np.full(count, np.nan)
     squares = np.zeros((2, count))
@@ -97,7 +106,7 @@ def charge_errors(drive: Drive, cases: Sequence[Case], seed: int = 1
         starts = np.where(begins == row, np.clip(soc + wrong, 0.0, 1.0), np.nan)
         current_a = GAIN * record.current_a[row] + bias_a
         if (begins == row).any():
-            cells.begin(starts, BEGIN_SIGMA)
+            cells.begin(starts, sigma)
         counted = np.where(np.isfinite(starts), starts,
                            counted - current_a * step_s[row] / 3600.0 / drive.capacity_ah)
         cells.step(current_a, np.full(count, volts[row]), float(step_s[row]))
@@ -116,11 +125,70 @@ def ageing() -> list[tuple[Floats, Floats]]:
 
 def forecast_scores() -> list[Score]:
     """Of each cell: its second half of life (until 80 %) foretold from its first."""
-    found = []
+    return [score(*one) for one in _foretold()]
+
+
+def _foretold() -> Iterator[tuple[Fade, Floats, Floats]]:
+    """Of each cell: the fade of its first half of life, and cycles and capacity of its second."""
     for cycles, capacity in ageing():
         life = float(np.interp(-END, -capacity, cycles))
         first = cycles <= life / 2
         later = ~first & (capacity >= END)
-        found.append(score(fit_fade(cycles[first], capacity[first]), cycles[later],
-                           capacity[later]))
+        yield fit_fade(cycles[first], capacity[first]), cycles[later], capacity[later]
+
+
+def rate_errors() -> list[Floats]:
+    """Of each cell: the least `core.twin.fade.RATE_ERROR` with which the interval of its forecast
+    would hold each later point, float64[points]."""
+    found = []
+    for fade, cycles, capacity in _foretold():
+        value = fade.at(cycles).value
+        to_come = np.abs(fade.at(np.array([fade.last_x])).value - value)
+        beyond = ((capacity - value) / SIGMAS) ** 2 - fade.left**2
+        found.append(np.sqrt(np.maximum(0.0, beyond)) / to_come)
     return found
+
+
+def chosen(needed: Sequence[Floats]) -> float:
+    """The least that holds 90 % of the points of these cells, to a hundredth."""
+    least = np.quantile(np.concatenate(needed), 0.9, method="higher")
+    return float(np.ceil(100.0 * least) / 100.0)
+
+
+def inside(needed: Sequence[Floats], rate_error: float) -> float:
+    """Share of the points of these cells that such an interval holds."""
+    return float(np.mean(np.concatenate(needed) <= rate_error))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Shares of points inside of widths that other cells chose. halves: by every other number,
+    either way round, as (rate_error, inside, points); random: of SPLITS splits in two halves,
+    float64[SPLITS]."""
+
+    halves: tuple[tuple[float, float, int], ...]
+    random: Floats
+
+    @property
+    def inside(self) -> float:
+        """Of all points, each judged by the half that its cell is not of."""
+        points = sum(count for *_, count in self.halves)
+        return sum(share * count for _, share, count in self.halves) / points
+
+
+def judged(needed: Sequence[Floats], seed: int = 0) -> Judged:
+    """needed: as of `rate_errors`."""
+    rng, half = np.random.default_rng(seed), len(needed) // 2
+    random = []
+    for _ in range(SPLITS):
+        order = rng.permutation(len(needed))
+        random.append(_crossed([needed[cell] for cell in order[:half]],
+                               [needed[cell] for cell in order[half:]])[1])
+    even, odd = needed[0::2], needed[1::2]
+    return Judged((_crossed(even, odd), _crossed(odd, even)), np.array(random))
+
+
+def _crossed(chooses: Sequence[Floats], judges: Sequence[Floats]) -> tuple[float, float, int]:
+    """What the first choose, the share of the others' points inside, and how many these are."""
+    rate_error = chosen(chooses)
+    return rate_error, inside(judges, rate_error), sum(cell.size for cell in judges)

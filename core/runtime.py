@@ -16,6 +16,7 @@ from core.config import Config, load_config
 from core.coordination import NOTHING_TO_COORDINATE, coordinator
 from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.foretold import twin_says
+from core.coordinator.planned import allocated_now
 from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, OrreryError, RetryLaterError
 from core.household import with_electricity
@@ -38,6 +39,7 @@ from core.replay import Replay
 from core.settings import with_saved
 from core.site_records import SiteRecords
 from core.trails import Trails
+from core.twin.ahead import Plans, nobody
 from core.twin.desk import TwinDesk
 from core.twin.kept import Shelf
 from core.twin.rounds import Times
@@ -179,7 +181,7 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
     if backfill is not None:
         backfill.start()
         backfills.append(backfill)
-    twin = _twin(engine, config, backfill)
+    twin = _twin(engine, config, backfill, _plans(engine, desk))
     twins += [twin] if twin is not None else []
     if not isinstance(desk, str):
         engine.also_report(desk.findings)
@@ -187,7 +189,15 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
     return Runtime(config, engine, houses, backfill, twin, desk)
 
 
-def _twin(engine: Engine, config: Config, backfill: Backfill | None) -> TwinDesk | None:
+def _plans(engine: Engine, desk: CoordinatorDesk | str) -> Plans:
+    """What the coordinator has packs do, whichever process that is."""
+    if isinstance(desk, str):
+        return nobody
+    return lambda: allocated_now(desk.store, desk.sites, engine.clock.now())
+
+
+def _twin(engine: Engine, config: Config, backfill: Backfill | None,
+          plans: Plans) -> TwinDesk | None:
     """None where it is turned off, or where it cannot begin: the site is shown without."""
     if not config.twin.enabled:
         return None
@@ -203,7 +213,8 @@ def _twin(engine: Engine, config: Config, backfill: Backfill | None) -> TwinDesk
                               make_twin_files(directory / KEPT_DIRECTORY)),
                         Times(config.twin.forecast_time, config.twin.zone,
                               random.uniform(0.0, FORECASTS_LATE_S)),
-                        None if directory is None else make_trend_store(directory / TRENDS_FILE))
+                        trends=None if directory is None else
+                        make_trend_store(directory / TRENDS_FILE), plans=plans)
     except OrreryError as error:
         log.error("no digital twin: %s", error)
         return None

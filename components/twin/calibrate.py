@@ -53,7 +53,7 @@ def _waits(client: TwinClient, pack: str) -> bool:
     state = asked.found(physics, about(pack))
     result = _result(state)
     return asked.pending(state) or (result is not None and result.accepted
-                                    and fitted(client, pack) != _after(result))
+                                    and _own(client, pack).fitted != _after(result))
 
 
 def _after(result: CalibrationResult) -> Mapping[str, float]:
@@ -61,11 +61,25 @@ def _after(result: CalibrationResult) -> Mapping[str, float]:
 
 
 def fitted(client: TwinClient, pack: str) -> Mapping[str, float]:
-    """What counts of a calibration of this pack, {} without one."""
+    """What an ageing run begins with of a calibration of this pack, {} without one."""
+    return _own(client, pack).fitted_to_age
+
+
+def set_aside(client: TwinClient, pack: str) -> str:
+    """Why a calibration that counts is not in the forecast, "" where none is left out."""
+    own = _own(client, pack)
+    if own.file is None or not own.fitted:
+        return ""
+    return (f"Its calibration is of the parameter file {own.file.name}, which tells nothing of "
+            "ageing: the forecast is of the chemistry's own cell.")
+
+
+def _own(client: TwinClient, pack: str) -> Own:
+    """Nothing of its own where that cannot be read."""
     try:
-        return client.twin_own(pack).fitted
+        return client.twin_own(pack)
     except OrreryError:
-        return {}
+        return Own(None, None, None)
 
 
 def _result(state: TaskState | None) -> CalibrationResult | None:
@@ -112,7 +126,7 @@ def _kept(client: TwinClient, physics: Physics, pack: str, told: Calibration, ow
     blocks.show(*found(told), blocks.note(
         f"Made {formats.local_time(from_epoch(told.made_s), zone)}"
         f"{' by ' + told.by if told.by else ''}. " + (
-            "Windows and forecasts of this pack use it." if counts else
+            _used_by(own) if counts else
             "It was of another parameter file and does not count now; calibrate again.")
         + ("" if client.twin_outlives() else " It ends with this program: history is off.")))
     if st.button("Use the chemistry's own again", key="twin_uncalibrate", type="tertiary",
@@ -121,6 +135,12 @@ def _kept(client: TwinClient, physics: Physics, pack: str, told: Calibration, ow
             "calibration", pack))
         asked.drop(physics, about(pack))
         st.rerun()
+
+
+def _used_by(own: Own) -> str:
+    return "Windows and forecasts of this pack use it." if own.file is None else \
+        "Windows of this pack use it; its forecast does not, for the parameter file tells " \
+        "nothing of ageing."
 
 
 def _button(client: TwinClient, physics: Physics, pack: str, own: Own, again: bool) -> None:

@@ -20,7 +20,7 @@ from core.twin.interval import Interval
 from core.twin.life import NEW, YEAR_D, Life, life_of
 from core.twin.past import Plate
 from core.twin.ports import Physics, TaskState
-from core.twin.rounds import DAYS, JUMP, Foreseen, key_of
+from core.twin.rounds import JUMP, Foreseen, key_of, task_of
 from core.twin.study import Study
 from core.twin.tasks import ForecastResult, ForecastTask, Usage, floats, new_id
 from core.twin.usage import LIMITS, STEPS
@@ -92,7 +92,7 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
         if waited and not _waits(client, pack):
             st.rerun()  # the page stops asking each second
     lines = [_by_night(client, plate), *_notes(plate, study, use, now, what_if),
-             _begins(health_of(client, plate, study))]
+             _begins(health_of(client, plate, study)), calibrate.set_aside(client, plate.id)]
     blocks.show(*[blocks.note(line) for line in lines if line])
 
 
@@ -100,8 +100,8 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
 
 
 def about_run(client: TwinClient, plate: Plate, usage: Usage) -> tuple[object, ...]:
-    """By what a run is found again: packs of one chemistry and use share it, but not one that was
-    calibrated."""
+    """By what a run is found again: packs of one chemistry and use share it, but not one whose
+    cell was calibrated."""
     return ("forecast", *key_of(plate, usage, calibrate.fitted(client, plate.id)))
 
 
@@ -189,7 +189,7 @@ def _asking(client: TwinClient, physics: Physics, plate: Plate, cases: list[Case
     """A button for what was not asked yet, a bar for what runs, a box for what failed."""
     fitted = calibrate.fitted(client, plate.id)
     open_ = [case for case in cases if not asked.pending(case.state) and (
-        case.run is None or (fitted and case.run.origin != "calibrated"))]
+        case.run is None or (fitted and not case.run.calibrated))]
     for case in cases:
         box = None if case.state is None else asked.trouble(case.state)
         if box is not None:
@@ -204,9 +204,8 @@ def _asking(client: TwinClient, physics: Physics, plate: Plate, cases: list[Case
                            icon=":material/play_arrow:", help="Ten years in some seconds to a "
                            "minute of one processor; packs that are used alike share a run."):
         for case in open_:
-            asked.ask(physics, about_run(client, plate, case.usage), ForecastTask(
-                id=new_id(), chemistry=plate.chemistry,  # type: ignore[arg-type]
-                usage=case.usage, days=DAYS, jump=JUMP, parameters=dict(fitted)))
+            asked.ask(physics, about_run(client, plate, case.usage),
+                      task_of(key_of(plate, case.usage, fitted)))
         st.rerun()
     if not open_ and not pending:
         _check(physics, plate, cases[-1])
@@ -220,10 +219,7 @@ def _check(physics: Physics, plate: Plate, case: Case) -> None:
         asked.progress(physics, state, "check")
     elif state is not None and isinstance(state.result, ForecastResult) and not \
             state.result.failed and state.result.error_pct is not None:
-        blocks.show(blocks.note(
-            f"Over the first year the loss is {formats.number(state.result.error_pct, 1)} % off "
-            f"from a run of every day ({formats.number(state.result.loss_pct or math.nan, 2)} % "
-            f"against {formats.number(state.result.full_loss_pct or math.nan, 2)} %)."))
+        blocks.show(blocks.note(checked_words(state.result)))
     elif st.button("Check against a run of every day", key="twin_forecast_check", type="tertiary",
                    icon=":material/rule:", help="One year, both ways; it takes a minute or two."):
         asked.ask(physics, about, ForecastTask(
@@ -238,17 +234,18 @@ def _check(physics: Physics, plate: Plate, case: Case) -> None:
 def _cards(now: Case, what_if: Case | None) -> list[Html]:
     cards = [_years("Under the present use", now), _cycles("Full cycles left", now)]
     if what_if is not None:
-        cards.append(_years("Under the other use", what_if))
+        cards.append(_years("Under the other use", what_if, _cycles_words(what_if)))
     if what_if is not None and what_if.run is not None:
         return [*cards, _dominant("The other use loses most to", what_if)]
     return [*cards, _dominant("Loses most to", now)]
 
 
-def _years(label: str, case: Case) -> Html:
+def _years(label: str, case: Case, below: str = "") -> Html:
     if case.life is None or not case.life.days.known:
         return blocks.card(label, Text(formats.MISSING, ""), note=_unknown(case))
     years = case.life.days.times(1.0 / YEAR_D)
-    return blocks.card(label, Text(_number(years.value), "years"), note=_between(years))
+    return blocks.card(label, Text(_number(years.value), "years"), note=_between(years),
+                       below=below)
 
 
 def _cycles(label: str, case: Case) -> Html:
@@ -256,6 +253,15 @@ def _cycles(label: str, case: Case) -> Html:
         return blocks.card(label, Text(formats.MISSING, ""), note="equivalent full cycles")
     return blocks.card(label, Text(formats.number(case.life.cycles.value), ""),
                        note=_between(case.life.cycles, 0))
+
+
+def _cycles_words(case: Case) -> str:
+    """The same in one line, "" where it is not known."""
+    if case.life is None or not case.life.cycles.known:
+        return ""
+    told = case.life.cycles
+    between = "" if math.isnan(told.low) else f", {_between(told, 0)}"
+    return f"{formats.number(told.value)} full cycles left{between}"
 
 
 def _unknown(case: Case) -> str:
@@ -328,8 +334,24 @@ def _notes(plate: Plate, study: Study | None, use: Use, now: Case,
         lines.append(_weights(now.life, study))
     run = now.run or (what_if.run if what_if is not None else None)
     if run is not None:
-        lines.append(origin.words(plate.chemistry, run))
+        lines += [origin.words(plate.chemistry, run), checked_words(run)]
     return [*lines, _score(study)]
+
+
+def checked_words(run: ForecastResult) -> str:
+    """How far jumping over days is off, as it was measured with this very run."""
+    if run.error_pct is None:
+        return f"It jumps over {run.jump} days at a time; how far that is off was not checked."
+    days = "the first year" if run.checked_days == CHECKED_DAYS else \
+        f"its first {run.checked_days} days"
+    return (f"It jumps over {run.jump} days at a time. Over {days} its loss is "
+            f"{formats.number(abs(run.error_pct), 1)} % off from a run of every day "
+            f"({formats.number(_or_nan(run.checked_loss_pct), 2)} % against "
+            f"{formats.number(_or_nan(run.full_loss_pct), 2)} %).")
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _by_night(client: TwinClient, plate: Plate) -> str:

@@ -61,7 +61,8 @@ PLOTS = (
         Line("negative_reaction_v", "negative", "discharge", 1000.0),
         Line("positive_reaction_v", "positive", "charge", 1000.0),
         Line("concentration_v", "concentration", "grid", 1000.0),
-        Line("electrolyte_v", "electrolyte", "heat", 1000.0))),
+        Line("electrolyte_v", "electrolyte", "heat", 1000.0),
+        Line("electrode_v", "electrodes", "water", 1000.0))),
     Plot("Cell voltage", "V", 3, 0.02, (
         Line("measured_v", "measured", "text"),
         Line("modelled_v", "modelled", "charge", dash="dot"),

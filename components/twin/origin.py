@@ -10,23 +10,25 @@ from core.twin.interval import SIGMAS
 from core.twin.life import pace_sigma
 from core.twin.tasks import ForecastResult
 
-LABELS = {"own": "Own parameters, uncalibrated", "grafted": "Grafted, uncalibrated",
-          "calibrated": "Calibrated on this pack"}
+LABELS = {"own": "Own parameters, uncalibrated", "grafted": "Grafted, uncalibrated"}
+FITTED_LABELS = {"own": "Cell calibrated on this pack, ageing the set's own",
+                 "grafted": "Cell calibrated on this pack, ageing grafted"}
 WORDS = {"own": "Its ageing parameters are the set's own, of one make of cell.",
-         "grafted": "",
-         "calibrated": "It begins with what the calibration found in this pack; its pace is still "
-                       "the set's."}
+         "grafted": "Its ageing parameters are borrowed from another chemistry."}
+FITTED = "It begins with the active material and contacts that the calibration found in this " \
+         "pack; no calibration fits how fast it ages."
 
 
 def pill(run: ForecastResult) -> Html:
-    return blocks.pill("plain", LABELS[run.origin or "own"])
+    """Of the cell that the run begins with, and of its ageing parameters."""
+    return blocks.pill("plain", (FITTED_LABELS if run.calibrated else LABELS)[run.origin or "own"])
 
 
 def words(chemistry: str, run: ForecastResult) -> str:
     """Set, origin, and how its pace compares with cells that were measured."""
-    parts = [f"{run.parameter_set}."]
-    if WORDS[run.origin or "own"]:
-        parts.append(WORDS[run.origin or "own"])
+    parts = [f"{run.parameter_set}.", WORDS[run.origin or "own"]]
+    if run.calibrated:
+        parts.append(FITTED)
     if run.note:
         parts.append(f"{run.note[:1].upper()}{run.note[1:]}.")
     sigma = pace_sigma(chemistry)

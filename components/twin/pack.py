@@ -158,7 +158,8 @@ def foretold(client: Client, pack: str) -> None:
         blocks.show(blocks.state_box("error", "Predictions cannot be read", str(error),
                                      error=True))
         return
-    blocks.show(blocks.heading("Next 15 minutes", "if its current stays"))
+    plan = "" if told.newest is None else told.newest.plan
+    blocks.show(blocks.heading("Next 15 minutes", plan or "if its current stays"))
     if told.newest is None:
         blocks.show(blocks.note(_none_yet(client, pack)))
         return

@@ -72,12 +72,14 @@ def title(told: Judged | None) -> str:
 
 
 def cause(told: Judged, zone: str | None) -> str:
-    """"measured less modelled voltage has moved by +12 mV, since Sat 21 Nov 03:41"."""
+    """"measured less modelled voltage has moved by +12 mV, since Sat 21 Nov 03:41", and what is
+    wrong with the record."""
     words = short_cause(told.verdict)
     words = words[:1].upper() + words[1:]
     if told.verdict.since_s is not None:
         words += f", since {formats.local_time(from_epoch(told.verdict.since_s), zone)}"
-    return words + "."
+    notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in told.verdict.notes)
+    return f"{words}.{notes}"
 
 
 def short_cause(verdict: Verdict) -> str:

@@ -20,7 +20,9 @@ from core.ports import Store
 from core.topology import IndexArray
 from core.twin.agenda import Agenda
 from core.twin.agenda import Due as AgendaDue
+from core.twin.ahead import Plans, nobody
 from core.twin.interval import UNKNOWN, Interval
+from core.twin.jumps import ClockJumps
 from core.twin.kept import Shelf, calibration_of
 from core.twin.life import life_figures
 from core.twin.models import Floats
@@ -28,7 +30,7 @@ from core.twin.past import Past, Plate, back, pasts_of, plate_of
 from core.twin.ports import Physics
 from core.twin.predictions import Prediction, PredictionStore, Score
 from core.twin.rounds import Foreseen, Rounds, Times
-from core.twin.study import Judged, Study, studies_of
+from core.twin.study import Judged, Study, noted, studies_of
 from core.twin.tasks import CalibrationResult
 from core.twin.tree import PackEstimate, PackTable, TreeTwin
 from core.twin.trend import NO_TREND, Trend, TrendsInMemory, TrendStore, remembered
@@ -102,11 +104,12 @@ class TwinDesk:
     def __init__(self, engine: Engine, physics: Physics, predictions: PredictionStore | None = None,
                  period_s: float = 300.0,
                  past_comes: Callable[[], bool] = lambda: False, shelf: Shelf | None = None,
-                 times: Times | None = None, trends: TrendStore | None = None) -> None:
+                 times: Times | None = None, trends: TrendStore | None = None,
+                 plans: Plans = nobody) -> None:
         """past_comes: true while a past is still being written; packs are judged and foreseen
         after it, but for those that somebody looks at. shelf: what is kept of packs, None = until
         the end of the process; times: of the rounds of ageing runs; trends: what was found of
-        packs over the years, None as for the shelf."""
+        packs over the years, None as for the shelf; plans: what packs are to do next."""
         self.physics, self._past_comes = physics, past_comes
         self._engine, self._predictions = engine, predictions
         self._tree = TreeTwin(engine.topology)
@@ -115,9 +118,10 @@ class TwinDesk:
         self.shelf = shelf or Shelf()
         self._trends: TrendStore = trends or TrendsInMemory()
         self._windows = Windows(engine.clock, self.plates, physics, predictions, period_s,
-                                self.shelf)
+                                self.shelf, plans)
         self._rounds = Rounds(engine.clock, self.plates, physics, self._fitted,
                               times or Times())
+        self._jumps = ClockJumps()
         self._calibrating: dict[str, tuple[str, str]] = {}
         self._agenda = Agenda(engine.clock, list(self.plates), JUDGED_EVERY_S, JUDGED_BUSY)
         self._table = self._tree.table()
@@ -260,6 +264,7 @@ class TwinDesk:
         if snapshot.number == self._newest:
             return
         self._newest = snapshot.number
+        self._jumps.see(snapshot.frame.time)
         with self._lock:
             self._tree.take(snapshot.frame)
             self._table = self._tree.table()
@@ -319,8 +324,8 @@ class TwinDesk:
             del self._calibrating[task_id]
 
     def _fitted(self, pack: str) -> Mapping[str, float]:
-        """What a calibration found, {} without one."""
-        return self.shelf.own(pack, self.plates[pack].chemistry).fitted
+        """What an ageing run begins with of a calibration, {} without one."""
+        return self.shelf.own(pack, self.plates[pack].chemistry).fitted_to_age
 
     def _foresee(self) -> None:
         """The ageing runs that come by themselves, and what they say of lives."""
@@ -361,7 +366,8 @@ class TwinDesk:
         self._guarded("trends", lambda: self._remember(
             {pack: study.trend for pack, study in zip(packs, studies, strict=True)
              if study.sound}))
-        for pack, study in zip(packs, studies, strict=True):
+        notes = self._jumps.notes(now - timedelta(seconds=SPAN_S))
+        for pack, study in zip(packs, (noted(study, notes) for study in studies), strict=True):
             with self._lock:
                 self._studies[pack] = study
                 self._studies.move_to_end(pack)

@@ -44,13 +44,14 @@ DRIFT_V = 0.004
 class Verdict:
     """word for the code, cause for the reader. since_s: of a drift [s]; fits: the chemistry that
     fits instead; left_v: what the declared chemistry leaves, root mean square [V], NaN where it
-    could not be asked."""
+    could not be asked; notes: what is wrong with the record that it judges."""
 
     word: Word
     cause: str
     since_s: float | None = None
     fits: str | None = None
     left_v: float = math.nan
+    notes: tuple[str, ...] = ()
 
 
 def diagnose(record: Record, chemistry: str, capacity_ah: float,

@@ -148,6 +148,12 @@ class Own:
             return {}
         return self.calibration.fitted
 
+    @property
+    def fitted_to_age(self) -> Mapping[str, float]:
+        """What an ageing run begins with: a parameter file has no ageing parameters, and shares of
+        its cell's active material say nothing of the chemistry's own cell."""
+        return self.fitted if self.file is None else {}
+
 
 class Shelf:
     """For any threads; each thing is read once."""

@@ -132,7 +132,7 @@ def life_of(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: 
     fades = law is not None and law.days.known
     if run is None:
         return law if fades else None
-    course, aged = course_of(run), run.origin == "calibrated"
+    course, aged = course_of(run), run.calibrated
     if fade is not None and fades:
         return by_both(course, chemistry, fade, aged)
     return by_physics(course, chemistry, soh if soh.known else NEW, aged)

@@ -55,9 +55,9 @@ class Point(_Strict, frozen=True):
 
 
 class Prediction(_Strict, frozen=True):
-    """Of one pack. plan_a: the current that it takes for granted [A], + discharging; rated_ah: of
-    the pack. failed: why there is none, in words. residual_...: of the window before
-    (`core.twin.tasks.WindowAnswer`)."""
+    """Of one pack. plan_a: the current that it takes for granted [A], + discharging; plan: who says
+    so, in words, "" where it is that of the last minute; rated_ah: of the pack. failed: why there
+    is none, in words. residual_...: of the window before (`core.twin.tasks.WindowAnswer`)."""
 
     v: int
     site: Id
@@ -65,6 +65,7 @@ class Prediction(_Strict, frozen=True):
     made_s: float
     plan_a: float
     rated_ah: float
+    plan: Words = ""
     points: tuple[Point, ...] = ()
     parameter_set: Words = ""
     residual_rms_mv: float | None = None
@@ -75,12 +76,13 @@ class Prediction(_Strict, frozen=True):
 
 
 def prediction_of(result: WindowResult, answer: WindowAnswer, site: str, device: str,
-                  rated_ah: float) -> Prediction:
+                  rated_ah: float, plan: str = "") -> Prediction:
     """What one pack's window says of the next minutes, yet without an interval
     (`core.twin.bands`)."""
     return Prediction(
         v=VERSION, site=site, device=device, made_s=result.time_s or 0.0,
-        plan_a=answer.plan_a or 0.0, rated_ah=rated_ah, points=_points(answer),
+        plan_a=answer.plan_a or 0.0, plan=plan[:MOST_WORDS], rated_ah=rated_ah,
+        points=_points(answer),
         parameter_set=result.parameter_set[:MOST_WORDS], residual_rms_mv=answer.residual_rms_mv,
         residual_mean_mv=answer.residual_mean_mv, soc=answer.end_soc,
         note=answer.note[:MOST_WORDS], failed=answer.failed[:MOST_WORDS])

@@ -66,6 +66,8 @@ def read_record(text: str, step_s: float | None = None, sign: Sign = "auto") -> 
     if len(text) > MOST_TEXT:
         raise RequestError(f"the file is longer than {MOST_TEXT // 2 ** 20} MiB; cut it")
     columns = _columns(text)
+    back = int((np.diff(columns["time"]) < 0).sum())
+    rows = columns["time"].size
     order = np.argsort(columns["time"], kind="stable")
     columns = {name: values[order] for name, values in columns.items()}
     time_s, first = np.unique(columns["time"], return_index=True)
@@ -80,7 +82,20 @@ def read_record(text: str, step_s: float | None = None, sign: Sign = "auto") -> 
     voltage = _on_grid(time_s, columns["voltage"], step)
     current, note = _signed(_on_grid(time_s, columns["current"], step), voltage, sign)
     _check_voltage(voltage)
+    note = "; ".join(one for one in (note, _out_of_order(back, rows - time_s.size)) if one)
     return EvenRecord(step, current, voltage, _mean_c(columns.get("temperature")), note)
+
+
+def _out_of_order(back: int, doubled: int) -> str:
+    """back: how often its time falls; doubled: rows left out, for another has their time."""
+    notes = []
+    if back:
+        notes.append(f"its time goes back {'once' if back == 1 else f'{back} times'}, and the rows "
+                     "were put in order")
+    if doubled:
+        notes.append(f"{doubled} row{'s' if doubled > 1 else ''} with the time of another "
+                     f"{'were' if doubled > 1 else 'was'} left out")
+    return "; ".join(notes)
 
 
 def _columns(text: str) -> dict[str, Floats]:

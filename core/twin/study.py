@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -118,6 +118,14 @@ def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance
         1000.0 * float(np.sqrt(np.mean(residual**2))) if residual.size else float("nan"),
         past.coverage, fade, words, by, capacity.at, growth(trend.resistance))
     return Study(judged, past, followed, days, share, trend, verdict.word in SOUND)
+
+
+def noted(study: Study, notes: tuple[str, ...]) -> Study:
+    """With notes on its record in the verdict."""
+    if not notes:
+        return study
+    verdict = replace(study.judged.verdict, notes=notes)
+    return replace(study, judged=replace(study.judged, verdict=verdict))
 
 
 def _with(before: Trend, found: Health, resistance: Interval, rated_ah: float,

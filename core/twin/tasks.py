@@ -45,9 +45,9 @@ Chemistry = Literal["LFP", "NMC", "LCO"]
 Model = Literal["SPM", "SPMe"]
 FileKind = Literal["bpx", "csv"]
 Bpx = Annotated[str, Meta(max_length=MOST_BPX)]
-Origin = Literal["own", "grafted", "calibrated"]
-"""Of degradation parameters: the parameter set's own, borrowed from another chemistry's and never
-fitted to this one, or fitted to this pack."""
+Origin = Literal["own", "grafted"]
+"""Of degradation parameters: the parameter set's own, or borrowed from another chemistry's and
+never fitted to this one. No calibration fits them."""
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -107,8 +107,9 @@ class Usage(_Strict, frozen=True):
 
 class ForecastTask(_Strict, frozen=True, tag="forecast"):
     """Fade of a cell under one usage. jump: K, how many days one solved day stands for; check:
-    also solve every day, which takes ten times as long, and tell the error of the jump.
-    parameters: of a calibration (`FITTED`), by which the cell begins and is then "calibrated"."""
+    also solve every day, which takes ten times as long, and tell the error of the jump;
+    check_days: only the first so many, 0 = all. parameters: of a calibration (`FITTED`), by which
+    the cell begins."""
 
     id: Id
     chemistry: Chemistry
@@ -116,6 +117,7 @@ class ForecastTask(_Strict, frozen=True, tag="forecast"):
     days: Annotated[int, Meta(ge=10, le=7300)] = 365
     jump: Annotated[int, Meta(ge=1, le=60)] = 10
     check: bool = False
+    check_days: Annotated[int, Meta(ge=0, le=7300)] = 0
     parameters: dict[str, float] = {}
 
 
@@ -210,9 +212,11 @@ class ForecastResult(_Strict, frozen=True, tag="forecast_result"):
     capacity), and the active material that each electrode lost (lam_negative, lam_positive; as a
     share of what it had).
 
-    loss_pct: of capacity at the end. error_pct: of that loss against solving every day, as a share
-    of it, None where that was not checked for this usage. dominates: in words, what takes most.
-    cached: this very run was made before (`made_s`)."""
+    loss_pct: of capacity at the end. checked_days: so many of the first were solved each, too;
+    there this run lost checked_loss_pct and that one full_loss_pct, and error_pct is how far the
+    first is off, as a share of the second; None where it was not checked. dominates: in words,
+    what takes most. origin: of the ageing parameters; calibrated: the cell begins with what a
+    calibration found. cached: this very run was made before (`made_s`)."""
 
     id: Id
     failed: str = ""
@@ -228,6 +232,9 @@ class ForecastResult(_Strict, frozen=True, tag="forecast_result"):
     loss_pct: float | None = None
     full_loss_pct: float | None = None
     error_pct: float | None = None
+    checked_days: int | None = None
+    checked_loss_pct: float | None = None
+    calibrated: bool = False
     dominates: str = ""
     solved_days: int = 0
     jump: int = 0

@@ -20,6 +20,7 @@ from core.errors import OrreryError, UnknownIdError
 from core.ports import Store
 from core.twin.agenda import Agenda
 from core.twin.agenda import Due as AgendaDue
+from core.twin.ahead import Planned, Plans, nobody
 from core.twin.bands import with_intervals
 from core.twin.kept import Own, Shelf
 from core.twin.models import Floats
@@ -69,7 +70,8 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 @dataclass(frozen=True, slots=True)
 class Window:
     """One pack's last window. answer: what the model says of it (`failed` says why not); time_s:
-    of its points, seconds since 1970; voltage_v: as measured there, current_a as given."""
+    of its points, seconds since 1970; voltage_v: as measured there, current_a as given; plan: what
+    it takes for granted of the time after it, "" = that its current stays."""
 
     answer: WindowAnswer
     parameter_set: str
@@ -77,6 +79,7 @@ class Window:
     time_s: Floats
     current_a: Floats
     voltage_v: Floats
+    plan: str = ""
 
 
 class Windows:
@@ -84,8 +87,10 @@ class Windows:
 
     def __init__(self, clock: Clock, plates: Mapping[str, Plate], physics: Physics,
                  predictions: PredictionStore | None, period_s: float,
-                 shelf: Shelf | None = None) -> None:
-        """shelf: by what packs are modelled instead of their chemistry's set."""
+                 shelf: Shelf | None = None, plans: Plans = nobody) -> None:
+        """shelf: by what packs are modelled instead of their chemistry's set; plans: what they are
+        to do next."""
+        self._plans = plans
         self._clock, self._plates, self._shelf = clock, plates, shelf or Shelf()
         self._physics, self._predictions = physics, predictions
         self.agenda = Agenda(clock, list(plates), period_s)
@@ -122,12 +127,13 @@ class Windows:
         if self._asked or self._physics.missing:
             return
         packs = self._next()
+        plans = self._plans() if packs else {}
         for (chemistry, bpx, model), mine in self._alike(packs).items():
             try:
                 self._ask(store, WindowTask(
                     id=new_id(), chemistry=chemistry, bpx=bpx, model=model, packs=(),
                     time_s=self._clock.now().timestamp(), step_s=STEP_S, horizon_s=HORIZON_S),
-                    mine, soc)
+                    mine, soc, plans)
             except OrreryError as error:
                 self.agenda.done(list(mine))
                 self._fails(f"no window of {len(mine)} packs of {chemistry}: {error}")
@@ -152,7 +158,8 @@ class Windows:
             self.agenda.doubt(pack, math.inf)
         return self.agenda.take(MOST if since_s >= FIRST_S else len(wanted))
 
-    def _ask(self, store: Store, task: WindowTask, owns: Mapping[str, Own], soc: Charge) -> None:
+    def _ask(self, store: Store, task: WindowTask, owns: Mapping[str, Own], soc: Charge,
+             plans: Mapping[str, Planned]) -> None:
         end = from_epoch(task.time_s)
         told = [self._plates[pack] for pack in owns]
         windows: dict[str, Window] = {}
@@ -165,10 +172,13 @@ class Windows:
                 now = soc(plate.id)
                 if np.isfinite(current).sum() < LEAST_KNOWN or not math.isfinite(now):
                     continue
-                packs.append(_pack(plate, current, voltage, now, past.mean_temperature_c,
-                                   owns[plate.id]))
-                windows[plate.id] = Window(WindowAnswer(pack=plate.id), "", "", end.timestamp()
-                                           + STEP_S * np.arange(1.0 - STEPS, 1.0), current, voltage)
+                pack = _pack(plate, current, voltage, now, past.mean_temperature_c,
+                             owns[plate.id], plans.get(plate.id))
+                packs.append(pack)
+                windows[plate.id] = Window(
+                    WindowAnswer(pack=plate.id), "", "",
+                    end.timestamp() + STEP_S * np.arange(1.0 - STEPS, 1.0), current, voltage,
+                    "" if pack.plan_a is None else plans[plate.id].words)
         self.agenda.done([pack for pack in owns if pack not in windows])
         if packs:
             self._physics.ask(structs.replace(task, packs=tuple(packs)), URGENCY)
@@ -201,17 +211,17 @@ class Windows:
     def _take(self, asked: Mapping[str, Window], result: WindowResult) -> None:
         for answer in result.answers:
             if answer.pack in asked:
-                self._found[answer.pack] = Window(
-                    answer, result.parameter_set, result.model or "",
-                    *_columns(asked[answer.pack]))
+                self._found[answer.pack] = replace(
+                    asked[answer.pack], answer=answer, parameter_set=result.parameter_set,
+                    model=result.model or "")
                 self._found.move_to_end(answer.pack)
         while len(self._found) > KEPT:
             self._found.popitem(last=False)
         if self._predictions is not None:
             self._predictions.keep(with_intervals(self._predictions, SITE, [
                 prediction_of(result, answer, SITE, key_of(answer.pack),
-                              self._plates[answer.pack].rated_ah)
-                for answer in result.answers if answer.pack in self._plates]))
+                              self._plates[answer.pack].rated_ah, asked[answer.pack].plan)
+                for answer in result.answers if answer.pack in asked]))
 
     def _fails(self, words: str) -> None:
         if words != self.error:
@@ -243,19 +253,19 @@ def key_of(pack: str) -> str:
         pack.encode(), usedforsecurity=False).hexdigest()
 
 
-def _columns(window: Window) -> tuple[Floats, Floats, Floats]:
-    return window.time_s, window.current_a, window.voltage_v
-
-
 def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, soc: float,
-          temperature_c: float, own: Own) -> WindowPack:
-    """soc: at the window's end; its beginning is before what flowed."""
+          temperature_c: float, own: Own, planned: Planned | None) -> WindowPack:
+    """soc: at the window's end; its beginning is before what flowed. planned: at the last known
+    voltage."""
+    known_v = voltage_v[np.isfinite(voltage_v)]
+    plan_a = planned.cell_a(plate.cells, float(known_v[-1])) \
+        if planned is not None and known_v.size else None
     begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / plate.rated_ah
     begins = min(1.0, max(0.0, begins))
     return WindowPack(
         pack=plate.id, capacity_ah=plate.full_ah, soc=begins,
         start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),
-        voltage_v=column(voltage_v), fitted=dict(own.fitted),
+        voltage_v=column(voltage_v), fitted=dict(own.fitted), plan_a=plan_a,
         temperature_c=temperature_c if math.isfinite(temperature_c) else None)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pybamm
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from core.errors import RequestError
@@ -160,20 +161,38 @@ def forecast(task: ForecastTask, tell: Tell) -> ForecastResult:
     if task.usage.depth > task.usage.rest_soc:
         raise RequestError(f"a depth of {task.usage.depth:.0%} is more than the "
                            f"{task.usage.rest_soc:.0%} that the cell rests at")
-    share = 1.0 / (1.0 + task.jump) if task.check else 1.0
-    life = _lived(task, task.jump, lambda done, words: tell(share * done, words))
-    cpu_s = time.process_time() - began_s
-    full = None
-    if task.check:
-        full = _lived(task, 1, lambda done, words: tell(share + (1.0 - share) * done,
-                                                        "every day: " + words))
-    return _result(task, life, cpu_s, full)
+    each = (task.check_days or task.days) if task.check else 0
+    share = task.days / (task.days + each * task.jump)
+    life = _lived(task, task.days, task.jump, lambda done, words: tell(share * done, words))
+    result = _result(task, life, time.process_time() - began_s)
+    if not task.check:
+        return result
+    return _checked(task, result, life.course, each, lambda done, words: tell(
+        share + (1.0 - share) * done, "every day: " + words))
 
 
-def _lived(task: ForecastTask, jump: int, tell: Tell) -> Life:
+def _checked(task: ForecastTask, result: ForecastResult, course: Course, most: int,
+             tell: Tell) -> ForecastResult:
+    """With what solving each of the first days tells, until the last within `most` that the run
+    solved; a check that comes to nothing is a note."""
+    until = max((int(day) for day in course.days if day <= most), default=int(course.days[0]))
+    try:
+        every = _lived(task, until, 1, tell).course
+    except RequestError as error:
+        return replace(result, note=_joined(result.note, f"it was not checked: {error}"))
+    lost, all_lost = (100.0 * (1.0 - capacity) for capacity in (
+        course.capacity[course.days.index(until)], every.capacity[-1]))
+    if every.days[-1] != until or all_lost <= 0:
+        return replace(result, note=_joined(result.note, "it was not checked: the run of every "
+                                            f"day ends on day {every.days[-1]:.0f}"))
+    return replace(result, checked_days=until, checked_loss_pct=lost, full_loss_pct=all_lost,
+                   error_pct=100.0 * (lost - all_lost) / all_lost)
+
+
+def _lived(task: ForecastTask, days: int, jump: int, tell: Tell) -> Life:
     """jump: 1 = every day. Raises RequestError where it hardly lives."""
     tell(0.0, "builds the model")
-    life = Life(Cell(task), task.days, jump)
+    life = Life(Cell(task), days, jump)
     life.live(tell)
     return life
 
@@ -253,23 +272,23 @@ def _ahead(rates: list[tuple[float, Floats]], span: int) -> Floats:
     return span * rate + 0.5 * span * (span + 1) * slope
 
 
-def _result(task: ForecastTask, life: Life, cpu_s: float, full: Life | None) -> ForecastResult:
+def _result(task: ForecastTask, life: Life, cpu_s: float) -> ForecastResult:
     chemistry, course = CHEMISTRIES[task.chemistry], life.course
-    loss_pct = 100.0 * (1.0 - course.capacity[-1])
-    same = full is not None and full.course.days[-1] == course.days[-1]
-    full_pct = 100.0 * (1.0 - full.course.capacity[-1]) if full is not None and same else None
     return ForecastResult(
         id=task.id, parameter_set=f"{chemistry.name}: {chemistry.what}",
-        origin="calibrated" if task.parameters else chemistry.origin,
-        note="; ".join(note for note in (chemistry.note, life.ended) if note),
+        origin=chemistry.origin, calibrated=bool(task.parameters),
+        note=_joined(chemistry.note, life.ended),
         days=column(course.days), cycles=column(course.cycles), capacity=column(course.capacity),
         sei=column(course.lost["sei"]), plating=column(course.lost["plating"]),
         lam_negative=column(course.lost["lam_negative"]),
         lam_positive=column(course.lost["lam_positive"]),
-        loss_pct=loss_pct, full_loss_pct=full_pct,
-        error_pct=None if not full_pct else 100.0 * (loss_pct - full_pct) / full_pct,
+        loss_pct=100.0 * (1.0 - course.capacity[-1]),
         dominates=_dominates(course), solved_days=life.cell.solved, jump=task.jump, cpu_s=cpu_s,
         made_s=time.time())
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _dominates(course: Course) -> str:

@@ -21,12 +21,13 @@ from core.twin.tasks import ForecastResult, ForecastTask, packed, read_told
 
 log = logging.getLogger(__name__)
 
-REVISION = 2
+REVISION = 3
 """Of our own part of the calculation: raise it when the same task is to give another result."""
 SUFFIX = ".run"
 MOST_FILES = 2000
 NO_ID = "0" * 32
 DAMAGED = "the kept run was damaged; it is made again"
+MADE_AGAIN = "the run that was kept before was damaged and thrown away; this one was made anew"
 
 
 def physics_version() -> str:

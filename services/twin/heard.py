@@ -28,12 +28,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """What a device says of its pack; rated_ah: between the charges that it calls 0 and 100 %."""
+    """What a device says of its pack, whose cells are in one row; rated_ah: between the charges
+    that it calls 0 and 100 %."""
 
     device: str
     chemistry: str
     model: CellModel
     rated_ah: float
+    cells: int
 
     @property
     def full_ah(self) -> float:
@@ -48,7 +50,7 @@ def plate_of(status: Status) -> Plate | None:
     if model is None or not status.cells or not status.capacity_kwh:
         return None
     return Plate(status.device, status.chemistry, model,
-                 1000.0 * status.capacity_kwh / (status.cells * model.nominal_v))
+                 1000.0 * status.capacity_kwh / (status.cells * model.nominal_v), status.cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import structs
+
 from core.clock import Clock, SystemClock
 from core.errors import RetryLaterError, UnknownIdError
 from core.twin.ports import Standing, TaskState
@@ -33,7 +35,7 @@ from core.twin.tasks import (
     check_task,
     failure,
 )
-from services.twin.cache import RunCache, key_of
+from services.twin.cache import DAMAGED, MADE_AGAIN, RunCache, key_of
 from services.twin.child import MEMORY_MIB, Child, OnProgress
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,7 @@ class _Entry:
     state: TaskState = field(compare=False)
     runner: Runner | None = field(default=None, compare=False)
     cancelled: bool = field(default=False, compare=False)
+    damaged: bool = field(default=False, compare=False)
     started_at: datetime | None = field(default=None, compare=False)
 
 
@@ -188,6 +191,7 @@ class Pool:
                                       "when some are done")
             entry = _Entry((-urgency, next(self._numbers)), task,
                            TaskState(task.id, "waiting", words=words, since=self._clock.now()))
+            entry.damaged = words == DAMAGED
             self._entries[task.id] = entry
             if result is not None:
                 self._settle(entry, "failed" if result.failed else "done", result)
@@ -308,6 +312,9 @@ class Pool:
         if self._cache is not None and isinstance(entry.task, ForecastTask) and \
                 isinstance(result, ForecastResult):
             self._cache.keep(entry.task, result)
+            if entry.damaged and not result.failed:
+                result = structs.replace(result, note="; ".join(
+                    note for note in (result.note, MADE_AGAIN) if note))
         with self._changed:
             if entry.cancelled:
                 self._settle(entry, "cancelled", None)

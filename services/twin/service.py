@@ -14,10 +14,11 @@ from paho.mqtt.client import MQTTMessage
 
 from core.clock import Clock
 from core.errors import RequestError, RetryLaterError
-from core.fleet.messages import Status, read_small, said
+from core.fleet.messages import Allocation, Status, read_small, said
 from core.fleet.rejections import RejectedError
 from core.fleet.telemetry import Refused, read_telemetry
-from core.fleet.topics import address_of, device_topic
+from core.fleet.topics import ALLOCATION, address_of, allocation_topic, device_topic
+from core.twin.ahead import Planned
 from core.twin.bands import with_intervals
 from core.twin.ports import Physics
 from core.twin.predictions import (
@@ -36,6 +37,7 @@ from core.twin.tasks import (
 )
 from services.fleet_link import Broker, Link, Manner
 from services.report import Report
+from services.twin.allotted import Allotted
 from services.twin.heard import STEP_S, Heard, Plate, by_chemistry
 
 log = logging.getLogger(__name__)
@@ -63,11 +65,12 @@ class TwinService:
         self._every_s, self._next_s = every_s, 0.0
         self._steps = int(every_s // STEP_S) + 1
         self._queue: deque[tuple[str, bytes]] = deque(maxlen=MOST_QUEUED)
-        self._asked: dict[str, dict[str, Plate]] = {}
-        self.heard = Heard()
+        self._asked: dict[str, dict[str, tuple[Plate, str]]] = {}
+        self.heard, self._allotted = Heard(), Allotted()
         self.published = 0
         self.link = Link(broker, f"twin-{site}",
-                         [(f"pulsebms/{site}/+/telemetry", 0), (f"pulsebms/{site}/+/status", 0)],
+                         [(f"pulsebms/{site}/+/telemetry", 0), (f"pulsebms/{site}/+/status", 0),
+                          (allocation_topic(site), 0)],
                          Manner(session_s=0), self._on_message)
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
@@ -116,6 +119,11 @@ class TwinService:
         """What cannot be read the ingest counts and shows; here it is left out."""
         try:
             address = address_of(topic)
+            if address.kind == ALLOCATION:
+                allocation = read_small(payload, Allocation)
+                if allocation.site == address.site:
+                    self._allotted.take(allocation, self.heard.plates, now_s)
+                return
             if address.kind == "status":
                 status = read_small(payload, Status)
                 if (status.site, status.device) == (address.site, address.device):
@@ -130,9 +138,10 @@ class TwinService:
     # -- every five minutes
 
     def _ask(self, now_s: float) -> None:
+        plans = self._allotted.valid(now_s)
         for chemistry, plates in by_chemistry(list(self.heard.plates.values())).items():
             found = {plate.device: pack for plate in plates
-                     if (pack := self._pack(plate)) is not None}
+                     if (pack := self._pack(plate, plans.get(plate.device))) is not None}
             if not found:
                 continue
             task = WindowTask(id=new_id(), chemistry=chemistry,  # type: ignore[arg-type]
@@ -143,15 +152,21 @@ class TwinService:
             except RetryLaterError as error:
                 log.error("no window of %s: %s", chemistry, error)
                 continue
-            self._asked[task.id] = {device: self.heard.plates[device] for device in found}
+            self._asked[task.id] = {
+                device: (self.heard.plates[device],
+                         "" if pack.plan_a is None else plans[device].words)
+                for device, pack in found.items()}
 
-    def _pack(self, plate: Plate) -> WindowPack | None:
+    def _pack(self, plate: Plate, planned: Planned | None) -> WindowPack | None:
         """None of a pack that was silent, or whose charge is not known."""
         past = self.heard.past(plate.device, self._steps)
         if past is None or not np.isfinite(past.soc) or np.isnan(past.current_a).all():
             return None
+        known_v = past.voltage_v[np.isfinite(past.voltage_v)]
+        plan_a = None if planned is None else planned.cell_a(plate.cells, float(known_v[-1]))
         return WindowPack(
-            pack=plate.device, capacity_ah=plate.full_ah, soc=min(1.0, max(0.0, past.soc)),
+            pack=plate.device, capacity_ah=plate.full_ah, plan_a=plan_a,
+            soc=min(1.0, max(0.0, past.soc)),
             start_v=float(plate.model.ocv_v(past.soc)), current_a=column(past.current_a),
             voltage_v=column(past.voltage_v), temperature_c=past.temperature_c)
 
@@ -168,8 +183,8 @@ class TwinService:
                 log.error("no window of %d packs: %s", len(plates), state.words)
                 continue
             predictions = with_intervals(self._store, self._site, [
-                prediction_of(result, answer, self._site, answer.pack,
-                              plates[answer.pack].rated_ah) for answer in result.answers])
+                prediction_of(result, answer, self._site, answer.pack, plate.rated_ah, plan)
+                for answer in result.answers for plate, plan in (plates[answer.pack],)])
             for told in predictions:
                 self.link.publish(device_topic(self._site, told.device, "prediction"), said(told))
                 self.published += 1

@@ -64,8 +64,9 @@ STATES: Mapping[str, str] = {
 ELECTROLYTE: Mapping[str, str] = {
     "concentration_v": "X-averaged battery concentration overpotential [V]",
     "electrolyte_v": "X-averaged battery electrolyte ohmic losses [V]",
+    "electrode_v": "X-averaged battery solid phase ohmic losses [V]",
 }
-"""Of the SPMe on top: the SPM has no electrolyte."""
+"""Of the SPMe on top: the SPM has no electrolyte, and loses nothing along its electrodes."""
 RTOL, ATOL = 1e-3, 3e-5
 """0.3 mV beside what the solver finds with 1e-8 and 1e-9, in half the time."""
 OPTIONS = {"silence_sundials_errors": True, "jacobian": "banded",

@@ -22,6 +22,7 @@ import core.runtime
 from components.twin import board, choice, export, pack, traces, words
 from components.twin.choice import Wish
 from core.runtime import Runtime
+from core.twin.ahead import Planned
 from core.twin.diagnosis import Verdict
 from core.twin.fade import fit_fade
 from core.twin.interval import UNKNOWN, Interval
@@ -337,6 +338,19 @@ def test_how_long_until(site: DeskSite) -> None:
     assert words.soon(now, now) == "now"
     assert words.soon(now + timedelta(seconds=240), now) == "in 4 min"
     assert math.isnan(UNKNOWN.value)
+
+
+def test_a_prediction_says_what_it_takes_for_granted(site: DeskSite) -> None:
+    assert "Next 15 minutes if its current stays" in " ".join(re.sub(
+        r"<[^>]+>", " ", shown(opened(pack=GOOD))).split())
+    site.plans[GOOD] = Planned(2.0, "the coordinator's allocation")
+    for _ in range(3):
+        site.live(11)
+        site.answer()
+    site.live(1)
+    told = " ".join(re.sub(r"<[^>]+>", " ", shown(opened(pack=GOOD))).split())
+    assert "Next 15 minutes under the coordinator's allocation: discharging at 2.0 kW" in told
+    assert "if its current stays" not in told
 
 
 def test_a_prediction_whose_time_is_over_is_no_prediction(

@@ -153,6 +153,8 @@ def test_what_if_is_a_run_of_its_own_beside_the_present_use() -> None:
     answer(site, loss_pct=1.0)
     said = words(page.run())
     assert said.count("years") >= 2
+    life = by_physics(course_of(aged(task)), "NMC", site.twin_study(PACK).judged.soh)  # type: ignore[union-attr]
+    assert f"{life.cycles.value:,.0f} full cycles left, ".replace(",", " ", 1) in said
     assert "Ask the ageing model" not in buttons(page)
     page.button(key="twin_forecast_back").click().run()
     assert "Under the other use" not in words(page)
@@ -213,9 +215,10 @@ def test_the_jump_is_checked_against_every_day_where_somebody_asks() -> None:
     (task,) = forecasts(site)
     assert task.check
     assert task.days == 365
-    answer(site, loss_pct=1.47, full_loss_pct=1.45, error_pct=1.4)
-    assert "the loss is 1.4 % off from a run of every day (1.47 % against 1.45 %)" in words(
-        page.run())
+    assert task.check_days == 0
+    answer(site, checked_days=365, checked_loss_pct=1.47, full_loss_pct=1.45, error_pct=1.4)
+    assert "Over the first year its loss is 1.4 % off from a run of every day (1.47 % against " \
+        "1.45 %)" in words(page.run())
 
 
 def test_everybody_sees_the_same_run() -> None:
@@ -327,7 +330,9 @@ def test_before_and_after_stand_beside_each_other_and_what_was_accepted_is_used(
     page.button(key="twin_forecast_ask").click().run()
     assert forecasts(site)[0].parameters == {"negative_active": 0.9, "contact_ohm": 0.008}
     answer(site)
-    assert "Calibrated on this pack" in words(page.run())
+    said = words(page.run())
+    assert "Cell calibrated on this pack, ageing the set's own" in said
+    assert "no calibration fits how fast it ages" in said
     page.button(key="twin_uncalibrate").click().run()
     assert site.twin_own(PACK).calibration is None
     assert site.audited[-1].action == "calibration dropped"

@@ -221,7 +221,7 @@ def aged(task: ForecastTask, loss_a_year: float = 0.025) -> ForecastResult:
     lost = loss_a_year * np.sqrt(days / 365.25)
     return ForecastResult(
         id=task.id, parameter_set="OKane2022: LG M50, 5 Ah",
-        origin="calibrated" if task.parameters else "own", days=column(days),
+        origin="own", calibrated=bool(task.parameters), days=column(days),
         cycles=column(days * task.usage.depth), capacity=column(1.0 - lost), sei=column(0.8 * lost),
         plating=column(0.0 * lost), lam_negative=column(0.1 * lost),
         lam_positive=column(0.05 * lost), loss_pct=100 * float(lost[-1]),

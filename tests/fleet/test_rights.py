@@ -152,6 +152,10 @@ def test_the_twin_hears_packs_and_writes_predictions_alone(come: Come) -> None:
     twin.say("pulsebms/home/pack_1/prediction", b"right")
     until(lambda: len(ingest.heard) >= 2, "a prediction comes through")
     assert [payload for _, payload in ingest.heard] == [b"right"] * 2
+    twin.say("pulsebms/home/coordinator/allocation", b"wrong")
+    come("coordinator").say("pulsebms/home/coordinator/allocation", b"right")
+    until(lambda: len(twin.heard) >= 2, "the twin hears what packs are to do")
+    assert twin.heard[-1] == ("pulsebms/home/coordinator/allocation", b"right")
 
 
 @pytest.mark.parametrize("user", ["app", "gateway"])

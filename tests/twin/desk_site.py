@@ -13,6 +13,7 @@ from core.config import Config, SourceConfig
 from core.engine import Engine
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS
+from core.twin.ahead import Planned
 from core.twin.desk import TwinDesk
 from core.twin.tasks import WindowAnswer, WindowResult, WindowTask, column
 from core.twin.trend import TrendStore
@@ -30,7 +31,8 @@ AHEAD_V = 3.71
 
 @dataclass
 class DeskSite:
-    """TURNED tells its current with the other sign. Its clock goes on by `live`."""
+    """TURNED tells its current with the other sign. Its clock goes on by `live`. plans: what packs
+    are to do next."""
 
     clock: ManualClock
     source: ScriptedReadings
@@ -38,6 +40,7 @@ class DeskSite:
     desk: TwinDesk
     physics: StandingPhysics
     client: LocalClient
+    plans: dict[str, Planned]
     soh_pct: float = 95.0
     row: int = 0
 
@@ -103,8 +106,9 @@ def desk_site(folder: Path, physics: StandingPhysics | None = None,
     if history:
         engine.attach(EmbeddedStore(folder / "history", engine.topology, clock=clock))
     asked = physics or StandingPhysics()
+    plans: dict[str, Planned] = {}
     desk = TwinDesk(engine, asked, PredictionDatabase(folder / "twin.sqlite", clock),
-                    trends=trends)
+                    trends=trends, plans=lambda: plans)
     config = Config(sources=[SourceConfig("fleet", "fleet")], file="orrery.toml")
     client = LocalClient(Runtime(config, engine, (), None, desk))
-    return DeskSite(clock, source, engine, desk, asked, client, soh_pct)
+    return DeskSite(clock, source, engine, desk, asked, client, plans, soh_pct)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from msgspec import structs
 
+from components.twin import words
 from core.clock import ManualClock
 from core.config import TwinConfig, load_config
 from core.coordinator.foretold import twin_says
@@ -21,6 +22,7 @@ from core.engine import Engine
 from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.runtime import start_runtime
 from core.topology import DEFAULT_LEVELS, Topology
+from core.twin.ahead import Planned
 from core.twin.desk import DOUBTS, FIGURES, TwinDesk
 from core.twin.kept import ParameterFile
 from core.twin.past import on_grid, pasts_of, plate_of
@@ -194,6 +196,44 @@ def test_a_prediction_meets_its_truth(fresh: DeskSite) -> None:
                for score in scores)
     assert [score.waiting for score in scores] == [0, 0, 0]
     assert scores[0].unmeasured == 0
+
+
+def test_the_next_minutes_are_foretold_under_what_the_pack_is_to_do(fresh: DeskSite) -> None:
+    """It has three cells; the other pack is steered by nobody."""
+    fresh.plans[GOOD] = Planned(-0.6, "the coordinator's allocation")
+    fresh.live(20)
+    (task,) = fresh.answer()
+    given = {pack.pack: pack for pack in task.packs}
+    volts = floats(given[GOOD].voltage_v)
+    assert given[GOOD].plan_a == pytest.approx(
+        -600.0 / CELLS / volts[np.isfinite(volts)][-1], rel=1e-4)
+    assert given[TURNED].plan_a is None
+    fresh.live(1)
+    told = fresh.client.twin_predictions(GOOD).newest
+    assert told is not None
+    assert told.plan == "under the coordinator's allocation: charging at 0.6 kW"
+    assert fresh.client.twin_window(GOOD).plan == told.plan  # type: ignore[union-attr]
+    other = fresh.client.twin_predictions(TURNED).newest
+    assert other is not None
+    assert other.plan == ""
+
+
+def test_rows_that_a_clock_put_back_has_cost_are_told_in_the_verdict(fresh: DeskSite) -> None:
+    fresh.live(60)
+    fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    study = fresh.client.twin_study(GOOD)
+    assert study is not None
+    assert study.judged.verdict.notes == ()
+    fresh.clock.advance(-900.0)
+    fresh.live(60)
+    study = fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    study = fresh.client.twin_study(GOOD)
+    assert study is not None
+    (note,) = study.judged.verdict.notes
+    assert note == "the clock was put back by 14 min, and 30 rows were dropped from its past"
+    assert note[4:] in words.cause(study.judged, None)
 
 
 def test_who_is_looked_at_goes_first(fresh: DeskSite) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench import _twin_cells
 from core.errors import RequestError
-from core.twin.fade import LAWS, Law, combined, fit_fade, past_score, score
+from core.twin.fade import LAWS, RATE_ERROR, Law, combined, fit_fade, past_score, score
 
 CYCLES = np.linspace(0.0, 600.0, 13)
 TRUE: dict[Law, np.ndarray] = {
@@ -32,13 +32,31 @@ def test_the_law_behind_a_fade_is_found(law: Law) -> None:
 
 
 def test_the_second_half_of_life_of_48_real_cells_is_foretold() -> None:
-    """MAPE at most 1.5 %, and a 90 % interval that holds 85 to 95 % of what came."""
+    """MAPE at most 1.5 %."""
     scores = _twin_cells.forecast_scores()
     assert len(scores) == 48
     points = sum(one.points for one in scores)
     assert points > 150
     assert statistics.mean(one.mape_pct for one in scores) <= 1.5
-    assert 0.85 <= sum(one.covered * one.points for one in scores) / points <= 0.95
+
+
+def test_the_width_of_the_interval_holds_for_cells_that_did_not_choose_it() -> None:
+    """85 to 95 % of what came: each half judged by the other, and the mean of random halves."""
+    needed = _twin_cells.rate_errors()
+    told = _twin_cells.judged(needed)
+    assert sum(points for *_, points in told.halves) == sum(cell.size for cell in needed)
+    assert 0.85 <= told.inside <= 0.95
+    assert all(0.8 <= share <= 0.95 for _, share, _ in told.halves)
+    assert 0.85 <= told.random.mean() <= 0.95
+
+
+def test_the_width_in_use_is_the_one_that_all_cells_choose() -> None:
+    needed = _twin_cells.rate_errors()
+    assert _twin_cells.chosen(needed) == RATE_ERROR
+    scores = _twin_cells.forecast_scores()
+    covered = sum(one.covered * one.points for one in scores) / sum(one.points for one in scores)
+    assert covered == pytest.approx(_twin_cells.inside(needed, RATE_ERROR))
+    assert _twin_cells.inside(needed, RATE_ERROR - 0.01) < 0.9 <= covered
 
 
 def test_the_chosen_law_beats_the_last_value_and_the_root_on_real_cells() -> None:

@@ -54,6 +54,17 @@ def test_what_is_kept_outlives_a_restart_and_what_is_dropped_does_not(tmp_path: 
     assert Shelf(TwinFiles(tmp_path)).own(PACK, "NMC").calibration is None
 
 
+def test_a_calibration_of_a_parameter_file_begins_no_ageing_run() -> None:
+    shelf = Shelf()
+    shelf.keep(calibration())
+    assert shelf.own(PACK, "NMC").fitted_to_age == {"contact_ohm": 0.008}
+    file = parameters(about_chemistry("NMC"))
+    shelf.keep(file)
+    shelf.keep(calibration(digest=file.digest))
+    own = shelf.own(PACK, "NMC")
+    assert (own.fitted, own.fitted_to_age) == ({"contact_ohm": 0.008}, {})
+
+
 def test_a_calibration_counts_for_the_set_that_it_was_fitted_to() -> None:
     shelf = Shelf()
     assert not shelf.outlives

@@ -1,7 +1,8 @@
 """PyBaMM itself, in one child for all of this file: windows, ageing, calibration.
 
-Oracles: charge that is counted, voltages at rest, PyBaMM's own run of every day, and a cell whose
-parameters are known because PyBaMM's SPMe made its record (`truth.py`).
+Oracles: charge that is counted, voltages at rest, the balance of energy (`energy.py`), PyBaMM's own
+run of every day, and a cell whose parameters are known because PyBaMM's SPMe made its record
+(`truth.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 
 from core.twin.life import RUN_LOSS_PCT
 from core.twin.models import cell_model
+from core.twin.rounds import CHECKED_DAYS, JUMP, task_of
 from core.twin.tasks import (
     CalibrationResult,
     CalibrationTask,
@@ -194,7 +196,30 @@ def test_the_spme_loses_more_than_the_spm(child: Child, many: WindowResult) -> N
     result = window(child, pack("half c", current=0.5 * AH), model="SPMe")
     found = result.answers[0]
     assert floats(found.voltage_v)[-1] < floats(answers(many)["half c"].voltage_v)[-1] - 1e-3
-    assert {"concentration_v", "electrolyte_v"} <= set(found.states)
+    assert {"concentration_v", "electrolyte_v", "electrode_v"} <= set(found.states)
+
+
+@pytest.fixture(scope="module")
+def energies() -> dict[str, dict[str, float]]:
+    """As `energy.balances`, which imports PyBaMM, tells them."""
+    program = ("import json, sys\nfrom tests.twin_physics import energy\n"
+               "json.dump(energy.balances(), sys.stdout)")
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                         timeout=180, check=True, env=MINIMAL)
+    return json.loads(ran.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("chemistry", ["NMC", "LFP", "LCO"])
+@pytest.mark.parametrize("model", ["SPM", "SPMe"])
+@pytest.mark.parametrize("span", ["window", "day"])
+def test_what_leaves_the_terminals_and_what_is_lost_is_what_was_stored(
+        energies: dict[str, dict[str, float]], chemistry: str, model: str, span: str) -> None:
+    """Within a hundredth of what is lost, which each overpotential that is told is part of."""
+    told = energies[f"{chemistry} {model} {span}"]
+    assert 0.01 * told["stored"] < told["lost"] < told["terminal"] < told["stored"]
+    assert told["terminal"] + told["lost"] == pytest.approx(told["stored"],
+                                                            abs=0.01 * told["lost"])
+    assert told["modelled"] == pytest.approx(told["counted"], abs=0.005)
 
 
 # -- ageing
@@ -213,8 +238,34 @@ def test_the_state_jump_agrees_with_every_day(year: ForecastResult) -> None:
     assert year.solved_days < 20
     assert year.error_pct is not None
     assert abs(year.error_pct) < 3.0
+    assert year.checked_days == 40
+    assert year.checked_loss_pct == year.loss_pct
     assert year.full_loss_pct is not None
     assert year.full_loss_pct > 0.2
+
+
+@pytest.mark.parametrize("chemistry", ["NMC", "LFP", "LCO"])
+def test_the_runs_of_the_app_are_within_three_percent_of_every_day(child: Child,
+                                                                   chemistry: str) -> None:
+    """With their own jump and their own check; but of one year instead of ten."""
+    task = msgspec.structs.replace(task_of((chemistry, Usage(), ())), days=365)
+    assert (task.jump, task.check_days) == (JUMP, CHECKED_DAYS)
+    result = run(child, task)
+    assert isinstance(result, ForecastResult)
+    assert not result.failed
+    assert result.checked_days is not None
+    assert 60 < result.checked_days <= CHECKED_DAYS
+    assert result.checked_days in floats(result.days)
+    assert floats(result.days)[-1] == 365.0
+    assert result.error_pct is not None
+    assert result.full_loss_pct is not None
+    assert 0.0 < abs(result.error_pct) < 3.0
+    assert result.error_pct == pytest.approx(
+        100 * (result.checked_loss_pct / result.full_loss_pct - 1))
+    at = floats(result.days).tolist().index(result.checked_days)
+    assert result.checked_loss_pct == pytest.approx(
+        100 * (1 - floats(result.capacity)[at]), abs=1e-4)
+    assert result.loss_pct > result.checked_loss_pct > 0.3
 
 
 def test_a_course_falls_and_its_losses_rise(year: ForecastResult) -> None:
@@ -403,5 +454,5 @@ def test_a_calibration_begins_the_forecast(child: Child, fitted: CalibrationResu
     calibrated = run(child, ask(id=new_id(), parameters=parameters))
     assert isinstance(calibrated, ForecastResult)
     assert not calibrated.failed
-    assert calibrated.origin == "calibrated"
+    assert (calibrated.origin, calibrated.calibrated) == ("own", True)
     assert msgspec.structs.asdict(calibrated)["loss_pct"] > 0.0

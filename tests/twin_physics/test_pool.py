@@ -22,7 +22,7 @@ from core.twin.tasks import (
     failure,
     new_id,
 )
-from services.twin.cache import DAMAGED
+from services.twin.cache import DAMAGED, MADE_AGAIN
 from services.twin.child import OnProgress
 from services.twin.pool import KEPT, KEPT_WINDOWS, MOST_WAITING, RUNS_OF_A_CHILD, Pool, missing_of
 from tests.twin_physics.test_tasks import window
@@ -192,8 +192,11 @@ def test_a_damaged_run_is_made_again_and_told(make: Made, bench: Bench, tmp_path
     file.write_bytes(b"no run")
     assert pool.ask(again).words == DAMAGED
     bench.go.release()
-    assert settled(pool, again).standing == "done"
+    state = settled(pool, again)
+    assert (state.standing, state.result.note) == ("done", MADE_AGAIN)
     assert bench.ran == [first.id, again.id]
+    third = forecast()
+    assert (pool.ask(third).result.cached, pool.state(third.id).result.note) == (True, "")
 
 
 def test_a_waiting_task_is_cancelled(make: Made, bench: Bench) -> None:

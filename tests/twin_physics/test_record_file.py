@@ -72,6 +72,15 @@ def test_the_sign_of_a_steady_current_is_told_by_the_charge(turned: float) -> No
     assert np.allclose(record.current_a, 1.0)
 
 
+def test_a_clock_that_went_back_in_a_file_is_told() -> None:
+    time_s, current, voltage = pulses()
+    assert read_record(written(HEADS[0], time_s, current, voltage)).note == ""
+    time_s[100:] -= 10.0
+    note = read_record(written(HEADS[0], time_s, current, voltage)).note
+    assert note == ("its time goes back once, and the rows were put in order; 5 rows with the time "
+                    "of another were left out")
+
+
 @given(st.integers(30, 150), st.integers(20, 40))
 @settings(max_examples=20, deadline=None)
 def test_a_hole_stays_a_hole(first: int, length: int) -> None:

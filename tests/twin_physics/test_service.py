@@ -16,7 +16,7 @@ import pytest
 from bench._fleet import LOOPBACK, Mosquitto
 from core.clock import ManualClock
 from core.errors import ConfigurationError, RetryLaterError
-from core.fleet.messages import VERSION, Status, column, packed, said
+from core.fleet.messages import VERSION, Allocation, Status, column, packed, said
 from core.fleet.topics import Address
 from core.registry import make_prediction_store
 from core.twin import tasks
@@ -168,6 +168,30 @@ def test_from_telemetry_to_a_prediction_that_met_its_truth(house: House, store) 
     score = store.scores("home", AT)[0]
     assert (score.after_s, score.count, score.unkept) == (300.0, 1, 0)
     assert score.rms_mv == pytest.approx(1000 * abs(3.30 - told.points[0].cell_v), abs=0.5)
+
+
+def test_the_next_minutes_are_foretold_under_the_allocation(house: House) -> None:
+    """While it is valid; one of another site, an older one and one of the future do not count."""
+    house.live(300, 10.0, lambda _second: 3.29)
+    now_s = house.clock.now().timestamp()
+
+    def allocation(power_kw: float, issued_s: float, site: str = "home") -> bytes:
+        return said(Allocation(v=VERSION, site=site, issued_s=issued_s, valid_s=90.0,
+                               power_kw={"pack_1": power_kw, "pack_9": 5.0}))
+
+    for payload in (allocation(-6.58, now_s), allocation(1.0, now_s - 5.0), b"\xff",
+                    allocation(2.0, now_s + 900.0), allocation(3.0, now_s + 1.0, "other")):
+        house.talker.say("pulsebms/home/coordinator/allocation", payload)
+    until(lambda: len(house.twin._queue) >= 5, "all arrive")
+    house.live(40, 10.0, lambda _second: 3.29)
+    until(lambda: bool(house.published()), "a prediction is published")
+    (told,), (pack,) = house.published(), house.physics.asked[0].packs
+    assert pack.plan_a == pytest.approx(-6580.0 / CELLS / 3.29, rel=1e-3)
+    assert told.plan == "under the coordinator's allocation: charging at 6.6 kW"
+    house.live(320, 10.0, lambda _second: 3.29)
+    until(lambda: len(house.published()) == 2, "another is published")
+    assert house.physics.asked[1].packs[0].plan_a is None
+    assert house.published()[1].plan == ""
 
 
 def test_a_plan_that_was_not_kept_is_no_score_and_a_failure_no_prediction(

@@ -1,0 +1,62 @@
+"""What a forecast says of its parameters and of its own error."""
+
+from __future__ import annotations
+
+import msgspec
+
+from components.twin import calibrate
+from core.twin.kept import about_chemistry, calibration_of
+from tests.components.test_twin_panels import (
+    answer,
+    fitted,
+    forecasts,
+    opened,
+    parameter_file,
+    words,
+)
+from tests.components.twin_site import NOW, PACK, TwinSite
+
+
+def test_each_run_says_how_far_its_jump_was_measured_to_be_off() -> None:
+    site = TwinSite()
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    (task,) = forecasts(site)
+    assert (task.check, task.check_days) == (True, 120)
+    answer(site, checked_days=96, checked_loss_pct=0.92, full_loss_pct=0.91, error_pct=-1.2)
+    assert "It jumps over 30 days at a time. Over its first 96 days its loss is 1.2 % off from a " \
+        "run of every day (0.92 % against 0.91 %)." in words(page.run())
+    other = TwinSite()
+    page = opened(other)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(other)
+    assert "how far that is off was not checked" in words(page.run())
+
+
+def test_borrowed_ageing_stays_borrowed_where_the_cell_is_calibrated() -> None:
+    site = TwinSite("LFP")
+    task = calibrate.task_of(site.plate, site.twin_study(PACK))
+    site.shelf.keep(calibration_of(fitted(task), "LFP", "Ann", NOW.timestamp()))
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    answer(site, origin="grafted", note="uncalibrated: its degradation is borrowed")
+    said = words(page.run())
+    assert "Cell calibrated on this pack, ageing grafted" in said
+    assert "borrowed from another chemistry" in said
+
+
+def test_a_calibration_of_a_parameter_file_is_kept_out_of_the_forecast_and_that_is_said() -> None:
+    site = TwinSite()
+    site.shelf.keep(parameter_file(about_chemistry("NMC")))
+    file = site.twin_own(PACK).file
+    assert file is not None
+    task = calibrate.task_of(site.plate, site.twin_study(PACK))
+    site.shelf.keep(calibration_of(msgspec.structs.replace(fitted(task), digest=file.digest),
+                                   "NMC", "Ann", NOW.timestamp()))
+    page = opened(site)
+    said = words(page)
+    assert "Its calibration is of the parameter file cell.json, which tells nothing of ageing" \
+        in said
+    assert "Windows of this pack use it; its forecast does not" in said
+    page.button(key="twin_forecast_ask").click().run()
+    assert forecasts(site)[0].parameters == {}
