@@ -231,6 +231,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """Time in which nothing ran that keeps history. after: its newest frame before; until: when
+    it began again (UTC)."""
+
+    after: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StoreHealth:
     """oldest, newest: the span of history (UTC) or None. size_bytes and budget_bytes [B].
     set_aside: names of damaged files. error: why nothing is written now, "" when all is well.
@@ -262,8 +271,12 @@ class Store(Protocol):
         when it cannot be written, or when its time is not after the last one's."""
         ...
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
-        """Write a past that ends before the first appended frame; runs beside `append`."""
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
+        """Write a past that ends before the first appended frame; runs beside `append`.
+
+        hole: write the whole minutes within it instead, once, soon after the first frame since
+        it; no other time behind the newest frame can be written."""
         ...
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,

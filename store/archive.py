@@ -22,16 +22,17 @@ from typing import TypeVar
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, RetryLaterError
-from core.ports import Series, StoreHealth
+from core.ports import Hole, Series, StoreHealth
 from core.topology import FloatArray
 from store.budget import Budget
 from store.hot import is_damage
 from store.instant import InstantReader, Known
 from store.keeper import HOURLY, Keeper, Lengths
 from store.lock import DirectoryLock
-from store.past import PastWriter, Told
+from store.past import PastWriter, Told, whole_minutes
 from store.reading import SealedReader
 from store.series import Question, SeriesReader
+from store.spans import Span
 from store.times import MINUTE_US, SECOND_US, floor_to, from_us, to_us
 from store.vault import Vault
 from store.worker import Worker
@@ -85,6 +86,8 @@ class Archive:
         self._check_bytes = min(CHECK_BYTES, max(1, budget_bytes // 32))
         self._unchecked = 0
         self._first_us, self._last_us = self._stored_bounds()
+        self._hole_begins_us = self._last_us
+        self._hole_ends_us: int | None = None
         self._seal_step_us = max(seal_after_us, MINUTE_US)
         self._asked_at_us = self._last_us or 0
         self._past = PastWriter(self._keeper, self._vault.columns, lambda: self._first_us)
@@ -116,6 +119,7 @@ class Archive:
             self._insert(time_us, values)
             self._error, self._refused = "", 0
             self._first_us = time_us if self._first_us is None else self._first_us
+            self._hole_ends_us = self._hole_ends_us or time_us
             self._last_us = time_us
         self._ask_for_work(time_us)
 
@@ -191,17 +195,41 @@ class Archive:
         self._healing(lambda: self._keeper.work(self._headroom_bytes()))
         self._unchecked = 0
 
-    def backfill(self, pieces: Iterator[Told], done: Callable[[datetime], None]) -> None:
-        """Write a past that ends before the first row, beside `append`; no raw values.
+    def backfill(self, pieces: Iterator[Told], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
+        """Write a past that ends before the first row, or in the hole before this opening, beside
+        `append`; no raw values.
 
         done: told up to where everything is written. Raises RetryLaterError, GiveUpError.
         """
         try:
-            self._past.write(pieces, done)
+            if hole is None:
+                self._past.write(pieces, done)
+            elif (span := self._own_hole(hole)) is not None:
+                self._past.write(pieces, done, span)
         except OSError as error:
             raise RetryLaterError(_cannot(self._vault.directory, "written", error)) from error
         finally:
             self._know_told()
+
+    def _own_hole(self, hole: Hole) -> Span | None:
+        """What of it is known to be empty [us], once all before it is sealed: what is sealed must
+        not lie behind what is not. Raises RetryLaterError."""
+        with self._appending:
+            begins_us, ends_us = self._hole_begins_us, self._hole_ends_us
+            self._hole_begins_us = self._last_us
+        if begins_us is None or ends_us is None:
+            return None
+        span = whole_minutes(Hole(max(hole.after, from_us(begins_us)),
+                                  min(hole.until, from_us(ends_us))))
+        if span is not None:
+            self._keeper.seal_before_us = span[0]
+            self.settle()
+            bounds = self._vault.hot.bounds()
+            if bounds is not None and bounds[0] < span[0]:
+                raise RetryLaterError(self._keeper.error or f"{self.directory}: what was kept "
+                                      "before the pause is not sealed yet; restart the app")
+        return span
 
     def _know_told(self) -> None:
         """Another past ends before this one."""
