@@ -1,15 +1,21 @@
-"""At first start the simulators tell their past, so that no plot is empty.
+"""At first start the simulators tell their past, so that no plot is empty; at any start a store
+beside the app tells what its devices said while the app was down.
 
 The past of a simulator is simulated like its present, and marked as such by its source.
-Recordings and live devices have no past to tell.
+Recordings, and live devices without such a store (`KeptSource`), have no past to tell. What came
+late into the store, for a time in which the app ran, is not told: history has gone past it.
 """
 
 from __future__ import annotations
 
+import heapq
 import logging
+import math
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import cast
 
 import numpy as np
@@ -19,10 +25,12 @@ from core.ahead import ahead
 from core.devices import Floats, spread
 from core.engine import Engine
 from core.errors import OrreryError
-from core.frames import Frame
+from core.frames import Frame, Reading
 from core.ports import (
     BackfillingSource,
     ChannelHistory,
+    Hole,
+    KeptSource,
     Past,
     PastTellingSource,
     Source,
@@ -32,7 +40,11 @@ from core.ports import (
 log = logging.getLogger(__name__)
 
 STEP_S = 10.0
+MOST_MOMENTS = 8640
+"""Of what a store kept: each second of 2.4 hours, then fewer, down to every STEP_S."""
 DAY_S = 86400.0
+KEPT_DAYS = 7
+"""So far back a store is asked at the first start."""
 FAR_DAYS, FAR_STEP_S = 400, 300.0
 """Of the devices' past: hours alone, for the totals of months and years."""
 NEAR_DAYS, NEAR_STEP_S = 90, 60.0
@@ -44,16 +56,20 @@ HEAD_START_S = 6.0
 
 
 class Backfill:
-    """Writes the simulated past on its own thread: `hours` of the tree into `store`, and what
-    the devices can tell into `channels`; either is None where nothing is to be told."""
+    """Writes the past on its own thread: of the tree into `store`, `hours` of what is simulated
+    and all that was kept, and what the devices can tell into `channels`; either is None where
+    nothing is to be told. newest: of a history that is not empty; only what was kept since then
+    is told."""
 
     def __init__(self, engine: Engine, store: Store | None, channels: ChannelHistory | None,
-                 hours: float) -> None:
+                 hours: float, newest: datetime | None = None) -> None:
         self._engine = engine
         self._store = store
         self._channels = channels
         self._end = engine.clock.now()
-        self._start = self._end - timedelta(hours=hours)
+        self._hours = hours
+        self._hole = None if newest is None else Hole(newest, self._end)
+        self._start = self._end
         self._told, self._written = 0.0, 0.0
         self._stop = threading.Event()
         self.error = ""
@@ -89,25 +105,54 @@ class Backfill:
                 with ahead(self._pieces(), MOST_AHEAD) as pieces:
                     self._channels.backfill(pieces, lambda reached: None)
             if self._store is not None:
-                self._store.backfill(self._frames(), self._done)
+                self._store.backfill(self._frames(), self._done, self._hole)
         except OrreryError as error:
             self.error = str(error)
-            log.error("the simulated past could not be written: %s", error)
+            log.error("the past could not be written: %s", error)
 
     def _done(self, reached: datetime) -> None:
         self._written = (reached - self._start) / (self._end - self._start)
 
     def _frames(self) -> Iterator[Frame]:
+        begins = self._begins()
+        self._start = min(begins.values(), default=self._end)
+        step_s = self._step_s(begins)
         assembler = self._engine.new_assembler()
-        pasts = [(index, cast(BackfillingSource, source).backfill(self._start, self._end, STEP_S))
-                 for index, source in enumerate(self._engine.sources)
-                 if hasattr(source, "backfill")]
-        for readings in zip(*(past for _, past in pasts), strict=False):
+        told = heapq.merge(*(self._told_by(index, begin, step_s)
+                             for index, begin in begins.items()), key=itemgetter(0))
+        for when, readings in groupby(told, itemgetter(0)):
             if self._stop.is_set():
                 return
-            for (index, _), reading in zip(pasts, readings, strict=True):
+            for _, index, reading in readings:
                 assembler.apply(index, reading)
-            yield assembler.frame(readings[0].measured_at)
+            yield assembler.frame(when)
+
+    def _begins(self) -> dict[int, datetime]:
+        """Number of a source that tells of the tree -> from when on. Raises RetryLaterError."""
+        found: dict[int, datetime] = {}
+        for index, source in enumerate(self._engine.sources):
+            if is_kept(source):
+                since = cast(KeptSource, source).kept_since()
+                first = (self._end - timedelta(days=KEPT_DAYS) if self._hole is None
+                         else self._hole.after)
+                if since is not None and since < self._end:
+                    found[index] = _whole_minute(max(since, first))
+            elif is_simulated(source) and self._hole is None and self._hours:
+                found[index] = self._end - timedelta(hours=self._hours)
+        return found
+
+    def _step_s(self, begins: dict[int, datetime]) -> float:
+        """As fine as MOST_MOMENTS allow; simulators tell every STEP_S."""
+        if not all(is_kept(self._engine.sources[index]) for index in begins):
+            return STEP_S
+        span_s = (self._end - self._start).total_seconds()
+        return min(max(math.ceil(span_s / MOST_MOMENTS), 1.0), STEP_S)
+
+    def _told_by(self, index: int, begin: datetime,
+                 step_s: float) -> Iterator[tuple[datetime, int, Reading]]:
+        source = cast(BackfillingSource, self._engine.sources[index])
+        for reading in source.backfill(begin, self._end, step_s):
+            yield reading.measured_at, index, reading
 
     def _pieces(self) -> Iterator[Past]:
         """A day each, from the far past to now."""
@@ -145,10 +190,28 @@ def past_grid(end_s: float) -> Iterator[tuple[Floats, bool]]:
         yield time_s[time_s < end_s], False
 
 
-def tree_needs_it(engine: Engine, store: Store) -> bool:
-    """Only an empty history is filled, and only where a source can tell its past."""
-    return store.health().newest is None and any(
-        hasattr(source, "backfill") for source in engine.sources)
+def _whole_minute(when: datetime) -> datetime:
+    """The one that it lies in."""
+    return when.replace(second=0, microsecond=0)
+
+
+def is_kept(source: Source) -> bool:
+    """Whether a store beside the app keeps what its devices say."""
+    return hasattr(source, "kept_since")
+
+
+def is_simulated(source: Source) -> bool:
+    """Whether it can simulate a past of the tree."""
+    return hasattr(source, "backfill") and not is_kept(source)
+
+
+def tree_needs_it(engine: Engine, newest: datetime | None, hours: float) -> bool:
+    """newest: of history. Simulators fill only an empty one; what was kept, also what it lacks
+    since then."""
+    if newest is not None:
+        return any(is_kept(source) for source in engine.sources)
+    return any(is_kept(source) or (hours > 0 and is_simulated(source))
+               for source in engine.sources)
 
 
 def devices_need_it(engine: Engine, channels: ChannelHistory) -> bool:

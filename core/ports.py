@@ -161,10 +161,25 @@ class ProblemTelling(Source, Protocol):
 
 
 class BackfillingSource(Source, Protocol):
-    """A source that can tell its own past: only simulators can."""
+    """A source that can tell its own past: a simulator, or a `KeptSource`."""
 
     def backfill(self, start: datetime, end: datetime, step_s: float) -> Iterator[Reading]:
         """Readings from `start` to `end`, continuous with the first live poll after `end`."""
+        ...
+
+
+class KeptSource(BackfillingSource, Protocol):
+    """A source whose devices' words are kept by a store of their own, whether or not this process
+    runs: its `backfill` tells what they really said, and also fills a hole of history. What came
+    into that store later than history went past its time is not told: history is not written
+    behind its head."""
+
+    def kept_since(self) -> datetime | None:
+        """About the oldest that is kept (UTC); None where nothing is. Raises RetryLaterError."""
+        ...
+
+    def kept(self) -> StoreHealth:
+        """Of that store, as last seen."""
         ...
 
 
