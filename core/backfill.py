@@ -83,6 +83,12 @@ class Backfill:
         return sum(parts) / len(parts)
 
     @property
+    def simulates(self) -> bool:
+        """Whether a part of it is simulated: of a hole nothing is."""
+        return self._channels is not None or (self._hole is None and self._hours > 0 and any(
+            is_simulated(source) for source in self._engine.sources))
+
+    @property
     def running(self) -> bool:
         return self._thread.is_alive()
 
