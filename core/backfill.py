@@ -12,7 +12,7 @@ import heapq
 import logging
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.ahead import ahead
+from core.clock import from_epoch
 from core.devices import Floats, spread
 from core.engine import Engine
 from core.errors import OrreryError
@@ -44,7 +45,12 @@ MOST_MOMENTS = 8640
 """Of what a store kept: each second of 2.4 hours, then fewer, down to every STEP_S."""
 DAY_S = 86400.0
 KEPT_DAYS = 7
-"""So far back a store is asked at the first start."""
+"""So far back a store is asked."""
+MINUTE_S = 60.0
+MOST_MINUTES = KEPT_DAYS * 1440 + 10
+MOST_ROOTS = 8
+"""Of so few, history tells a week in minutes."""
+LOOKED_AT = "power_kw"
 FAR_DAYS, FAR_STEP_S = 400, 300.0
 """Of the devices' past: hours alone, for the totals of months and years."""
 NEAR_DAYS, NEAR_STEP_S = 90, 60.0
@@ -68,7 +74,7 @@ class Backfill:
         self._channels = channels
         self._end = engine.clock.now()
         self._hours = hours
-        self._hole = None if newest is None else Hole(newest, self._end)
+        self._newest = newest
         self._start = self._end
         self._told, self._written = 0.0, 0.0
         self._stop = threading.Event()
@@ -85,7 +91,7 @@ class Backfill:
     @property
     def simulates(self) -> bool:
         """Whether a part of it is simulated: of a hole nothing is."""
-        return self._channels is not None or (self._hole is None and self._hours > 0 and any(
+        return self._channels is not None or (self._newest is None and self._hours > 0 and any(
             is_simulated(source) for source in self._engine.sources))
 
     @property
@@ -111,7 +117,8 @@ class Backfill:
                 with ahead(self._pieces(), MOST_AHEAD) as pieces:
                     self._channels.backfill(pieces, lambda reached: None)
             if self._store is not None:
-                self._store.backfill(self._frames(), self._done, self._hole)
+                for hole in (None,) if self._newest is None else self._holes(self._store):
+                    self._store.backfill(self._frames(hole), self._done, hole)
         except OrreryError as error:
             self.error = str(error)
             log.error("the past could not be written: %s", error)
@@ -119,12 +126,27 @@ class Backfill:
     def _done(self, reached: datetime) -> None:
         self._written = (reached - self._start) / (self._end - self._start)
 
-    def _frames(self) -> Iterator[Frame]:
-        begins = self._begins()
-        self._start = min(begins.values(), default=self._end)
-        step_s = self._step_s(begins)
+    def _holes(self, store: Store) -> list[Hole]:
+        """Where minutes of what is kept are missing, one that was begun and broken off too.
+        Raises RetryLaterError."""
+        kept = [cast(KeptSource, source) for source in self._engine.sources if is_kept(source)]
+        begins = [since for source in kept if (since := source.kept_since()) is not None]
+        if not begins:
+            return []
+        begin = max(min(begins), self._end - timedelta(days=KEPT_DAYS))
+        roots = [root.id for source in kept for root in source.roots][:MOST_ROOTS]
+        told = store.series(roots, [LOOKED_AT], begin, self._end, MOST_MINUTES)
+        return holes_between([begin.timestamp() - MINUTE_S, *(
+            time_s for one in told if one.resolution_s <= MINUTE_S for time_s in one.time_s)],
+            self._end)
+
+    def _frames(self, hole: Hole | None) -> Iterator[Frame]:
+        begins = self._begins(hole)
+        end = self._end if hole is None else hole.until
+        self._start = min(begins.values(), default=end)
+        step_s = self._step_s(begins, (end - self._start).total_seconds())
         assembler = self._engine.new_assembler()
-        told = heapq.merge(*(self._told_by(index, begin, step_s)
+        told = heapq.merge(*(self._told_by(index, begin, end, step_s)
                              for index, begin in begins.items()), key=itemgetter(0))
         for when, readings in groupby(told, itemgetter(0)):
             if self._stop.is_set():
@@ -133,31 +155,29 @@ class Backfill:
                 assembler.apply(index, reading)
             yield assembler.frame(when)
 
-    def _begins(self) -> dict[int, datetime]:
+    def _begins(self, hole: Hole | None) -> dict[int, datetime]:
         """Number of a source that tells of the tree -> from when on. Raises RetryLaterError."""
         found: dict[int, datetime] = {}
         for index, source in enumerate(self._engine.sources):
             if is_kept(source):
                 since = cast(KeptSource, source).kept_since()
-                first = (self._end - timedelta(days=KEPT_DAYS) if self._hole is None
-                         else self._hole.after)
+                first = self._end - timedelta(days=KEPT_DAYS) if hole is None else hole.after
                 if since is not None and since < self._end:
                     found[index] = _whole_minute(max(since, first))
-            elif is_simulated(source) and self._hole is None and self._hours:
+            elif is_simulated(source) and hole is None and self._hours:
                 found[index] = self._end - timedelta(hours=self._hours)
         return found
 
-    def _step_s(self, begins: dict[int, datetime]) -> float:
+    def _step_s(self, begins: dict[int, datetime], span_s: float) -> float:
         """As fine as MOST_MOMENTS allow; simulators tell every STEP_S."""
         if not all(is_kept(self._engine.sources[index]) for index in begins):
             return STEP_S
-        span_s = (self._end - self._start).total_seconds()
         return min(max(math.ceil(span_s / MOST_MOMENTS), 1.0), STEP_S)
 
-    def _told_by(self, index: int, begin: datetime,
+    def _told_by(self, index: int, begin: datetime, end: datetime,
                  step_s: float) -> Iterator[tuple[datetime, int, Reading]]:
         source = cast(BackfillingSource, self._engine.sources[index])
-        for reading in source.backfill(begin, self._end, step_s):
+        for reading in source.backfill(begin, end, step_s):
             yield reading.measured_at, index, reading
 
     def _pieces(self) -> Iterator[Past]:
@@ -194,6 +214,14 @@ def past_grid(end_s: float) -> Iterator[tuple[Floats, bool]]:
     for day in range(NEAR_DAYS + 1):
         time_s = seam_s + day * DAY_S + np.arange(0.0, DAY_S, NEAR_STEP_S)
         yield time_s[time_s < end_s], False
+
+
+def holes_between(known_s: Iterable[float], end: datetime) -> list[Hole]:
+    """Of whole minutes, between the minutes in which something is known [s], until `end`."""
+    minutes = np.unique(np.array([*known_s, end.timestamp()]) // MINUTE_S)
+    wide = np.flatnonzero(np.diff(minutes) > 1)
+    return [Hole(from_epoch(MINUTE_S * minutes[at]), from_epoch(MINUTE_S * minutes[at + 1]))
+            for at in wide.tolist()]
 
 
 def _whole_minute(when: datetime) -> datetime:

@@ -247,8 +247,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Time in which nothing ran that keeps history. after: its newest frame before; until: when
-    it began again (UTC)."""
+    """Time in which nothing ran that keeps history. after: its newest frame, or minute, before;
+    until: when it began again (UTC)."""
 
     after: datetime
     until: datetime
@@ -290,8 +290,9 @@ class Store(Protocol):
                  hole: Hole | None = None) -> None:
         """Write a past that ends before the first appended frame; runs beside `append`.
 
-        hole: write the whole minutes within it instead, once, soon after the first frame since
-        it; no other time behind the newest frame can be written."""
+        hole: write the whole minutes within it instead that lie behind all that is kept before
+        its end, after the first frame since it; no other time behind the newest frame can be
+        written, and this one only until its hour is over and sealed."""
         ...
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,

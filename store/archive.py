@@ -25,6 +25,7 @@ from core.errors import ConfigurationError, RetryLaterError
 from core.ports import Hole, Series, StoreHealth
 from core.topology import FloatArray
 from store.budget import Budget
+from store.files import MINUTE, RAW
 from store.hot import is_damage
 from store.instant import InstantReader, Known
 from store.keeper import HOURLY, Keeper, Lengths
@@ -86,8 +87,6 @@ class Archive:
         self._check_bytes = min(CHECK_BYTES, max(1, budget_bytes // 32))
         self._unchecked = 0
         self._first_us, self._last_us = self._stored_bounds()
-        self._hole_begins_us = self._last_us
-        self._hole_ends_us: int | None = None
         self._seal_step_us = max(seal_after_us, MINUTE_US)
         self._asked_at_us = self._last_us or 0
         self._past = PastWriter(self._keeper, self._vault.columns, lambda: self._first_us)
@@ -119,7 +118,6 @@ class Archive:
             self._insert(time_us, values)
             self._error, self._refused = "", 0
             self._first_us = time_us if self._first_us is None else self._first_us
-            self._hole_ends_us = self._hole_ends_us or time_us
             self._last_us = time_us
         self._ask_for_work(time_us)
 
@@ -213,23 +211,26 @@ class Archive:
             self._know_told()
 
     def _own_hole(self, hole: Hole) -> Span | None:
-        """What of it is known to be empty [us], once all before it is sealed: what is sealed must
-        not lie behind what is not. Raises RetryLaterError."""
-        with self._appending:
-            begins_us, ends_us = self._hole_begins_us, self._hole_ends_us
-            self._hole_begins_us = self._last_us
-        if begins_us is None or ends_us is None:
+        """What of it is behind all that is kept before its end [us], once that is sealed: what is
+        sealed must not lie behind what is not. Raises RetryLaterError."""
+        span = whole_minutes(hole)
+        if span is None:
             return None
-        span = whole_minutes(Hole(max(hole.after, from_us(begins_us)),
-                                  min(hole.until, from_us(ends_us))))
-        if span is not None:
-            self._keeper.seal_before_us = span[0]
-            self.settle()
-            bounds = self._vault.hot.bounds()
-            if bounds is not None and bounds[0] < span[0]:
-                raise RetryLaterError(self._keeper.error or f"{self.directory}: what was kept "
-                                      "before the pause is not sealed yet; restart the app")
-        return span
+        with self._vault.access:
+            files = [file.end_us for tier in (RAW, MINUTE)
+                     for file in self._vault.catalog.files(tier, 0, span[1])]
+            last_us = self._vault.hot.last_before(span[1])
+        begin_us = max(span[0], *files, 0 if last_us is None else
+                       floor_to(last_us, MINUTE_US) + MINUTE_US)
+        if begin_us >= span[1]:
+            return None
+        self._keeper.seal_before_us = begin_us
+        self.settle()
+        bounds = self._vault.hot.bounds()
+        if bounds is not None and bounds[0] < begin_us:
+            raise RetryLaterError(self._keeper.error or f"{self.directory}: what was kept before "
+                                  "the pause is not sealed yet; restart the app")
+        return begin_us, span[1]
 
     def _know_told(self) -> None:
         """Another past ends before this one."""

@@ -21,7 +21,7 @@ from core.fleet.entries import FleetEntry
 from core.fleet.messages import column, packed
 from core.fleet.ports import FleetStore
 from core.parsing import as_model
-from core.ports import Series, StoreHealth
+from core.ports import Hole, Series, StoreHealth
 from core.registry import FLEET_STORES, make_fleet_store, make_sources
 from core.runtime import start_runtime
 from core.topology import DEFAULT_LEVELS
@@ -91,8 +91,9 @@ def fleet(place: str, clock: ManualClock, **changed: Any) -> Any:
 class App:
     """Two starts of an app: frames until STOPPED, nothing, then all from BEGUN on."""
 
-    def __init__(self, directory: Path, place: str, *, ran_before: bool = True) -> None:
-        clock = ManualClock(at(BEGUN))
+    def __init__(self, directory: Path, place: str, *, ran_before: bool = True,
+                 begun: int = BEGUN) -> None:
+        clock = ManualClock(at(begun))
         self.source = fleet(place, clock)
         self.engine = Engine(DEFAULT_LEVELS, [self.source], clock)
         if ran_before:
@@ -174,6 +175,31 @@ def test_what_the_ingest_never_had_stays_missing(
                      for pack in (FIRST, SECOND))
     assert first == [*range(120, 600, 60), *range(1800, 2100, 60)]
     assert second == [*range(120, 600, 60), *range(1200, 2100, 60)]
+
+
+@pytest.mark.parametrize("filled", [0, 1300])
+def test_a_hole_that_was_broken_off_is_filled_at_the_next_start(
+        tmp_path: Path, place: str, ingest: FleetStore, opened: list[App], filled: int) -> None:
+    """The app ran for ten seconds in between, and had filled some of the hole, or none."""
+    ingest.take(kept("pack_1", range(60, 3400)))
+    early = fleet(place, ManualClock(at(BEGUN)))
+    engine = Engine(DEFAULT_LEVELS, [early], ManualClock(at(BEGUN)))
+    between = EmbeddedStore(tmp_path / "history", engine.topology)
+    for second in (*range(STOPPED + 1), *range(BEGUN, BEGUN + 10)):
+        between.append(frame(second, topology=engine.topology))
+    between.backfill((frame(second, topology=engine.topology) for second in range(91, filled)),
+                     lambda _: None, Hole(at(STOPPED), at(BEGUN)))
+    between.close()
+    engine.stop()
+    app = App(tmp_path / "history", place, ran_before=False, begun=3310)
+    opened.append(app)
+    assert app.past.error == ""
+    power = app.series(FIRST, "power_kw", end=3400)
+    assert seconds_of(power)[STOPPED + 1:] == [
+        *range(120, 2700, 60), *range(BEGUN, BEGUN + 10), *range(2760, 3300, 60)]
+    for minute in (1320, 2640, 2880):
+        seconds = range(minute, minute + 60)
+        assert_equals_the_bodies(power, minute, [power_at(one, "pack_1") for one in seconds])
 
 
 def test_a_spoilt_body_is_skipped_counted_and_named(
