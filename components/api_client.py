@@ -55,11 +55,12 @@ NO_TWIN = ("the digital twin is turned off ([twin] enabled in orrery.toml), or i
 
 @dataclass(frozen=True, slots=True)
 class BackfillState:
-    """progress: share of the simulated past that is written, 0..1."""
+    """progress: share of the past that is written, 0..1. simulated: a part of it is."""
 
     running: bool
     progress: float
     error: str
+    simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,11 +438,13 @@ class LocalClient:
         channels = self._engine.channels
         return None if channels is None else channels.health()
 
+    def fleet_stores(self) -> list[tuple[str, StoreHealth]]:
+        """(label, state) of each source whose telemetry a store keeps."""
+        return self._engine.kept()
+
     def backfill(self) -> BackfillState | None:
         work = self._runtime.backfill
-        if work is None:
-            return None
-        return BackfillState(work.running, work.progress, work.error)
+        return work and BackfillState(work.running, work.progress, work.error, work.simulates)
 
     def systems_by_kind(self) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -60,10 +60,11 @@ def _sources(client: LocalClient) -> None:
     parts += _history(client)
     work = client.backfill()
     if work is not None and work.running:
-        parts.append(blocks.pill("simulated", f"Simulating the past: {100 * work.progress:.0f} %"))
+        verb = "Simulating" if work.simulated else "Writing"
+        parts.append(blocks.pill("simulated" if work.simulated else "live",
+                                 f"{verb} the past: {100 * work.progress:.0f} %"))
     elif work is not None and work.error:
-        parts.append(blocks.state_box("history_off", "The simulated past is incomplete",
-                                      work.error))
+        parts.append(blocks.state_box("history_off", "The past is incomplete", work.error))
     blocks.show(*parts)
 
 

@@ -140,13 +140,13 @@ def no_history(client: Client) -> None:
 
 
 def past_note(client: Client) -> list[Html]:
-    """Why the left of a plot is still empty, while the simulators tell their past. It belongs
+    """Why the left of a plot is still empty, while the past is being told. It belongs
     into the element of the heading, so that no element of the panel comes and goes."""
     work = client.backfill()
     if work is None or not work.running:
         return []
-    return [blocks.pill("simulated", "The past is being simulated: "
-                                     f"{100 * work.progress:.0f} %")]
+    kind, verb = ("simulated", "simulated") if work.simulated else ("live", "written")
+    return [blocks.pill(kind, f"The past is being {verb}: {100 * work.progress:.0f} %")]
 
 
 def _volts(client: Client, node: int) -> int:
@@ -158,7 +158,7 @@ def empty(client: Client, node: int, what: str = "") -> None:
     if node == 0 and what == "Voltage":
         words = "The grid connection itself has no DC voltage; choose a system."
     elif work is not None and work.running:
-        words = f"The simulated past is being written: {100 * work.progress:.0f} %."
+        words = f"The past is being written: {100 * work.progress:.0f} %."
     else:
         words = "Nothing was recorded in this time range."
     blocks.show(blocks.state_box("show_chart", "No readings", words))

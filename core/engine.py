@@ -24,6 +24,7 @@ from core.houses import House
 from core.ports import (
     ChannelHistory,
     DeviceSource,
+    KeptSource,
     PollHealth,
     PollingSource,
     RememberingSource,
@@ -31,6 +32,7 @@ from core.ports import (
     Source,
     SourceInfo,
     Store,
+    StoreHealth,
     Tier,
 )
 from core.safety.latency import Histogram
@@ -169,6 +171,11 @@ class Engine:
                 return []
             found.update(zip(own, told, strict=True))
         return [found[name] for name in channel_ids]
+
+    def kept(self) -> list[tuple[str, StoreHealth]]:
+        """(label, state of its store) of each source whose telemetry a store keeps."""
+        return [(source.info.label, cast(KeptSource, source).kept()) for source in self.sources
+                if hasattr(source, "kept")]
 
     def start(self) -> None:
         self._thread.start()

@@ -161,10 +161,25 @@ class ProblemTelling(Source, Protocol):
 
 
 class BackfillingSource(Source, Protocol):
-    """A source that can tell its own past: only simulators can."""
+    """A source that can tell its own past: a simulator, or a `KeptSource`."""
 
     def backfill(self, start: datetime, end: datetime, step_s: float) -> Iterator[Reading]:
         """Readings from `start` to `end`, continuous with the first live poll after `end`."""
+        ...
+
+
+class KeptSource(BackfillingSource, Protocol):
+    """A source whose devices' words are kept by a store of their own, whether or not this process
+    runs: its `backfill` tells what they really said, and also fills a hole of history. What came
+    into that store later than history went past its time is not told: history is not written
+    behind its head."""
+
+    def kept_since(self) -> datetime | None:
+        """About the oldest that is kept (UTC); None where nothing is. Raises RetryLaterError."""
+        ...
+
+    def kept(self) -> StoreHealth:
+        """Of that store, as last seen."""
         ...
 
 
@@ -231,6 +246,15 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """Time in which nothing ran that keeps history. after: its newest frame, or minute, before;
+    until: when it began again (UTC)."""
+
+    after: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StoreHealth:
     """oldest, newest: the span of history (UTC) or None. size_bytes and budget_bytes [B].
     set_aside: names of damaged files. error: why nothing is written now, "" when all is well.
@@ -262,8 +286,13 @@ class Store(Protocol):
         when it cannot be written, or when its time is not after the last one's."""
         ...
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
-        """Write a past that ends before the first appended frame; runs beside `append`."""
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
+        """Write a past that ends before the first appended frame; runs beside `append`.
+
+        hole: write the whole minutes within it instead that lie behind all that is kept before
+        its end, after the first frame since it; no other time behind the newest frame can be
+        written, and this one only until its hour is over and sealed."""
         ...
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,

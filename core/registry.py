@@ -14,7 +14,7 @@ from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
 from core.coordinator.records import CoordinatorStore
 from core.errors import ConfigurationError
-from core.fleet.ports import FleetStore
+from core.fleet.ports import FleetPast, FleetStore
 from core.parsing import as_model
 from core.ports import ChannelHistory, Keeping, Source, Store
 from core.site_records import SiteRecords
@@ -51,6 +51,10 @@ CHANNEL_HISTORY = "store.channels"
 FLEET_STORES: dict[str, str] = {
     "postgres": POSTGRES,
     "sqlite": "store.fleet",
+}
+FLEET_PASTS: dict[str, str] = {
+    "postgres": POSTGRES,
+    "sqlite": "store.fleet_past",
 }
 PHYSICS = "services.twin.pool"
 PREDICTIONS = "store.twin"
@@ -215,11 +219,24 @@ def _kinds_of(history: HistoryConfig, file: str) -> tuple[str, ...]:
 def make_fleet_store(url: str) -> FleetStore:
     """The store of the fleet's telemetry at e.g. `sqlite:data/fleet.sqlite`, or at
     `postgres:NAME` of an environment variable with the URL; raises ConfigurationError."""
+    module, place = _fleet_place(url, FLEET_STORES, "the command line", "--store")
+    return cast(FleetStore, import_module(module).open_store(place))
+
+
+def make_fleet_past(url: str, file: str, key: str) -> FleetPast:
+    """What the store of `make_fleet_store` holds, beside the process that writes it. file, key:
+    where the url stands. Raises ConfigurationError."""
+    module, place = _fleet_place(url, FLEET_PASTS, file, key)
+    return cast(FleetPast, import_module(module).open_past(place))
+
+
+def _fleet_place(url: str, kinds: Mapping[str, str], file: str, key: str) -> tuple[str, str]:
+    """Module and place."""
     kind, _, place = url.partition(":")
-    if kind not in FLEET_STORES or not place:
-        raise ConfigurationError("the command line", "--store", kind,
-                                 "KIND:PLACE with KIND one of " + ", ".join(FLEET_STORES))
-    return cast(FleetStore, import_module(FLEET_STORES[kind]).open_store(place))
+    if kind not in kinds or not place:
+        raise ConfigurationError(file, key, kind,
+                                 "KIND:PLACE with KIND one of " + ", ".join(kinds))
+    return kinds[kind], place
 
 
 def make_physics(cache_directory: Path | None, workers: int = 1) -> Physics:

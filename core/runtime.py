@@ -260,11 +260,13 @@ def _attach_history(engine: Engine, config: Config) -> Backfill | None:
 
 def _backfill(engine: Engine, store: Store | None, channels: ChannelHistory | None,
               hours: float) -> Backfill | None:
-    if hours == 0:
+    newest = None if store is None else store.health().newest
+    tree = store if tree_needs_it(engine, newest, hours) else None
+    devices = (channels if channels is not None and hours > 0
+               and devices_need_it(engine, channels) else None)
+    if tree is None and devices is None:
         return None
-    tree = store if store is not None and tree_needs_it(engine, store) else None
-    devices = channels if channels is not None and devices_need_it(engine, channels) else None
-    return None if tree is None and devices is None else Backfill(engine, tree, devices, hours)
+    return Backfill(engine, tree, devices, hours, newest)
 
 
 def _collect_garbage() -> None:

@@ -49,6 +49,7 @@ name = "fleet"
 packs = {count}
 {cells}site = "{site}"
 broker = "{broker}"
+store = "{store}"
 
 [[sources]]
 kind = "site"               # what is used and made beside the packs
@@ -100,6 +101,11 @@ class Plan:
     @property
     def gateway(self) -> str:
         return f"http://{LOOPBACK}:{self.ports['gateway']}"
+
+    @property
+    def store(self) -> str:
+        """Of the telemetry, as the ingest and the app are told."""
+        return f"sqlite:{self.folder / 'store' / 'fleet.sqlite'}"
 
     @property
     def config(self) -> Path:
@@ -160,7 +166,7 @@ def write_config(plan: Plan) -> None:
     cells = "" if plan.cells is None else f"cells = {plan.cells}\n"
     plan.config.touch(mode=0o600)
     plan.config.write_text(CONFIG.format(
-        count=len(plan.plates), cells=cells, site=SITE, broker=plan.broker,
+        count=len(plan.plates), cells=cells, site=SITE, broker=plan.broker, store=plan.store,
         homes=max(1, round(HOMES_A_PACK * len(plan.plates))),
         history=plan.folder / "history", gateway=plan.ports["gateway"], operator=OPERATOR,
         hash=hashed(plan.password)))
@@ -200,12 +206,13 @@ def edges(plan: Plan) -> list[Child]:
 
 
 def rest(plan: Plan) -> list[Child]:
-    """All but broker and edges."""
+    """All but broker and edges. The broker lets anybody in, so that the ingest knows who may
+    send."""
     place = ("--site", SITE, "--broker", plan.broker)
+    devices = [word for plate in plan.plates for word in ("--device", plate.device)]
     return [
-        module(plan, "ingest", "services.ingest", *place, "--store",
-               f"sqlite:{plan.folder / 'store' / 'fleet.sqlite'}", "--report",
-               str(plan.folder / "ingest.json")),
+        module(plan, "ingest", "services.ingest", *place, "--store", plan.store, "--report",
+               str(plan.folder / "ingest.json"), *devices),
         module(plan, "coordinator", "services.coordinator"),
         module(plan, "gateway", "services.gateway"),
         module(plan, "app", "streamlit", "run", "Home.py", "--server.headless", "true",

@@ -19,10 +19,10 @@ from core.fleet.board import FleetBoard
 from core.fleet.command_book import CommandBook
 from core.fleet.entries import FleetEntry, Ledger
 from core.fleet.messages import Ack, Envelope, IngestReport, Status, read_small
-from core.fleet.ports import FleetCounts, IngestTold, Refusal
+from core.fleet.ports import FleetCounts, IngestTold, Refusal, StoredBody
 from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
-from core.fleet.topics import INGEST, Address, address_of
+from core.fleet.topics import INGEST, Address, address_of, device_topic
 from core.talk import LONGEST, Conversation, cut
 
 RATE_S = 10
@@ -83,6 +83,14 @@ class FleetHeard:
                     self._small(address, payload)
             except RejectedError as error:
                 self._refuse(error.reason, str(error), topic, payload, now_s)
+
+    def refuse_stored(self, stored: StoredBody, words: str) -> None:
+        """A kept body that cannot be read; counted with those that came damaged."""
+        now_s = self._clock.now().timestamp()
+        with self._lock:
+            topic = device_topic(self._site, stored.device, "telemetry")
+            self._refuse(Rejection.NOT_DECODABLE, f"{stored.device}, number {stored.seq}, as it "
+                         f"is kept in the fleet's store: {words}", topic, stored.body, now_s)
 
     def counts(self, source: str, broker: str, connected: bool) -> FleetCounts:
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -30,17 +30,19 @@ from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.command_book import CommandBook
 from core.fleet.messages import MOST_CELLS, Id, allocations, said
-from core.fleet.ports import CommandLife, CommandStore, FleetCounts, PackState
+from core.fleet.ports import CommandLife, CommandStore, FleetCounts, FleetPast, PackState
 from core.fleet.topics import allocation_topic, check_device, report_topic
 from core.fleet.tree import roots
 from core.frames import Reading
-from core.ports import SourceInfo, Talk
+from core.ports import SourceInfo, StoreHealth, Talk
+from core.registry import make_fleet_past
 from core.secrets import secret
 from core.talk import Conversation
 from core.topology import Level, NodeSpec, Topology
 from core.vocabulary import CHEMISTRIES
 from services.fleet_heard import FleetHeard
 from services.fleet_link import Broker, Link, Manner, broker_at
+from services.fleet_past import StoredPast
 
 FILE = "orrery.toml"
 NOT_SHOWN = "(not shown)"
@@ -72,7 +74,8 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     broker: mqtt://host[:port] or mqtts://. password_secret: the NAME of an environment variable;
     `password` is known only to be refused without being shown. ca_file, cert_file, key_file: the
-    broker's authority, and this client's own certificate.
+    broker's authority, and this client's own certificate. store: where the ingest keeps this
+    fleet's telemetry, as its --store says it: then history is filled from there at the start.
     """
 
     packs: (Annotated[int, msgspec.Meta(ge=1, le=5000)]
@@ -86,6 +89,7 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+    store: str = ""
     label: Text = "Fleet"
     stale_after_s: Annotated[float, msgspec.Meta(ge=2, le=3600)] = 10.0
 
@@ -95,8 +99,11 @@ def create(name: str, options: Options, levels: tuple[Level, ...],
     """Raises ConfigurationError. Connects in `start`."""
     plates = plates_of(name, options)
     system = roots(options.site, options.label, plates, levels)
-    return MqttFleet(name, options, plates, system, broker_of(name, options),
-                     clock or SystemClock())
+    broker = broker_of(name, options)
+    if not options.store:
+        return MqttFleet(name, options, plates, system, broker, clock or SystemClock())
+    past = make_fleet_past(options.store, FILE, f"{name}.store")
+    return KeptFleet(name, options, plates, system, broker, clock or SystemClock(), past)
 
 
 def plates_of(name: str, options: Options) -> tuple[PackPlate, ...]:
@@ -334,6 +341,42 @@ class MqttFleet:
 
     def _seconds(self) -> float:
         return self._clock.now().timestamp()
+
+
+class KeptFleet(MqttFleet):
+    """Also a KeptSource: the ingest's store tells its past. What an outbox delivers while this
+    runs is in that store, and not in history: that is not written behind its head."""
+
+    def __init__(self, name: str, options: Options, plates: Sequence[PackPlate],
+                 system: tuple[NodeSpec, ...], broker: Broker, clock: Clock,
+                 store: FleetPast) -> None:
+        super().__init__(name, options, plates, system, broker, clock)
+        self._store = store
+        self._past = StoredPast(options.site, plates, store, self._heard.refuse_stored)
+        self._topology: Topology | None = None
+
+    def start(self, now: datetime, topology: Topology) -> None:
+        """As an MqttFleet."""
+        self._topology = topology
+        super().start(now, topology)
+
+    def kept_since(self) -> datetime | None:
+        """Raises RetryLaterError."""
+        return self._past.since()
+
+    def backfill(self, start: datetime, end: datetime, step_s: float) -> Iterator[Reading]:
+        """What the store holds of it; raises RetryLaterError."""
+        if self._topology is None:
+            raise GiveUpError(f"the fleet of {self._site} was asked before it was started")
+        return self._past.readings(self._topology, start, end, step_s)
+
+    def kept(self) -> StoreHealth:
+        return self._store.health()
+
+    def close(self) -> None:
+        """And leaves the store."""
+        super().close()
+        self._store.close()
 
 
 def _aware(now: datetime) -> None:

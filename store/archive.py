@@ -22,16 +22,18 @@ from typing import TypeVar
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, RetryLaterError
-from core.ports import Series, StoreHealth
+from core.ports import Hole, Series, StoreHealth
 from core.topology import FloatArray
 from store.budget import Budget
+from store.files import MINUTE, RAW
 from store.hot import is_damage
 from store.instant import InstantReader, Known
 from store.keeper import HOURLY, Keeper, Lengths
 from store.lock import DirectoryLock
-from store.past import PastWriter, Told
+from store.past import PastWriter, Told, whole_minutes
 from store.reading import SealedReader
 from store.series import Question, SeriesReader
+from store.spans import Span
 from store.times import MINUTE_US, SECOND_US, floor_to, from_us, to_us
 from store.vault import Vault
 from store.worker import Worker
@@ -191,17 +193,44 @@ class Archive:
         self._healing(lambda: self._keeper.work(self._headroom_bytes()))
         self._unchecked = 0
 
-    def backfill(self, pieces: Iterator[Told], done: Callable[[datetime], None]) -> None:
-        """Write a past that ends before the first row, beside `append`; no raw values.
+    def backfill(self, pieces: Iterator[Told], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
+        """Write a past that ends before the first row, or in the hole before this opening, beside
+        `append`; no raw values.
 
         done: told up to where everything is written. Raises RetryLaterError, GiveUpError.
         """
         try:
-            self._past.write(pieces, done)
+            if hole is None:
+                self._past.write(pieces, done)
+            elif (span := self._own_hole(hole)) is not None:
+                self._past.write(pieces, done, span)
         except OSError as error:
             raise RetryLaterError(_cannot(self._vault.directory, "written", error)) from error
         finally:
             self._know_told()
+
+    def _own_hole(self, hole: Hole) -> Span | None:
+        """What of it is behind all that is kept before its end [us], once that is sealed: what is
+        sealed must not lie behind what is not. Raises RetryLaterError."""
+        span = whole_minutes(hole)
+        if span is None:
+            return None
+        with self._vault.access:
+            files = [file.end_us for tier in (RAW, MINUTE)
+                     for file in self._vault.catalog.files(tier, 0, span[1])]
+            last_us = self._vault.hot.last_before(span[1])
+        begin_us = max(span[0], *files, 0 if last_us is None else
+                       floor_to(last_us, MINUTE_US) + MINUTE_US)
+        if begin_us >= span[1]:
+            return None
+        self._keeper.seal_before_us = begin_us
+        self.settle()
+        bounds = self._vault.hot.bounds()
+        if bounds is not None and bounds[0] < begin_us:
+            raise RetryLaterError(self._keeper.error or f"{self.directory}: what was kept before "
+                                  "the pause is not sealed yet; restart the app")
+        return begin_us, span[1]
 
     def _know_told(self) -> None:
         """Another past ends before this one."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.clock import Clock
 from core.errors import UnknownIdError
 from core.frames import Frame
-from core.ports import Moment, Series, StoreHealth
+from core.ports import Hole, Moment, Series, StoreHealth
 from core.topology import Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 from store.archive import Archive
@@ -39,9 +39,10 @@ class EmbeddedStore:
         """Raises RetryLaterError when the disk or the budget is full, or the clock is back."""
         self._archive.append(frame.time, values_of(frame))
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
         """As minutes and hours, no raw values. Raises RetryLaterError, GiveUpError."""
-        self._archive.backfill(told_of(frames, self._archive.sids), done)
+        self._archive.backfill(told_of(frames, self._archive.sids), done, hole)
 
     def settle(self) -> None:
         """Seal what is due and wait until the background work is done (tests, benches)."""

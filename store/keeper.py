@@ -64,6 +64,8 @@ class Keeper:
         self._tidying = Lock()
         self.growing: Span | None = None
         """Hours that a backfill may still add to; not merged yet."""
+        self.seal_before_us = 0
+        """What is older is sealed, however young it is [us]."""
         self.error = ""
 
     def work(self, headroom_bytes: int) -> None:
@@ -94,6 +96,8 @@ class Keeper:
         bounds = self._vault.hot.bounds()
         if bounds is None:
             return False
+        if bounds[0] < self.seal_before_us:
+            return True
         waiting = floor_to(bounds[1], MINUTE_US) - floor_to(bounds[0], MINUTE_US)
         return waiting >= (MINUTE_US if self.hot_is_large() else self._seal_after_us)
 

@@ -10,11 +10,12 @@ from typing import Protocol
 import numpy as np
 
 from core.errors import GiveUpError, OrreryError
+from core.ports import Hole
 from store.files import HOUR, MINUTE, PERIOD_US
 from store.keeper import Lengths
 from store.rollup import Block, Rows, between, joined_blocks, rolled_up
 from store.spans import Span
-from store.times import FOREVER_US, HOUR_US, MINUTE_US, ceil_to, floor_to, from_us
+from store.times import FOREVER_US, HOUR_US, MINUTE_US, ceil_to, floor_to, from_us, to_us
 
 PIECE_BYTES = 32 * 1024 * 1024
 """A file's worth of a large site is written in pieces, and merged when it is whole."""
@@ -69,6 +70,7 @@ class PastWriter:
 
     def _reset(self) -> None:
         self._keeper.growing = None
+        self._hole: Span | None = None
         self._tier = MINUTE
         self._last_us, self._step_us = 0, MINUTE_US
         self._open: list[Block] = []
@@ -76,20 +78,29 @@ class PastWriter:
         self._rows_bytes = 0
 
     def _cut_us(self) -> int:
-        """The past ends with the minute before the first appended frame's."""
+        """The past ends with the minute before the first appended frame's, or its hole's end."""
+        if self._hole is not None:
+            return self._hole[1]
         first_us = self._first_us()
         return FOREVER_US if first_us is None else floor_to(first_us, MINUTE_US)
 
-    def write(self, pieces: Iterator[Told], done: Callable[[datetime], None]) -> None:
+    def write(self, pieces: Iterator[Told], done: Callable[[datetime], None],
+              hole: Span | None = None) -> None:
         """An hour that the past does not finish is dropped, except the one of the first
-        appended frame; of that one the whole minutes are kept. Raises GiveUpError.
+        appended frame; of that one, and within a hole, the whole minutes are kept. Raises
+        GiveUpError.
         """
+        self._hole = hole
+        if hole is not None:
+            self._keeper.growing = floor_to(hole[0], HOUR_US), ceil_to(hole[1], HOUR_US)
         try:
             for piece in pieces:
                 if len(piece.block):
                     self._refuse_falling(piece.block)
                     block, late = piece.block.split(self._cut_us())
-                    self._tell(block, piece.hours_only, done)
+                    _, block = block.split(0 if hole is None else hole[0])
+                    if len(block):
+                        self._tell(block, piece.hours_only, done)
                     if len(late):
                         break
             if self._last_us:
@@ -189,7 +200,7 @@ class PastWriter:
             self._write_rows()
             self._tier = MINUTE
         last_bucket_end_us = floor_to(self._last_us, PERIOD_US[self._tier]) + PERIOD_US[self._tier]
-        if end_us >= min(last_bucket_end_us, cut_us):
+        if self._hole is not None or end_us >= min(last_bucket_end_us, cut_us):
             self._end_bucket()
         if cut_us == FOREVER_US or end_us >= min(cut_us, hour_end_us):
             self._write_rows()
@@ -200,8 +211,9 @@ class PastWriter:
         done(from_us(end_us))
 
     def _keep_whole_hours(self) -> None:
-        """Of what is gathered, those before the last sample's hour."""
-        self._rows = [between(rows, 0, floor_to(self._last_us, HOUR_US)) for rows in self._rows]
+        """Of what is gathered, those before the last sample's hour; in a hole, all."""
+        last_us = FOREVER_US if self._hole is not None else floor_to(self._last_us, HOUR_US)
+        self._rows = [between(rows, 0, last_us) for rows in self._rows]
         self._write_rows()
 
     def _write_rows(self) -> None:
@@ -212,3 +224,10 @@ class PastWriter:
         self._rows, self._rows_bytes = [], 0
         if rows:
             self._keeper.write_past(self._tier, rows)
+
+
+def whole_minutes(hole: Hole) -> Span | None:
+    """Those that lie within a hole; None where there is none."""
+    first_us = floor_to(to_us(hole.after), MINUTE_US) + MINUTE_US
+    end_us = floor_to(to_us(hole.until), MINUTE_US)
+    return (first_us, end_us) if first_us < end_us else None

@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 
 from core.errors import GiveUpError, OrreryError, RetryLaterError, UnknownIdError
 from core.frames import Frame
-from core.ports import ChannelHistory, Keeping, Moment, Past, Series, Store, StoreHealth, Tier
+from core.ports import (
+    ChannelHistory,
+    Hole,
+    Keeping,
+    Moment,
+    Past,
+    Series,
+    Store,
+    StoreHealth,
+    Tier,
+)
 from store.tick import not_a_mean
 
 log = logging.getLogger(__name__)
@@ -145,10 +155,11 @@ class SeveralStores(Several[Store]):
         """Raises RetryLaterError where no store takes it."""
         self.write(lambda store: store.append(frame))
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
         """As `tell`."""
         self.tell(frames, FRAMES_AHEAD, done,
-                  lambda store, told, reached: store.backfill(told, reached))
+                  lambda store, told, reached: store.backfill(told, reached, hole))
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:

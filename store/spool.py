@@ -23,6 +23,7 @@ from core.errors import OrreryError, RetryLaterError
 from core.frames import Frame
 from core.ports import (
     ChannelHistory,
+    Hole,
     Keeping,
     Moment,
     Past,
@@ -252,9 +253,10 @@ class SpooledStore(Spool[Store]):
         """Raises RetryLaterError when this disk does not take it, or the clock went back."""
         self.keep(to_us(frame.time), values_of(frame))
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
         """Where the server answers; raises RetryLaterError, GiveUpError."""
-        self.tell(lambda inner: inner.backfill(frames, done))
+        self.tell(lambda inner: inner.backfill(frames, done, hole))
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:

@@ -1,8 +1,10 @@
-"""What keeps the past: history, alarms and audit, commands."""
+"""What keeps the past: history, the fleet's telemetry, alarms and audit, commands."""
 
 from __future__ import annotations
 
 from html import escape
+
+import streamlit as st
 
 from components import blocks, formats
 from components.api_client import LocalClient
@@ -10,6 +12,7 @@ from components.blocks import Html
 from core.ports import StoreHealth
 
 BYTES_PER_MB = 1e6
+SECONDS_PER_HOUR = 3600.0
 Row = tuple[str, str, str]
 WHERE = {"embedded": "on this disk", "postgres": "in PostgreSQL"}
 
@@ -20,7 +23,7 @@ def show(client: LocalClient) -> None:
         f'<div class="o-row o-store"><span class="nm">{blocks.symbol(icon)} {escape(name)}</span>'
         f'<span>{escape(state)}</span><span class="mut">{escape(words)}</span></div>'
         for icon, (name, state, words) in (
-            *(("database", row) for row in _history(client)),
+            *(("database", row) for row in (*_history(client), *_fleets(client))),
             ("notifications", _alarms(client)), ("send", _records(client))))
     blocks.show(blocks.heading("Stores", "what survives a restart"),
                 Html(f'<div class="o o-rows">{told}</div>'))
@@ -48,6 +51,23 @@ def _part(name: str, health: StoreHealth, error: str) -> Row:
             f"{formats.number(health.budget_bytes / BYTES_PER_MB)} MB")
     wrong = error or health.error
     return name, "not written" if wrong else "written", wrong or size
+
+
+def _fleets(client: LocalClient) -> list[Row]:
+    """Where an ingest keeps the telemetry of a fleet; only what orrery.toml names."""
+    return [_fleet(label, health) for label, health in client.fleet_stores()]
+
+
+def _fleet(label: str, health: StoreHealth) -> Row:
+    name = f"Telemetry of {label}"
+    if health.error:
+        return name, "not read", health.error
+    if health.newest is None or health.oldest is None:
+        return name, "empty", "nothing is in it yet; see that the ingest runs"
+    hours = (health.newest - health.oldest).total_seconds() / SECONDS_PER_HOUR
+    return name, "kept", (f"{formats.number(health.size_bytes / BYTES_PER_MB, 1)} MB of "
+                          f"{formats.number(hours, 1)} h, to "
+                          f"{formats.local_time(health.newest, st.context.timezone)}")
 
 
 def _alarms(client: LocalClient) -> Row:

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from core.alarms.records import Finding
 from core.fleet.entries import FleetEntry, Mark, Taken
 from core.fleet.messages import Command, IngestReport, PartialLimit, SafetyState
-from core.ports import Source
+from core.ports import Source, StoreHealth
 from core.safety.derating import Way
 
 LinkState = Literal["online", "offline", "conflict", "unknown"]
@@ -192,6 +192,37 @@ class FleetSource(Source, Protocol):
     def reconnect(self) -> None:
         """Leave the broker and come back, on a person's word; nothing where there is none."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """One body as a device made it. time_us: the device's clock [us since 1970]."""
+
+    device: str
+    seq: int
+    time_us: int
+    body: bytes
+
+
+class FleetPast(Protocol):
+    """What a FleetStore holds, for processes beside the one that writes there. A store that is
+    not there yet holds nothing."""
+
+    def bodies_between(self, site: str, devices: Sequence[str], after_us: int, until_us: int,
+                       every_us: int) -> Sequence[StoredBody]:
+        """By time, of after < time <= until the newest of each device in every `every_us` that
+        pass from `after_us` on. Raises RetryLaterError."""
+        ...
+
+    def oldest_us(self, site: str) -> int | None:
+        """About the time of the oldest body; None without any. Raises RetryLaterError."""
+        ...
+
+    def health(self) -> StoreHealth:
+        """As last seen, so that nobody waits for a server; without a budget."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class FleetStore(Protocol):

@@ -94,19 +94,41 @@ def _check_clock(envelope: Envelope, now_s: float, queued_s: float) -> None:
         raise RejectedError(Rejection.CLOCK_OFF, f"by {off_s:+.0f} s")
 
 
+def read_stored(raw: bytes, time_us: int, cells: int) -> tuple[Body, Mapping[str, FloatArray]]:
+    """A body out of a store, with its columns: what a disk did to it is found here. time_us: that
+    it is stored under; cells: that its pack has. Raises RejectedError."""
+    body = decode(raw, Body, json=False)
+    columns = _columns(body)
+    if round(body.time_s * 1e6) != time_us:
+        raise RejectedError(Rejection.ABSURD, "time_s is not that of its row")
+    wrong = {values.size for values in columns.values()} - {cells}
+    if wrong:
+        raise RejectedError(Rejection.WRONG_FORM, f"{max(wrong)} cells, the configuration says "
+                            f"{cells}")
+    return body, columns
+
+
 def _whole(envelope: Envelope, json: bool) -> Telemetry:
     body = decode(envelope.body, Body, json)
+    cells = _columns(body)
+    if body.time_s > envelope.sent_s + CLOCK_TOLERANCE_S:
+        raise RejectedError(Rejection.ABSURD, "time_s is after it was sent")
+    return Telemetry(envelope, body, packed(body) if json else bytes(envelope.body), cells)
+
+
+def _columns(body: Body) -> Mapping[str, FloatArray]:
+    """All of a body is checked."""
     if not math.isfinite(body.time_s):
         raise RejectedError(Rejection.NOT_FINITE, "time_s")
-    if not 0 < body.time_s <= envelope.sent_s + CLOCK_TOLERANCE_S:
-        raise RejectedError(Rejection.ABSURD, "time_s is after it was sent")
+    if not body.time_s > 0:
+        raise RejectedError(Rejection.ABSURD, "time_s is before 1970")
     _check_pack(body)
-    cells = {name: _column(name, values) for name, values in body.cells.items()}
-    lengths = {values.size for values in cells.values()}
+    columns = {name: _column(name, values) for name, values in body.cells.items()}
+    lengths = {values.size for values in columns.values()}
     if len(lengths) > 1:
         raise RejectedError(Rejection.WRONG_FORM, "columns of different lengths")
     _check_limits(body.partial_limits, max(lengths, default=MOST_CELLS))
-    return Telemetry(envelope, body, packed(body) if json else bytes(envelope.body), cells)
+    return columns
 
 
 def _check_pack(body: Body) -> None:

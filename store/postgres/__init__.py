@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from store.postgres.alarms import PostgresAlarmStore
     from store.postgres.channels import PostgresChannelHistory
     from store.postgres.fleet import PostgresFleetStore
+    from store.postgres.fleet_past import PostgresFleetPast
     from store.postgres.history import PostgresStore
     from store.records.coordinator import CoordinatorTables
     from store.records.site import SiteTables
@@ -28,6 +29,13 @@ def open_store(variable: str) -> PostgresFleetStore:
     _see_that_it_is_installed()
     from store.postgres.fleet import PostgresFleetStore
     return PostgresFleetStore(variable)
+
+
+def open_past(variable: str) -> PostgresFleetPast:
+    """What that store holds, for others than its ingest; raises ConfigurationError."""
+    _see_that_it_is_installed()
+    from store.postgres.fleet_past import PostgresFleetPast
+    return PostgresFleetPast(variable)
 
 
 def open_alarm_store(variable: str, tick_s: float | None = None) -> PostgresAlarmStore:

@@ -18,11 +18,11 @@ from sqlalchemy import Connection
 
 from core.clock import Clock
 from core.errors import RetryLaterError
-from core.ports import Series, StoreHealth
+from core.ports import Hole, Series, StoreHealth
 from core.topology import FloatArray
 from store.hot import Stored, block_of
 from store.nodes import NodeNumbers, SidArray
-from store.past import PastWriter, Told
+from store.past import PastWriter, Told, whole_minutes
 from store.postgres.database import Database
 from store.postgres.past import TablesOfPast, keep_minutes
 from store.postgres.series import Bounds, SeriesReader
@@ -152,13 +152,24 @@ class PostgresArchive:
             self._shape.frames.provide(connection, table, time_us)
             self._provided.add(part)
 
-    def backfill(self, pieces: Iterator[Told], done: Callable[[datetime], None]) -> None:
-        """Write a past that ends before the first row, beside `append`; no raw values. Raises
-        RetryLaterError, GiveUpError."""
+    def backfill(self, pieces: Iterator[Told], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
+        """Write a past that ends before the first row, or in a hole, beside `append`; no raw
+        values. Raises RetryLaterError, GiveUpError."""
         try:
-            self._past.write(pieces, done)
+            if hole is None:
+                self._past.write(pieces, done)
+            elif (span := whole_minutes(self._own_hole(hole))) is not None:
+                self._past.write(pieces, done, span)
         finally:
             self._know_told()
+
+    def _own_hole(self, hole: Hole) -> Hole:
+        """What of it is behind all frames before its end."""
+        with self._database.transaction() as connection:
+            found = self._shape.frames.newest(connection, self.layouts, to_us(hole.after),
+                                              to_us(hole.until) - 1)
+        return hole if found is None else replace(hole, after=from_us(found.time_us))
 
     @contextmanager
     def _writing_past(self) -> Iterator[Connection]:

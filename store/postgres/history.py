@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from core.clock import Clock
 from core.errors import UnknownIdError
 from core.frames import Frame
-from core.ports import Moment, Series, StoreHealth
+from core.ports import Hole, Moment, Series, StoreHealth
 from core.topology import Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 from store.instant import OLDEST_US, Known, hour_means, newest_of_each
@@ -37,9 +37,10 @@ class PostgresStore:
         """Raises RetryLaterError when it is not kept, or the clock went back."""
         self._archive.append(frame.time, values_of(frame))
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
         """As minutes and hours, no raw values. Raises RetryLaterError, GiveUpError."""
-        self._archive.backfill(told_of(frames, self._archive.sids), done)
+        self._archive.backfill(told_of(frames, self._archive.sids), done, hole)
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from core.ports import Series
 from store.files import HOUR, MINUTE, PERIOD_US, RAW
 from store.nodes import SidArray
-from store.points import Points, joined, series_of
+from store.points import NOTHING, Points, joined, series_of
 from store.postgres.shape import Shape
 from store.series import (
     Question,
@@ -79,6 +79,8 @@ class SeriesReader:
                 own_us = self._from_rows(question, origin, tier, span, parts)
             if tier == RAW or origin != RAW:
                 step_us = max(step_us, own_us)
+        if tier == RAW:
+            step_us = max(step_us, self._from_minutes_without_frames(question, parts))
         return [series_of(question.node_ids[node], question.columns[column],
                           _since(joined(parts[node, column]), start_us), PERIOD_US[tier],
                           step_us or SECOND_US, (start_us, end_us - 1), question.max_points)
@@ -98,6 +100,26 @@ class SeriesReader:
                 parts[pair].append(raw_points(time_us, values[:, index]))
             longest_us = max(longest_us, cadence(time_us))
         return longest_us
+
+    def _from_minutes_without_frames(self, question: Question, parts: Parts) -> int:
+        """Minutes that were written in a hole between frames; what a point of them stands for,
+        0 without any [us]."""
+        first_us = max(question.span[0], floor_to(self._bounds.raw_us, MINUTE_US))
+        last_us = min(question.span[1], self._bounds.live_us)
+        framed = np.unique(np.concatenate([NOTHING.time_us, *(
+            part.time_us // MINUTE_US for found in parts.values() for part in found)]))
+        bare = np.setdiff1d(np.arange(first_us // MINUTE_US, -(-last_us // MINUTE_US)), framed)
+        if not len(bare):
+            return 0
+        span = int(bare[0]) * MINUTE_US, (int(bare[-1]) + 1) * MINUTE_US
+        there: Parts = {pair: [] for pair in parts}
+        self._from_rows(question, MINUTE, RAW, span, there)
+        added = 0
+        for pair, (points,) in there.items():
+            chosen = points.chosen(np.isin(points.time_us // MINUTE_US, bare))
+            parts[pair].append(chosen)
+            added += len(chosen.time_us)
+        return MINUTE_US if added else 0
 
     def _from_rows(self, question: Question, origin: str, tier: str, span: Span,
                    parts: Parts) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import SimpleNamespace
 
 from streamlit.testing.v1 import AppTest
@@ -21,6 +22,7 @@ class Client:
     told: StoreHealth | None = WELL
     channels: StoreHealth | None = None
     records: object | None = "there"
+    fleets: list[tuple[str, StoreHealth]] = field(default_factory=list)
     records_error: str = ""
     alarms_error: str = ""
     alarm_store: object | None = "there"
@@ -31,6 +33,9 @@ class Client:
 
     def channels_history(self) -> StoreHealth | None:
         return self.channels
+
+    def fleet_stores(self) -> list[tuple[str, StoreHealth]]:
+        return self.fleets
 
     def snapshot(self) -> SimpleNamespace:
         return SimpleNamespace(history_error="")
@@ -63,6 +68,18 @@ def test_channels_of_devices_have_lines_of_their_own() -> None:
     assert "channels in PostgreSQL" in told
     assert "7 frames wait on this disk" in told
     assert told.count("o-store") == 5
+
+
+def test_the_telemetry_of_a_fleet_has_its_line_where_it_is_configured() -> None:
+    assert "Telemetry" not in shown(Client())
+    kept = replace(WELL, oldest=NOON - timedelta(hours=6), size_bytes=81_440_000, budget_bytes=0)
+    told = shown(Client(fleets=[("North", kept), ("<script>", replace(kept, error=HOSTILE)),
+                                ("New", StoreHealth(None, None, 0, 0))]))
+    for words in ("Telemetry of North", "81.4 MB of 6.0 h", "not read", "Telemetry of New", "empty",
+                  "see that the ingest runs"):
+        assert words in told, words
+    assert "<script" not in told
+    assert told.count("o-store") == 6
 
 
 def test_what_is_not_kept_says_why() -> None:

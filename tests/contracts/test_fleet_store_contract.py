@@ -18,7 +18,7 @@ from bench._postgres import PostgresServer
 from core.errors import ConfigurationError
 from core.fleet.ports import FleetStore
 from core.fleet.rejections import Rejection
-from core.registry import FLEET_STORES, make_fleet_store
+from core.registry import FLEET_STORES, make_fleet_past, make_fleet_store
 from scripts.app_process import ROOT
 from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, entry
 
@@ -79,6 +79,37 @@ def test_nothing_is_known_of_a_device_that_never_came(store: FleetStore) -> None
     assert store.mark("home", "pack_9") is None
     assert store.bodies("home", "pack_9", 0, 10) == []
     assert store.gaps("home", "pack_9") == []
+
+
+def test_others_read_by_time_what_came_in_any_order(store: FleetStore, place: str) -> None:
+    """Beside the process that writes; of each device the newest of each step, at its own time."""
+    past = make_fleet_past(place, "orrery.toml", "store")
+    assert past.bodies_between("home", ["pack_1"], 0, 2 ** 50, 1_000_000) == []
+    assert past.oldest_us("home") is None
+    store.take([entry(7), entry(8, "pack_2"), entry(9)])
+    store.take([entry(seq) for seq in (1, 2, 3, 4)])
+    store.take([replace(entry(10), body=None, reason="absurd")])
+    found = past.bodies_between("home", ["pack_1", "pack_2", "pack_9"], 1_000_000, 9_000_000,
+                                3_000_000)
+    assert [(one.device, one.seq, one.time_us, one.body) for one in found] == [
+        ("pack_1", 4, 4_000_000, b"body 4"), ("pack_1", 7, 7_000_000, b"body 7"),
+        ("pack_2", 8, 8_000_000, b"body 8"), ("pack_1", 9, 9_000_000, b"body 9")]
+    each = past.bodies_between("home", ["pack_1"], 0, 2 ** 50, 1_000_000)
+    assert [one.seq for one in each] == [1, 2, 3, 4, 7, 9]
+    assert past.bodies_between("other", ["pack_1"], 0, 2 ** 50, 1_000_000) == []
+    assert past.oldest_us("other") is None
+    past.close()
+
+
+def test_who_reads_is_no_writer_and_sees_what_the_writer_left(reopen: Open, place: str) -> None:
+    store = reopen()
+    past = make_fleet_past(place, "orrery.toml", "store")
+    store.take([entry(1)])
+    store.close()
+    assert past.oldest_us("home") == 1_000_000
+    assert reopen().take([entry(2)]).stored == 1
+    assert len(past.bodies_between("home", ["pack_1"], 0, 2 ** 50, 1_000_000)) == 2
+    past.close()
 
 
 def test_twice_is_once_within_a_batch_and_across(store: FleetStore) -> None:

@@ -20,7 +20,7 @@ from core.alarms.records import Key
 from core.clock import ManualClock
 from core.engine import Engine, Snapshot
 from core.errors import OrreryError, UnknownIdError
-from core.ports import Store
+from core.ports import Hole, Store
 from core.replay import Replay
 from core.topology import DEFAULT_LEVELS, Topology
 from core.vocabulary import METRIC_NAMES
@@ -269,6 +269,60 @@ def test_a_told_past_joins_what_was_appended(store: Store) -> None:
     assert seconds_of(short)[-170:] == list(range(30, 200)), "then raw"
     assert seconds_of(short)[:5] == [-300, -240, -180, -120, -60], "minutes before"
     assert short.resolution_s == 60.0
+
+
+def test_a_hole_between_two_openings_is_filled(make: Callable[..., Any]) -> None:
+    """Frames until 90 s, an hour and a half without the app, frames again; told until 2000 s and
+    from 4000 s: what nobody told stays a hole."""
+    before = make()
+    fill(before, range(91))
+    before.close()
+    store = make()
+    newest = store.health().newest
+    assert newest == at(90)
+    fill(store, range(5410, 5440))
+    told = (frame(second) for second in range(0, 7200, 10) if not 2000 < second < 4000)
+    store.backfill(told, lambda _: None, Hole(newest, at(5410)))
+    fill(store, range(5440, 5560))
+    settle(store)
+    minutes = [*range(0, 2001, 60), *range(3960, 5521, 60)]
+    wide = voltages(store, -7200, 5559)
+    assert seconds_of(wide) == minutes, "each minute once, and the hole that nobody told"
+    index, cell = METRIC_NAMES.index("voltage_v"), SITE.size - 1
+    for second in (180, 1200, 4500):
+        own = [values_at(one, SITE.size)[index, cell] for one in range(second, second + 60, 10)]
+        at_it = seconds_of(wide).index(second)
+        assert (wide.minimum[at_it], wide.maximum[at_it]) == (min(own), max(own))
+        np.testing.assert_allclose(wide.mean[at_it], np.mean(own), rtol=1e-6)
+    close = voltages(store, 0, 3600)
+    assert seconds_of(close) == [*range(91), *range(120, 2001, 60)], "frames, then minutes"
+    assert close.resolution_s == 60.0
+    hours = voltages(store, -3600 * 24 * 20, 5559)
+    assert seconds_of(hours)[:1] == [0]
+    assert hours.maximum[0] == values_at(2000, SITE.size)[index, cell]
+    known = store.frame_at(at(1234))
+    assert known is not None
+    assert 1144 <= (known.time - NOON).total_seconds() <= 1234
+    assert store.frame_at(at(3000)) is None
+
+
+def test_a_hole_is_filled_once_and_no_frame_is_written_over(make: Callable[..., Any]) -> None:
+    before = make()
+    fill(before, range(200))
+    before.close()
+    store = make()
+    fill(store, range(630, 660))
+    hole = Hole(at(199), at(630))
+    lies = (frame(second, np.full((len(METRIC_NAMES), SITE.size), 7.0, np.float32))
+            for second in range(0, 900, 10))
+    store.backfill((frame(second) for second in range(0, 900, 10)), lambda _: None, hole)
+    store.backfill(lies, lambda _: None, Hole(at(20), at(190)))
+    settle(store)
+    found = voltages(store, 0, 700)
+    assert seconds_of(found) == [*range(200), *range(240, 600, 60), *range(630, 660)]
+    index, cell = METRIC_NAMES.index("voltage_v"), SITE.size - 1
+    assert found.mean[100] == values_at(100, SITE.size)[index, cell]
+    assert 7.0 not in found.minimum
 
 
 def test_the_site_at_a_time_of_a_told_past(store: Store) -> None:

@@ -183,13 +183,13 @@ def test_pods_have_probes_limits_and_few_rights() -> None:
 def configurations(tmp_path: Path) -> dict[str, Path]:
     """Every orrery.toml that is shipped."""
     found = {name: DEPLOY / "config" / f"{name}.toml" for name in ("app", "coordinator", "gateway")}
-    for name in ("app", "coordinator"):
+    for name in ("app", "coordinator", "gateway"):
         inside = found[f"kubernetes-{name}"] = tmp_path / f"{name}.toml"
         inside.write_text(kubernetes()["ConfigMap", "orrery"]["data"][f"{name}.toml"])
     return found
 
 
-@pytest.mark.parametrize("name", ["app", "gateway", "kubernetes-app"])
+@pytest.mark.parametrize("name", ["app", "gateway", "kubernetes-app", "kubernetes-gateway"])
 def test_configurations_are_ones(tmp_path: Path, name: str) -> None:
     config: Config = load_config(configurations(tmp_path)[name])
     assert {source.kind for source in config.sources} <= set(SOURCES)
@@ -211,6 +211,9 @@ def test_the_coordinator_drives_the_app_s_packs_and_they_share_a_database(
     app, coordinator = (load_config(configurations(tmp_path)[place + name])
                         for name in ("app", "coordinator"))
     assert (app.coordinator.here, coordinator.coordinator.here) == (False, True)
+    kind, _, variable = app.sources[0].options.pop("store").partition(":")
+    assert kind == "postgres"
+    assert variable in databases(compose, place)["app"], "where the ingest keeps the telemetry"
     assert app.sources == coordinator.sources
     assert [source.kind for source in coordinator.sources] == [FLEET_KIND]
     assert coordinator.coordinator.sites == {}, "packs rest until somebody asks"

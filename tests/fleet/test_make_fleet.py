@@ -6,20 +6,29 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
+from bench._fleet import Mosquitto, Process
 from core.config import load_config
 from core.engine import Engine
 from core.fleet.catalogue import catalogue
-from core.registry import make_sources
+from core.fleet.messages import packed
+from core.registry import make_fleet_store, make_sources
 from scripts.app_process import ROOT, answers, free_port
 from scripts.children import Family, Lock
-from scripts.fleet import FleetError, groups, hurry, parser, planned
+from scripts.fleet import FleetError, Plan, groups, hurry, parser, planned, rest, write_config
+from services.fleet_source import KeptFleet
+from tests.fleet.examples import body, telemetry
+from tests.fleet.site import Talker, broker_of
 from tests.sources.mosquitto import until
 
 START_S = 90.0
@@ -139,6 +148,56 @@ def test_a_second_one_of_that_size_is_told_who_runs(folder: Path) -> None:
 def test_what_cannot_be_is_said(words: list[str], said: str) -> None:
     with pytest.raises(FleetError, match=said):
         planned(parser().parse_args(words))
+
+
+@pytest.fixture
+def plan(folder: Path, mosquitto: Mosquitto) -> Plan:
+    """Of three packs, with a broker that lets anybody in."""
+    asked = parser().parse_args(["--packs", "3", "--cells", "24", "--folder", str(folder)])
+    planned_one = planned(asked)
+    folder.mkdir(parents=True)
+    return replace(planned_one, ports={**planned_one.ports, "broker": mosquitto.port})
+
+
+def test_a_stranger_at_the_open_broker_is_refused_and_not_stored(mosquitto: Mosquitto,
+                                                                 plan: Plan) -> None:
+    """The ingest as `make fleet` starts it."""
+    own = plan.plates[0].device
+    child = next(one for one in rest(plan) if one.name == "ingest")
+    ingest = Process(child.command, plan.folder / "ingest.log")
+    talker = Talker(broker_of(mosquitto), "talker", "pulsebms/home/+/ack")
+    inside = packed(body(time_s=time.time()))
+    ingest.start()
+    try:
+        def settled() -> bool:
+            for device in ("stranger", own):
+                talker.say(f"pulsebms/home/{device}/telemetry", telemetry(
+                    inside, device=device, seq=1, floor=1, sent_s=time.time()))
+            return bool(talker.acks(own))
+
+        until(settled, f"the pack's is kept:\n{ingest.said()}", 30.0)
+    finally:
+        talker.close()
+        assert ingest.stop() == 0, ingest.said()
+    told = msgspec.json.decode((plan.folder / "ingest.json").read_bytes())
+    assert told["rejected"]["unknown_device"] >= 1
+    assert "stranger" in told["last_rejected"]["unknown_device"]["topic"]
+    store = make_fleet_store(plan.store)
+    assert [mark.device for mark in store.marks()] == [own]
+    store.close()
+
+
+def test_every_pack_may_send_and_the_app_reads_where_the_ingest_writes(plan: Plan) -> None:
+    write_config(plan)
+    source = make_sources(load_config(plan.config))[0]
+    assert isinstance(source, KeptFleet)
+    make_fleet_store(plan.store).close()
+    source.close()
+    command = next(one for one in rest(plan) if one.name == "ingest").command
+    listed = [word for flag, word in pairwise(command) if flag == "--device"]
+    assert listed == [plate.device for plate in plan.plates]
+    assert plan.store in command
+    assert plan.store in plan.config.read_text()
 
 
 def test_many_packs_share_few_processes_and_each_pack_has_one() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from core.config import HistoryConfig, load_config
 from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.frames import Frame
-from core.ports import Moment, Series, StoreHealth
+from core.ports import Hole, Moment, Series, StoreHealth
 from core.registry import make_alarm_store, make_store
 from core.topology import DEFAULT_LEVELS, Topology
 from core.vocabulary import METRIC_NAMES
@@ -52,7 +52,8 @@ class Notebook:
         self._there()
         self.seconds.append(round((frame.time - NOON).total_seconds()))
 
-    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None]) -> None:
+    def backfill(self, frames: Iterator[Frame], done: Callable[[datetime], None],
+                 hole: Hole | None = None) -> None:
         self._there()
         self.seconds = sorted([*self.seconds, *(
             round((one.time - NOON).total_seconds()) for one in frames)])
