@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
-from typing import Protocol
+from itertools import count, pairwise
+from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from core.clock import Clock, from_epoch
@@ -27,7 +27,7 @@ from core.coordinator.meter import LOAD, PV, Meter
 from core.coordinator.minutes import Minutes, fleet_now, planned_at
 from core.coordinator.outlook import Memory, expected, priced
 from core.coordinator.peak import month_peak_kw
-from core.coordinator.plan import Controller, Plan
+from core.coordinator.plan import CONTROLLERS, Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.price_past import PricePast
 from core.coordinator.problem import Problem
@@ -55,6 +55,8 @@ MINUTE_S = 60.0
 KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
 PATIENCE_S = 60.0
 UNREAD = -1
+JUDGED_DAYS = 14
+"""So far back a day is judged that ended while the store was away: minutes wait as long."""
 CHANGED = 0.25
 ASTRAY_PCT = 10.0
 """Where what the packs can do is so much more or less than was planned with, as a part of it, or
@@ -123,6 +125,7 @@ class SiteLoop:
         self._good: Plan | None = None
         self._allocated: Allocated | None = None
         self._challenger: Challenger | None = None
+        self._shadowed: Controller | Literal["not known"] | None = "not known"
         self._heard: list[Minute] = []
         self._next_at: datetime | None = None
         self._day: datetime | None = None
@@ -198,12 +201,19 @@ class SiteLoop:
         self._number = number
         ended = self._settings.override
         if ended is not None and now >= ended.until and not self._keeper.lost:
-            self._announce("override", "")
-            self._settings = released(self._settings)
-            self._number = self.place.store.save_settings(self.place.site, self._settings, NOBODY,
-                                                          now)
-            self._note("info", f"the override by {ended.who} has ended by itself")
-            self._next_at = None
+            self._end(ended, now)
+
+    def _end(self, override: Override, now: datetime) -> None:
+        """It holds nothing any more, whether this can be written down now or at a later turn."""
+        settings = released(self._settings)
+        try:
+            number = self.place.store.save_settings(self.place.site, settings, NOBODY, now)
+        except RetryLaterError as error:
+            log.warning("%s: the end of an override is kept later: %s", self.place.site, error)
+            return
+        self._settings, self._number, self._next_at = settings, number, None
+        self._announce("override", "")
+        self._note("info", f"the override by {override.who} has ended by itself")
 
     # -- every ten minutes
 
@@ -313,6 +323,12 @@ class SiteLoop:
     def _challenge(self, problem: Problem, found: Gathered, now: datetime) -> None:
         wanted, champion = self._settings.challenger, self._settings.controller
         known = self._challenger
+        if self._shadowed != wanted:
+            self._shadowed = wanted
+            for other in CONTROLLERS:
+                if other != wanted:
+                    self._keeper.keep(("shadow", other), partial(
+                        self.place.store.forget_shadow, self.place.site, other))
         if wanted is None:
             self._challenger = None
             return
@@ -334,13 +350,15 @@ class SiteLoop:
             log.warning("%s: the day is judged later: %s", self.place.site, error)
 
     def _judge_days(self, found: Gathered, now: datetime) -> None:
-        local = now.astimezone(self.place.zone)
-        today = local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(now.tzinfo)
-        if self._day != today:
-            before = (local.replace(hour=0, minute=0, second=0, microsecond=0)
-                      - timedelta(days=1)).astimezone(now.tzinfo)
-            self._judge_span(found, before, today)
-            self._day = today
+        local = now.astimezone(self.place.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        today = local.astimezone(now.tzinfo)
+        over = [(local - timedelta(days=back)).astimezone(now.tzinfo)
+                for back in range(JUDGED_DAYS, -1, -1)]
+        first = over[-2] if self._day is None else self._day
+        for start, until in pairwise(over):
+            if first <= start:
+                self._judge_span(found, start, until)
+        self._day = today
         self._judge_span(found, today, now)
 
     def _judge_span(self, found: Gathered, start: datetime, until: datetime) -> None:
