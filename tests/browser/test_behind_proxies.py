@@ -116,7 +116,7 @@ def test_a_sign_in_holds_at_both_apps_behind_haproxy(
             row(page, "Pack 001").click(timeout=WAIT_MS)
             expect(panel(page)).to_contain_text("Cell voltages", timeout=WAIT_MS)
             assert app_of(page) == other
-            expect(order(page, "Emergency stop")).to_be_enabled()
+            expect(order(page, "Emergency stop")).to_be_enabled(timeout=WAIT_MS)
             page.goto("about:blank")
     for app in apps:
         app.stop()

@@ -104,10 +104,11 @@ def test_the_figures_of_the_fleet_and_of_its_ingest_stand_there(
         visit: Open, size: tuple[int, int]) -> None:
     page = visit(size)
     expect(facts(page, 0)).to_contain_text(re.compile(r"2\.\d /s Messages"), timeout=WAIT_MS)
-    expect(facts(page, 0)).to_contain_text(re.compile(r"[1-9]\d* Received"))
-    expect(facts(page, 0)).to_contain_text("0 Missing")
+    expect(facts(page, 0)).to_contain_text(re.compile(r"[1-9]\d* Received"), timeout=WAIT_MS)
+    expect(facts(page, 0)).to_contain_text("0 Missing", timeout=WAIT_MS)
     expect(facts(page, 1)).to_contain_text(re.compile(r"[1-9]\d* Stored"), timeout=WAIT_MS)
-    expect(facts(page, 1)).to_contain_text(re.compile(r"\d\.\d\d s Lag to the commit"))
+    expect(facts(page, 1)).to_contain_text(re.compile(r"\d\.\d\d s Lag to the commit"),
+                                           timeout=WAIT_MS)
     assert page.evaluate(
         "[document.documentElement, document.querySelector('[data-testid=stMain]')]"
         ".every(one => one.scrollWidth <= one.clientWidth)")
@@ -120,15 +121,17 @@ def test_what_strangers_say_is_counted_and_shown_as_text(visit: Open, site: Site
     site.stranger.say("pulsebms/home/pack_1/commands", HOSTILE)
     site.stranger.say("pulsebms/home/pack_1/secrets", HOSTILE)
     expect(refusal(page, "wrong form").first).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".o-payload").first).to_contain_text("<img src=x onerror=")
+    expect(page.locator(".o-payload").first).to_contain_text("<img src=x onerror=", timeout=WAIT_MS)
     expect(refusal(page, "unknown topic")).to_contain_text("no topic of the fleet",
                                                           timeout=WAIT_MS)
     told = page.locator(".stMain").get_by_text("pulsebms/home/pack_1/secrets: no topic")
     expect(told).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".o-payload").last).to_contain_text("\\x3cimg src=x onerror=")
+    expect(page.locator(".o-payload").last).to_contain_text("\\x3cimg src=x onerror=",
+                                                            timeout=WAIT_MS)
     expect(page.locator(".stMain")).to_contain_text("Refused by the devices themselves",
                                                     timeout=WAIT_MS)
-    expect(refusal(page, "wrong form").filter(has_text="First: a field")).to_be_visible()
+    expect(refusal(page, "wrong form").filter(has_text="First: a field")).to_be_visible(
+        timeout=WAIT_MS)
     expect(messages(page, "refused, wrong_form").first).to_contain_text("<img src=x",
                                                                            timeout=WAIT_MS)
     assert page.locator(".stMain img[src='x'], .stMain script").count() == 0

@@ -67,7 +67,7 @@ def sign_in(page: Page, email: str) -> None:
     """From the door to the provider, as `email`, and back."""
     page.get_by_role("button", name="Sign in").click(timeout=WAIT_MS)
     page.get_by_label("E-mail").fill(email, timeout=WAIT_MS)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Go on").click(timeout=WAIT_MS)
 
 
 def sign_out(page: Page) -> None:
@@ -93,7 +93,7 @@ def test_an_operator_acts_another_one_looks_and_both_can_leave(
     page.get_by_role("dialog").locator(".st-key-confirm_press button").click(timeout=WAIT_MS)
     stopped = panel(page).locator(".o-cmd", has_text="Emergency stop")
     expect(stopped).to_contain_text("executed", timeout=WAIT_MS)
-    expect(stopped).to_contain_text(ADA)
+    expect(stopped).to_contain_text(ADA, timeout=WAIT_MS)
     sign_out(page)
     assert provider.signed_out == 1
 
@@ -101,9 +101,9 @@ def test_an_operator_acts_another_one_looks_and_both_can_leave(
     expect(page.locator("h1").first).to_contain_text("1 system", timeout=WAIT_MS)
     open_pack(page, app.url)
     for name in ORDERS:
-        expect(order(page, name)).to_be_disabled()
+        expect(order(page, name)).to_be_disabled(timeout=WAIT_MS)
     expect(panel(page).get_by_text(f"{BOB} is not among the operators of this site.")
-           ).to_be_visible()
+           ).to_be_visible(timeout=WAIT_MS)
     sign_out(page)
     assert provider.signed_out == 2
 

@@ -78,7 +78,7 @@ def test_what_a_person_sets_in_one_process_the_other_drives_by(
     assert (state.by, state.heard(driver.clock.now())) == ("one", True)
     page.save_settings(FLEET, overridden(SiteSettings(), 3.0, timedelta(minutes=1), NOON, "ada",
                                          "a test"), "ada", NOON)
-    driver.live(2 * FAST_S)
+    driver.live(8 * FAST_S)  # from full charge to 3 kW by the ramp
     assert sum(driver.fleet.sent[-1].values()) == pytest.approx(3.0)
     told = page.allocated(FLEET)
     assert told is not None
