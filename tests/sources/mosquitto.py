@@ -16,7 +16,7 @@ from scripts.broker import KEEP_RIGHTS, listens
 from scripts.test import find_mosquitto
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+def until(holds: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Come back when `holds()`; fail with `what` after `seconds` [s]."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
