@@ -29,24 +29,18 @@ def exceeded(problem: Problem, energy_kwh: Floats, grid_kw: Floats, curtailed_kw
 
 
 def _connection(problem: Problem, energy_kwh: Floats, grid_kw: Floats) -> Iterator[Exceeded]:
-    net, limits, packs = problem.outlook.net_kw, problem.connection, problem.packs
-    step_h = problem.outlook.step_h
-    over = grid_kw - max(limits.import_limit_kw, 0.0)
-    step = int(np.argmax(over))
-    if over[step] > NOTICED:
-        _, give = reach(packs, energy_kwh[:, step], step_h)
-        yield Exceeded("import limit", step, float(over[step]), "kW",
-                       f"load less PV is {net[step]:.1f} kW, the limit is "
-                       f"{limits.import_limit_kw:.1f} kW and packs can give {give.sum():.1f} kW "
-                       f"then")
-    over = -grid_kw - max(limits.export_limit_kw, 0.0)
-    step = int(np.argmax(over))
-    if over[step] > NOTICED:
-        take, _ = reach(packs, energy_kwh[:, step], step_h)
-        yield Exceeded("export limit", step, float(over[step]), "kW",
-                       f"PV less load is {-net[step]:.1f} kW, the limit is "
-                       f"{limits.export_limit_kw:.1f} kW and packs can take {take.sum():.1f} kW "
-                       f"then")
+    net, limits = problem.outlook.net_kw, problem.connection
+    for limit, most_kw, sign, flow, do in (
+            ("import limit", limits.import_limit_kw, 1.0, "load less PV", "give"),
+            ("export limit", limits.export_limit_kw, -1.0, "PV less load", "take")):
+        over = sign * grid_kw - max(most_kw, 0.0)
+        step = int(np.argmax(over))
+        if over[step] > NOTICED:
+            take, give = reach(problem.packs, energy_kwh[:, step], problem.outlook.step_h)
+            can = give if do == "give" else take
+            yield Exceeded(limit, step, float(over[step]), "kW",
+                           f"{flow} is {sign * net[step]:.1f} kW, the limit is {most_kw:.1f} kW "
+                           f"and packs can {do} {can.sum():.1f} kW then")
 
 
 def _reserve(problem: Problem, energy_kwh: Floats, weighed: bool) -> Iterator[Exceeded]:

@@ -1,5 +1,5 @@
 """What the twin itself found of a pack over the years: capacity, resistance and health, each with
-its error, thinned with age so that a pack never takes more than some ten kilobytes.
+its error, thinned with age so that a pack never takes more than 60 kB.
 
 A capacity is a measurement of its own time: until a better one comes the best one counts, and its
 error grows with its age, because the pack ages meanwhile.

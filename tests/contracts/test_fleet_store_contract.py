@@ -14,13 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench._postgres import PostgresServer
 from core.errors import ConfigurationError
 from core.fleet.ports import FleetStore
 from core.fleet.rejections import Rejection
 from core.registry import FLEET_STORES, make_fleet_past, make_fleet_store
 from scripts.app_process import ROOT
 from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, entry
+from tests.fleet.site import fleet_place
 
 Open = Callable[[], FleetStore]
 
@@ -29,11 +29,7 @@ Open = Callable[[], FleetStore]
 def place(request: pytest.FixtureRequest, tmp_path: Path,
           monkeypatch: pytest.MonkeyPatch) -> str:
     """Where the one store of this test is: an empty file or database of its own."""
-    if request.param != "postgres":
-        return f"{request.param}:{tmp_path / 'fleet' / 'fleet.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    monkeypatch.setenv("FLEET_URL", server.new_schema())
-    return "postgres:FLEET_URL"
+    return fleet_place(request, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from paho.mqtt.client import MQTTMessage
 
 from bench._fleet import LOOPBACK, Mosquitto
+from bench._postgres import PostgresServer
 from core.clock import SystemClock
 from core.fleet.messages import Ack, read_small
 from core.fleet.ports import FleetStore
@@ -75,3 +77,13 @@ def ingesting(broker: Broker, folder: Path,
         stop.set()
         thread.join(10)
         store.close()
+
+
+def fleet_place(request: pytest.FixtureRequest, folder: Path,
+                monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty store of the kind that the fixture is asked for, as `--store` names it."""
+    if request.param != "postgres":
+        return f"{request.param}:{folder / 'fleet' / 'fleet.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    monkeypatch.setenv("FLEET_URL", server.new_schema())
+    return "postgres:FLEET_URL"

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from bench._fleet import Mosquitto
-from bench._postgres import PostgresServer
 from core.backfill import Backfill, tree_needs_it
 from core.clock import ManualClock, from_epoch
 from core.config import load_config
@@ -29,7 +28,7 @@ from scripts.app_process import LOOPBACK, free_port
 from services.fleet_source import KeptFleet, MqttFleet, Options, create
 from store.embedded import EmbeddedStore
 from tests.fleet.examples import PACKS, STREAM, body, telemetry
-from tests.fleet.site import Talker, broker_of, ingesting
+from tests.fleet.site import Talker, broker_of, fleet_place, ingesting
 from tests.sources.mosquitto import until
 from tests.store.support import at, frame, seconds_of
 
@@ -67,11 +66,7 @@ def kept(device: str, seconds: Sequence[int], seq: int = 1,
 def place(request: pytest.FixtureRequest, tmp_path: Path,
           monkeypatch: pytest.MonkeyPatch) -> str:
     """Of the ingest's store, in each kind."""
-    if request.param != "postgres":
-        return f"{request.param}:{tmp_path / 'fleet' / 'fleet.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    monkeypatch.setenv("FLEET_URL", server.new_schema())
-    return "postgres:FLEET_URL"
+    return fleet_place(request, tmp_path, monkeypatch)
 
 
 @pytest.fixture

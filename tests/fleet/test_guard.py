@@ -7,7 +7,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,13 +92,6 @@ class Bench:
     def limits_a(self, at: int = 0) -> tuple[float | None, float | None]:
         body = self.packs[at].body(self.now_s)
         return body.charge_limit_a, body.discharge_limit_a
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    box = Outbox(tmp_path / "o.sqlite", ["pack_1", "pack_2"])
-    yield box
-    box.close()
 
 
 @pytest.fixture

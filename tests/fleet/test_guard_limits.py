@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from core.fleet.messages import packed
 from services.edge.outbox import Outbox
 from tests.fleet.test_guard import Bench
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    box = Outbox(tmp_path / "o.sqlite", ["pack_1", "pack_2"])
-    yield box
-    box.close()
 
 
 @pytest.fixture
