@@ -83,6 +83,7 @@ class Guards:
                  soh_pct: float = NEW_PACK_SOH_PCT) -> None:
         self._timed, self.timer = timer is None, timer or time.perf_counter
         self.monitor = SafetyMonitor(ratings, profile, timer=self.timer)
+        self._practice = SafetyMonitor(ratings[:1], profile, timer=self.timer)
         self._keeper, self._soh_pct = keeper, soh_pct
         self._allowed_by_bms = self.monitor.layout.reference_current_a
         self._look: _Look | None = None
@@ -97,6 +98,15 @@ class Guards:
         """As `services.edge.ports.Safety`."""
         found = self.decision
         return None if found is None or not self._timed else found.decided_s - found.arrived_s
+
+    def rehearse(self) -> None:
+        """As `services.edge.ports.Safety`: the first pack's last sample, before a monitor that
+        nobody listens to."""
+        if self._look is None:
+            return
+        look = _Look(self._look.samples[:1], self._look.estimates[:1], self._look.now_s)
+        self._practice.decide(self._columns(look), from_epoch(look.now_s), self.timer(),
+                              [sample.hardware for sample in look.samples])
 
     def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
               arrived_s: float) -> list[Verdict]:
@@ -160,7 +170,7 @@ class Guards:
             _column([one.current_a for one in samples]),
             _column([one.soc_pct for one in estimates]), _column(soh),
             _column([one.voltage_v for one in samples]),
-            self._allowed_by_bms, self._allowed_by_bms)
+            *(self._allowed_by_bms[:len(samples)],) * 2)
 
 
 class Guard:

@@ -193,6 +193,8 @@ class PackGroup:
         """One look at all: the decision comes first, then what follows from it, then the disk."""
         packs, safety = self.packs.values(), self._safety
         with self._urgent or nullcontext():
+            if self._urgent:
+                safety.rehearse()
             samples = self._plants.step([pack.power_kw for pack in packs], dt_s,
                                         [pack.safety.contactors for pack in packs])
             arrived_s = safety.timer()

@@ -77,6 +77,12 @@ class Safety(Protocol):
         it."""
         ...
 
+    def rehearse(self) -> None:
+        """Called before samples come, by who needs the decision at once: decides something that
+        has no effect, because code and memory that rested for a while are several times
+        slower."""
+        ...
+
     def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
               arrived_s: float) -> Sequence[Verdict]:
         """Called with every sample, before anything else is done with it. estimates: of the

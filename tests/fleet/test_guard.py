@@ -451,10 +451,25 @@ def test_a_look_and_its_decision_are_undisturbed_and_nothing_else_is(
         estimated.append((thread.now, gc.isenabled())), update(*given))[1])
     for number in range(3):
         group.sample(NOW_S + STEP_S * number, STEP_S)
-    assert judged == [(URGENT, False)] * 3
+    assert set(judged) == {(URGENT, False)}
+    assert len(judged) == 3 + 2, "rehearsed from the second on"
     assert estimated[1:] == [(ORDINARY, True)] * 3
     assert thread.seen == [URGENT, ORDINARY] * 3
     assert group.real_time is True
+
+
+def test_a_rehearsed_decision_is_the_same_and_the_rehearsal_is_not_counted(
+        bench: Bench, tmp_path: Path) -> None:
+    rehearsed = Bench(Outbox(tmp_path / "rehearsed.sqlite", ["pack_1"]), "LFP")
+    for both in (bench, rehearsed):
+        both.plants[0].heating_k_per_s[5] = 2.0
+    for _ in range(300):
+        bench.live(STEP_S)
+        rehearsed.guards.rehearse()
+        rehearsed.live(STEP_S)
+        assert rehearsed.packs[0].body(NOW_S) == bench.packs[0].body(NOW_S)
+    assert rehearsed.state() == bench.state() == "latched"
+    assert rehearsed.guards.monitor.latency.total == bench.guards.monitor.latency.total == 300
 
 
 def test_without_the_right_to_it_decisions_go_on_and_it_is_said_once(

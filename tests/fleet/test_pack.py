@@ -47,6 +47,9 @@ class Limited:
     def order(self, action: str, by: str) -> str:
         return ""
 
+    def rehearse(self) -> None:
+        pass
+
     def settle(self, now_s: float) -> None:
         pass
 
