@@ -67,8 +67,10 @@ PLOTS = (
         Line("measured_v", "measured", "text"),
         Line("modelled_v", "modelled", "charge", dash="dot"),
         Line("ocv_v", "at rest", "text3", dash="dash"))),
+    Plot("Heat of losses, each cell", "W", 2, 0.2, (Line("heat_w", "modelled", "heat"),)),
 )
-TEMPERATURE = Plot("Temperature", "°C", 1, 1.0, (Line("temperature_c", "measured", "text"),))
+TEMPERATURE = Plot("Temperature, as measured", "°C", 1, 1.0, (
+    Line("temperature_c", "measured", "text"),))
 
 
 def show(client: TwinClient, pack: str) -> None:
@@ -109,16 +111,19 @@ def _waiting(client: TwinClient, pack: str) -> Html:
 
 
 def columns(window: Window) -> dict[str, Floats]:
-    """By key of `Line`, at the window's times."""
+    """By key of `Line`, at the window's times. Heat is what all overpotentials together lose of
+    the current (Bernardi 1985, without the entropy of the electrodes)."""
     told = {name: floats(values).astype(np.float64)
             for name, values in window.answer.states.items()}
-    return {**told, "measured_v": window.voltage_v,
-            "modelled_v": floats(window.answer.voltage_v).astype(np.float64)}
+    modelled_v = floats(window.answer.voltage_v).astype(np.float64)
+    if "ocv_v" in told:
+        told["heat_w"] = window.current_a * (told["ocv_v"] - modelled_v)
+    return {**told, "measured_v": window.voltage_v, "modelled_v": modelled_v}
 
 
 def _temperature(client: TwinClient, pack: str,
                  window: Window) -> tuple[Floats, Mapping[str, Floats]]:
-    """As measured: the model takes it as even over the window."""
+    """As measured: the model takes its mean for all of the window."""
     study = client.twin_study(pack)
     if study is None:
         return np.empty(0), {}
@@ -191,4 +196,5 @@ def _note(window: Window) -> str:
         f"measured less modelled: {formats.number(answer.residual_rms_mv, 1)} mV root mean square"
     note = f" {answer.note[:1].upper()}{answer.note[1:]}." if answer.note else ""
     return (f"{window.parameter_set}; {rms}. Lithium is the share of an electrode's sites that are "
-            f"taken.{note}")
+            "taken. The model takes the mean of the measured temperature for all of the window: it "
+            f"tells what heat is made, but not how the pack is cooled.{note}")

@@ -130,12 +130,14 @@ def test_a_pack_of_no_known_health_is_forecast_as_a_new_one() -> None:
     assert "Its health is not known" not in words(opened(told))
 
 
-def test_a_chemistry_without_a_laboratory_has_no_interval() -> None:
+def test_a_chemistry_without_a_laboratory_says_whose_interval_it_has() -> None:
     site = TwinSite("LCO")
     page = opened(site)
     page.button(key="twin_forecast_ask").click().run()
     answer(site)
-    assert "no interval: nothing tells its pace" in words(page.run())
+    said = words(page.run())
+    assert "none is of LCO, so that the least sure of the other chemistries counts" in said
+    assert re.search(r"years\s+[\d.]+ or more|[\d.]+ to [\d.]+", said)
 
 
 def test_what_if_is_a_run_of_its_own_beside_the_present_use() -> None:
