@@ -32,7 +32,7 @@ from core.twin.ports import Physics
 from core.twin.predictions import Prediction, PredictionStore, Score
 from core.twin.record import Record
 from core.twin.rounds import Foreseen, Rounds, Times
-from core.twin.study import Judged, Study, noted, promised, studies_of
+from core.twin.study import Judged, Study, noted, promised, recounted, studies_of
 from core.twin.tasks import CalibrationResult
 from core.twin.tree import PackEstimate, PackTable, TreeTwin
 from core.twin.trend import NO_TREND, Trend, TrendsInMemory, TrendStore, remembered
@@ -370,6 +370,8 @@ class TwinDesk:
                              trends, self._uncounted(plates, trends, now))
         studies = [promised(study, self._rounds.of(plate.id).run, plate.chemistry, told)
                    for study, plate, told in zip(studies, plates, soh, strict=True)]
+        if self._past_comes():  # what is written behind what was read would never be counted
+            studies = [recounted(*one) for one in zip(studies, trends, strict=True)]
         self._guarded("trends", lambda: self._remember(
             {pack: study.trend for pack, study in zip(packs, studies, strict=True)
              if study.sound}))

@@ -150,6 +150,11 @@ def promised(study: Study, run: ForecastResult | None, chemistry: str, soh: Seri
     return replace(study, trend=replace(trend, promises=promises))
 
 
+def recounted(study: Study, before: Trend) -> Study:
+    """Its charge is counted again at the next look, from where it was before."""
+    return replace(study, trend=replace(study.trend, count=before.count))
+
+
 def noted(study: Study, notes: tuple[str, ...]) -> Study:
     """With notes on its record in the verdict."""
     if not notes:
