@@ -87,6 +87,11 @@ def short_cause(verdict: Verdict) -> str:
     return verdict.cause.replace(" -", " \u2212")
 
 
+def sentence(note: str) -> str:
+    """"8 of 31 currents were missing" as a sentence of its own, "" of nothing."""
+    return f"{note[:1].upper()}{note[1:]}." if note else ""
+
+
 def between(told: Interval, decimals: int, unit: str = "") -> str:
     """"90 to 94 %", "" where it is not known."""
     if not told.known:

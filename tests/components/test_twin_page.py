@@ -329,7 +329,7 @@ def test_words() -> None:
     assert pack._score(Score(300.0, 0, 2, 0, 0, None, None, None)) == "none scored yet"
     assert pack._score(Score(300.0, 4, 0, 0, 0, 3.14, 0.0, 0.75)) == "3.1 mV off, 75 % inside"
     assert pack._left_out(Score(300.0, 4, 1, 2, 3, 1.0, 0.0, None)) == (
-        "4 scored, 1 wait for their time, 2 whose current went otherwise, 3 not measured")
+        "4 scored, 1 waiting, 2 whose current went otherwise, 3 not measured")
 
 
 def test_how_long_until(site: DeskSite) -> None:

@@ -29,8 +29,9 @@ from core.twin.study import Study
 from core.twin.tasks import ForecastResult
 from core.twin.trend import NO_TREND, Trend, packed, unpacked
 from tests.core.sites import NOON
+from tests.twin.cells import NMC
 from tests.twin.test_life import run
-from tests.twin.test_trend import NMC, study
+from tests.twin.test_trend import study
 
 YEAR_D = 365.25
 BEGAN_S = NOON.timestamp()
