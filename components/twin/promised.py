@@ -20,7 +20,7 @@ def lines(study: Study | None, zone: str | None) -> list[str]:
         return []
     told = study.trend.promises.scores(study.judged.at.timestamp())
     if not told:
-        return ["No forecast of it was kept yet, so that none can be compared: one is, each week, "
+        return ["No forecast of it was kept yet, so that none can be compared: one is, each month, "
                 "as soon as its health and a forecast are known."]
     return [line for line in (*(_score(one) for one in told if one.count), _next(told, zone))
             if line]

@@ -397,7 +397,7 @@ class TwinDesk:
         least_s, reads_s = (now.timestamp() - span_s for span_s in (COUNTED_S, SPAN_S))
         since_s = np.maximum(least_s, np.nan_to_num(
             [trend.count.until_s - REST_READ_S for trend in trends], nan=least_s))
-        late = np.flatnonzero(since_s < reads_s - REST_READ_S).tolist()
+        late = np.flatnonzero(since_s < reads_s).tolist()
         found: list[Record | None] = [None] * len(plates)
         if late:
             begins_s = float(since_s[late].min())

@@ -28,7 +28,10 @@ BEHIND_S = 86_400.0
 DRIFT_V = 0.004
 """Residuals that wander less are never called a drift [V]."""
 SLACK, LIMIT, MOST = 1.0, 8.0, 16.0
-"""Of the sum, in spreads. It ends at MOST, so that a drift that went away is over within hours."""
+"""Of the sums, in spreads; they end at MOST, so that they fall within hours of a drift's end."""
+OVER_S = 6 * 3600.0
+"""A drift is over when so long no sum was beyond its limit. It may change its side meanwhile: a
+filter follows a wrong voltage to where the curve is steep."""
 OF_MEAN = math.sqrt(math.pi / 2.0)
 """Standard deviation by mean magnitude, of a normal distribution."""
 
@@ -36,8 +39,10 @@ OF_MEAN = math.sqrt(math.pi / 2.0)
 @dataclass(frozen=True, slots=True)
 class Drift:
     """usual_v, off_v: mean residual, and mean magnitude of what pieces are off it [V]; pieces: how
-    many told that; up, down: sums of what was above and below; up_s, down_s: when each began [s];
-    now_v: the last residual less the usual one [V]; until_s: end of the last piece [s]."""
+    many told that; until_s: end of the last piece [s]; up, down: sums of what was above and below;
+    up_s, down_s: when each began [s]; left_s: when it left what is usual, NaN where it did not;
+    beyond_s: when a sum was last beyond its limit [s]; now_v: the last residual less the usual one
+    [V]."""
 
     usual_v: float
     off_v: float
@@ -45,16 +50,16 @@ class Drift:
     until_s: float
     up: float = 0.0
     down: float = 0.0
-    up_s: float = math.nan
-    down_s: float = math.nan
+    up_s: float = 0.0
+    down_s: float = 0.0
+    left_s: float = math.nan
+    beyond_s: float = 0.0
     now_v: float = 0.0
 
     @property
     def since_s(self) -> float | None:
         """Since when it has left what is usual, None where it has not [s since 1970]."""
-        if max(self.up, self.down) <= LIMIT:
-            return None
-        return self.up_s if self.up > self.down else self.down_s
+        return None if math.isnan(self.left_s) else self.left_s
 
     def after(self, begins_s: float, mean_v: float) -> Drift:
         """With one piece more."""
@@ -64,6 +69,7 @@ class Drift:
         found = replace(self, up=up, down=down, until_s=begins_s + BIN_S,
                         up_s=begins_s if self.up == 0.0 else self.up_s,
                         down_s=begins_s if self.down == 0.0 else self.down_s)
+        found = found._judged(begins_s)
         if self.pieces >= LEARNT and found.since_s is not None:
             return found
         share = 1.0 / min(self.pieces + 1.0, MEMORY)
@@ -71,6 +77,15 @@ class Drift:
         return replace(found, pieces=self.pieces + 1.0,
                        usual_v=self.usual_v + share * (mean_v - self.usual_v),
                        off_v=self.off_v + share * (off_v - self.off_v))
+
+    def _judged(self, begins_s: float) -> Drift:
+        """Whether it has left what is usual, or is back."""
+        if max(self.up, self.down) > LIMIT:
+            began_s = self.up_s if self.up > self.down else self.down_s
+            return replace(self, beyond_s=begins_s, left_s=began_s if math.isnan(self.left_s)
+                           else self.left_s)
+        over = begins_s - self.beyond_s > OVER_S
+        return replace(self, left_s=math.nan) if over else self
 
 
 def drift_after(before: Drift | None, time_s: Floats, residual_v: Floats) -> Drift | None:

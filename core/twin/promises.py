@@ -1,6 +1,6 @@
 """Forecasts of a pack's capacity that were made, and what they met when their time had come.
 
-Once a week what the law, the ageing run and both together say of some days ahead is kept. When a
+Once a month what the law, the ageing run and both together say of some days ahead is kept. When a
 capacity is known there, it is put beside: so each of the three has a score of its own, and beside
 it that of saying that nothing changes.
 """
@@ -24,12 +24,12 @@ from core.twin.tasks import ForecastResult
 Kind = Literal["law", "physics", "both"]
 KINDS: tuple[Kind, ...] = ("law", "physics", "both")
 DAY_S = 86_400.0
-EVERY_S = 7 * DAY_S
+EVERY_S = 30 * DAY_S
 AHEAD_D = (30.0, 90.0, 180.0, 365.0)
 NEAR = 0.1
 """A capacity tells of a moment that is away from it by less than this share of the way ahead."""
-MOST = 600
-"""A year of weeks of three kinds, four moments each; the oldest go."""
+MOST = 480
+"""Three years of three kinds, four moments each, so that each meets its time; the oldest go."""
 MADE, DUE, KIND, REPORTED, BEGAN, VALUE, LOW, HIGH, TRUTH, TRUTH_SIGMA = range(10)
 COLUMNS = 10
 
@@ -91,13 +91,19 @@ class Promises:
 
     def with_new(self, now_s: float, reported: bool, begins: Interval,
                  lives: Mapping[Kind, Life]) -> Promises:
-        """With what is foretold now, of each kind once a week. begins: the capacity now, 1 = new;
+        """With what is foretold now, of each kind once a month. begins: the capacity now, 1 = new;
         reported: by its devices."""
         new = [row for kind, life in lives.items() if self._due(kind, now_s)
                for row in _rows(kind, life, now_s, reported, begins)]
         if not new:
             return self
         return Promises(np.concatenate([self.rows, np.array(new)])[-MOST:])
+
+    def due(self, now_s: float, fade: Fade | None, run: ForecastResult | None) -> bool:
+        """Whether a kind that there is was not kept for a month."""
+        there = {"law": fade is not None, "physics": run is not None,
+                 "both": fade is not None and run is not None}
+        return any(there[kind] and self._due(kind, now_s) for kind in KINDS)
 
     def _due(self, kind: Kind, now_s: float) -> bool:
         made = self.rows[self.rows[:, KIND] == KINDS.index(kind), MADE]

@@ -144,7 +144,7 @@ def promised(study: Study, run: ForecastResult | None, chemistry: str, soh: Seri
         Known(False, trend.capacity.time_s, trend.capacity.value, trend.capacity.sigma)
     begins = Interval(*[float(share[-1])] * 3) if reported else judged.capacity
     promises = trend.promises.met(known, now_s)
-    if begins.known:
+    if begins.known and promises.due(now_s, judged.fade, run):
         promises = promises.with_new(now_s, reported, begins,
                                      lives_of(judged.fade, run, chemistry, begins))
     return replace(study, trend=replace(trend, promises=promises))
