@@ -95,8 +95,9 @@ class Count:
             return NO_COUNT
         if (numbers.size - 3) % WIDTH or not np.isfinite(numbers[1:]).all():
             raise ValueError("a count is three numbers and five a rest")
+        until_s, used_ah, blind_ah2 = numbers[:3].tolist()
         rests = numbers[3:].reshape(-1, WIDTH).tolist()
-        return cls(*numbers[:3].tolist(), tuple(KeptRest(*rest) for rest in rests))
+        return cls(until_s, used_ah, blind_ah2, tuple(KeptRest(*rest) for rest in rests))
 
 
 NO_COUNT = Count()

@@ -98,8 +98,9 @@ def studies_of(plates: Sequence[Plate], pasts: Sequence[Past], soh: Sequence[Ser
                           [past.mean_temperature_c for past in pasts],
                           [_holds_ah(*one, now) for one in zip(plates, before, strict=True)])
     longer = [None] * len(plates) if counted is None else counted
-    packs = zip(plates, pasts, followed, soh, resistance, before, longer, strict=True)
-    return [_study(*one, now) for one in packs]
+    packs = zip(plates, pasts, followed, soh, resistance, strict=True)
+    return [_study(*one, *kept, now) for one, kept in zip(
+        packs, zip(before, longer, strict=True), strict=True)]
 
 
 def _holds_ah(plate: Plate, trend: Trend, now: datetime) -> float:

@@ -228,10 +228,11 @@ def unpacked(payload: bytes) -> Trend:
     """Raises GiveUpError for what `packed` did not write."""
     try:
         told = msgspec.msgpack.decode(payload, type=_Packed)
-        lines = [Line.of(*(np.frombuffer(column, "<f8") for column in line))
-                 for line in (told.capacity, told.resistance, told.soh)]
+        capacity, resistance, soh = (
+            Line.of(*(np.frombuffer(column, "<f8") for column in line))
+            for line in (told.capacity, told.resistance, told.soh))
         drift = np.frombuffer(told.drift, "<f8").tolist()
-        return Trend(*lines, Drift(*drift) if drift else None,
+        return Trend(capacity, resistance, soh, Drift(*drift) if drift else None,
                      Count.of(np.frombuffer(told.count, "<f8")),
                      Promises.of(np.frombuffer(told.promises, "<f8")))
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
