@@ -22,8 +22,9 @@ def lines(study: Study | None, zone: str | None) -> list[str]:
     if not told:
         return ["No forecast of it was kept yet, so that none can be compared: one is, each month, "
                 "as soon as its health and a forecast are known."]
-    return [line for line in (*(_score(one) for one in told if one.count), _next(told, zone))
-            if line]
+    found = [*(_score(one) for one in told if one.count), _next(told, zone)]
+    return [line for line in found if line] or [
+        "The forecasts of it that were kept met no health at their time."]
 
 
 def _score(told: Score) -> str:

@@ -17,9 +17,11 @@ from core.twin.promises import (
     AHEAD_D,
     BEGAN,
     DAY_S,
+    DUE,
     EVERY_S,
     KIND,
     KINDS,
+    MADE,
     MOST,
     NEAR,
     NO_PROMISES,
@@ -170,6 +172,9 @@ def test_the_page_says_how_each_came_true_and_when_the_next_is_due() -> None:
     (waits,) = promised.lines(with_promises(first, 0.0), "UTC")
     assert waits == "4 forecasts by the ageing model wait to be compared with the health at " \
                     "their time, the first on 1 Jul 2026."
+    missed = Promises(first.rows - np.isin(np.arange(10), (MADE, DUE)) * 2 * YEAR_D * DAY_S)
+    assert promised.lines(with_promises(missed, 0.0), None) == [
+        "The forecasts of it that were kept met no health at their time."]
     *scored, _ = promised.lines(with_promises(lived(run(0.02), 300.0), 300.0), None)
     assert [line.split(" foretold")[0] for line in scored] == [
         "What its own fade", "What the ageing model", "What both together"]
