@@ -99,7 +99,7 @@ def _health(reported: float, study: Study | None) -> Html:
 def _capacity(client: Client, study: Study | None) -> Html:
     if study is None or not study.judged.capacity.known:
         return blocks.card("Capacity", formats.quantity(math.nan, "%"),
-                           below="no charge between two rests that tell a charge, yet")
+                           below=words.no_capacity(study))
     told, at = study.judged.capacity.times(100.0), study.judged.capacity_at
     aged = "" if at is None else f"{formats.age((client.now() - at).total_seconds())} ago, "
     return blocks.card("Capacity", formats.quantity(told.value, "%", 1),

@@ -9,13 +9,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from components.twin import words
 from core.errors import GiveUpError
-from core.twin.counting import GOOD, MOST_RESTS, NO_COUNT, OFFSET_C, Count, Swing, carried
+from core.twin.counting import (
+    GOOD,
+    MOST_RESTS,
+    NO_COUNT,
+    OFFSET_C,
+    Count,
+    KeptRest,
+    Swing,
+    carried,
+)
 from core.twin.interval import Interval
 from core.twin.models import Floats
 from core.twin.record import Record
-from core.twin.trend import Trend, packed, unpacked
+from core.twin.trend import NO_TREND, Trend, packed, unpacked
 from tests.twin.cells import LFP, NMC, live
+from tests.twin.test_trend import study
 
 AH, HELD = 100.0, 0.9
 STEP_S, DAY_S = 60.0, 86_400.0
@@ -165,3 +176,12 @@ def test_what_is_kept_is_bounded_and_damage_is_found() -> None:
     assert unpacked(packed(Trend(count=count))).count == count
     with pytest.raises(GiveUpError, match="damaged"):
         unpacked(packed(Trend(count=replace(count, used_ah=math.nan))))
+
+
+def test_the_page_says_which_rest_would_tell_it() -> None:
+    assert words.no_capacity(None) == "no charge between two rests that tell a charge, yet"
+    found = study(NMC, 0.0, NO_TREND, depth=0.05)
+    rest = KeptRest(BEGAN_S, 0.251, 0.01, 0.0, 0.0)
+    told = replace(found, trend=Trend(count=replace(NO_COUNT, rests=(rest,))))
+    assert words.no_capacity(told).endswith(
+        "; it rested at 25 %, and a rest 20 % away from there tells it")
