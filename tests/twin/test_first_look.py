@@ -51,11 +51,10 @@ class Site:
         record = record_of(current_of_days(1))
         node = self.engine.topology.index(PACK)
         assembler = self.engine.new_assembler()
-        for row, (current_a, volts) in enumerate(zip(
-                record.current_a.tolist(), record.voltage_v.tolist(), strict=True)):
+        for row in range(0, record.time_s.size, 2):
             columns = empty_columns(self.engine.topology.size)
-            columns["current_a"][node] = current_a * RATED_AH / AH
-            columns["voltage_v"][node] = CELLS * volts
+            columns["current_a"][node] = record.current_a[row] * RATED_AH / AH
+            columns["voltage_v"][node] = CELLS * record.voltage_v[row]
             when = NOON - timedelta(minutes=record.time_s.size - row)
             assembler.apply(0, Reading(when, columns))
             yield assembler.frame(when)
@@ -87,5 +86,5 @@ def test_a_capacity_comes_with_the_first_look_after_the_past_was_written(site: S
     assert judged.capacity.sigma < 0.1
     assert judged.soh.known
     count = site.trends.find([PACK])[PACK].count
-    assert NOON.timestamp() - count.until_s < 120.0
+    assert NOON.timestamp() - count.until_s < 300.0
     assert count.rests
