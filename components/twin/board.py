@@ -220,12 +220,8 @@ def _life(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:
                        for name in ("life_years", "life_low", "life_high"))
     if not math.isfinite(life):
         return MISSING, ""
-    if not math.isfinite(low):
-        span = "no interval"
-    elif not math.isfinite(high):
-        span = f"{formats.number(low, 1)} or more"
-    else:
-        span = words.between(Interval(life, low, high), 1)
+    span = words.between(Interval(life, low, high), 1) if math.isfinite(high) \
+        else f"{formats.number(low, 1)} or more"
     return f"{formats.number(life, 1)} years", span
 
 

@@ -15,7 +15,7 @@ from components.twin import asked, given, who
 from components.twin.subject import TwinClient
 from core.clock import from_epoch
 from core.errors import OrreryError, RequestError
-from core.twin.health import REST_C
+from core.twin.counting import REST_C
 from core.twin.kept import Calibration, Own
 from core.twin.past import Plate, on_grid
 from core.twin.ports import Physics, TaskState

@@ -11,7 +11,7 @@ import streamlit as st
 from components import blocks, formats, parts, plot
 from components.blocks import Html, LegendItem
 from components.formats import Text
-from components.twin import asked, calibrate, life_chart, origin
+from components.twin import asked, calibrate, life_chart, origin, promised
 from components.twin.subject import TwinClient, Use, health_of, use_of
 from core.clock import from_epoch
 from core.errors import RequestError
@@ -260,8 +260,7 @@ def _cycles_words(case: Case) -> str:
     if case.life is None or not case.life.cycles.known:
         return ""
     told = case.life.cycles
-    between = "" if math.isnan(told.low) else f", {_between(told, 0)}"
-    return f"{formats.number(told.value)} full cycles left{between}"
+    return f"{formats.number(told.value)} full cycles left, {_between(told, 0)}"
 
 
 def _unknown(case: Case) -> str:
@@ -273,8 +272,6 @@ def _unknown(case: Case) -> str:
 
 
 def _between(told: Interval, decimals: int = 1) -> str:
-    if math.isnan(told.low):
-        return "no interval: nothing tells its pace"
     if math.isinf(told.low):
         return "longer than 100 years"
     ends = "or more" if math.isinf(told.high) else f"to {_number(told.high, decimals)}"
@@ -335,7 +332,7 @@ def _notes(plate: Plate, study: Study | None, use: Use, now: Case,
     run = now.run or (what_if.run if what_if is not None else None)
     if run is not None:
         lines += [origin.words(plate.chemistry, run), checked_words(run)]
-    return [*lines, _score(study)]
+    return [*lines, _score(study), *promised.lines(study, st.context.timezone)]
 
 
 def checked_words(run: ForecastResult) -> str:

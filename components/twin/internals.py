@@ -15,7 +15,7 @@ from components.blocks import Html, LegendItem
 from components.drawing import Drawing
 from components.series_math import local_ms
 from components.tokens import tokens
-from components.twin import asked
+from components.twin import asked, words
 from components.twin.subject import TwinClient
 from core.twin.models import Floats
 from core.twin.tasks import floats
@@ -51,10 +51,10 @@ class Plot:
 
 
 PLOTS = (
-    Plot("Lithium in the negative electrode", "", 3, 0.01, (
+    Plot("Lithium, negative", "", 3, 0.01, (
         Line("negative_surface", "at the surface", "discharge"),
         Line("negative_mean", "mean", "text", dash="dash"))),
-    Plot("Lithium in the positive electrode", "", 3, 0.01, (
+    Plot("Lithium, positive", "", 3, 0.01, (
         Line("positive_surface", "at the surface", "charge"),
         Line("positive_mean", "mean", "text", dash="dash"))),
     Plot("Overpotentials", "mV", 1, 4.0, (
@@ -67,8 +67,10 @@ PLOTS = (
         Line("measured_v", "measured", "text"),
         Line("modelled_v", "modelled", "charge", dash="dot"),
         Line("ocv_v", "at rest", "text3", dash="dash"))),
+    Plot("Heat of losses, each cell", "W", 2, 0.2, (Line("heat_w", "modelled", "heat"),)),
 )
-TEMPERATURE = Plot("Temperature", "°C", 1, 1.0, (Line("temperature_c", "measured", "text"),))
+TEMPERATURE = Plot("Temperature, as measured", "°C", 1, 1.0, (
+    Line("temperature_c", "measured", "text"),))
 
 
 def show(client: TwinClient, pack: str) -> None:
@@ -91,8 +93,8 @@ def _panel(client: TwinClient, pack: str) -> None:
                                f"{formats.age(float(np.ptp(window.time_s)))} until {end}"))
     with st.container(key="twin_inside"):
         for plot in PLOTS:
-            _one(plot, window.time_s, columns(window))
-        _one(TEMPERATURE, *_temperature(client, pack, window))
+            _one(plot, window.time_s, columns(window), window)
+        _one(TEMPERATURE, *_temperature(client, pack, window), window)
     blocks.show(blocks.note(_note(window)))
 
 
@@ -109,16 +111,19 @@ def _waiting(client: TwinClient, pack: str) -> Html:
 
 
 def columns(window: Window) -> dict[str, Floats]:
-    """By key of `Line`, at the window's times."""
+    """By key of `Line`, at the window's times. Heat is what all overpotentials together lose of
+    the current (Bernardi 1985, without the entropy of the electrodes)."""
     told = {name: floats(values).astype(np.float64)
             for name, values in window.answer.states.items()}
-    return {**told, "measured_v": window.voltage_v,
-            "modelled_v": floats(window.answer.voltage_v).astype(np.float64)}
+    modelled_v = floats(window.answer.voltage_v).astype(np.float64)
+    if "ocv_v" in told:
+        told["heat_w"] = window.current_a * (told["ocv_v"] - modelled_v)
+    return {**told, "measured_v": window.voltage_v, "modelled_v": modelled_v}
 
 
 def _temperature(client: TwinClient, pack: str,
                  window: Window) -> tuple[Floats, Mapping[str, Floats]]:
-    """As measured: the model takes it as even over the window."""
+    """As measured: the model takes its mean for all of the window."""
     study = client.twin_study(pack)
     if study is None:
         return np.empty(0), {}
@@ -129,7 +134,7 @@ def _temperature(client: TwinClient, pack: str,
     return record.time_s[inside], {"temperature_c": study.past.temperature_c[inside]}
 
 
-def _one(plot: Plot, time_s: Floats, told: Mapping[str, Floats]) -> None:
+def _one(plot: Plot, time_s: Floats, told: Mapping[str, Floats], window: Window) -> None:
     lines = [line for line in plot.lines
              if line.key in told and np.isfinite(told[line.key]).any()]
     if not lines:
@@ -138,16 +143,17 @@ def _one(plot: Plot, time_s: Floats, told: Mapping[str, Floats]) -> None:
         legend = blocks.legend(LegendItem(line.name, line.hue, SHAPES[line.dash])
                                for line in lines)
         blocks.show(blocks.heading(plot.title, legend))
-        plots.show(figure(st.context.theme.type, st.context.timezone, plot, time_s, told),
+        span_s = float(window.time_s[0]), float(window.time_s[-1])
+        plots.show(figure(st.context.theme.type, st.context.timezone, plot, time_s, told, span_s),
                    key=f"twin_{plot.lines[0].key}", height=CHART_PX, link=LINK,
                    alt=alt(plot, lines, told))
 
 
 def figure(theme: str | None, zone: str | None, plot: Plot, time_s: Floats,
-           told: Mapping[str, Floats]) -> Drawing:
-    """Lines over the viewer's wall clock."""
+           told: Mapping[str, Floats], span_s: tuple[float, float]) -> Drawing:
+    """Lines over the viewer's wall clock, from one moment to the other."""
     colour = tokens(theme)
-    drawing = plots.blank(theme, None, None, zone, colour)
+    drawing = plots.blank(theme, None, span_s, zone, colour)
     drawing.update_xaxes(nticks=4)
     x = local_ms(time_s, zone)
     unit = f" {plot.unit}" if plot.unit else ""
@@ -189,6 +195,8 @@ def _note(window: Window) -> str:
     answer = window.answer
     rms = "no measured voltage to compare with" if answer.residual_rms_mv is None else \
         f"measured less modelled: {formats.number(answer.residual_rms_mv, 1)} mV root mean square"
-    note = f" {answer.note[:1].upper()}{answer.note[1:]}." if answer.note else ""
+    note = f" {words.sentence(answer.note)}" if answer.note else ""
     return (f"{window.parameter_set}; {rms}. Lithium is the share of an electrode's sites that are "
-            f"taken.{note}")
+            "taken, at its particles' surface and on their mean. The model takes the mean of the "
+            "measured temperature for all of the window: it tells what heat is made, but not how "
+            f"the pack is cooled.{note}")

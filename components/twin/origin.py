@@ -7,7 +7,7 @@ import math
 from components import blocks, formats
 from components.blocks import Html
 from core.twin.interval import SIGMAS
-from core.twin.life import pace_sigma
+from core.twin.life import LAB_LOSS_PCT, pace_sigma
 from core.twin.tasks import ForecastResult
 
 LABELS = {"own": "Own parameters, uncalibrated", "grafted": "Grafted, uncalibrated"}
@@ -31,12 +31,11 @@ def words(chemistry: str, run: ForecastResult) -> str:
         parts.append(FITTED)
     if run.note:
         parts.append(f"{run.note[:1].upper()}{run.note[1:]}.")
-    sigma = pace_sigma(chemistry)
-    if math.isnan(sigma):
-        parts.append("No model that was fitted in a laboratory tells how far its pace may be off.")
-    else:
-        parts.append(f"Interval: its loss may be {formats.number(math.exp(SIGMAS * sigma), 1)} "
-                     "times as large or small, by NREL's models of laboratory cells.")
+    whose = "" if chemistry in LAB_LOSS_PCT else \
+        f"; none is of {chemistry}, so that the least sure of the other chemistries counts"
+    parts.append("Interval: its loss may be "
+                 f"{formats.number(math.exp(SIGMAS * pace_sigma(chemistry)), 1)} times as large or "
+                 f"small, by NREL's models of laboratory cells{whose}.")
     if run.cached:
         parts.append("This run was kept from before.")
     return " ".join(parts)

@@ -99,7 +99,7 @@ def _health(reported: float, study: Study | None) -> Html:
 def _capacity(client: Client, study: Study | None) -> Html:
     if study is None or not study.judged.capacity.known:
         return blocks.card("Capacity", formats.quantity(math.nan, "%"),
-                           below="no charge between two rests that tell a charge, yet")
+                           below=words.no_capacity(study))
     told, at = study.judged.capacity.times(100.0), study.judged.capacity_at
     aged = "" if at is None else f"{formats.age((client.now() - at).total_seconds())} ago, "
     return blocks.card("Capacity", formats.quantity(told.value, "%", 1),
@@ -173,7 +173,7 @@ def foretold(client: Client, pack: str) -> None:
     scores = [Pair(f"So far, {formats.number(score.after_s / 60)} min ahead", _score(score),
                    _left_out(score)) for score in told.scores]
     lines = (_basis(told.newest.points), _coverage(told.scores),
-             f"The newest was made {made} ago.", told.newest.note)
+             f"The newest was made {made} ago.", words.sentence(told.newest.note))
     blocks.show(blocks.details("", [], pairs + scores, " ".join(line for line in lines if line)))
 
 
@@ -228,6 +228,6 @@ def _score(score: Score) -> str:
 
 
 def _left_out(score: Score) -> str:
-    parts = ((score.count, "scored"), (score.waiting, "wait for their time"),
+    parts = ((score.count, "scored"), (score.waiting, "waiting"),
              (score.unkept, "whose current went otherwise"), (score.unmeasured, "not measured"))
     return ", ".join(f"{formats.number(count)} {word}" for count, word in parts if count)

@@ -10,6 +10,7 @@ import numpy as np
 from components import formats
 from core.clock import from_epoch
 from core.topology import Topology
+from core.twin.counting import LEAST_SWING
 from core.twin.diagnosis import Verdict, Word
 from core.twin.health import LEAST_MOVE_V, LEAST_MOVES
 from core.twin.interval import Interval
@@ -87,6 +88,11 @@ def short_cause(verdict: Verdict) -> str:
     return verdict.cause.replace(" -", " \u2212")
 
 
+def sentence(note: str) -> str:
+    """"8 of 31 currents were missing" as a sentence of its own, "" of nothing."""
+    return f"{note[:1].upper()}{note[1:]}." if note else ""
+
+
 def between(told: Interval, decimals: int, unit: str = "") -> str:
     """"90 to 94 %", "" where it is not known."""
     if not told.known:
@@ -123,6 +129,16 @@ def fade_by(judged: Judged) -> str:
 def is_told(resistance: Interval) -> bool:
     """Else the filter has learnt nothing of it."""
     return resistance.known and resistance.sigma <= TOLD_SIGMA
+
+
+def no_capacity(study: Study | None) -> str:
+    """Why none is known, and what would tell it."""
+    none = "no charge between two rests that tell a charge, yet"
+    rests = () if study is None else study.trend.count.rests
+    if not rests:
+        return none
+    return (f"{none}; it rested at {formats.number(100 * rests[-1].soc)} %, and a rest "
+            f"{formats.number(100 * LEAST_SWING)} % away from there tells it")
 
 
 def soon(at: datetime, now: datetime) -> str:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from core.clock import from_epoch
 from core.engine import Engine
 from core.errors import OrreryError, RetryLaterError, UnknownIdError
 from core.ports import Store
@@ -29,8 +30,9 @@ from core.twin.models import Floats
 from core.twin.past import Past, Plate, back, pasts_of, plate_of
 from core.twin.ports import Physics
 from core.twin.predictions import Prediction, PredictionStore, Score
+from core.twin.record import Record
 from core.twin.rounds import Foreseen, Rounds, Times
-from core.twin.study import Judged, Study, noted, studies_of
+from core.twin.study import Judged, Study, noted, promised, recounted, studies_of
 from core.twin.tasks import CalibrationResult
 from core.twin.tree import PackEstimate, PackTable, TreeTwin
 from core.twin.trend import NO_TREND, Trend, TrendsInMemory, TrendStore, remembered
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 
 SPAN_S = 6 * 3600.0
 """Of the past that a pack is judged by."""
+COUNTED_S, REST_READ_S = 2 * 86_400.0, 3600.0
+"""So far back charge is counted that was not yet, and so long before it a rest is looked for."""
 JUDGED_EVERY_S = 900.0
 JUDGED_BUSY = 0.04
 """Share of one processor that judging may take: a thousand packs take some hours a round."""
@@ -360,9 +364,14 @@ class TwinDesk:
         plates = [self.plates[pack] for pack in packs]
         pasts = pasts_of(store, plates, *back(now, SPAN_S))
         soh = store.series(packs, ["soh_pct"], datetime.fromtimestamp(0, UTC), now, MOST_SOH)
-        trends = self._trends.find(packs)
+        found = self._trends.find(packs)
+        trends = [found.get(pack, NO_TREND) for pack in packs]
         studies = studies_of(plates, pasts, soh, [self._resistance(pack) for pack in packs], now,
-                             [trends.get(pack, NO_TREND) for pack in packs])
+                             trends, self._uncounted(plates, trends, now))
+        studies = [promised(study, self._rounds.of(plate.id).run, plate.chemistry, told)
+                   for study, plate, told in zip(studies, plates, soh, strict=True)]
+        if self._past_comes():  # what is written behind what was read would never be counted
+            studies = [recounted(*one) for one in zip(studies, trends, strict=True)]
         self._guarded("trends", lambda: self._remember(
             {pack: study.trend for pack, study in zip(packs, studies, strict=True)
              if study.sound}))
@@ -380,6 +389,24 @@ class TwinDesk:
         with self._lock:
             while len(self._studies) > STUDIES:
                 self._studies.popitem(last=False)
+
+    def _uncounted(self, plates: Sequence[Plate], trends: Sequence[Trend],
+                   now: datetime) -> list[Record | None]:
+        """Of packs whose charge was not counted for longer than a study reads: at their first one,
+        after a pause, or in a fleet whose round takes so long."""
+        least_s, reads_s = (now.timestamp() - span_s for span_s in (COUNTED_S, SPAN_S))
+        since_s = np.maximum(least_s, np.nan_to_num(
+            [trend.count.until_s - REST_READ_S for trend in trends], nan=least_s))
+        late = np.flatnonzero(since_s < reads_s).tolist()
+        found: list[Record | None] = [None] * len(plates)
+        if late:
+            begins_s = float(since_s[late].min())
+            minutes = int((now.timestamp() - begins_s) // 60.0) + 2
+            pasts = pasts_of(self._store(), [plates[row] for row in late], from_epoch(begins_s),
+                             now, minutes)
+            for row, past in zip(late, pasts, strict=True):
+                found[row] = past.record
+        return found
 
     def _remember(self, trends: Mapping[str, Trend]) -> None:
         """Raises RetryLaterError where they cannot be kept; charge is counted by them then too."""

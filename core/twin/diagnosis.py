@@ -2,7 +2,7 @@
 
 A sign is judged by steps of current (a resistance below zero is none), a chemistry by which
 curve the resting and loaded voltages follow as charge flows, a drift by the mean residual of
-five minutes leaving what is usual (CUSUM, Page, Biometrika 41, 1954, 100-115).
+five minutes leaving what is usual (`core.twin.drift`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Literal
 
 import numpy as np
 
+from core.twin.drift import Drift
 from core.twin.health import resistance_of
-from core.twin.models import CellModel, Floats, cell_models
+from core.twin.models import CellModel, cell_models
 from core.twin.record import Record
 
 Word = Literal["agrees", "drifting", "sign_inverted", "wrong_chemistry", "outside_window",
@@ -33,11 +34,6 @@ CLEARLY = 0.5
 """Another chemistry is named where it leaves less than this part."""
 GUESSES = 81
 """Charges at the record's start that are tried."""
-BIN_S = 300.0
-FIRST_SHARE = 0.25
-"""Of the record, its beginning, that says what is usual."""
-DRIFT_V = 0.004
-"""Residuals that wander less are never called a drift [V]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +51,9 @@ class Verdict:
 
 
 def diagnose(record: Record, chemistry: str, capacity_ah: float,
-             residual_v: Floats | None = None) -> Verdict:
+             drift: Drift | None = None) -> Verdict:
     """Of a record of one cell or of a pack's mean cell. chemistry: as declared, of CHEMISTRIES.
-    residual_v: measured less expected, as the filter left it, float64[n], where it is known."""
+    drift: how far what the filter left has left what is usual, where that is known."""
     model = cell_models()[chemistry]
     little = _too_little(record)
     if little:
@@ -71,7 +67,7 @@ def diagnose(record: Record, chemistry: str, capacity_ah: float,
         left_v = left[chemistry]
         verdict = _turned(whole, model, capacity_ah, min(left.values())) \
             or _chemistry(left, chemistry)
-    verdict = verdict or _outside(record, model) or _drift(record, residual_v, model, left_v)
+    verdict = verdict or _outside(record, model) or _drift(drift, model, left_v)
     if verdict is not None:
         return verdict
     if math.isnan(left_v):
@@ -153,44 +149,9 @@ def _outside(record: Record, model: CellModel) -> Verdict | None:
     return None
 
 
-def _drift(record: Record, residual_v: Floats | None, model: CellModel,
-           left_v: float) -> Verdict | None:
-    """Since when the mean residual has left what was usual at the record's beginning; what is less
-    than the curve may be off tells nothing."""
-    if residual_v is None:
-        return None
-    times, means = _bins(record.time_s, np.asarray(residual_v, np.float64))
-    usual = means[:max(3, int(FIRST_SHARE * means.size))]
-    if means.size < 8:
-        return None
-    spread = max(1.4826 * float(np.median(np.abs(usual - np.median(usual)))), DRIFT_V)
-    away = (means - float(np.median(usual))) / spread
-    since = _cusum(away)
-    now_v = float(np.median(means[-3:]) - np.median(usual))
-    if since is None or abs(now_v) < model.voltage_error_v:
+def _drift(drift: Drift | None, model: CellModel, left_v: float) -> Verdict | None:
+    """What is less than the curve may be off tells nothing."""
+    if drift is None or drift.since_s is None or abs(drift.now_v) < model.voltage_error_v:
         return None
     return Verdict("drifting", "measured less modelled voltage has moved by "
-                   f"{1000 * now_v:+.0f} mV",
-                   since_s=float(times[since]), left_v=left_v)
-
-
-def _bins(time_s: Floats, residual_v: Floats) -> tuple[Floats, Floats]:
-    """Beginnings [s] and means [V] of pieces of BIN_S with a known residual."""
-    known = np.isfinite(residual_v)
-    number = ((time_s[known] - time_s[0]) // BIN_S).astype(np.int64)
-    bins, where = np.unique(number, return_inverse=True)
-    sums = np.bincount(where, weights=residual_v[known], minlength=bins.size)
-    return time_s[0] + bins * BIN_S, sums / np.bincount(where, minlength=bins.size)
-
-
-def _cusum(away: Floats, slack: float = 0.5, limit: float = 8.0) -> int | None:
-    """Where the sum that is beyond its limit at the end began, two-sided; None where it is not."""
-    for sign in (1.0, -1.0):
-        level, began = 0.0, 0
-        for row, value in enumerate((sign * away).tolist()):
-            if level == 0.0:
-                began = row
-            level = max(0.0, level + value - slack)
-        if level > limit:
-            return began
-    return None
+                   f"{1000 * drift.now_v:+.0f} mV", since_s=drift.since_s, left_v=left_v)

@@ -10,20 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import RequestError
+from core.twin.counting import GAIN_ERROR, NO_COUNT, Count, Swing, carried, swings_of
 from core.twin.interval import UNKNOWN, Interval, weighed
 from core.twin.models import CellModel, Floats
 from core.twin.record import GAP_S, Record, held
 
-REST_C = 0.02
-"""Less than this is rest [C-rate]."""
-REST_S = 900.0
-"""So long at rest, and a voltage tells the charge [s]."""
-LEAST_SWING = 0.2
-"""Of charge between two rests; less tells too little of a capacity."""
-GAIN_ERROR = 0.005
-"""Of a current sensor, one standard deviation (class 0.5 of IEC 61869-2)."""
-OFFSET_C = 0.001
-"""Of a current sensor, one standard deviation [C-rate]."""
 STEP_C = 0.1
 """A step of current that tells a resistance [C-rate]."""
 STEP_S = 5.0
@@ -46,98 +37,30 @@ resistance is a weak witness beside a measured capacity."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
-    """A voltage that tells a charge: the row of the record, charge 0..1 and its deviation."""
-
-    row: int
-    soc: float
-    sigma: float
-
-
-@dataclass(frozen=True, slots=True)
-class Swing:
-    """A capacity [Ah] that two rests tell. from_s: when the first ended, which later looks at the
-    same past find again."""
-
-    from_s: float
-    capacity_ah: Interval
-
-
-@dataclass(frozen=True, slots=True)
 class Health:
     """capacity_ah [Ah]; resistance: ohmic, as a multiple of the new cell's; soh: 1 = new, both
-    together. swings: pairs of rests and steps: of current that told it."""
+    together. swings: pairs of rests and steps: of current that told it. count: goes on from here
+    (`core.twin.counting`)."""
 
     capacity_ah: Interval
     resistance: Interval
     soh: Interval
     swings: Sequence[Swing]
     steps: int
+    count: Count
 
 
-def health(record: Record, model: CellModel, rated_ah: float) -> Health:
-    """Of a cell that has rated_ah [Ah] when new. Raises RequestError for a rating that is none."""
+def health(record: Record, model: CellModel, rated_ah: float, before: Count = NO_COUNT,
+           counted: Record | None = None) -> Health:
+    """Of a cell that has rated_ah [Ah] when new. before: what was counted until now; counted: a
+    longer record to count by. Raises RequestError for a rating that is none."""
     if not (math.isfinite(rated_ah) and rated_ah > 0):
         raise RequestError(f"a rated capacity is above 0 Ah, not {rated_ah:g}")
-    swings = swings_of(record, model, rated_ah)
+    count, swings = carried(before, record if counted is None else counted, model, rated_ah)
     capacity = weighed([swing.capacity_ah for swing in swings])
     resistance, steps = resistance_of(record, model, rated_ah)
     soh = weighed([capacity.times(1.0 / rated_ah), by_resistance(resistance)])
-    return Health(capacity, resistance, soh, swings, steps)
-
-
-def rests_of(record: Record, model: CellModel, rated_ah: float) -> list[Rest]:
-    """The last row of each rest, where the curve is steep enough to tell a charge."""
-    quiet = np.abs(record.current_a) < REST_C * rated_ah
-    step_s = np.diff(record.time_s, prepend=record.time_s[:1])
-    begins = ~quiet | (step_s > GAP_S)
-    since = np.maximum.accumulate(np.where(begins, np.arange(quiet.size), 0))
-    rested_s = record.time_s - record.time_s[since] if quiet.size else record.time_s
-    good = quiet & (rested_s >= REST_S) & np.isfinite(record.voltage_v)
-    last = good & ~np.concatenate([good[1:], [False]])[:good.size]
-    found = []
-    for row in np.flatnonzero(last):
-        soc = float(model.soc_of(record.voltage_v[row]))
-        sigma = _told_within(record.voltage_v[row], model)
-        if math.isfinite(soc) and model.voltage_error_v >= model.least_slope_v * sigma:
-            found.append(Rest(int(row), soc, max(sigma, 1e-6)))
-    return found
-
-
-def _told_within(rest_v: float, model: CellModel) -> float:
-    """How far the charge is told, one standard deviation: over all that the voltage may mean, for
-    beside a steep end of a curve lies a flat middle."""
-    off = model.voltage_error_v * np.array([-1.0, 1.0])
-    low, high = model.soc_of(np.clip(rest_v + off, model.curve_v[0], model.curve_v[-1]))
-    return 0.5 * float(high - low)
-
-
-def swings_of(record: Record, model: CellModel, rated_ah: float) -> list[Swing]:
-    """Charge that flowed by change of charge, of each pair of rests that tells it: each rest with
-    the one furthest from it since the last pair, so that rests in between do not hide it."""
-    rests, begin = rests_of(record, model, rated_ah), 0
-    found = []
-    for at in range(1, len(rests)):
-        second = rests[at]
-        first = max(rests[begin:at], key=lambda rest: abs(rest.soc - second.soc))
-        flowed = record.part(slice(first.row, second.row + 1)).used_ah()[-1]
-        swing = first.soc - second.soc
-        if not math.isfinite(flowed):
-            begin = at
-        elif abs(swing) >= LEAST_SWING:
-            begin = at
-            if flowed * swing > 0:
-                found.append(_swing(record, rated_ah, first, second, float(flowed)))
-    return found
-
-
-def _swing(record: Record, rated_ah: float, first: Rest, second: Rest, flowed_ah: float) -> Swing:
-    swing = first.soc - second.soc
-    hours = (record.time_s[second.row] - record.time_s[first.row]) / 3600.0
-    error = math.sqrt((first.sigma**2 + second.sigma**2) / swing**2 + GAIN_ERROR**2
-                      + (OFFSET_C * rated_ah * hours / flowed_ah) ** 2)
-    return Swing(float(record.time_s[first.row]),
-                 Interval.of(flowed_ah / swing, error * flowed_ah / swing))
+    return Health(capacity, resistance, soh, swings, steps, count)
 
 
 def capacity_of(record: Record, model: CellModel, rated_ah: float) -> tuple[Interval, int]:

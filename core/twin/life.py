@@ -2,7 +2,8 @@
 
 How far an ageing run may be off in pace is told by models that others fitted to laboratory cells
 of the same chemistry: BLAST-Lite 1.1.1 (NREL, BSD-3), one cycle a day between 20 and 90 % at
-25 °C.
+25 °C. Of a chemistry without such a model the run is trusted no better than the worst of the
+others.
 """
 
 from __future__ import annotations
@@ -84,12 +85,11 @@ def course_of(result: ForecastResult) -> Course:
 
 
 def pace_sigma(chemistry: str) -> float:
-    """How far a run's pace is off, one standard deviation of its logarithm: from the laboratory's
-    models, NaN where none is of this chemistry."""
-    own = RUN_LOSS_PCT.get(chemistry)
-    if own is None:
-        return math.nan
-    return float(np.sqrt(np.mean(np.log(np.array(LAB_LOSS_PCT[chemistry]) / own) ** 2)))
+    """How far a run's pace is off, one standard deviation of its logarithm: by the laboratory's
+    models of this chemistry, or of that whose run is furthest off where there are none."""
+    found = {name: float(np.sqrt(np.mean(np.log(np.array(LAB_LOSS_PCT[name]) / own) ** 2)))
+             for name, own in RUN_LOSS_PCT.items()}
+    return found.get(chemistry, max(found.values()))
 
 
 def by_physics(course: Course, chemistry: str, soh: Interval = NEW, aged: bool = False) -> Life:
@@ -110,10 +110,8 @@ def by_law(fade: Fade, cycles: float) -> Life:
 
 def by_both(course: Course, chemistry: str, fade: Fade, aged: bool = False) -> Life:
     """Weighed by what each may be off, told where it ends; what a run loses may be short by
-    exp(its pace's deviation) - 1 of itself. A run whose pace nothing tells weighs nothing."""
+    exp(its pace's deviation) - 1 of itself."""
     error = math.expm1(pace_sigma(chemistry))
-    if not math.isfinite(error):
-        return by_law(fade, course.cycles)
     at_d = np.linspace(0.0, min(FARTHEST_D, 19.0 * fade.last_x), 8 * POINTS + 1)
     now = float(fade.at(np.array([fade.last_x])).value[0])
     physics = now - _lost(course, 1.0 if aged else now, at_d)
@@ -164,11 +162,9 @@ def _lost(course: Course, capacity: float, at_d: Floats) -> Floats:
 def _life(at_d: Floats, band: Band, cycles: float, share: float) -> Life:
     """The band is cut some way after its middle reaches the end."""
     value = first_below(at_d, band.value, END)
-    bounded = np.isfinite(band.low).all()
     days = UNKNOWN
     if math.isfinite(value):
-        days = Interval(value, first_below(at_d, band.low, END) if bounded else math.nan,
-                        first_below(at_d, band.high, END) if bounded else math.nan)
+        days = Interval(value, first_below(at_d, band.low, END), first_below(at_d, band.high, END))
     shown_d = 1.3 * value if math.isfinite(value) else float(at_d[-1])
     shown = np.linspace(0.0, min(max(shown_d, 1.0), float(at_d[-1])), POINTS)
     thin = Band(*(np.interp(shown, at_d, curve) for curve in (band.value, band.low, band.high)))

@@ -12,12 +12,16 @@ import numpy as np
 from core.errors import RequestError
 from core.ports import Series
 from core.twin.diagnosis import Verdict, Word, diagnose
+from core.twin.drift import drift_after
 from core.twin.fade import Fade, fit_fade
 from core.twin.follow import Followed, follow_all
 from core.twin.health import Health, by_resistance, health, resistance_by_moves
 from core.twin.interval import UNKNOWN, Interval, weighed
 from core.twin.models import Floats
 from core.twin.past import Past, Plate
+from core.twin.promises import Known, lives_of
+from core.twin.record import Record
+from core.twin.tasks import ForecastResult
 from core.twin.trend import DAY_S, NO_TREND, YEAR_S, Line, Trend, growth, remembered
 
 TOLD_SIGMA = 0.3
@@ -28,7 +32,8 @@ LEAST_FADE = 0.005
 
 FadeBy = Literal["", "reported", "estimated"]
 SOUND: frozenset[Word] = frozenset({"agrees", "drifting"})
-"""What another model than the pack's own finds is not kept of it."""
+"""What another model than the pack's own finds is not kept of it. Of too little data what goes on
+from look to look is: its charge is counted, and what is usual of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +87,20 @@ class Study:
 
 def studies_of(plates: Sequence[Plate], pasts: Sequence[Past], soh: Sequence[Series],
                resistance: Sequence[Interval], now: datetime,
-               trends: Sequence[Trend] | None = None) -> list[Study]:
+               trends: Sequence[Trend] | None = None,
+               counted: Sequence[Record | None] | None = None) -> list[Study]:
     """pasts: of some hours, all of the same moments; soh: as reported over the whole history;
-    resistance: as the filter has it now; trends: what was found before, None = nothing."""
+    resistance: as the filter has it now; trends: what was found before, None = nothing; counted:
+    longer records to count charge by, None = those of the pasts."""
     before = [NO_TREND] * len(plates) if trends is None else trends
     followed = follow_all([past.record for past in pasts], [plate.model for plate in plates],
                           [plate.rated_ah for plate in plates], [past.first_soc for past in pasts],
                           [past.mean_temperature_c for past in pasts],
                           [_holds_ah(*one, now) for one in zip(plates, before, strict=True)])
+    longer = [None] * len(plates) if counted is None else counted
     packs = zip(plates, pasts, followed, soh, resistance, strict=True)
-    return [_study(*one, trend, now) for one, trend in zip(packs, before, strict=True)]
+    return [_study(*one, *kept, now) for one, kept in zip(
+        packs, zip(before, longer, strict=True), strict=True)]
 
 
 def _holds_ah(plate: Plate, trend: Trend, now: datetime) -> float:
@@ -101,8 +110,8 @@ def _holds_ah(plate: Plate, trend: Trend, now: datetime) -> float:
 
 
 def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance: Interval,
-           before: Trend, now: datetime) -> Study:
-    found = health(past.record, plate.model, plate.rated_ah)
+           before: Trend, counted: Record | None, now: datetime) -> Study:
+    found = health(past.record, plate.model, plate.rated_ah, before.count, counted)
     moves, _ = resistance_by_moves(past.record, followed.soc, plate.model, plate.rated_ah,
                                    past.mean_temperature_c)
     resistance = moves if moves.known and moves.value > 0 else resistance
@@ -112,12 +121,39 @@ def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance
     days, share, by = _told(soh, trend.capacity)
     fade, words = _reported_fade(days, share) if by == "reported" else _own_fade(trend.capacity)
     residual = followed.residual_v[np.isfinite(followed.residual_v)]
-    verdict = diagnose(past.record, plate.chemistry, plate.rated_ah, followed.residual_v)
+    drift = drift_after(before.drift, past.record.time_s, followed.residual_v)
+    verdict = diagnose(past.record, plate.chemistry, plate.rated_ah, drift)
+    sound = verdict.word in SOUND
+    if verdict.word == "too_little_data":
+        trend, sound = replace(before, count=found.count), True
+    trend = replace(trend, drift=drift)
     judged = Judged(
         now, verdict, health_now, capacity.capacity, len(found.swings), resistance,
         1000.0 * float(np.sqrt(np.mean(residual**2))) if residual.size else float("nan"),
         past.coverage, fade, words, by, capacity.at, growth(trend.resistance))
-    return Study(judged, past, followed, days, share, trend, verdict.word in SOUND)
+    return Study(judged, past, followed, days, share, trend, sound)
+
+
+def promised(study: Study, run: ForecastResult | None, chemistry: str, soh: Series) -> Study:
+    """With what is foretold of it now, and what met its truth. run: its ageing run, None without
+    one; soh: as reported over the whole history."""
+    judged, trend, now_s = study.judged, study.trend, study.judged.at.timestamp()
+    told = np.isfinite(soh.mean)
+    reported = bool(told.any())
+    share = soh.mean[told].astype(np.float64) / 100.0
+    known = Known(True, soh.time_s[told], share, np.zeros(share.size)) if reported else \
+        Known(False, trend.capacity.time_s, trend.capacity.value, trend.capacity.sigma)
+    begins = Interval(*[float(share[-1])] * 3) if reported else judged.capacity
+    promises = trend.promises.met(known, now_s)
+    if begins.known and promises.due(now_s, judged.fade, run):
+        promises = promises.with_new(now_s, reported, begins,
+                                     lives_of(judged.fade, run, chemistry, begins))
+    return replace(study, trend=replace(trend, promises=promises))
+
+
+def recounted(study: Study, before: Trend) -> Study:
+    """Its charge is counted again at the next look, from where it was before."""
+    return replace(study, trend=replace(study.trend, count=before.count))
 
 
 def noted(study: Study, notes: tuple[str, ...]) -> Study:
@@ -137,8 +173,8 @@ def _with(before: Trend, found: Health, resistance: Interval, rated_ah: float,
                 [one.sigma for one in shares]), now_s)
     soh = weighed([remembered(capacity, now_s).capacity, by_resistance(found.resistance),
                    by_resistance(resistance)])
-    return Trend(capacity, _and(before.resistance, resistance, now_s),
-                 _and(before.soh, soh, now_s)), soh
+    return replace(before, capacity=capacity, soh=_and(before.soh, soh, now_s), count=found.count,
+                   resistance=_and(before.resistance, resistance, now_s)), soh
 
 
 def _and(line: Line, found: Interval, now_s: float) -> Line:

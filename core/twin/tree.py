@@ -105,11 +105,26 @@ class TreeTwin:
         told = {name: np.where(stale, np.float32(np.nan), frame.columns[name][self.cells])
                 for name in ("voltage_v", "current_a", "temperature_c", "soc_pct")}
         volts = np.where(told["voltage_v"] < CELL_V, told["voltage_v"], np.float32(np.nan))
+        soc_pct = self._with_packs(frame, told["soc_pct"])
         if self._at is None:
-            self._filter.begin(told["soc_pct"] / 100.0, REPORTED_SIGMA)
+            self._filter.begin(soc_pct / 100.0, REPORTED_SIGMA)
+        warm_c = self._means(told["temperature_c"])
         self._filter.step(self._current_a(frame, told["current_a"]), volts, dt_s,
-                          self._means(told["temperature_c"]))
-        self._reported, self._known, self._at = told["soc_pct"], np.isfinite(volts), frame.time
+                          np.where(np.isfinite(warm_c), warm_c, self._own(frame, "temperature_c")))
+        self._reported, self._known, self._at = soc_pct, np.isfinite(volts), frame.time
+
+    def _own(self, frame: Frame, name: str) -> FloatArray:
+        """What packs say themselves, float32[packs], NaN where it is stale."""
+        return np.where(frame.stale[self.packs], np.float32(np.nan),
+                        frame.columns[name][self.packs])
+
+    def _with_packs(self, frame: Frame, leaves_pct: FloatArray) -> FloatArray:
+        """Charges of cells, that of their pack where it alone tells one."""
+        own = self._own(frame, "soc_pct")
+        alone = np.isnan(self._means(leaves_pct)) & np.isfinite(own)
+        if not alone.any():
+            return leaves_pct
+        return np.where(np.repeat(alone, self._counts), np.repeat(own, self._counts), leaves_pct)
 
     def _current_a(self, frame: Frame, leaves_a: FloatArray) -> Floats:
         """Of each pack: its cells' mean, or its own where they are in series and say nothing."""

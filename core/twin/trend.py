@@ -1,5 +1,6 @@
 """What the twin itself found of a pack over the years: capacity, resistance and health, each with
-its error, thinned with age so that a pack never takes more than 60 kB.
+its error, thinned with age, and what goes on from look to look (`drift`, `counting`, `promises`).
+A pack never takes more than 120 kB.
 
 A capacity is a measurement of its own time: until a better one comes the best one counts, and its
 error grows with its age, because the pack ages meanwhile.
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
@@ -20,10 +21,13 @@ from numpy.typing import ArrayLike
 
 from core.clock import from_epoch
 from core.errors import GiveUpError
+from core.twin.counting import MOST_RESTS, NO_COUNT, WIDTH, Count
+from core.twin.drift import Drift
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.models import Floats
+from core.twin.promises import COLUMNS, MOST, NO_PROMISES, Promises
 
-VERSION = 1
+VERSION = 2
 HOUR_S, DAY_S = 3600.0, 86_400.0
 WEEK_S, YEAR_S = 7 * DAY_S, 365.25 * DAY_S
 LATEST_S = 1e11
@@ -102,11 +106,15 @@ NO_LINE = Line(np.empty(0), np.empty(0), np.empty(0))
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """capacity: share of the rated one; resistance: multiple of a new cell's; soh: 1 = new."""
+    """capacity: share of the rated one; resistance: multiple of a new cell's; soh: 1 = new. drift:
+    None while nothing usual is known; count: of charge since rests; promises: forecasts made."""
 
     capacity: Line = NO_LINE
     resistance: Line = NO_LINE
     soh: Line = NO_LINE
+    drift: Drift | None = None
+    count: Count = NO_COUNT
+    promises: Promises = NO_PROMISES
 
 
 NO_TREND = Trend()
@@ -193,25 +201,39 @@ Column = Annotated[bytes, Meta(max_length=8 * MOST_POINTS)]
 
 
 class _Packed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
-    """A `Trend`; each line as three columns of little-endian float64."""
+    """A `Trend`; each line as three columns of little-endian float64. Version 1 ended with them."""
 
-    v: Literal[1]
+    v: Literal[1, 2]
     capacity: tuple[Column, Column, Column]
     resistance: tuple[Column, Column, Column]
     soh: tuple[Column, Column, Column]
+    drift: Annotated[bytes, Meta(max_length=8 * len(fields(Drift)))] = b""
+    count: Annotated[bytes, Meta(max_length=8 * (3 + WIDTH * MOST_RESTS))] = b""
+    promises: Annotated[bytes, Meta(max_length=8 * COLUMNS * MOST)] = b""
 
 
 def packed(trend: Trend) -> bytes:
-    lines = [tuple(one.astype("<f8").tobytes() for one in (line.time_s, line.value, line.sigma))
+    lines = [tuple(_bytes(one) for one in (line.time_s, line.value, line.sigma))
              for line in (trend.capacity, trend.resistance, trend.soh)]
-    return msgspec.msgpack.encode((VERSION, *lines))
+    drift = () if trend.drift is None else astuple(trend.drift)
+    return msgspec.msgpack.encode((VERSION, *lines, _bytes(np.array(drift, np.float64)),
+                                   _bytes(trend.count.numbers()), _bytes(trend.promises.rows)))
+
+
+def _bytes(numbers: Floats) -> bytes:
+    return numbers.astype("<f8").tobytes()
 
 
 def unpacked(payload: bytes) -> Trend:
     """Raises GiveUpError for what `packed` did not write."""
     try:
         told = msgspec.msgpack.decode(payload, type=_Packed)
-        return Trend(*(Line.of(*(np.frombuffer(column, "<f8") for column in line))
-                       for line in (told.capacity, told.resistance, told.soh)))
-    except (msgspec.MsgspecError, ValueError) as error:
+        capacity, resistance, soh = (
+            Line.of(*(np.frombuffer(column, "<f8") for column in line))
+            for line in (told.capacity, told.resistance, told.soh))
+        drift = np.frombuffer(told.drift, "<f8").tolist()
+        return Trend(capacity, resistance, soh, Drift(*drift) if drift else None,
+                     Count.of(np.frombuffer(told.count, "<f8")),
+                     Promises.of(np.frombuffer(told.promises, "<f8")))
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise GiveUpError(f"what is kept of a pack's past is damaged ({error})") from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from core.errors import RequestError
 from core.ports import Series
-from core.twin.health import REST_C
+from core.twin.counting import REST_C
 from core.twin.models import Floats
 from core.twin.past import Plate
 from core.twin.tasks import Usage

@@ -1,15 +1,23 @@
-"""The Digital twin: all packs, one of them closely, the ways there, and its file."""
+"""The Digital twin: all packs, one of them closely, the ways there, its file, what is asked of the
+physics, and a pack that is doubted."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from core.config import load_config
+from core.engine import Engine
+from core.frames import Frame
+from core.registry import make_sources
 from scripts.app_process import AppProcess
+from sim.fleet import Fleet
+from store.embedded import EmbeddedStore
 from tests.browser.driver import WAIT_MS
 from tests.twin_physics.bpx_cell import bpx
 
@@ -21,14 +29,16 @@ name = "fleet"
 seed = 7
 systems = 1
 counts = {cluster = [1, 1], rack = [2, 2], module = [2, 2], cell = [6, 6]}
-past_hours = 2
+past_hours = 4
 [history]
-backfill_hours = 2
+backfill_hours = 4
 """
 GIVEN_MS = 3 * WAIT_MS
 """A child imports PyBaMM first."""
 DESKTOP, PHONE = (1440, 900), (390, 844)
 MODULE = "system_0_cluster_0_rack_1_module_0"
+DOUBTED = "system_0_cluster_0_rack_0_module_1"
+"""Its voltages were told half as high as they are until the app began."""
 WIDE = ("[document.documentElement, document.querySelector('[data-testid=stMain]')]"
         ".every(one => one.scrollWidth <= one.clientWidth)")
 
@@ -38,9 +48,33 @@ def app(app_server: Callable[..., AppProcess],
         tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("twin")
     (folder / "orrery.toml").write_text(SITE)
+    _past_of_a_wrong_sensor(folder / "orrery.toml", folder / "h")
     started = app_server(history=folder / "h", config=folder / "orrery.toml")
     yield started
     started.stop()
+
+
+def _past_of_a_wrong_sensor(config: Path, history: Path) -> None:
+    """Four hours of minutes, up to now: enough charge moves in them to calibrate by."""
+    told = load_config(config)
+    engine = Engine(told.level_list, make_sources(told), with_alarms=False)
+    (fleet,) = engine.sources
+    assert isinstance(fleet, Fleet)
+    store = EmbeddedStore(history, engine.topology)
+    node = engine.topology.index(DOUBTED)
+    wrong = [node, *range(*engine.topology.children(node).indices(engine.topology.size))]
+    store.backfill(_half_as_high(engine, fleet, wrong), lambda reached: None)
+    engine.stop()
+    store.close()
+
+
+def _half_as_high(engine: Engine, fleet: Fleet, nodes: list[int]) -> Iterator[Frame]:
+    assembler, now = engine.new_assembler(), engine.clock.now()
+    for reading in fleet.backfill(now - timedelta(hours=4), now, 60.0):
+        assembler.apply(0, reading)
+        frame = assembler.frame(reading.measured_at)
+        frame.columns["voltage_v"][nodes] /= 2.0
+        yield frame
 
 
 def visit(app: AppProcess, lend: Callable[..., Page], size: tuple[int, int],
@@ -75,6 +109,8 @@ def test_from_all_packs_to_one_and_back(app: AppProcess, lend: Callable[..., Pag
     rows(page).first.press("Enter")
     _closely(page)
     _given(page)
+    _asked_to_age(page)
+    _calibrated(page)
     page.get_by_role("button", name="All packs").click()
     expect(rows(page)).to_have_count(1, timeout=WAIT_MS)
 
@@ -127,6 +163,49 @@ def _given(page: Page) -> None:
     expect(main).to_contain_text("<img src=x onerror=alert(1)>")
     page.get_by_role("button", name="Remove").click()
     expect(main).not_to_contain_text("It counts for this pack", timeout=WAIT_MS)
+
+
+def _asked_to_age(page: Page) -> None:
+    """It runs, is ended, and says so."""
+    page.get_by_role("button", name="Ask the ageing model").click()
+    doing = page.locator(".st-key-twin_doing_forecast_0")
+    expect(doing.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
+    doing.get_by_role("button", name="Cancel").click()
+    expect(doing).to_have_count(0, timeout=WAIT_MS)
+    expect(page.locator(".stMain")).to_contain_text("It was ended before it had a result",
+                                                    timeout=WAIT_MS)
+
+
+def _calibrated(page: Page) -> None:
+    """It is ended once; then it says what it found, before and after."""
+    doing = page.locator(".st-key-twin_doing_calibration")
+    page.get_by_role("button", name="Calibrate", exact=True).click()
+    expect(doing.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
+    doing.get_by_role("button", name="Cancel").click()
+    expect(doing).to_have_count(0, timeout=WAIT_MS)
+    page.get_by_role("button", name="Calibrate again").click(timeout=WAIT_MS)
+    expect(doing.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
+    fitted = page.locator(".o-tw-fit")
+    expect(fitted).to_have_count(6, timeout=2 * GIVEN_MS)
+    expect(page.locator(".o-tw-said")).to_contain_text(re.compile("Accepted|Not accepted"))
+    expect(fitted.first).to_contain_text(re.compile("Before.*After.*95 % interval"))
+    expect(fitted.nth(2)).to_contain_text(re.compile(r"not seen.*\d mV.*\d mV"))
+
+
+def test_a_pack_that_is_doubted_is_named_and_found_from_the_overview(
+        app: AppProcess, lend: Callable[..., Page]) -> None:
+    page = visit(app, lend, DESKTOP, "overview")
+    doubted = page.locator(".o-doubt")
+    expect(doubted).to_have_count(1, timeout=WAIT_MS)
+    expect(doubted).to_contain_text("Module 1, Power System 0")
+    expect(doubted).to_contain_text("does not fit: ")
+    page.get_by_role("button", name="Digital twin of Module 1").click()
+    expect(head(page)).to_contain_text("Module 1 does not fit its model", timeout=WAIT_MS)
+    expect(page).to_have_url(re.compile(f"pack={DOUBTED}"))
+    expect(page.locator(".o-verdict")).to_contain_text("Check capacity and number of cells")
+    page.get_by_role("button", name="All packs").click()
+    expect(page.get_by_role("heading", name="4 packs, 1 doubted")).to_be_visible(timeout=WAIT_MS)
+    expect(rows(page).first).to_have_attribute("data-pack", DOUBTED)
 
 
 def test_on_a_phone_and_from_space_balls(app: AppProcess, lend: Callable[..., Page]) -> None:

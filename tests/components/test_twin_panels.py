@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 
 import msgspec
@@ -130,12 +131,14 @@ def test_a_pack_of_no_known_health_is_forecast_as_a_new_one() -> None:
     assert "Its health is not known" not in words(opened(told))
 
 
-def test_a_chemistry_without_a_laboratory_has_no_interval() -> None:
+def test_a_chemistry_without_a_laboratory_says_whose_interval_it_has() -> None:
     site = TwinSite("LCO")
     page = opened(site)
     page.button(key="twin_forecast_ask").click().run()
     answer(site)
-    assert "no interval: nothing tells its pace" in words(page.run())
+    said = words(page.run())
+    assert "none is of LCO, so that the least sure of the other chemistries counts" in said
+    assert re.search(r"years\s+[\d.]+ or more|[\d.]+ to [\d.]+", said)
 
 
 def test_what_if_is_a_run_of_its_own_beside_the_present_use() -> None:
@@ -540,11 +543,21 @@ def test_a_window_shows_concentrations_overpotentials_and_temperature() -> None:
     site = TwinSite()
     site.window = window()
     said = words(opened(site))
-    for title in ("Lithium in the negative electrode", "Lithium in the positive electrode",
-                  "Overpotentials", "Cell voltage", "Temperature"):
+    for title in ("Lithium, negative", "Lithium, positive", "Overpotentials", "Cell voltage",
+                  "Heat of losses, each cell", "Temperature, as measured"):
         assert title in said
+    assert "but not how the pack is cooled" in said
     assert "4.0 mV root mean square" in said
     assert "concentration" not in said  # the SPM has no electrolyte
+
+
+def test_heat_is_what_the_overpotentials_lose_of_the_current() -> None:
+    """3.71 V at rest and 3.704 less 2 mV an ampere under it: 10 A lose 0.26 W, -5 A 0.02 W."""
+    told = internals.columns(window())
+    assert told["heat_w"][6] == pytest.approx(10.0 * (3.71 - 3.684), abs=1e-5)
+    assert told["heat_w"][0] == pytest.approx(-5.0 * (3.71 - 3.714), abs=1e-5)
+    bare = msgspec.structs.replace(window().answer, states={})
+    assert "heat_w" not in internals.columns(replace(window(), answer=bare))
 
 
 def test_a_window_without_an_answer_says_why() -> None:
@@ -562,9 +575,9 @@ def test_plotly_knows_every_key_of_the_figures(theme: str) -> None:
     life = by_physics(course_of(aged(task)), "NMC")
     figures = [life_chart.figure(theme, [(life, "text"), (life, "discharge")],
                                  site.twin_study(PACK))]
-    told = internals.columns(window())
-    figures += [internals.figure(theme, "Europe/Stockholm", plot, window().time_s, told)
-                for plot in internals.PLOTS]
+    told, times = internals.columns(window()), window().time_s
+    figures += [internals.figure(theme, "Europe/Stockholm", plot, times, told,
+                                 (times[0], times[-1])) for plot in internals.PLOTS]
     for figure in figures:
         assert len(go.Figure(data=figure.data, layout=figure.layout).data) == len(figure.data)
         assert figure.to_json()

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from core.clock import ManualClock
 from core.errors import ConfigurationError, GiveUpError, RetryLaterError
 from core.registry import make_trend_store
+from core.twin.counting import NO_COUNT
 from core.twin.trend import (
     DAY_S,
     HOUR_S,
@@ -115,12 +117,20 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("payload", [
     b"", b"\xc0", packed(trend())[:-1], packed(trend()) + b"x", b"\x94\x02\x90\x90\x90",
-    packed(trend()).replace(b"\x94\x01", b"\x94\x02", 1),
+    packed(trend()).replace(b"\x97\x02", b"\x97\x03", 1),
     packed(Trend(Line(np.zeros(2), np.zeros(1), np.zeros(1)))),
     packed(Trend(Line(*[np.ones(MOST_POINTS + 1)] * 3)))])
 def test_what_nobody_packed_is_refused(payload: bytes) -> None:
     with pytest.raises(GiveUpError, match="damaged"):
         unpacked(payload)
+
+
+def test_what_a_version_before_packed_is_read() -> None:
+    """It had three lines alone."""
+    told = msgspec.msgpack.decode(packed(trend()))
+    first = unpacked(msgspec.msgpack.encode([1, *told[1:4]]))
+    assert np.array_equal(first.capacity.value, trend().capacity.value)
+    assert (first.drift, first.count, first.promises.rows.size) == (None, NO_COUNT, 0)
 
 
 def test_a_pack_takes_some_kilobytes_after_twenty_years() -> None:

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from bench import _twin_cells
 from core.twin.diagnosis import LEAST_POINTS, Word, diagnose, left_by
+from core.twin.drift import drift_after
 from core.twin.models import cell_models
 from core.twin.record import Record
 from core.vocabulary import CHEMISTRIES
@@ -132,7 +133,7 @@ def test_a_drift_is_found_with_its_beginning(begins: float, slope_mv: float, wor
     residual = rng.normal(0.0, 0.002, times.size) + np.where(
         times > from_s, slope_mv / 1000 * (times - from_s) / (times[-1] - from_s), 0.0)
     residual[rng.random(times.size) < 0.2] = math.nan
-    verdict = diagnose(made.record, "NMC", AH, residual)
+    verdict = diagnose(made.record, "NMC", AH, drift_after(None, times, residual))
     assert verdict.word == word
     if word == "drifting":
         assert verdict.since_s is not None

@@ -14,8 +14,8 @@ from core.config import load_config
 from core.errors import RequestError
 from core.ports import Series
 from core.runtime import start_runtime
+from core.twin.counting import rests_of
 from core.twin.fade import fit_fade, past_score
-from core.twin.health import rests_of
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.models import CellModel, cell_model
 from core.twin.past import Past, Plate
@@ -262,7 +262,9 @@ def test_after_a_restart_it_goes_on_with_what_was_kept(tmp_path: Path) -> None:
     assert found.judged[TURNED].fade is None
     site.close()
     after = TrendDatabase(file).find([GOOD, TURNED])
-    assert set(after) == {GOOD}, "a pack whose current is turned is not measured"
+    assert not after[TURNED].capacity.time_s.size, "whose current is turned is not measured"
+    assert not after[TURNED].resistance.time_s.size
+    assert after[GOOD].count.until_s == pytest.approx(site.clock.now().timestamp(), abs=1000.0)
     assert after[GOOD].capacity.time_s.size == 60
     assert after[GOOD].resistance.time_s.size > 60
     assert after[GOOD].soh.time_s.size >= 1
