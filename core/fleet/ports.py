@@ -131,6 +131,7 @@ class CommandLife:
     state (UTC)."""
 
     command: Command
+    site: str
     device: str
     state: CommandState
     reason: str = ""

@@ -196,6 +196,7 @@ class CommandTold:
 
     id: str
     element: str | None
+    site: str
     device: str
     action: str
     issuer: str
