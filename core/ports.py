@@ -128,12 +128,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """messages: the newest ones, oldest first. heard, sent, failed: counts since the start."""
+    """messages: the newest ones, oldest first. heard, sent, failed: counts since the start.
+    rate: messages heard a second over the last minute [1/s]."""
 
     messages: tuple[Message, ...]
     heard: int
     sent: int
     failed: int
+    rate: float = 0.0
 
 
 class TalkingSource(Source, Protocol):
@@ -149,6 +151,15 @@ class TalkingSource(Source, Protocol):
     def ask_now(self) -> None:
         """Ask the device for everything now, without waiting for the answer; raises SourceError
         when it was asked a moment ago, or wants to be left alone."""
+        ...
+
+
+class ReconnectingSource(Source, Protocol):
+    """A source with a connection: to a server, a broker or a device."""
+
+    def reconnect(self) -> None:
+        """Leave it and come back, on a person's word and thread; what keeps it away for a while
+        is forgotten. Raises SourceError where it wants to be left alone."""
         ...
 
 

@@ -129,7 +129,7 @@ def _ingest(counts: FleetCounts) -> list[Content]:
     if told is None:
         return [head, blocks.note("No ingest tells anything. See that it runs, and that the "
                                   "broker lets it write its report.")]
-    return [head, _ingest_state(told), _ingest_figures(told),
+    return [head, _ingest_state(told), _behind(told), _ingest_figures(told),
             _refused(told.said.rejected, told.last_refusal)]
 
 
@@ -144,6 +144,15 @@ def _ingest_state(told: IngestTold) -> Html:
     return blocks.state_box("database_off", "The ingest cannot store", told.said.trouble,
                             "It tries again and again; the devices keep what they measure.",
                             error=True)
+
+
+def _behind(told: IngestTold) -> Html:
+    """Of several stores, those that lack something."""
+    if not (told.runs and told.said.behind):
+        return EMPTY
+    return blocks.state_box("database_off", "A store is behind", told.said.behind,
+                            "The first store has everything. The rest is handed on by itself when "
+                            "this one answers; see that it runs.")
 
 
 def _ingest_figures(told: IngestTold) -> Html:

@@ -55,11 +55,17 @@ def _part(name: str, health: StoreHealth, error: str) -> Row:
 
 def _fleets(client: LocalClient) -> list[Row]:
     """Where an ingest keeps the telemetry of a fleet; only what orrery.toml names."""
-    return [_fleet(label, health) for label, health in client.fleet_stores()]
+    return [_fleet(name, part) for label, health in client.fleet_stores()
+            for name, part in _named(f"Telemetry of {label}", health)]
 
 
-def _fleet(label: str, health: StoreHealth) -> Row:
-    name = f"Telemetry of {label}"
+def _named(name: str, health: StoreHealth) -> list[tuple[str, StoreHealth]]:
+    """Each of several stores for itself, as orrery.toml calls it."""
+    return [(f"{name} in {place}", part) for place, part in health.parts.items()] or [
+        (name, health)]
+
+
+def _fleet(name: str, health: StoreHealth) -> Row:
     if health.error:
         return name, "not read", health.error
     if health.newest is None or health.oldest is None:

@@ -190,10 +190,6 @@ class FleetSource(Source, Protocol):
         `start`. Raises RetryLaterError."""
         ...
 
-    def reconnect(self) -> None:
-        """Leave the broker and come back, on a person's word; nothing where there is none."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class StoredBody:
@@ -253,6 +249,10 @@ class FleetStore(Protocol):
     def forget(self, before_us: int, most: int = 5000) -> int:
         """Drop at most `most` settled bodies that were received before `before_us`; how many.
         Their numbers stay settled, and `marks` and `gaps` as they are."""
+        ...
+
+    def behind(self) -> str:
+        """Of several stores, which lack messages that wait for them, and why; "" for none."""
         ...
 
     def close(self) -> None: ...

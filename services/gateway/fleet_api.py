@@ -150,7 +150,7 @@ def _ingest(told: ports.IngestTold | None) -> IngestTold | None:
         given_up=said.given_up, overflow=said.overflow, waiting=said.waiting,
         lag_p50_s=known(said.lag_p50_s), lag_p95_s=known(said.lag_p95_s),
         rejected={reason.value: count for reason, count in said.rejected.items()},
-        last_refusal=_refusal(told.last_refusal), trouble=said.trouble)
+        last_refusal=_refusal(told.last_refusal), trouble=said.trouble, behind=said.behind)
 
 
 def _refusal(last: Refusal | None) -> RefusalTold | None:
