@@ -108,7 +108,7 @@ class Follower:
             return
         with self._lock:
             self._direct = not self._waiting.count
-        if self._trouble and self._direct:
+        if self._direct:
             log.info("%s has all that waited for it", self._name)
             self._trouble = ""
 
