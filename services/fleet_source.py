@@ -345,8 +345,7 @@ class MqttFleet:
 
 
 class KeptFleet(MqttFleet):
-    """Also a KeptSource: the ingest's store tells its past. What an outbox delivers while this
-    runs is in that store, and not in history: that is not written behind its head."""
+    """Also a KeptSource: the ingest's store tells its past."""
 
     def __init__(self, name: str, options: Options, plates: Sequence[PackPlate],
                  system: tuple[NodeSpec, ...], broker: Broker, clock: Clock,
@@ -370,6 +369,10 @@ class KeptFleet(MqttFleet):
         if self._topology is None:
             raise GiveUpError(f"the fleet of {self._site} was asked before it was started")
         return self._past.readings(self._topology, start, end, step_s)
+
+    def late(self, after: datetime, until: datetime, late_s: float) -> list[datetime]:
+        """Raises RetryLaterError."""
+        return self._past.late(after, until, late_s)
 
     def kept(self) -> StoreHealth:
         return self._store.health()

@@ -8,6 +8,7 @@ from typing import TypeVar
 from core.errors import OrreryError, RetryLaterError
 from core.fleet.ports import FleetPast, StoredBody
 from core.ports import StoreHealth
+from store.times import FOREVER_US
 
 Answer = TypeVar("Answer")
 
@@ -25,6 +26,11 @@ class SeveralPasts:
         reaches back furthest. Raises RetryLaterError where none answers."""
         return self._first(site, after_us, lambda past: past.bodies_between(
             site, devices, after_us, until_us, every_us))
+
+    def late_minutes(self, site: str, after_us: int, until_us: int, late_us: int) -> Sequence[int]:
+        """Of the first that answers; raises RetryLaterError where none does."""
+        return self._first(site, FOREVER_US, lambda past: past.late_minutes(
+            site, after_us, until_us, late_us))
 
     def _first(self, site: str, after_us: int, ask: Callable[[FleetPast], Answer]) -> Answer:
         begins, problems = self._begins(site)

@@ -211,6 +211,11 @@ class FleetPast(Protocol):
         pass from `after_us` on. Raises RetryLaterError."""
         ...
 
+    def late_minutes(self, site: str, after_us: int, until_us: int, late_us: int) -> Sequence[int]:
+        """Minutes, rising, of the bodies that were received in after < time <= until and measured
+        more than late_us before that [us since 1970]. Raises RetryLaterError."""
+        ...
+
     def oldest_us(self, site: str) -> int | None:
         """About the time of the oldest body; None without any. Raises RetryLaterError."""
         ...
