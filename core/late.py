@@ -32,7 +32,6 @@ BEHIND_S = 5.0
 SETTLED_S = 300.0
 """So long after its end a minute is told anew [s]: the rest of an outbox comes together."""
 MOST_MINUTES = 60
-"""At one look."""
 MOST_ROWS = 2 ** 18
 """Of nodes and minutes that are told at once."""
 STEP_S = 1.0
@@ -40,10 +39,12 @@ MINUTE, STEP = timedelta(minutes=1), timedelta(seconds=STEP_S)
 
 
 class LateArrivals:
-    """since: after when what was stored is looked at (UTC), at most KEPT_DAYS back."""
+    """since: after when what was stored is looked at (UTC), at most KEPT_DAYS back. most_minutes:
+    that are told at one look."""
 
-    def __init__(self, engine: Engine, store: Store, since: datetime) -> None:
-        self._engine, self._store = engine, store
+    def __init__(self, engine: Engine, store: Store, since: datetime,
+                 most_minutes: int = MOST_MINUTES) -> None:
+        self._engine, self._store, self._most_minutes = engine, store, most_minutes
         since = max(since, engine.clock.now() - timedelta(days=KEPT_DAYS))
         self._kept = {index: cast(KeptSource, source)
                       for index, source in enumerate(engine.sources) if is_kept(source)}
@@ -90,7 +91,7 @@ class LateArrivals:
         waiting = self._waiting[index]
         waiting.difference_update([one for one in waiting if one < now - timedelta(days=KEPT_DAYS)])
         settled = now - timedelta(seconds=SETTLED_S) - MINUTE
-        ripe = sorted(one for one in waiting if one <= settled)[:MOST_MINUTES]
+        ripe = sorted(one for one in waiting if one <= settled)[:self._most_minutes]
         at_once = max(1, MOST_ROWS // self._engine.topology.size)
         for run in runs(ripe, at_once):
             if self._stop.is_set():

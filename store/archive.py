@@ -230,8 +230,7 @@ class Archive:
             return None
         self._keeper.seal_before_us = begin_us
         self.settle()
-        bounds = self._vault.hot.bounds()
-        if bounds is not None and bounds[0] < begin_us:
+        if self._is_hot(begin_us):
             raise RetryLaterError(self._keeper.error or f"{self.directory}: what was kept before "
                                   "the pause is not sealed yet; restart the app")
         return begin_us, span[1]
@@ -251,13 +250,18 @@ class Archive:
             return
         self._refuse_closed()
         end_us = int(rows["ts"].max()) + MINUTE_US
-        if self._vault.sealed_until_us < end_us:
+        if self._is_hot(end_us):
             self._keeper.seal_before_us = end_us
             self.settle()
-            if self._vault.sealed_until_us < end_us:
+            if self._is_hot(end_us):
                 raise RetryLaterError(self._keeper.error or f"{self.directory}: the last minutes "
                                       "are not sealed yet; they can be amended then")
         self._answer(lambda: self._amender.amend(rows))
+
+    def _is_hot(self, before_us: int) -> bool:
+        """Whether anything older waits to be sealed."""
+        bounds = self._vault.hot.bounds()
+        return bounds is not None and bounds[0] < before_us
 
     def settle(self) -> None:
         """Seal what is due and wait until the background work is done (tests, benches)."""
