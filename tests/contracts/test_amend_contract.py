@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 from bench._postgres import PostgresServer
 from core.frames import Frame
 from core.ports import Series, Store
-from tests.contracts.test_store_contract import FACTORIES, settle
+from tests.contracts.test_store_contract import FACTORIES, embedded, settle
 from tests.store.support import CELL, SITE, at, frame, seconds_of, values_at, voltages
 
-STEP_S, END_S = 10, 5400
+STEP_S, END_S = 20, 5400
+LAST, MIDDLE = 60 - STEP_S, 1800 - STEP_S / 2
+"""Of a minute, and of an hour's samples [s]."""
 LATE, HALF = range(600, 1800), range(1800, 1830)
 """Seconds of which the last cell was not heard: minutes, and a part of one."""
 NODE = SITE.index(CELL)
@@ -92,11 +95,11 @@ def assert_whole(store: Store) -> None:
     for minute in (600, 1740, 1800):
         where = minute // 60
         assert minutes.minimum[where] == pytest.approx(voltage(minute), rel=1e-6)
-        assert minutes.maximum[where] == pytest.approx(voltage(minute + 50), rel=1e-6)
+        assert minutes.maximum[where] == pytest.approx(voltage(minute + LAST), rel=1e-6)
     hours = one(store, CELL, -DAYS_S, END_S)
     assert hours.known_s is not None
     assert hours.known_s[0] == 3600
-    assert hours.mean[0] == pytest.approx(voltage(1795), rel=1e-5)
+    assert hours.mean[0] == pytest.approx(voltage(MIDDLE), rel=1e-5)
 
 
 def test_what_came_late_is_there_in_each_grain(store: Store,
@@ -107,10 +110,10 @@ def test_what_came_late_is_there_in_each_grain(store: Store,
     assert_whole(store)
     after = one(store, OTHER, 0, 3600)
     np.testing.assert_array_equal(before.mean, after.mean)
-    found = store.frame_at(at(1000))
+    found = store.frame_at(at(990))
     assert found is not None
-    assert found.value("voltage_v", NODE) == pytest.approx(voltage(950), rel=1e-6)
-    assert found.value("voltage_v", NODE - 1) == pytest.approx(voltage(1000, NODE - 1), rel=1e-6)
+    assert found.value("voltage_v", NODE) == pytest.approx(voltage(900 + LAST), rel=1e-6)
+    assert found.value("voltage_v", NODE - 1) == pytest.approx(voltage(980, NODE - 1), rel=1e-6)
     settle(store)
     assert_whole(reopen())
 
@@ -139,7 +142,8 @@ def test_a_sum_without_all_that_history_knows_is_not_taken(store: Store) -> None
 
 def test_what_is_known_as_well_stays(store: Store) -> None:
     """Nothing is gained: the minute stays as it was heard."""
-    wrong = [frame(second, values_at(second, SITE.size) + 7) for second in range(3000, 3060, 10)]
+    wrong = [frame(second, values_at(second, SITE.size) + 7)
+             for second in range(3000, 3060, STEP_S)]
     store.amend(iter(wrong), ALL)
     kept = one(store, OTHER, 0, END_S - 60)
     assert kept.minimum[50] == pytest.approx(voltage(3000, SITE.size - 2), rel=1e-6)
@@ -150,3 +154,26 @@ def test_time_of_which_no_minute_is_kept_is_left_out(store: Store) -> None:
     store.amend(iter(()), ALL)
     assert seconds_of(voltages(store, -9000, END_S - 60))[0] == 0
     assert store.health().error == ""
+
+
+def test_a_deleted_day_of_which_hours_are_left_stays_as_it_is(tmp_path: Path) -> None:
+    """The disk budget took the minutes of the first hour; the second, sealed too, is amended."""
+    with closing(embedded(tmp_path, SITE)) as store:
+        for second in range(0, 7260, STEP_S):
+            values = values_at(second, SITE.size)
+            values[:, NODE] = np.nan if second % 3600 in LATE else values[:, NODE]
+            store.append(frame(second, values))
+        store.settle()
+        before = one(store, CELL, -DAYS_S, 7199)
+    for path in [*(tmp_path / "raw").iterdir(), *(tmp_path / "minute").glob("*T120000Z-*")]:
+        path.unlink()
+    with closing(embedded(tmp_path, SITE)) as store:
+        for start in (600, 4200):
+            store.amend(late(range(start, start + 1200, STEP_S)), ALL[[0, NODE]])
+        after = one(store, CELL, -DAYS_S, 7199)
+    assert before.known_s is not None
+    assert after.known_s is not None
+    assert before.known_s.tolist() == [2400, 2400]
+    assert after.known_s.tolist() == [2400, 3600]
+    assert after.mean[0] == before.mean[0]
+    assert after.mean[1] == pytest.approx(voltage(3600 + MIDDLE), rel=1e-5)
