@@ -27,11 +27,13 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 60.0
 LATE_S = 15.0
 """What is younger when it comes was live [s]."""
-BEHIND_S = 5.0
-"""A store may still commit what it received so long ago [s]."""
+BEHIND_S = 60.0
+"""A store may still commit what it received so long ago [s]: what was looked at is looked at again
+so long, and told twice is told once."""
 SETTLED_S = 300.0
 """So long after its end a minute is told anew [s]: the rest of an outbox comes together."""
 MOST_MINUTES = 60
+"""At one look."""
 MOST_ROWS = 2 ** 18
 """Of nodes and minutes that are told at once."""
 STEP_S = 1.0
@@ -81,10 +83,10 @@ class LateArrivals:
             self.error = ""
 
     def _ask(self, index: int, source: KeptSource, now: datetime) -> None:
-        until = now - timedelta(seconds=BEHIND_S)
-        if until > self._since[index]:
-            self._waiting[index].update(source.late(self._since[index], until, LATE_S))
-            self._since[index] = until
+        after = self._since[index]
+        if now > after:
+            self._waiting[index].update(source.late(after, now, LATE_S))
+            self._since[index] = max(after, now - timedelta(seconds=BEHIND_S))
 
     def _tell(self, index: int, now: datetime) -> None:
         """The oldest first; what could not be told waits for the next look."""

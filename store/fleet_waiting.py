@@ -49,14 +49,15 @@ class WaitingEntries:
             if self._bytes > self._most_bytes:
                 raise RetryLaterError(f"{self.count} messages wait in {self._path} and no more "
                                       "have room")
+            sizes = []
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 for entry in entries:
                     added = self._db.execute(
                         f"INSERT OR IGNORE INTO waiting ({KEPT}) VALUES "
                         "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(entry)).rowcount
-                    self.count += added
-                    self._bytes += added * len(entry.body or b"")
+                    sizes += [len(entry.body or b"")] * added
+            self.count, self._bytes = self.count + len(sizes), self._bytes + sum(sizes)
 
     def oldest(self, most: int) -> list[tuple[int, FleetEntry]]:
         """(place, entry)."""

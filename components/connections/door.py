@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
@@ -9,9 +10,11 @@ import streamlit as st
 from components import blocks, formats
 from components.api_client import LocalClient
 from components.markup import Html
-from core.turned_away import WORDS, Turned
+from core.turned_away import WORDS, Reason, Turned
 
 SHOWN = 5
+SHORT: Mapping[Reason, str] = {"sign_in": "not known", "role": "may not act",
+                               "password": "wrong sign-in"}
 
 
 def show(client: LocalClient) -> None:
@@ -22,7 +25,7 @@ def show(client: LocalClient) -> None:
         return
     rows = "".join(
         f'<div class="o-row o-refusal"><span class="num">{formats.number(count)}</span>'
-        f"<span>{escape(reason.replace('_', ' '))}</span>"
+        f"<span>{escape(SHORT.get(reason, reason))}</span>"
         f'<span class="mut">{escape(WORDS[reason])}</span></div>'
         for reason, count in counts.items())
     newest = "".join(_line(one) for one in turned.newest()[:SHOWN])
@@ -33,5 +36,5 @@ def show(client: LocalClient) -> None:
 def _line(one: Turned) -> str:
     when = formats.local_time(one.at, st.context.timezone, seconds=True)
     return (f'<div class="o-row o-turned"><time class="num">{escape(when)}</time>'
-            f"<span>{escape(one.reason.replace('_', ' '))}</span><code>{escape(one.asked)}</code>"
-            f'<span class="mut">{escape(one.who)}</span></div>')
+            f"<span>{escape(SHORT.get(one.reason, one.reason))}</span>"
+            f'<code>{escape(one.asked)}</code><span class="mut">{escape(one.who)}</span></div>')

@@ -92,7 +92,8 @@ def _refused(rejected: Mapping[str, int], last: Refusal | None) -> Html:
         f'<span class="mut">{escape(_words(name))}</span></div>'
         for name, count in sorted(rejected.items(), key=lambda item: -item[1]))
     payload = "" if last is None else (
-        f'<div class="mut">Last: {escape(formats.local_time(last.at, st.context.timezone))}, '
+        '<div class="mut o-last">Last: '
+        f"{escape(formats.local_time(last.at, st.context.timezone))}, "
         f"{escape(last.topic)}: {escape(last.words)}</div>"
         f'<pre class="o-payload">{escape(last.text)}</pre>')
     return Html(f'<div class="o o-rows">{rows}{payload}</div>')

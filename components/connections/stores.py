@@ -55,14 +55,16 @@ def _part(name: str, health: StoreHealth, error: str) -> Row:
 
 def _fleets(client: LocalClient) -> list[Row]:
     """Where an ingest keeps the telemetry of a fleet; only what orrery.toml names."""
-    return [_fleet(name, part) for label, health in client.fleet_stores()
-            for name, part in _named(f"Telemetry of {label}", health)]
+    return [row for label, health in client.fleet_stores()
+            for row in _each(f"Telemetry of {label}", health)]
 
 
-def _named(name: str, health: StoreHealth) -> list[tuple[str, StoreHealth]]:
+def _each(name: str, health: StoreHealth) -> list[Row]:
     """Each of several stores for itself, as orrery.toml calls it."""
-    return [(f"{name} in {place}", part) for place, part in health.parts.items()] or [
-        (name, health)]
+    if not health.parts:
+        return [_fleet(name, health)]
+    rows = [(place, _fleet(name, part)) for place, part in health.parts.items()]
+    return [(name, state, f"{place}: {words}") for place, (_, state, words) in rows]
 
 
 def _fleet(name: str, health: StoreHealth) -> Row:

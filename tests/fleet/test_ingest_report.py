@@ -222,6 +222,9 @@ class FullDisk:
     def forget(self, before_us: int, most: int = 5000) -> int:
         return 0
 
+    def behind(self) -> str:
+        return "7 messages wait"
+
 
 @pytest.mark.usefixtures("often")
 def test_an_ingest_that_cannot_store_says_so(mosquitto: Mosquitto, talker: Talker) -> None:

@@ -16,9 +16,9 @@ def test_a_viewer_at_an_operators_endpoint_is_named(tmp_path: Path,
         monkeypatch.setenv(name, key)
     with fleet_api(tmp_path, GUARDED) as api:
         turned = api.engine.turned_away
-        api.ask("POST", "/api/fleet/commands?key=secret", VIEWER,
-                {"element": "system_home", "action": "reset"})
-        api.ask("GET", "/api/fleet", "a wrong key")
+        order = {"element": "system_home", "action": "reset"}
+        assert api.ask("POST", "/api/fleet/commands", VIEWER, order).status_code == 403
+        assert api.ask("GET", "/api/fleet?key=secret", "a wrong key").status_code == 401
         with pytest.raises(InvalidStatus):
             api.connect(key=None)
         assert turned.counts() == {"sign_in": 2, "role": 1}
