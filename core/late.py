@@ -30,6 +30,8 @@ LATE_S = 15.0
 BEHIND_S = 60.0
 """A store may still commit what it received so long ago [s]: what was looked at is looked at again
 so long, and told twice is told once."""
+ASKED_AT_ONCE = timedelta(hours=1)
+"""Of what a store received, so that a start after days asks little by little."""
 SETTLED_S = 300.0
 """So long after its end a minute is told anew [s]: the rest of an outbox comes together."""
 MOST_MINUTES = 60
@@ -37,6 +39,8 @@ MOST_MINUTES = 60
 MOST_ROWS = 2 ** 18
 """Of nodes and minutes that are told at once."""
 STEP_S = 1.0
+AGAIN = timedelta(hours=6)
+"""An outbox of two days is told in less than one."""
 MINUTE, STEP = timedelta(minutes=1), timedelta(seconds=STEP_S)
 
 
@@ -85,8 +89,9 @@ class LateArrivals:
     def _ask(self, index: int, source: KeptSource, now: datetime) -> None:
         after = self._since[index]
         if now > after:
-            self._waiting[index].update(source.late(after, now, LATE_S))
-            self._since[index] = max(after, now - timedelta(seconds=BEHIND_S))
+            until = min(now, after + ASKED_AT_ONCE)
+            self._waiting[index].update(source.late(after, until, LATE_S))
+            self._since[index] = max(after, until - timedelta(seconds=BEHIND_S))
 
     def _tell(self, index: int, now: datetime) -> None:
         """The oldest first; what could not be told waits for the next look."""
@@ -129,8 +134,9 @@ def runs(minutes: Sequence[datetime], most: int) -> list[list[datetime]]:
 
 
 def late_arrivals(engine: Engine) -> LateArrivals | None:
-    """From the newest that history holds on; None where no store beside the app is told of."""
+    """From a while before the newest that history holds on: what waited to be told when the app
+    ended is found again. None where no store beside the app is told of."""
     if engine.store is None or not any(is_kept(source) for source in engine.sources):
         return None
-    newest = engine.store.health().newest
-    return LateArrivals(engine, engine.store, newest or engine.clock.now())
+    newest = engine.store.health().newest or engine.clock.now()
+    return LateArrivals(engine, engine.store, newest - AGAIN)

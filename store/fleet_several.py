@@ -64,7 +64,7 @@ class Follower:
     def forget(self, before_us: int, most: int) -> None:
         """Also the moment to try again, where no message comes."""
         if self._direct and self._store is not None:
-            with suppress(RetryLaterError):  # told by the next batch
+            with suppress(OrreryError):  # told by the next batch
                 self._store.forget(before_us, most)
         else:
             self._worker.ask()

@@ -240,7 +240,7 @@ def test_an_ingest_that_cannot_store_says_so(mosquitto: Mosquitto, talker: Talke
     finally:
         stop.set()
         thread.join(10)
-    assert told.trouble == "the disk is full"
+    assert (told.trouble, told.behind) == ("the disk is full", "7 messages wait")
 
 
 def test_what_there_is_no_room_for_is_counted_and_what_is_kept_is_not(
