@@ -25,8 +25,8 @@ from core.topology import IndexArray
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 60.0
-LATE_S = 15.0
-"""What is younger when it comes was live [s]."""
+LATE_S = 30.0
+"""What is younger when it comes was live, or its device's clock is slow [s]."""
 BEHIND_S = 60.0
 """A store may still commit what it received so long ago [s]: what was looked at is looked at again
 so long, and told twice is told once."""
