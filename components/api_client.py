@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.connections_api import ConnectionsApi
 from components.energy_api import EnergyApi as EnergyApi
 from components.energy_api import energy_api as energy_api
 from core.alarms.journal import AlarmJournal
@@ -26,10 +27,8 @@ from core.houses import House
 from core.ports import (
     ScriptedSource,
     Series,
-    Source,
     StoreHealth,
     Talk,
-    TalkingSource,
     Tier,
 )
 from core.replay import PastMoment
@@ -219,8 +218,13 @@ class Client(Protocol):
         """The newest first."""
         ...
 
+    def reconnects(self, source: str) -> bool:
+        """Whether a source has a connection that can be made anew; raises UnknownIdError."""
+        ...
+
     def reconnect(self, source: str) -> None:
-        """Of a fleet's source: leave its broker and come back. Raises UnknownIdError."""
+        """Leave the server, broker or device of a source and come back. Raises UnknownIdError for
+        one without a connection, SourceError where it wants to be left alone."""
         ...
 
     @property
@@ -301,12 +305,12 @@ class Client(Protocol):
         ...
 
 
-class LocalClient:
+class LocalClient(ConnectionsApi):
     """Asks the engine of this process."""
 
     def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime.engine)
         self._runtime = runtime
-        self._engine = runtime.engine
 
     @property
     def title(self) -> str:
@@ -399,22 +403,6 @@ class LocalClient:
         source = self._engine.source_of(device.id)
         return source.problems() if hasattr(source, "problems") else {}
 
-    def _source(self, name: str) -> Source:
-        for source in self._engine.sources:
-            if source.info.name == name:
-                return source
-        raise UnknownIdError(f"no source is called {name[:80]!r}")
-
-    def talk_with(self, source: str) -> Talk | None:
-        found = self._source(source)
-        return cast(TalkingSource, found).talk() if hasattr(found, "talk") else None
-
-    def ping(self, source: str) -> float:
-        return cast(TalkingSource, self._source(source)).ping()
-
-    def ask_now(self, source: str) -> None:
-        cast(TalkingSource, self._source(source)).ask_now()
-
     def coverage(self, source: str, start: datetime, end: datetime, parts: int,
                  ) -> NDArray[np.float64]:
         found = self._source(source)
@@ -437,10 +425,6 @@ class LocalClient:
         """Of the devices' channels; None where there is none."""
         channels = self._engine.channels
         return None if channels is None else channels.health()
-
-    def fleet_stores(self) -> list[tuple[str, StoreHealth]]:
-        """(label, state) of each source whose telemetry a store keeps."""
-        return self._engine.kept()
 
     def backfill(self) -> BackfillState | None:
         work = self._runtime.backfill
@@ -512,12 +496,6 @@ class LocalClient:
     def commands(self) -> list[CommandLife]:
         found = [life for fleet in self._fleets() for life in fleet.commands()]
         return sorted(found, key=lambda life: life.command.issued_s, reverse=True)
-
-    def reconnect(self, source: str) -> None:
-        for fleet in self._fleets():
-            if fleet.info.name == source:
-                return fleet.reconnect()
-        raise UnknownIdError(f"no fleet is called {source[:80]!r}")
 
     @property
     def _twin(self) -> TwinDesk:

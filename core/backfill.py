@@ -3,7 +3,7 @@ beside the app tells what its devices said while the app was down.
 
 The past of a simulator is simulated like its present, and marked as such by its source.
 Recordings, and live devices without such a store (`KeptSource`), have no past to tell. What came
-late into the store, for a time in which the app ran, is not told: history has gone past it.
+late into the store, for a time in which the app ran, `core/late.py` tells.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from core.ports import (
 from core.safety.latency import Histogram
 from core.site_records import SiteRecords
 from core.topology import Level
+from core.turned_away import TurnedAway
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class Engine:
         self.records: SiteRecords | None = None
         self._records_error = ""
         self.ticks = Histogram(TICK_BOUNDS_S)
+        self.turned_away = TurnedAway(self.clock.now)
         self._board = Board(self.devices, [source.info.stale_after_s for source in self.sources])
         self.assembler = self.new_assembler()
         self._with_alarms = with_alarms

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.devices import Device
 from core.frames import Frame, Reading
 from core.houses import House
-from core.topology import NodeSpec, Topology
+from core.topology import IndexArray, NodeSpec, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """messages: the newest ones, oldest first. heard, sent, failed: counts since the start."""
+    """messages: the newest ones, oldest first. heard, sent, failed: counts since the start.
+    rate: messages heard a second over the last minute [1/s]."""
 
     messages: tuple[Message, ...]
     heard: int
     sent: int
     failed: int
+    rate: float = 0.0
 
 
 class TalkingSource(Source, Protocol):
@@ -149,6 +151,15 @@ class TalkingSource(Source, Protocol):
     def ask_now(self) -> None:
         """Ask the device for everything now, without waiting for the answer; raises SourceError
         when it was asked a moment ago, or wants to be left alone."""
+        ...
+
+
+class ReconnectingSource(Source, Protocol):
+    """A source with a connection: to a server, a broker or a device."""
+
+    def reconnect(self) -> None:
+        """Leave it and come back, on a person's word and thread; what keeps it away for a while
+        is forgotten. Raises SourceError where it wants to be left alone."""
         ...
 
 
@@ -170,12 +181,16 @@ class BackfillingSource(Source, Protocol):
 
 class KeptSource(BackfillingSource, Protocol):
     """A source whose devices' words are kept by a store of their own, whether or not this process
-    runs: its `backfill` tells what they really said, and also fills a hole of history. What came
-    into that store later than history went past its time is not told: history is not written
-    behind its head."""
+    runs: its `backfill` tells what they really said, and also fills a hole of history. `late` tells
+    which minutes came into that store when history had gone past them."""
 
     def kept_since(self) -> datetime | None:
         """About the oldest that is kept (UTC); None where nothing is. Raises RetryLaterError."""
+        ...
+
+    def late(self, after: datetime, until: datetime, late_s: float) -> list[datetime]:
+        """Minutes, rising, of what came into that store in after < time <= until and was measured
+        more than late_s before that [s]. Raises RetryLaterError."""
         ...
 
     def kept(self) -> StoreHealth:
@@ -291,8 +306,15 @@ class Store(Protocol):
         """Write a past that ends before the first appended frame; runs beside `append`.
 
         hole: write the whole minutes within it instead that lie behind all that is kept before
-        its end, after the first frame since it; no other time behind the newest frame can be
-        written, and this one only until its hour is over and sealed."""
+        its end, after the first frame since it, and only until its hour is over and sealed."""
+        ...
+
+    def amend(self, frames: Iterator[Frame], nodes: IndexArray) -> None:
+        """Tell whole minutes of some nodes anew, at least a few minutes behind the newest frame:
+        where `frames` know more of a metric than is kept, the minute and its hour are kept as they
+        say, and in such a minute the sums above. NaN tells nothing, what is told twice changes
+        nothing, and minutes of which none are kept stay as they are. Beside `append`; raises
+        RetryLaterError."""
         ...
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar, cast
@@ -56,6 +57,7 @@ FLEET_PASTS: dict[str, str] = {
     "postgres": POSTGRES,
     "sqlite": "store.fleet_past",
 }
+INGEST_STORE = "the command line", "--store"
 PHYSICS = "services.twin.pool"
 PREDICTIONS = "store.twin"
 PLANNERS: dict[Controller, tuple[str, str, tuple[str, ...]]] = {
@@ -218,16 +220,55 @@ def _kinds_of(history: HistoryConfig, file: str) -> tuple[str, ...]:
 
 def make_fleet_store(url: str) -> FleetStore:
     """The store of the fleet's telemetry at e.g. `sqlite:data/fleet.sqlite`, or at
-    `postgres:NAME` of an environment variable with the URL; raises ConfigurationError."""
-    module, place = _fleet_place(url, FLEET_STORES, "the command line", "--store")
+    `postgres:NAME` of an environment variable with the URL; raises ConfigurationError,
+    RetryLaterError."""
+    module, place = _fleet_place(url, FLEET_STORES, *INGEST_STORE)
     return cast(FleetStore, import_module(module).open_store(place))
 
 
-def make_fleet_past(url: str, file: str, key: str) -> FleetPast:
-    """What the store of `make_fleet_store` holds, beside the process that writes it. file, key:
-    where the url stands. Raises ConfigurationError."""
-    module, place = _fleet_place(url, FLEET_PASTS, file, key)
-    return cast(FleetPast, import_module(module).open_past(place))
+def make_fleet_stores(urls: Sequence[str], waiting: Path) -> FleetStore:
+    """The first must have each message; the others have it, or it waits for them in files of the
+    folder `waiting`. Raises as `make_fleet_store`."""
+    _each_once(urls, *INGEST_STORE)
+    for url in urls:
+        _fleet_place(url, FLEET_STORES, *INGEST_STORE)
+    first = make_fleet_store(urls[0])
+    if len(urls) == 1:
+        return first
+    try:
+        wait = import_module("store.fleet_waiting").WaitingEntries
+        others = {url: (partial(make_fleet_store, url), wait(waiting / _file_of(url)))
+                  for url in urls[1:]}
+        return cast(FleetStore,
+                    import_module("store.fleet_several").SeveralFleetStores(first, others))
+    except BaseException:
+        first.close()
+        raise
+
+
+def _file_of(url: str) -> str:
+    """A name for what waits for a store."""
+    plain = "".join(one if one.isalnum() else "-" for one in url)[-40:]
+    return f"{plain}-{sha256(url.encode()).hexdigest()[:8]}.sqlite"
+
+
+def _each_once(urls: Sequence[str], file: str, key: str) -> None:
+    """Raises ConfigurationError."""
+    if not urls or len(set(urls)) < len(urls):
+        raise ConfigurationError(file, key, " ".join(urls), "one store, or several, each once")
+
+
+def make_fleet_past(url: str | Sequence[str], file: str, key: str) -> FleetPast:
+    """What the stores of `make_fleet_stores` hold, beside the process that writes them: read from
+    the first that can answer. file, key: where the urls stand. Raises ConfigurationError."""
+    urls = [url] if isinstance(url, str) else url
+    _each_once(urls, file, key)
+    places = {one: _fleet_place(one, FLEET_PASTS, file, key) for one in urls}
+    pasts = {one: cast(FleetPast, import_module(module).open_past(place))
+             for one, (module, place) in places.items()}
+    if len(pasts) == 1:
+        return pasts[urls[0]]
+    return cast(FleetPast, import_module("store.fleet_pasts").SeveralPasts(pasts))
 
 
 def _fleet_place(url: str, kinds: Mapping[str, str], file: str, key: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from core.engine import Engine, houses_of
 from core.errors import GiveUpError, HistoryLockedError, OrreryError, RetryLaterError
 from core.household import with_electricity
 from core.houses import House, houses_in
+from core.late import LateArrivals, late_arrivals
 from core.memory import give_back, keep_small
 from core.operators import check_operators
 from core.ports import ChannelHistory, Store
@@ -63,6 +64,7 @@ class Runtime:
     backfill: Backfill | None
     twin: TwinDesk | None = None
     coordinator: CoordinatorDesk | str = NOTHING_TO_COORDINATE
+    late: LateArrivals | None = None
     replay: Replay = field(init=False)
     trails: Trails = field(init=False)
 
@@ -82,6 +84,8 @@ class Runtime:
             self.twin.stop()
         if self.backfill is not None:
             self.backfill.stop()
+        if self.late is not None:
+            self.late.stop()
         self.engine.stop()
 
 
@@ -176,17 +180,20 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
     backfill = _attach_history(engine, config)
     _keep_alarms(engine, config)
     _keep_commands(engine, records, error)
+    late = late_arrivals(engine)
     engine.tick()
     engine.start()
     if backfill is not None:
         backfill.start()
         backfills.append(backfill)
+    if late is not None:
+        late.start()
     twin = _twin(engine, config, backfill, _plans(engine, desk))
     twins += [twin] if twin is not None else []
     if not isinstance(desk, str):
         engine.also_report(desk.findings)
         desk.start()
-    return Runtime(config, engine, houses, backfill, twin, desk)
+    return Runtime(config, engine, houses, backfill, twin, desk, late)
 
 
 def _plans(engine: Engine, desk: CoordinatorDesk | str) -> Plans:

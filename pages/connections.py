@@ -3,7 +3,7 @@
 import streamlit as st
 
 from components import blocks, frame, parts
-from components.connections import board, console, fleets, stores
+from components.connections import board, console, door, fleets, stores
 from components.house import connect
 
 client = frame.enter()
@@ -12,6 +12,7 @@ connect.tool(client)
 parts.live(board.rows, "connections_rows", 10.0, client)
 parts.live(fleets.show, "connections_fleets", 5.0, client)
 fleets.reconnecting(client)
+parts.live(door.show, "connections_door", 5.0, client)
 parts.live(stores.show, "connections_stores", 10.0, client)
 
 blocks.show(blocks.heading("Talk with a source"))

@@ -38,6 +38,12 @@ class StoredPast:
         oldest_us = self._store.oldest_us(self._site)
         return None if oldest_us is None else from_epoch(oldest_us / US_PER_S)
 
+    def late(self, after: datetime, until: datetime, late_s: float) -> list[datetime]:
+        """Raises RetryLaterError."""
+        return [from_epoch(minute_us / US_PER_S) for minute_us in self._store.late_minutes(
+            self._site, round(after.timestamp() * US_PER_S), round(until.timestamp() * US_PER_S),
+            round(late_s * US_PER_S))]
+
     def readings(self, topology: Topology, start: datetime, end: datetime,
                  step_s: float) -> Iterator[Reading]:
         """Those of start < time <= end, each of what was measured in the `step_s` before it; none

@@ -75,7 +75,8 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     broker: mqtt://host[:port] or mqtts://. password_secret: the NAME of an environment variable;
     `password` is known only to be refused without being shown. ca_file, cert_file, key_file: the
     broker's authority, and this client's own certificate. store: where the ingest keeps this
-    fleet's telemetry, as its --store says it: then history is filled from there at the start.
+    fleet's telemetry, as its --store says it, one or several: then history is filled from the
+    first of them that can answer.
     """
 
     packs: (Annotated[int, msgspec.Meta(ge=1, le=5000)]
@@ -89,7 +90,7 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
-    store: str = ""
+    store: str | tuple[str, ...] = ""
     label: Text = "Fleet"
     stale_after_s: Annotated[float, msgspec.Meta(ge=2, le=3600)] = 10.0
 
@@ -344,8 +345,7 @@ class MqttFleet:
 
 
 class KeptFleet(MqttFleet):
-    """Also a KeptSource: the ingest's store tells its past. What an outbox delivers while this
-    runs is in that store, and not in history: that is not written behind its head."""
+    """Also a KeptSource: the ingest's store tells its past."""
 
     def __init__(self, name: str, options: Options, plates: Sequence[PackPlate],
                  system: tuple[NodeSpec, ...], broker: Broker, clock: Clock,
@@ -369,6 +369,10 @@ class KeptFleet(MqttFleet):
         if self._topology is None:
             raise GiveUpError(f"the fleet of {self._site} was asked before it was started")
         return self._past.readings(self._topology, start, end, step_s)
+
+    def late(self, after: datetime, until: datetime, late_s: float) -> list[datetime]:
+        """Raises RetryLaterError."""
+        return self._past.late(after, until, late_s)
 
     def kept(self) -> StoreHealth:
         return self._store.health()

@@ -308,12 +308,17 @@ class Session:
             text = text.replace(value, HIDDEN)
         return cut(text[:160])
 
+    def cut(self) -> None:
+        """The request under way; each has a connection of its own."""
+        with self._lock:
+            if self._line is not None:
+                self._line.cut()
+
     def close(self) -> None:
         """Cut the request under way, and send no other."""
         with self._lock:
             self._closed = True
-            if self._line is not None:
-                self._line.cut()
+        self.cut()
 
     def _exchange(self, method: str, url: str, params: Mapping[str, str],
                   headers: Mapping[str, str], body: bytes | None) -> _Reply:

@@ -189,6 +189,9 @@ class InfluxSource:
     def ask_now(self) -> None:
         self.poller.ask_now()
 
+    def reconnect(self) -> None:
+        self.poller.reconnect()
+
     def found(self) -> str:
         """Ask once, on this thread, and say in a sentence what there is; raises SourceError."""
         session = InfluxSession(self._server, self._limits, self._clock)

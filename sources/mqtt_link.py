@@ -35,6 +35,7 @@ RECONNECT_S = (1, 30)
 KEEPALIVE_S = 15  # a connection that is dead is seen after one to two of these
 PING_WAIT_S = 5.0
 MOST_ANSWERS = 64
+NOT_YET = "not connected yet; this takes a few seconds"
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
                    r"(\.[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?)*\.?|[0-9A-Fa-f:]{2,45}")
 
@@ -103,9 +104,9 @@ class MqttLink:
         self.conversation = Conversation(clock)
         self.conversation.hide(broker.password or "")
         self._client: Client | None = None
-        self._lock = threading.RLock()
+        self._lock, self._moving = threading.RLock(), threading.Lock()
         self._connected = self._failed = False
-        self._why = f"{broker.address}: not connected yet; this takes a few seconds"
+        self._why = f"{broker.address}: {NOT_YET}"
         self._refused = ""
         self._since_s = seconds()
         self._hasty_until_s = -float("inf")
@@ -164,6 +165,17 @@ class MqttLink:
         if client is not None:
             client.disconnect()
             client.loop_stop()
+
+    def reconnect(self) -> None:
+        """Leave the broker and come back; raises ConfigurationError."""
+        with self._moving:
+            self.close()
+            with self._lock:
+                self._connected = self._failed = False
+                self._refused = ""
+                self._why = f"{self._broker.address}: {NOT_YET}"
+            self.conversation.sent(f"connects to {self._broker.address} anew")
+            self.start()
 
     def check(self) -> None:
         """Raises NotYetError while the connection comes about, and SourceError, saying what to

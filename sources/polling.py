@@ -145,12 +145,25 @@ class Poller(Generic[T]):
     def ask_now(self) -> None:
         """Ask before the period is over, without waiting. Raises SourceError while the server
         wants to be left alone, and within HASTE_S of the last question."""
-        now, asked_at, until = self._clock.now(), self._step_at, self._quiet_until
+        now, asked_at = self._refuse_quiet(), self._step_at
+        if asked_at is not None and abs((now - asked_at).total_seconds()) < HASTE_S:
+            raise SourceError(f"{self._host} was asked a moment ago; its answer is on its way")
+        self._wake.set()
+
+    def _refuse_quiet(self) -> datetime:
+        """The time now, where the server does not want to be left alone."""
+        now, until = self._clock.now(), self._quiet_until
         if until is not None and now < until:
             raise SourceError(f"{self._host}: {self._state.error or 'it wants a pause'}; it is "
                               f"left alone until {until:%H:%M:%S} UTC")
-        if asked_at is not None and abs((now - asked_at).total_seconds()) < HASTE_S:
-            raise SourceError(f"{self._host} was asked a moment ago; its answer is on its way")
+        return now
+
+    def reconnect(self) -> None:
+        """Cut the question under way, forget the pause after failures, and ask anew on a fresh
+        connection. Raises SourceError while the server wants to be left alone."""
+        self._refuse_quiet()
+        self.talk.sent(f"connects to {self._host} anew")
+        self._session.cut()
         self._wake.set()
 
     def ping(self) -> float:
@@ -241,8 +254,8 @@ class Reader(Protocol):
 
 
 class PolledSource:
-    """DeviceSource, PollingSource and TalkingSource of kind "live", without systems. silent_s: an
-    answer whose values are older than this is none [s]."""
+    """DeviceSource, PollingSource, TalkingSource and ReconnectingSource of kind "live", without
+    systems. silent_s: an answer whose values are older than this is none [s]."""
 
     def __init__(self, info: SourceInfo, devices: Sequence[Device], reader: Reader,
                  poller: Poller[Told], silent_s: float) -> None:
@@ -304,6 +317,9 @@ class PolledSource:
 
     def ask_now(self) -> None:
         self.poller.ask_now()
+
+    def reconnect(self) -> None:
+        self.poller.reconnect()
 
     def close(self) -> None:
         self.poller.close()

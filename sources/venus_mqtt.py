@@ -106,6 +106,7 @@ class Link(Protocol):
     def talk(self) -> Talk: ...
     def ping(self) -> float: ...
     def ask_now(self) -> None: ...
+    def reconnect(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -257,6 +258,9 @@ class VenusSource:
 
     def ask_now(self) -> None:
         self._link.ask_now()
+
+    def reconnect(self) -> None:
+        self._link.reconnect()
 
     def close(self) -> None:
         """Disconnect; ends the thread of the connection."""

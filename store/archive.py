@@ -24,12 +24,15 @@ from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, RetryLaterError
 from core.ports import Hole, Series, StoreHealth
 from core.topology import FloatArray
+from store.amend import minutes_of
+from store.amender import Amender
 from store.budget import Budget
 from store.files import MINUTE, RAW
 from store.hot import is_damage
 from store.instant import InstantReader, Known
 from store.keeper import HOURLY, Keeper, Lengths
 from store.lock import DirectoryLock
+from store.nodes import SidArray
 from store.past import PastWriter, Told, whole_minutes
 from store.reading import SealedReader
 from store.series import Question, SeriesReader
@@ -82,6 +85,7 @@ class Archive:
         self._reader = SealedReader(self._vault)
         self._series = SeriesReader(self._vault, self._reader)
         self._instants = InstantReader(self._vault, self._reader)
+        self._amender = Amender(self._vault, self._keeper, self._reader)
         self._appending = threading.RLock()
         self._error, self._refused = "", 0
         self._check_bytes = min(CHECK_BYTES, max(1, budget_bytes // 32))
@@ -226,8 +230,7 @@ class Archive:
             return None
         self._keeper.seal_before_us = begin_us
         self.settle()
-        bounds = self._vault.hot.bounds()
-        if bounds is not None and bounds[0] < begin_us:
+        if self._is_hot(begin_us):
             raise RetryLaterError(self._keeper.error or f"{self.directory}: what was kept before "
                                   "the pause is not sealed yet; restart the app")
         return begin_us, span[1]
@@ -238,6 +241,27 @@ class Archive:
         with self._appending:
             if told_us is not None:
                 self._first_us = min(told_us, self._first_us or told_us)
+
+    def amend(self, pieces: Iterator[Told], sids: SidArray) -> None:
+        """Minutes of some nodes, one piece each, that may know more than what is kept of them;
+        those that no file of minutes covers any more are left out. Raises RetryLaterError."""
+        rows = minutes_of((piece.block for piece in pieces), self._vault.columns, sids)
+        if rows is None:
+            return
+        self._refuse_closed()
+        end_us = int(rows["ts"].max()) + MINUTE_US
+        if self._is_hot(end_us):
+            self._keeper.seal_before_us = end_us
+            self.settle()
+            if self._is_hot(end_us):
+                raise RetryLaterError(self._keeper.error or f"{self.directory}: the last minutes "
+                                      "are not sealed yet; they can be amended then")
+        self._answer(lambda: self._amender.amend(rows))
+
+    def _is_hot(self, before_us: int) -> bool:
+        """Whether anything older waits to be sealed."""
+        bounds = self._vault.hot.bounds()
+        return bounds is not None and bounds[0] < before_us
 
     def settle(self) -> None:
         """Seal what is due and wait until the background work is done (tests, benches)."""

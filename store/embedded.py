@@ -10,7 +10,7 @@ from core.clock import Clock
 from core.errors import UnknownIdError
 from core.frames import Frame
 from core.ports import Hole, Moment, Series, StoreHealth
-from core.topology import Topology
+from core.topology import IndexArray, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 from store.archive import Archive
 from store.tick import FrameMaker, not_a_mean, told_of, values_of
@@ -43,6 +43,10 @@ class EmbeddedStore:
                  hole: Hole | None = None) -> None:
         """As minutes and hours, no raw values. Raises RetryLaterError, GiveUpError."""
         self._archive.backfill(told_of(frames, self._archive.sids), done, hole)
+
+    def amend(self, frames: Iterator[Frame], nodes: IndexArray) -> None:
+        """Raises RetryLaterError."""
+        self._archive.amend(told_of(frames, self._archive.sids), self._archive.sids[nodes])
 
     def settle(self) -> None:
         """Seal what is due and wait until the background work is done (tests, benches)."""

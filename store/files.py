@@ -28,13 +28,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """One file. start_us, end_us: what it covers, whole minutes, the end exclusive [us]."""
+    """One file. start_us, end_us: what it covers, whole minutes, the end exclusive [us].
+    written_ns: when it was written; one that was written anew is another."""
 
     tier: str
     start_us: int
     end_us: int
     path: Path
     size: int
+    written_ns: int
 
     def holds(self, other: Sealed) -> bool:
         return self.start_us <= other.start_us and other.end_us <= self.end_us
@@ -152,7 +154,8 @@ class Catalog:
 
 
 def _sealed(tier: str, span: Span, path: Path) -> Sealed:
-    return Sealed(tier, span[0], span[1], path, path.stat().st_size)
+    found = path.stat()
+    return Sealed(tier, span[0], span[1], path, found.st_size, found.st_mtime_ns)
 
 
 def _span_of(path: Path) -> Span | None:

@@ -99,6 +99,9 @@ class SqliteFleetStore:
                 raise RetryLaterError(f"the fleet's store forgets nothing ({error})") from error
             return gone
 
+    def behind(self) -> str:
+        return ""
+
     # -- reading
 
     def mark(self, site: str, device: str) -> Mark | None:

@@ -11,7 +11,7 @@ from core.clock import Clock, SystemClock
 from core.errors import OrreryError, RetryLaterError
 from core.fleet.ports import StoredBody
 from core.ports import StoreHealth
-from store.times import from_us
+from store.times import MINUTE_US, from_us
 from store.worker import Worker
 
 BUSY_S = 2.0
@@ -22,6 +22,12 @@ PICKED = """
 SELECT seq, time_us, body FROM telemetry WHERE num = :num AND body IS NOT NULL AND time_us IN
     (SELECT max(time_us) FROM telemetry WHERE num = :num AND time_us > :after
      AND time_us <= :until GROUP BY (time_us - :after - 1) / :every)
+"""
+LATE = f"""
+SELECT DISTINCT t.time_us / {MINUTE_US} * {MINUTE_US} AS minute
+FROM telemetry t CROSS JOIN devices d ON d.num = t.num
+WHERE t.rowid >= :first AND d.site = :site AND t.received_us > :after AND t.received_us <= :until
+    AND t.time_us < t.received_us - :late AND t.body IS NOT NULL ORDER BY minute
 """
 SPAN = """
 SELECT min((SELECT min(time_us) FROM telemetry WHERE num = d.num)),
@@ -86,6 +92,15 @@ class SqliteFleetPast:
                               for seq, time_us, body in rows]
         return sorted(found, key=lambda one: (one.time_us, one.seq))
 
+    def late_minutes(self, site: str, after_us: int, until_us: int, late_us: int) -> Sequence[int]:
+        """Raises RetryLaterError."""
+        with self._reading() as db:
+            if db is None:
+                return []
+            return [minute for minute, in db.execute(LATE, {
+                "site": site, "first": _row_after(db, after_us), "after": after_us,
+                "until": until_us, "late": late_us})]
+
     def oldest_us(self, site: str) -> int | None:
         """Raises RetryLaterError."""
         with self._reading() as db:
@@ -126,3 +141,19 @@ class SqliteFleetPast:
 
     def close(self) -> None:
         self._seen.stop()
+
+
+def _row_after(db: sqlite3.Connection, after_us: int) -> int:
+    """The first row that was received after a time: rows come in that order, and without an index
+    that the ingest would have to write, halving finds it."""
+    low, high = db.execute("SELECT coalesce(min(rowid), 0), coalesce(max(rowid), 0) + 1 "
+                           "FROM telemetry").fetchone()
+    while low < high:
+        middle = (low + high) // 2
+        found = db.execute("SELECT rowid, received_us FROM telemetry WHERE rowid >= ? "
+                           "ORDER BY rowid LIMIT 1", (middle,)).fetchone()
+        if found is None or found[1] > after_us:
+            high = middle
+        else:
+            low = found[0] + 1
+    return int(low)

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS nodes (sid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQ
 CREATE TABLE IF NOT EXISTS layouts (layout INTEGER PRIMARY KEY, sids BLOB NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS frames
     (ts INTEGER PRIMARY KEY, layout INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS amended (ts INTEGER PRIMARY KEY);
 """
 
 
@@ -171,6 +172,21 @@ class HotTail:
         for last in [*times[DELETED_AT_ONCE - 1::DELETED_AT_ONCE], *times[-1:]]:
             with self._write_lock:
                 self._writer.execute("DELETE FROM frames WHERE ts <= ?", (last,))
+
+    # -- minutes that tell more than their samples
+
+    def amended_at(self, minutes: Sequence[int]) -> None:
+        """These do, from now on [us]."""
+        with self._write_lock, self._writer as db:
+            db.execute("BEGIN")
+            db.executemany("INSERT OR IGNORE INTO amended VALUES (?)", [(one,) for one in minutes])
+
+    def amended(self, start_us: int, end_us: int) -> list[int]:
+        """Those of [start, end)."""
+        with self._read_lock:
+            rows = self._reader.execute("SELECT ts FROM amended WHERE ts >= ? AND ts < ?",
+                                        (start_us, end_us))
+            return [row[0] for row in rows]
 
     # -- file
 

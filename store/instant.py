@@ -4,7 +4,7 @@ hours."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,12 @@ class InstantReader:
         finer is kept, its means."""
         oldest_us = when_us - OLDEST_US
         with self._vault.access:
-            return (self._hot(oldest_us, when_us) or self._raw(oldest_us, when_us)
-                    or self._minute(oldest_us, when_us) or self._hour(when_us))
+            frame = self._hot(oldest_us, when_us) or self._raw(oldest_us, when_us)
+            if frame is None:
+                return self._minute(oldest_us, when_us) or self._hour(when_us)
+            if self._vault.hot.amended(floor_to(oldest_us, MINUTE_US), when_us + 1):
+                return filled(frame, self._minute(oldest_us, when_us))
+            return frame
 
     def _hot(self, oldest_us: int, when_us: int) -> Known | None:
         stored = self._vault.hot.newest(when_us)
@@ -85,6 +89,19 @@ class InstantReader:
         mean = [f"{name}_mean" for name in self._vault.columns]
         rows = self._reader.rows(files, ("sid", "seen", *mean), start_us, start_us + 1)
         return hour_means(rows, mean, when_us) if rows else None
+
+
+def filled(frame: Known, minutes: Known | None) -> Known:
+    """Nodes of which a frame knows nothing as their minute told them, which came late."""
+    if minutes is None:
+        return frame
+    bare = np.flatnonzero(np.isnan(frame.values).all(axis=0))
+    at = np.minimum(np.searchsorted(minutes.sids, frame.sids[bare]), len(minutes.sids) - 1)
+    fits = minutes.sids[at] == frame.sids[bare]
+    values, seen_us = frame.values.copy(), frame.seen_us.copy()
+    values[:, bare[fits]] = minutes.values[:, at[fits]]
+    seen_us[bare[fits]] = minutes.seen_us[at[fits]]
+    return replace(frame, values=values, seen_us=seen_us)
 
 
 def hour_means(rows: Rows, mean: Sequence[str], when_us: int) -> Known | None:

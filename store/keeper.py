@@ -61,7 +61,8 @@ class Keeper:
         self._budget = budget
         self._seal_after_us = max(seal_after_us, MINUTE_US)
         self.lengths = lengths
-        self._tidying = Lock()
+        self.tidying = Lock()
+        """Held by whoever changes sealed files."""
         self.growing: Span | None = None
         """Hours that a backfill may still add to; not merged yet."""
         self.seal_before_us = 0
@@ -184,7 +185,7 @@ class Keeper:
         size = FILE_BYTES + sum(column.nbytes for part in rows for column in part.values())
         self._written([tier], span, size, lambda: self._write_rollup(tier, span, rows))
         if tier == MINUTE:
-            with self._tidying:
+            with self.tidying:
                 self._vault.discard([file for file in self._vault.catalog.files(HOUR, *span)
                                      if file.end_us - file.start_us <= self.lengths.of(MINUTE)])
 
@@ -196,7 +197,7 @@ class Keeper:
 
     def tidy(self) -> None:
         """Merge the pieces of complete hours and days, and roll up what is merged."""
-        with self._tidying:
+        with self.tidying:
             for period_us in self.lengths.minute_us:
                 self._merge_all(MINUTE, period_us)
             for pieces in self._complete(MINUTE, self.lengths.of(MINUTE)):
@@ -211,7 +212,7 @@ class Keeper:
         for span in minus(hours, [(file.start_us, file.end_us) for file in known])[1]:
             own = [piece for piece in pieces
                    if piece.start_us < span[1] and piece.end_us > span[0]]
-            self._rewritten(HOUR, span, own, partial(
+            self.rewritten(HOUR, span, own, partial(
                 sealed.merge_coarser, columns=self._vault.columns, inputs=own,
                 period_us=HOUR_US, span=span))
 
@@ -219,7 +220,7 @@ class Keeper:
         for pieces in self._complete(tier, period_us):
             for run in self._runs(pieces):
                 if len(run) > 1:
-                    self._rewritten(tier, _span_of(run), run, partial(
+                    self.rewritten(tier, _span_of(run), run, partial(
                         sealed.merge, columns=self._vault.columns, inputs=run), instead=run)
 
     def _runs(self, pieces: Sequence[Sealed]) -> list[list[Sealed]]:
@@ -250,9 +251,10 @@ class Keeper:
                 found.append(list(group))
         return found
 
-    def _rewritten(self, tier: str, span: Span, pieces: Sequence[Sealed],
-                   write: Callable[[Path], None], instead: Sequence[Sealed] = ()) -> None:
-        """A piece that cannot be read is set aside; the rest is merged at the next turn."""
+    def rewritten(self, tier: str, span: Span, pieces: Sequence[Sealed],
+                  write: Callable[[Path], None], instead: Sequence[Sealed] = ()) -> None:
+        """Under `tidying`. A piece that cannot be read is set aside; the rest is done at the
+        next turn."""
         size = FILE_BYTES + sum(piece.size for piece in pieces)
         path = self._vault.part_path(tier, span)
         try:

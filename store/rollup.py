@@ -84,7 +84,7 @@ def raw_rows(block: Block, columns: Sequence[str], chosen: slice = slice(None)) 
 
 
 def bucket_rows(block: Block, columns: Sequence[str], period_us: int,
-                chosen: slice = slice(None)) -> Rows:
+                chosen: slice | IndexArray = slice(None)) -> Rows:
     """One row a node of `chosen`, of a block that lies in one bucket of `period_us`."""
     sids, values = block.sids[chosen], block.values[:, :, chosen]
     known = ~np.isnan(values)

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
 import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
 
+from store.amend import put
 from store.files import PART, PERIOD_US, Sealed
 from store.nodes import SidArray
 from store.rollup import (
@@ -33,7 +34,7 @@ from store.rollup import (
     rollup_columns,
 )
 from store.spans import Span
-from store.times import MINUTE_US
+from store.times import HOUR_US, MINUTE_US
 
 BLOCK_NODES = 512
 COMPRESSION_LEVEL = 1
@@ -129,6 +130,45 @@ def merge_coarser(path: Path, columns: Sequence[str], inputs: Sequence[Sealed], 
     """
     _rewrite(path, columns, inputs, period_us,
              lambda rows: between(coarser(rows, columns, period_us), *span))
+
+
+def amend(path: Path, columns: Sequence[str], file: Sealed, rows: Rows) -> None:
+    """A file of minutes with `rows` in the place of those of the same node and minute, both sorted
+    by (sid, ts); raises as `merge`."""
+    _put(path, columns, file, lambda number: _of_block(rows, number))
+
+
+def amend_hours(path: Path, columns: Sequence[str], file: Sealed, minutes: Sequence[Sealed],
+                hours: Sequence[int]) -> None:
+    """A file of hours in which some [us] are rolled up anew from files of minutes; raises as
+    `merge`."""
+    groups, names = _groups_by_block(minutes), rollup_columns(columns, MINUTE_US)
+
+    def anew(number: int) -> Rows:
+        there = concatenate([_read_group(*where, names) for where in groups[number]])
+        own = np.isin(there["ts"] - there["ts"] % HOUR_US, hours)
+        return coarser({name: column[own] for name, column in there.items()}, columns, HOUR_US)
+
+    _put(path, columns, file, lambda number: anew(number) if number in groups else None)
+
+
+def _put(path: Path, columns: Sequence[str], file: Sealed,
+         instead: Callable[[int], Rows | None]) -> None:
+    """Block of numbers by block of numbers."""
+    groups, names = _groups_by_block([file]), rollup_columns(columns, PERIOD_US[file.tier])
+    schema = _schema(names)
+    with _writer(path, schema) as writer:
+        for number in sorted(groups):
+            rows = concatenate([_read_group(*where, names) for where in groups[number]])
+            better = instead(number)
+            _write(writer, schema, rows if better is None else put(rows, better))
+    del groups
+    pa.default_memory_pool().release_unused()
+
+
+def _of_block(rows: Rows, number: int) -> Rows | None:
+    low, high = np.searchsorted(rows["sid"], (number * BLOCK_NODES, (number + 1) * BLOCK_NODES))
+    return {name: column[low:high] for name, column in rows.items()} if low < high else None
 
 
 def _rewrite(path: Path, columns: Sequence[str], inputs: Sequence[Sealed], period_us: int,

@@ -109,7 +109,19 @@ class SeriesReader:
                               self._from_sealed(question, origin, span, parts))
                 if tier == RAW or origin in (MINUTE, HOUR):
                     step_us = max(step_us, cadence_us)
+        if tier == RAW:
+            step_us = max(step_us, self._from_amended(question, parts))
         return step_us or SECOND_US
+
+    def _from_amended(self, question: Question, parts: Parts) -> int:
+        """What came late to minutes whose samples lack it; what a point stands for, 0 without
+        any [us]."""
+        minutes = self._vault.hot.amended(*question.span)
+        if not minutes:
+            return 0
+        there: Parts = {pair: [] for pair in parts}
+        self._from_sealed(question, MINUTE, (minutes[0], minutes[-1] + MINUTE_US), there)
+        return MINUTE_US if fill(parts, there, minutes) else 0
 
     def _covered(self, origin: str, tier: str) -> list[Span]:
         """Hours fill in for minutes only where there is no minute of that hour at all."""
@@ -163,6 +175,20 @@ class SeriesReader:
             parts[node, column].append(points_of(tier, own, question.columns[column]))
         longest = int(np.argmax(high - low))
         return PERIOD_US[tier] or cadence(rows["ts"][low[longest]:high[longest]])
+
+
+def fill(parts: Parts, there: Parts, minutes: Sequence[int]) -> int:
+    """Adds points of `minutes` [us] of which `parts` know nothing; how many."""
+    added = 0
+    for pair, found in there.items():
+        known = [part.time_us[part.count > 0] // MINUTE_US for part in parts[pair]]
+        taken = np.concatenate(known) if known else np.empty(0, np.int64)
+        for points in found:
+            lacking = points.chosen((points.count > 0) & np.isin(points.time_us, minutes)
+                                    & ~np.isin(points.time_us // MINUTE_US, taken))
+            parts[pair].append(lacking)
+            added += len(lacking.time_us)
+    return added
 
 
 def columns_of(tier: str, columns: Sequence[str]) -> list[str]:

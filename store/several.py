@@ -31,6 +31,7 @@ from core.ports import (
     StoreHealth,
     Tier,
 )
+from core.topology import IndexArray
 from store.tick import not_a_mean
 
 log = logging.getLogger(__name__)
@@ -160,6 +161,17 @@ class SeveralStores(Several[Store]):
         """As `tell`."""
         self.tell(frames, FRAMES_AHEAD, done,
                   lambda store, told, reached: store.backfill(told, reached, hole))
+
+    def amend(self, frames: Iterator[Frame], nodes: IndexArray) -> None:
+        """In all; raises RetryLaterError where one did not: what is told twice changes nothing."""
+        told, problems = list(frames), []
+        for name, store in self._stores.items():
+            try:
+                store.amend(iter(told), nodes)
+            except OrreryError as error:
+                problems.append(f"{name}: {error}")
+        if problems:
+            raise RetryLaterError("; ".join(problems))
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:

@@ -32,7 +32,7 @@ from core.ports import (
     StoreHealth,
     Tier,
 )
-from core.topology import FloatArray, Topology
+from core.topology import FloatArray, IndexArray, Topology
 from core.vocabulary import METRIC_NAMES
 from store.channels import each_once, row_of
 from store.tick import frame_of, not_a_mean, values_of
@@ -257,6 +257,10 @@ class SpooledStore(Spool[Store]):
                  hole: Hole | None = None) -> None:
         """Where the server answers; raises RetryLaterError, GiveUpError."""
         self.tell(lambda inner: inner.backfill(frames, done, hole))
+
+    def amend(self, frames: Iterator[Frame], nodes: IndexArray) -> None:
+        """Where the server answers; raises RetryLaterError."""
+        self.tell(lambda inner: inner.amend(frames, nodes))
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from html import escape
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from components import blocks, describe, formats
 from components.api_client import Client
 from components.blocks import Content, Html
+from components.connections.lines import traffic
 from core.engine import SourceStatus
 from core.errors import OrreryError
 
@@ -41,7 +43,9 @@ def rows(client: Client) -> None:
     now = client.now()
     statuses = sorted(client.snapshot().sources,
                       key=lambda status: not describe.source_row(status, now).stale)
-    told = [_row(status, _coverage(client, status.info.name), now) for status in statuses]
+    told = [_row(status, _coverage(client, status.info.name),
+                 traffic(status, client.talk_with(status.info.name), client.present()), now)
+            for status in statuses]
     blocks.show(blocks.heading("Sources", "the last 24 hours of each"),
                 Html(f'<div class="o o-rows o-links">{"".join(told)}</div>'))
 
@@ -56,7 +60,8 @@ def _coverage(_client: Client, name: str) -> NDArray[np.float64]:
         return np.empty(0)
 
 
-def _row(status: SourceStatus, coverage: NDArray[np.float64], now: datetime) -> str:
+def _row(status: SourceStatus, coverage: NDArray[np.float64], says: Sequence[str],
+         now: datetime) -> str:
     info, row = status.info, describe.source_row(status, now)
     state = "live" if not row.stale else "waiting" if status.state == "waiting" else "silent"
     trouble = f'<div class="why">{escape(status.error)}</div>' if status.error else ""
@@ -65,7 +70,8 @@ def _row(status: SourceStatus, coverage: NDArray[np.float64], now: datetime) -> 
             f'<span class="nm">{blocks.symbol(KIND_ICONS[info.kind])} {escape(info.label)}</span>'
             f'<span>{state}</span><span class="num">{age}</span>{_strip(coverage)}'
             f'<span class="mut">{escape(info.name)}, {info.kind}, every '
-            f"{formats.age(info.period_s)}</span>{trouble}</div>")
+            f"{formats.age(info.period_s)}</span>"
+            f'<div class="says">{escape(" · ".join(says))}</div>{trouble}</div>')
 
 
 def _strip(coverage: NDArray[np.float64]) -> str:

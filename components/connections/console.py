@@ -12,6 +12,7 @@ import streamlit as st
 from components import blocks, formats
 from components.api_client import Client
 from components.blocks import Html
+from components.connections import lines
 from components.formats import Text
 from core.engine import SourceStatus
 from core.errors import OrreryError
@@ -22,6 +23,8 @@ WAYS = {"in": ("Heard", "south_west"), "out": ("Sent", "north_east"), "error": (
 SHOWN = 200
 PINGS = 60
 EVERY_S = 2.0
+NO_CONNECTION = ("This source lives in this process: there is nobody to ping, and no connection to "
+                 "make anew.")
 
 
 def chosen(client: Client) -> SourceStatus:
@@ -39,6 +42,7 @@ def chosen(client: Client) -> SourceStatus:
 def tools(client: Client, status: SourceStatus) -> None:
     """What can be done with it: ping, ask for everything now, ask for a span of its past."""
     name, talks = status.info.name, client.talk_with(status.info.name) is not None
+    reconnects = client.reconnects(name)
     with st.container(horizontal=True, vertical_alignment="bottom", key="console_tools"):
         if st.button("Ping", icon=":material/network_ping:", disabled=not talks,
                      key="console_ping"):
@@ -46,11 +50,15 @@ def tools(client: Client, status: SourceStatus) -> None:
         if st.button("Ask now", icon=":material/refresh:", disabled=not talks, key="console_ask",
                      help="Have the device tell everything"):
             _ask(client, name)
+        if st.button("Reconnect", icon=":material/sync:", disabled=not reconnects,
+                     key="console_reconnect",
+                     help="Leave it and come back" if reconnects else NO_CONNECTION):
+            _reconnect(client, name)
         key = st.selectbox("Time range", list(RANGES), index=2, key="console_range", width=120)
         if st.button("Ask for its past", icon=":material/history:", key="console_past"):
             _past(client, name, key)
     if not talks:
-        blocks.show(blocks.note("This source lives in this process: there is nobody to ping."))
+        blocks.show(blocks.note(NO_CONNECTION))
     said = st.session_state.get(f"said_{name}")
     if said:
         blocks.show(blocks.note(said))
@@ -71,6 +79,15 @@ def _ask(client: Client, name: str) -> None:
     try:
         client.ask_now(name)
         said = "Asked; what it answers stands below."
+    except OrreryError as error:
+        said = str(error)
+    st.session_state[f"said_{name}"] = said
+
+
+def _reconnect(client: Client, name: str) -> None:
+    try:
+        client.reconnect(name)
+        said = "Left it; it comes back now, as the messages below tell."
     except OrreryError as error:
         said = str(error)
     st.session_state[f"said_{name}"] = said
@@ -112,7 +129,8 @@ def _since(moment: datetime, now: datetime) -> str:
 def _counts(talk: Talk) -> list[Html]:
     last = next((one.at for one in reversed(talk.messages) if one.way == "in"), None)
     note = "" if last is None else f"last at {formats.local_time(last, st.context.timezone)}"
-    return [blocks.card("Messages heard", Text(formats.number(talk.heard), ""), note=note),
+    heard = f"{lines.per(talk.rate)}, {note}" if note else lines.per(talk.rate)
+    return [blocks.card("Messages heard", Text(formats.number(talk.heard), ""), note=heard),
             blocks.card("Questions sent", Text(formats.number(talk.sent), "")),
             blocks.card("Failed", Text(formats.number(talk.failed), ""))]
 

@@ -92,7 +92,8 @@ def _refused(rejected: Mapping[str, int], last: Refusal | None) -> Html:
         f'<span class="mut">{escape(_words(name))}</span></div>'
         for name, count in sorted(rejected.items(), key=lambda item: -item[1]))
     payload = "" if last is None else (
-        f'<div class="mut">Last: {escape(formats.local_time(last.at, st.context.timezone))}, '
+        '<div class="mut o-last">Last: '
+        f"{escape(formats.local_time(last.at, st.context.timezone))}, "
         f"{escape(last.topic)}: {escape(last.words)}</div>"
         f'<pre class="o-payload">{escape(last.text)}</pre>')
     return Html(f'<div class="o o-rows">{rows}{payload}</div>')
@@ -129,7 +130,7 @@ def _ingest(counts: FleetCounts) -> list[Content]:
     if told is None:
         return [head, blocks.note("No ingest tells anything. See that it runs, and that the "
                                   "broker lets it write its report.")]
-    return [head, _ingest_state(told), _ingest_figures(told),
+    return [head, _ingest_state(told), _behind(told), _ingest_figures(told),
             _refused(told.said.rejected, told.last_refusal)]
 
 
@@ -144,6 +145,15 @@ def _ingest_state(told: IngestTold) -> Html:
     return blocks.state_box("database_off", "The ingest cannot store", told.said.trouble,
                             "It tries again and again; the devices keep what they measure.",
                             error=True)
+
+
+def _behind(told: IngestTold) -> Html:
+    """Of several stores, those that lack something."""
+    if not (told.runs and told.said.behind):
+        return EMPTY
+    return blocks.state_box("database_off", "A store is behind", told.said.behind,
+                            "The first store has everything. The rest is handed on by itself when "
+                            "this one answers; see that it runs.")
 
 
 def _ingest_figures(told: IngestTold) -> Html:

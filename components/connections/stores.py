@@ -55,11 +55,19 @@ def _part(name: str, health: StoreHealth, error: str) -> Row:
 
 def _fleets(client: LocalClient) -> list[Row]:
     """Where an ingest keeps the telemetry of a fleet; only what orrery.toml names."""
-    return [_fleet(label, health) for label, health in client.fleet_stores()]
+    return [row for label, health in client.fleet_stores()
+            for row in _each(f"Telemetry of {label}", health)]
 
 
-def _fleet(label: str, health: StoreHealth) -> Row:
-    name = f"Telemetry of {label}"
+def _each(name: str, health: StoreHealth) -> list[Row]:
+    """Each of several stores for itself, as orrery.toml calls it."""
+    if not health.parts:
+        return [_fleet(name, health)]
+    rows = [(place, _fleet(name, part)) for place, part in health.parts.items()]
+    return [(name, state, f"{place}: {words}") for place, (_, state, words) in rows]
+
+
+def _fleet(name: str, health: StoreHealth) -> Row:
     if health.error:
         return name, "not read", health.error
     if health.newest is None or health.oldest is None:

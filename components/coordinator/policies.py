@@ -58,7 +58,7 @@ def show(client: LocalClient, site: str) -> None:
     if st.session_state.get(SEEN, state) != state and not confirm.stands(client):
         st.rerun()  # the buttons above are of what was
     packs = [pack for pack in client.packs() if pack.site == site]
-    rows = [*_here(room), *_packs(packs, newest(client.commands()))]
+    rows = [*_here(room), *_packs(packs, newest(client.commands(), site))]
     found = [Html(f'<div class="o o-rows">{HEAD}{"".join(rows[:MOST_ROWS])}</div>') if rows else
              blocks.note("Nothing here runs a learnt policy.")]
     if len(rows) > MOST_ROWS:
@@ -73,11 +73,11 @@ def state_of(client: LocalClient, room: RlRoom, site: str) -> tuple[object, ...]
                                            for pack in client.packs() if pack.site == site)
 
 
-def newest(lives: Sequence[CommandLife]) -> dict[str, CommandLife]:
-    """By device, the last command about its policy; lives: the newest first."""
+def newest(lives: Sequence[CommandLife], site: str) -> dict[str, CommandLife]:
+    """By device of a site, the last command about its policy; lives: the newest first."""
     found: dict[str, CommandLife] = {}
     for life in lives:
-        if life.command.action in ACTIONS:
+        if life.site == site and life.command.action in ACTIONS:
             found.setdefault(life.device, life)
     return found
 

@@ -12,7 +12,7 @@ from components.api_client import LocalClient
 from components.blocks import Html
 from components.fleet.orders import in_words
 from core.clock import from_epoch
-from core.fleet.ports import CommandLife
+from core.fleet.ports import CommandLife, PackState
 
 MOST, MOST_OF_PACK = 12, 4
 ICONS: Mapping[str, str] = {"sent": "north_east", "received": "mark_email_read",
@@ -26,15 +26,17 @@ def show(client: LocalClient) -> None:
     lives = client.commands()
     if not lives:
         return
-    names = {pack.device: pack.label for pack in client.packs()}
-    rows = "".join(_row(life, names.get(life.device, life.device)) for life in lives[:MOST])
+    names = {(pack.site, pack.device): pack.label for pack in client.packs()}
+    rows = "".join(_row(life, names.get((life.site, life.device), life.device))
+                   for life in lives[:MOST])
     aside = f"the newest {MOST} of {len(lives)}" if len(lives) > MOST else ""
     blocks.show(blocks.heading("Commands", aside), Html(f'<div class="o o-rows">{rows}</div>'))
 
 
-def of_pack(client: LocalClient, device: str) -> None:
+def of_pack(client: LocalClient, pack: PackState) -> None:
     """Those of one pack."""
-    lives = [life for life in client.commands() if life.device == device][:MOST_OF_PACK]
+    lives = [life for life in client.commands()
+             if (life.site, life.device) == (pack.site, pack.device)][:MOST_OF_PACK]
     if not lives:
         blocks.show(blocks.note("No commands."))
         return

@@ -61,7 +61,7 @@ class CommandBook:
         payload = said(command)
         read_small(packed(command), Command)  # JSON would hide a NaN as null
         kept = msgspec.structs.replace(command, policy=None)
-        life = CommandLife(kept, device, "sent", changed_at=now)
+        life = CommandLife(kept, self._site, device, "sent", changed_at=now)
         with self._changed:
             self._put(life)
             self._bound()

@@ -190,7 +190,8 @@ class IngestReport(_Strict, frozen=True):
     its last will, or its last word. given_up: numbers that their devices gave up; settled_unused:
     messages that nothing can mend; overflow: messages of QoS 0 that it had no room for; waiting:
     messages that it has not looked at. lag: from the device's sending to the commit [s], None
-    before the first. trouble: why it cannot store now."""
+    before the first. trouble: why it cannot store now. behind: of several stores, which lack what
+    waits for them on the ingest's disk."""
 
     v: int
     site: Id
@@ -213,6 +214,7 @@ class IngestReport(_Strict, frozen=True):
     last_rejected: RefusedTold | None = None
     last_rejected_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
     trouble: Words = ""
+    behind: Words = ""
 
 
 class Command(_Strict, frozen=True):

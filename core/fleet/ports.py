@@ -131,6 +131,7 @@ class CommandLife:
     state (UTC)."""
 
     command: Command
+    site: str
     device: str
     state: CommandState
     reason: str = ""
@@ -189,10 +190,6 @@ class FleetSource(Source, Protocol):
         `start`. Raises RetryLaterError."""
         ...
 
-    def reconnect(self) -> None:
-        """Leave the broker and come back, on a person's word; nothing where there is none."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class StoredBody:
@@ -212,6 +209,11 @@ class FleetPast(Protocol):
                        every_us: int) -> Sequence[StoredBody]:
         """By time, of after < time <= until the newest of each device in every `every_us` that
         pass from `after_us` on. Raises RetryLaterError."""
+        ...
+
+    def late_minutes(self, site: str, after_us: int, until_us: int, late_us: int) -> Sequence[int]:
+        """Minutes, rising, of the bodies that were received in after < time <= until and measured
+        more than late_us before that [us since 1970]. Raises RetryLaterError."""
         ...
 
     def oldest_us(self, site: str) -> int | None:
@@ -252,6 +254,10 @@ class FleetStore(Protocol):
     def forget(self, before_us: int, most: int = 5000) -> int:
         """Drop at most `most` settled bodies that were received before `before_us`; how many.
         Their numbers stay settled, and `marks` and `gaps` as they are."""
+        ...
+
+    def behind(self) -> str:
+        """Of several stores, which lack messages that wait for them, and why; "" for none."""
         ...
 
     def close(self) -> None: ...

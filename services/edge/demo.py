@@ -146,9 +146,6 @@ class Packs:
         with self._lock:
             self._site().inbox.book.remember(store)
 
-    def reconnect(self) -> None:
-        """There is no broker between."""
-
     # -- faults
 
     def scripts(self) -> Sequence[str]:

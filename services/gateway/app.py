@@ -36,7 +36,7 @@ def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
                               admits=everyone)
     fleet = fleet_gate(runtime)
     of_fleet = FleetSocket(fleet.feed, fleet.roles, config.gateway.update_interval_s)
-    guard = Guard(config.gateway)
+    guard = Guard(config.gateway, engine.turned_away)
     probes = Probes(engine, lambda: gateway.clients)
     page = MetricsPage(engine, Traffic({"site": lambda: gateway.clients,
                                         "heat pumps": lambda: of_pumps.clients,

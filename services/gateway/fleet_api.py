@@ -73,7 +73,7 @@ class FleetApi:
                         commands=self.lives(lives[:limit]), timestamp=self._now_s())
 
     def lives(self, lives: Iterable[CommandLife]) -> list[CommandTold]:
-        elements = {pack.device: pack.element for pack in self.packs()}
+        elements = {(pack.site, pack.device): pack.element for pack in self.packs()}
         return [_life(life, elements) for life in lives]
 
     def _now_s(self) -> float:
@@ -150,7 +150,7 @@ def _ingest(told: ports.IngestTold | None) -> IngestTold | None:
         given_up=said.given_up, overflow=said.overflow, waiting=said.waiting,
         lag_p50_s=known(said.lag_p50_s), lag_p95_s=known(said.lag_p95_s),
         rejected={reason.value: count for reason, count in said.rejected.items()},
-        last_refusal=_refusal(told.last_refusal), trouble=said.trouble)
+        last_refusal=_refusal(told.last_refusal), trouble=said.trouble, behind=said.behind)
 
 
 def _refusal(last: Refusal | None) -> RefusalTold | None:
@@ -159,11 +159,11 @@ def _refusal(last: Refusal | None) -> RefusalTold | None:
     return RefusalTold(**{**asdict(last), "at": last.at.astimezone(UTC).isoformat()})
 
 
-def _life(life: CommandLife, elements: Mapping[str, str]) -> CommandTold:
+def _life(life: CommandLife, elements: Mapping[tuple[str, str], str]) -> CommandTold:
     command = life.command
     return CommandTold(
-        id=command.id, element=elements.get(life.device), device=life.device,
-        action=command.action, issuer=command.issuer,
+        id=command.id, element=elements.get((life.site, life.device)), site=life.site,
+        device=life.device, action=command.action, issuer=command.issuer,
         issued_at=datetime.fromtimestamp(command.issued_s, UTC).isoformat(), ttl_s=command.ttl_s,
         power_kw=known(command.power_kw), hold_s=known(command.hold_s), state=life.state,
         reason=life.reason, changed_at=iso(life.changed_at), settled=life.settled)

@@ -139,7 +139,8 @@ class IngestTold:
     """What the process that stores each message once told of itself since it started. runs: False
     after its last will, and where it is silent. given_up: messages that their devices gave up;
     overflow: messages of QoS 0 without room; waiting: not looked at yet. lag: from the device's
-    sending to the commit [s]. trouble: why it cannot store now."""
+    sending to the commit [s]. trouble: why it cannot store now. behind: of
+    several stores, which lack what waits for them."""
 
     runs: bool
     heard_at: str
@@ -155,6 +156,7 @@ class IngestTold:
     rejected: dict[str, int]
     last_refusal: RefusalTold | None
     trouble: str
+    behind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +198,7 @@ class CommandTold:
 
     id: str
     element: str | None
+    site: str
     device: str
     action: str
     issuer: str

@@ -19,12 +19,13 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.config import GatewayConfig
+from core.turned_away import Reason, TurnedAway
 from services.gateway.allowance import Allowance
 from services.gateway.clients import POLICY_VIOLATION
 from services.gateway.origins import Origins
 
-REASONS = ("host", "origin", "rate", "size", "slow", "sign_in", "role")
-ANSWERED = {401: "sign_in", 403: "role"}
+REASONS: tuple[Reason, ...] = ("host", "origin", "rate", "size", "slow", "sign_in", "role")
+ANSWERED: dict[int, Reason] = {401: "sign_in", 403: "role"}
 """What routes refuse themselves: no key or token that is known, and one that may only look."""
 BODY_PATIENCE_S = 10.0
 NOT_ALLOWED_HERE = "gateway.allowed_hosts in orrery.toml does not name the host that was asked for"
@@ -43,7 +44,7 @@ class Refusal:
     """Why a request is not answered. reason: one of REASONS. wait_s: when to come again [s]."""
 
     status: int
-    reason: str
+    reason: Reason
     words: str
     wait_s: int = 0
 
@@ -58,11 +59,13 @@ class Refusal:
 
 class Guard:
     """One for all routes of a process. refused: requests by reason, those among them that a route
-    behind this door refused."""
+    behind this door refused. turned_away: hears of each of them, for people."""
 
-    def __init__(self, config: GatewayConfig, now_s: Callable[[], float] = time.monotonic,
+    def __init__(self, config: GatewayConfig, turned_away: TurnedAway,
+                 now_s: Callable[[], float] = time.monotonic,
                  body_patience_s: float = BODY_PATIENCE_S) -> None:
-        self.refused = dict.fromkeys(REASONS, 0)
+        self.refused: dict[str, int] = dict.fromkeys(REASONS, 0)
+        self._turned_away = turned_away
         self._origins = Origins(config.allowed_origins, config.allowed_hosts)
         self._elsewhere = tuple(config.allowed_origins)
         self._allowance = Allowance(config.requests_per_s, config.burst, now_s)
@@ -82,15 +85,22 @@ class Guard:
             elif (refusal := self._refusal(scope)) is not None:
                 await self._refuse(refusal, scope, send)
             else:
-                await app(scope, receive, self._counting(send))
+                await app(scope, receive, self._counting(scope, send))
 
         return guarded
 
-    def _counting(self, send: Send) -> Send:
+    def _count(self, reason: Reason, scope: Scope) -> None:
+        """Named without what follows the path of an address: that may hold a secret."""
+        self.refused[reason] += 1
+        client = scope.get("client")
+        self._turned_away.add(reason, f"{scope.get('method', 'WebSocket')} {scope['path']}",
+                              str(client[0]) if client else "")
+
+    def _counting(self, scope: Scope, send: Send) -> Send:
         """Of a WebSocket that its route does not let in for want of a key."""
         async def counted(message: Message) -> None:
             if message["type"] == "websocket.close" and message.get("code") == POLICY_VIOLATION:
-                self.refused["sign_in"] += 1
+                self._count("sign_in", scope)
             await send(message)
 
         return counted
@@ -124,7 +134,7 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] in ANSWERED:
-                    self.refused[ANSWERED[message["status"]]] += 1
+                    self._count(ANSWERED[message["status"]], scope)
                 given = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     given.setdefault(name, value)
@@ -151,7 +161,7 @@ class Guard:
     async def _refuse(self, refusal: Refusal, scope: Scope, send: Send) -> None:
         """A WebSocket is closed before its handshake, which servers answer with 403: an answer
         of our own there makes uvicorn 0.54 log an error for each refusal."""
-        self.refused[refusal.reason] += 1
+        self._count(refusal.reason, scope)
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY_VIOLATION,
                         "reason": refusal.words[:120]})

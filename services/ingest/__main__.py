@@ -13,7 +13,7 @@ import msgspec
 from core.clock import Clock, SystemClock
 from core.errors import OrreryError
 from core.fleet.topics import check_id
-from core.registry import make_fleet_store
+from core.registry import make_fleet_stores
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
 from services.ingest.subscriber import KEEP_S, Ingest
 
@@ -21,7 +21,10 @@ from services.ingest.subscriber import KEEP_S, Ingest
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     words = parser_of("services.ingest", __doc__, "ORRERY_INGEST_PASSWORD")
-    words.add_argument("--store", default="sqlite:data/fleet/fleet.sqlite")
+    words.add_argument("--store", nargs="+", default=["sqlite:data/fleet/fleet.sqlite"],
+                       help="one, or several: the first must have each message, the others follow")
+    words.add_argument("--waiting", type=Path, default=Path("data/fleet/waiting"),
+                       help="folder for what a store beside the first does not take yet")
     words.add_argument("--device", action="append",
                        help="one that may send; without any, whom the broker lets in")
     words.add_argument("--keep-hours", type=float, default=KEEP_S / 3600,
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(arguments)
     stop, clock = until_a_signal(), SystemClock()
     try:
-        broker, store = broker_of(asked), make_fleet_store(asked.store)
+        broker, store = broker_of(asked), make_fleet_stores(asked.store, asked.waiting)
         ingest = Ingest(check_id(asked.site), store, broker, clock, asked.device,
                         3600 * asked.keep_hours)
         if asked.report is not None:

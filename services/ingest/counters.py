@@ -60,12 +60,13 @@ class Counters:
                 {**self._figures(), "last_rejected": self._last})
             return found
 
-    def said(self, site: str, waiting: int, trouble: str) -> IngestReport:
+    def said(self, site: str, waiting: int, trouble: str, behind: str = "") -> IngestReport:
         """The same for everybody who listens."""
         with self._lock:
             reason, at_s = self._newest or ("", None)
             return IngestReport(v=VERSION, site=site, state="running", waiting=waiting,
-                                trouble=trouble[:200], last_rejected=self._last.get(reason),
+                                trouble=trouble[:200], behind=behind[:200],
+                                last_rejected=self._last.get(reason),
                                 last_rejected_s=at_s, **self._figures())
 
     def _figures(self) -> dict[str, Any]:

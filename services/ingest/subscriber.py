@@ -11,7 +11,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paho.mqtt.client import MQTTMessage
 
@@ -176,6 +176,8 @@ class Ingest:
                 self._trouble = str(error)
                 self._report()
                 self._clock.wait(RETRY_S, stop)
+                received_us = round(1e6 * self._now_s())
+                entries = [replace(entry, received_us=received_us) for entry in entries]
                 continue
             self._trouble = ""
             unused = sum(entry.body is None for entry in entries)
@@ -226,7 +228,8 @@ class Ingest:
             return
         self._reported_s = now_s
         self.link.publish(report_topic(self._site), said(
-            self.counters.said(self._site, len(self._queue), self._trouble)))
+            self.counters.said(self._site, len(self._queue), self._trouble,
+                               self._store.behind())))
 
     def _tidy(self) -> None:
         """A little at a time, so that no message waits for it."""

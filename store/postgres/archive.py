@@ -20,15 +20,16 @@ from core.clock import Clock
 from core.errors import RetryLaterError
 from core.ports import Hole, Series, StoreHealth
 from core.topology import FloatArray
+from store.amend import minutes_of
 from store.hot import Stored, block_of
 from store.nodes import NodeNumbers, SidArray
 from store.past import PastWriter, Told, whole_minutes
 from store.postgres.database import Database
-from store.postgres.past import TablesOfPast, keep_minutes
+from store.postgres.past import TablesOfPast, amend_hour, keep_minutes
 from store.postgres.series import Bounds, SeriesReader
 from store.postgres.shape import Shape
 from store.postgres.writer import Writer
-from store.rollup import bucket_rows, concatenate
+from store.rollup import between, bucket_rows, concatenate
 from store.series import Question
 from store.times import FOREVER_US, HOUR_US, MINUTE_US, floor_to, from_us, to_us
 
@@ -163,6 +164,17 @@ class PostgresArchive:
                 self._past.write(pieces, done, span)
         finally:
             self._know_told()
+
+    def amend(self, pieces: Iterator[Told], sids: SidArray) -> None:
+        """Minutes of some nodes, one piece each, that may know more than what is kept of them, and
+        their hours; those of hours of which no minute is kept are left out. Raises
+        RetryLaterError."""
+        rows = minutes_of((piece.block for piece in pieces), self._shape.columns, sids)
+        if rows is None:
+            return
+        with self._writing_past() as connection:
+            for hour_us in np.unique(rows["ts"] // HOUR_US * HOUR_US).tolist():
+                amend_hour(connection, self._shape, between(rows, hour_us, hour_us + HOUR_US))
 
     def _own_hole(self, hole: Hole) -> Hole:
         """What of it is behind all frames before its end."""

@@ -105,6 +105,9 @@ class PostgresFleetStore:
         with self._lock, self._writer.transaction() as connection:
             return connection.execute(FORGET, {"before": before_us, "most": most}).rowcount
 
+    def behind(self) -> str:
+        return ""
+
     # -- reading
 
     def mark(self, site: str, device: str) -> Mark | None:

@@ -11,7 +11,7 @@ from core.fleet.ports import StoredBody
 from core.ports import StoreHealth
 from store.fleet_past import LastSeen
 from store.postgres.database import Database, binary_rows
-from store.times import from_us
+from store.times import MINUTE_US, from_us
 
 THERE = text("SELECT to_regclass('fleet_telemetry') IS NOT NULL")
 PICKED = """
@@ -28,6 +28,12 @@ SELECT min(t.time_us) FROM fleet_devices d CROSS JOIN LATERAL
     (SELECT time_us FROM fleet_telemetry WHERE num = d.num AND body IS NOT NULL
      ORDER BY seq LIMIT 1) t
 WHERE CAST(:site AS text) IS NULL OR d.site = :site
+""")
+LATE = text(f"""
+SELECT DISTINCT t.time_us / {MINUTE_US} * {MINUTE_US} AS minute
+FROM fleet_telemetry t JOIN fleet_devices d ON d.num = t.num
+WHERE d.site = :site AND t.received_us > :after AND t.received_us <= :until
+    AND t.time_us < t.received_us - :late AND t.body IS NOT NULL ORDER BY minute
 """)
 NEWEST = text("SELECT max(newest_us) FROM fleet_devices")
 SIZE = text("""
@@ -55,6 +61,14 @@ class PostgresFleetPast:
         return sorted((StoredBody(device, seq, time_us, bytes(body))
                        for device, seq, time_us, body in rows),
                       key=lambda one: (one.time_us, one.seq))
+
+    def late_minutes(self, site: str, after_us: int, until_us: int, late_us: int) -> Sequence[int]:
+        """Raises RetryLaterError."""
+        with self._database.transaction() as connection:
+            if not _is_there(connection):
+                return []
+            return list(connection.execute(LATE, {
+                "site": site, "after": after_us, "until": until_us, "late": late_us}).scalars())
 
     def oldest_us(self, site: str) -> int | None:
         """Raises RetryLaterError."""

@@ -107,6 +107,20 @@ class Frames:
                            {"time_us": time_us, "layout": layout,
                             "data": values.astype("<f4", copy=False).tobytes()})
 
+    # -- minutes that tell more than their frames
+
+    def amended_at(self, connection: Connection, minutes: Sequence[int]) -> None:
+        """These do, from now on [us]."""
+        connection.execute(text(
+            f"INSERT INTO {self._prefix}_amended SELECT unnest(CAST(:minutes AS bigint[])) "
+            "ON CONFLICT DO NOTHING"), {"minutes": list(minutes)})
+
+    def amended(self, connection: Connection, span: tuple[int, int]) -> list[int]:
+        """Those of [start, end)."""
+        return list(connection.execute(text(
+            f"SELECT time_us FROM {self._prefix}_amended WHERE time_us >= :start "
+            "AND time_us < :end"), {"start": span[0], "end": span[1]}).scalars())
+
     # -- frames out
 
     def bounds(self, connection: Connection) -> Bounds:

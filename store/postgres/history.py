@@ -12,9 +12,9 @@ from core.clock import Clock
 from core.errors import UnknownIdError
 from core.frames import Frame
 from core.ports import Hole, Moment, Series, StoreHealth
-from core.topology import Topology
+from core.topology import IndexArray, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
-from store.instant import OLDEST_US, Known, hour_means, newest_of_each
+from store.instant import OLDEST_US, Known, filled, hour_means, newest_of_each
 from store.postgres.archive import PostgresArchive
 from store.postgres.shape import TREE
 from store.tick import FrameMaker, not_a_mean, told_of, values_of
@@ -41,6 +41,10 @@ class PostgresStore:
                  hole: Hole | None = None) -> None:
         """As minutes and hours, no raw values. Raises RetryLaterError, GiveUpError."""
         self._archive.backfill(told_of(frames, self._archive.sids), done, hole)
+
+    def amend(self, frames: Iterator[Frame], nodes: IndexArray) -> None:
+        """Raises RetryLaterError."""
+        self._archive.amend(told_of(frames, self._archive.sids), self._archive.sids[nodes])
 
     def series(self, node_ids: Sequence[str], metrics: Sequence[str], start: datetime,
                end: datetime, max_points: int = 1000) -> list[Series]:
@@ -69,9 +73,16 @@ class PostgresStore:
         """From a frame, else from the minutes."""
         oldest_us = when_us - OLDEST_US
         found = TREE.frames.newest(connection, self._archive.layouts, oldest_us, when_us)
-        if found is not None:
-            return Known(found.sids, found.values,
-                         np.full(len(found.sids), found.time_us, np.int64))
+        frame = None if found is None else Known(
+            found.sids, found.values, np.full(len(found.sids), found.time_us, np.int64))
+        first_us = floor_to(oldest_us, MINUTE_US)
+        if frame is None or TREE.frames.amended(connection, (first_us, when_us + 1)):
+            minutes = self._minutes_at(connection, when_us)
+            return minutes if frame is None else filled(frame, minutes)
+        return frame
+
+    def _minutes_at(self, connection: Connection, when_us: int) -> Known | None:
+        oldest_us = when_us - OLDEST_US
         last = [f"{name}_last" for name in METRIC_NAMES]
         rows = newest_of_each(TREE.minutes.rows(
             connection, last, (floor_to(oldest_us, MINUTE_US), when_us + 1)), oldest_us, when_us)

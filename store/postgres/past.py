@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+import numpy as np
 from sqlalchemy import Connection
 
+from store.amend import improved, put
 from store.files import HOUR
 from store.past import PIECE_BYTES
 from store.postgres.shape import Shape
@@ -25,6 +27,19 @@ def keep_minutes(connection: Connection, shape: Shape, rows: Rows) -> None:
         outside = (there["ts"] < first_us) | (there["ts"] > last_us)
         rows = concatenate([{name: there[name][outside] for name in rows}, rows])
     shape.hours.keep(connection, coarser(rows, shape.columns, HOUR_US))
+
+
+def amend_hour(connection: Connection, shape: Shape, told: Rows) -> None:
+    """What of minutes of one hour is better than what is kept of them, and the hour anew."""
+    hour_us = floor_to(int(told["ts"].min()), HOUR_US)
+    kept = shape.minutes.rows(connection, shape.minutes.names, (hour_us, hour_us + HOUR_US),
+                              np.unique(told["sid"]).tolist())
+    if not len(kept["ts"]):
+        return
+    better = improved(told, kept, shape.columns)
+    if len(better["ts"]):
+        keep_minutes(connection, shape, put(kept, better))
+        shape.frames.amended_at(connection, np.unique(better["ts"]).tolist())
 
 
 class TablesOfPast:

@@ -17,6 +17,7 @@ from store.series import (
     Question,
     cadence,
     columns_of,
+    fill,
     places,
     points_of,
     raw_points,
@@ -80,7 +81,8 @@ class SeriesReader:
             if tier == RAW or origin != RAW:
                 step_us = max(step_us, own_us)
         if tier == RAW:
-            step_us = max(step_us, self._from_minutes_without_frames(question, parts))
+            step_us = max(step_us, self._from_minutes_without_frames(question, parts),
+                          self._from_amended(question, parts))
         return [series_of(question.node_ids[node], question.columns[column],
                           _since(joined(parts[node, column]), start_us), PERIOD_US[tier],
                           step_us or SECOND_US, (start_us, end_us - 1), question.max_points)
@@ -120,6 +122,16 @@ class SeriesReader:
             parts[pair].append(chosen)
             added += len(chosen.time_us)
         return MINUTE_US if added else 0
+
+    def _from_amended(self, question: Question, parts: Parts) -> int:
+        """What came late to minutes whose frames lack it; what a point of it stands for, 0 without
+        any [us]."""
+        minutes = self._shape.frames.amended(self._connection, question.span)
+        if not minutes:
+            return 0
+        there: Parts = {pair: [] for pair in parts}
+        self._from_rows(question, MINUTE, RAW, (min(minutes), max(minutes) + MINUTE_US), there)
+        return MINUTE_US if fill(parts, there, minutes) else 0
 
     def _from_rows(self, question: Question, origin: str, tier: str, span: Span,
                    parts: Parts) -> int:

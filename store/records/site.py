@@ -63,7 +63,7 @@ class SiteTables:
             row.issued_us.desc(), row.device, row.id).limit(most)
         with self._said(self._place.reading) as connection:
             rows = connection.execute(asked).all()
-        return [_life(*row) for row in reversed(rows)]
+        return [_life(site, *row) for row in reversed(rows)]
 
     def saved(self, kind: Kind) -> Mapping[str, str]:
         row = SAVED.c
@@ -111,10 +111,11 @@ def _row(site: str, life: CommandLife) -> dict[str, object]:
             "told": msgspec.json.encode(_Told(command, life.reason)).decode()}
 
 
-def _life(device: str, state: CommandState, changed_us: int, text: str) -> CommandLife:
+def _life(site: str, device: str, state: CommandState, changed_us: int,
+          text: str) -> CommandLife:
     try:
         told = msgspec.json.decode(text, type=_Told)
     except msgspec.MsgspecError as error:
         raise GiveUpError(f"the table {COMMANDS.name} holds what is no command ({error}); delete "
                           "its rows") from error
-    return CommandLife(told.command, device, state, told.reason, from_us(changed_us))
+    return CommandLife(told.command, site, device, state, told.reason, from_us(changed_us))

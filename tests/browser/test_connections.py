@@ -105,6 +105,11 @@ def test_every_source_has_its_row_and_the_silent_one_is_told_first(
     expect(silent).to_contain_text("never heard")
     expect(silent.locator(".why")).to_contain_text("127.0.0.1:9")
     expect(silent.locator(".why")).to_contain_text(re.compile("check|is it on|look|see|correct"))
+    expect(silent.locator(".says")).to_contain_text(
+        re.compile(r"0/min heard.* asked in the last hour.*no answer yet.*[1-9]\d* failed"))
+    expect(row(page, "Cellar").locator(".says")).to_contain_text("last answer")
+    expect(row(page, "Made").locator(".says")).to_contain_text("no connection")
+    expect(page.get_by_role("button", name="Reconnect", exact=True)).to_be_disabled()
     expect(page.locator(".stMain .o-link").first).to_contain_text("Shed")
     assert page.evaluate(
         "[document.documentElement, document.querySelector('[data-testid=stMain]')]"
@@ -124,6 +129,9 @@ def test_a_gateway_is_pinged_and_asked(visit: Open, gateway: Web) -> None:
         timeout=WAIT_MS)
     expect(messages(page, "200, ")).to_have_count(before + 1, timeout=WAIT_MS)
     assert len(gateway.asked_for(ALL_DATA)) == asked + 1
+    press(page, "Reconnect")
+    expect(messages(page, "anew")).to_have_count(1, timeout=WAIT_MS)
+    expect(messages(page, "200, ")).to_have_count(before + 2, timeout=WAIT_MS)
     press(page, "Ping")
     expect(card(page, "Round trip")).to_contain_text("2 pings", timeout=WAIT_MS)
     page.reload()

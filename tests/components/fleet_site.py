@@ -100,7 +100,7 @@ class FakeFleet:
                           action=action, power_kw=power_kw,  # type: ignore[arg-type]
                           hold_s=hold_s)
         self.files[device] = policy
-        self.lives.insert(0, CommandLife(command, device, "sent"))
+        self.lives.insert(0, CommandLife(command, SITE, device, "sent"))
         return self.lives[0]
 
     def answer(self, state: CommandState, reason: str = "") -> None:

@@ -89,7 +89,7 @@ class HostileFleet(FakeFleet):
         self.change(1, link="offline")
         command = Command(v=VERSION, id="1" * 32, issuer=evil("issuer"),
                           issued_s=START.timestamp(), ttl_s=30.0, action="reset")
-        self.lives = [CommandLife(command, pack.device, "refused", evil("answer"), START)
+        self.lives = [CommandLife(command, "home", pack.device, "refused", evil("answer"), START)
                       for pack in self.told]
 
     def counts(self) -> FleetCounts:

@@ -87,3 +87,11 @@ def test_what_is_not_kept_says_why() -> None:
     for words in ("orrery.toml says so", "not kept", "the disk is full"):
         assert words in told, words
     assert "and with it what becomes of commands" in shown(Client(records=None))
+
+
+def test_each_store_of_a_fleet_is_named_as_orrery_toml_does() -> None:
+    parts = {"sqlite:data/fleet.sqlite": WELL, "postgres:FLEET_URL": replace(WELL, error=HOSTILE)}
+    told = shown(Client(fleets=[("Packs", replace(WELL, parts=parts))]))
+    assert told.count("Telemetry of Packs") == 2
+    for words in ("sqlite:data/fleet.sqlite: 1.5 MB", "postgres:FLEET_URL: &lt;script"):
+        assert words in told, words

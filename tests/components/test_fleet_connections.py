@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 from streamlit.testing.v1 import AppTest
 
 from components import formats
@@ -62,6 +63,15 @@ def test_the_figures_and_each_refusal_stand_there_in_words() -> None:
                   "larger than the schema allows; send fewer cells a message",
                   "not of this list", "3 missing, 7 waiting in its outbox"):
         assert words in told, words
+
+
+def test_a_store_that_is_behind_is_said_while_the_ingest_runs() -> None:
+    late = msgspec.structs.replace(INGEST.said, behind="7 messages wait on this disk for x")
+    told = shown(Client(replace(COUNTS, ingest=replace(INGEST, said=late))))
+    assert "A store is behind" in told
+    assert "7 messages wait" in told
+    gone = replace(INGEST, said=late, age_s=10 * INGEST_SILENT_S)
+    assert "A store is behind" not in shown(Client(replace(COUNTS, ingest=gone)))
 
 
 def test_what_comes_from_outside_stays_text() -> None:

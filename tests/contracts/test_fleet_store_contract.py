@@ -17,30 +17,38 @@ from hypothesis import strategies as st
 from core.errors import ConfigurationError
 from core.fleet.ports import FleetStore
 from core.fleet.rejections import Rejection
-from core.registry import FLEET_STORES, make_fleet_past, make_fleet_store
+from core.registry import FLEET_STORES, make_fleet_past, make_fleet_store, make_fleet_stores
 from scripts.app_process import ROOT
 from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, entry
 from tests.fleet.site import fleet_place
 
 Open = Callable[[], FleetStore]
+SEVERAL = "several"
 
 
-@pytest.fixture(params=sorted(FLEET_STORES))
+@pytest.fixture(params=[*sorted(FLEET_STORES), SEVERAL])
 def place(request: pytest.FixtureRequest, tmp_path: Path,
-          monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where the one store of this test is: an empty file or database of its own."""
-    return fleet_place(request, tmp_path, monkeypatch)
+          monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where the one store of this test is: an empty file or database of its own, or two."""
+    if request.param == SEVERAL:
+        return [f"sqlite:{tmp_path / name / 'fleet.db'}" for name in ("fleet", "second")]
+    return [fleet_place(request, tmp_path, monkeypatch)]
 
 
 @pytest.fixture
-def reopen(place: str) -> Iterator[Open]:
+def waiting(tmp_path: Path) -> Path:
+    return tmp_path / "waiting"
+
+
+@pytest.fixture
+def reopen(place: list[str], waiting: Path) -> Iterator[Open]:
     """Open the store; again = after its process ended."""
     held: list[FleetStore] = []
 
     def opened() -> FleetStore:
         for store in held:
             store.close()
-        held[:] = [make_fleet_store(place)]
+        held[:] = [make_fleet_stores(place, waiting)]
         return held[0]
 
     yield opened
@@ -77,7 +85,7 @@ def test_nothing_is_known_of_a_device_that_never_came(store: FleetStore) -> None
     assert store.gaps("home", "pack_9") == []
 
 
-def test_others_read_by_time_what_came_in_any_order(store: FleetStore, place: str) -> None:
+def test_others_read_by_time_what_came_in_any_order(store: FleetStore, place: list[str]) -> None:
     """Beside the process that writes; of each device the newest of each step, at its own time."""
     past = make_fleet_past(place, "orrery.toml", "store")
     assert past.bodies_between("home", ["pack_1"], 0, 2 ** 50, 1_000_000) == []
@@ -97,7 +105,8 @@ def test_others_read_by_time_what_came_in_any_order(store: FleetStore, place: st
     past.close()
 
 
-def test_who_reads_is_no_writer_and_sees_what_the_writer_left(reopen: Open, place: str) -> None:
+def test_who_reads_is_no_writer_and_sees_what_the_writer_left(reopen: Open,
+                                                              place: list[str]) -> None:
     store = reopen()
     past = make_fleet_past(place, "orrery.toml", "store")
     store.take([entry(1)])
@@ -211,10 +220,10 @@ def test_devices_do_not_touch_each_other(store: FleetStore) -> None:
     assert (taken.stored, len(taken.refused)) == (1, 1)
 
 
-def test_a_second_writer_is_refused(reopen: Open, place: str) -> None:
+def test_a_second_writer_is_refused(reopen: Open, place: list[str], waiting: Path) -> None:
     store = reopen()
     with pytest.raises(ConfigurationError, match=str(os.getpid())):
-        make_fleet_store(place)
+        make_fleet_stores(place, waiting)
     assert store.take([entry(1)]).stored == 1
 
 
@@ -237,9 +246,10 @@ def test_any_order_with_any_repeats_ends_with_each_once(reopen: Open, count: int
 
 WRITER = """
 import sys
-from core.registry import make_fleet_store
+from pathlib import Path
+from core.registry import make_fleet_stores
 from tests.fleet.examples import entry
-store, seq = make_fleet_store(sys.argv[1]), 0
+store, seq = make_fleet_stores(sys.argv[2:], Path(sys.argv[1])), 0
 while True:
     store.take([entry(seq + 1), entry(seq + 2)])
     seq += 2
@@ -247,19 +257,21 @@ while True:
 """
 
 
-def test_what_take_returned_from_survives_sigkill(place: str) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, place], cwd=ROOT, text=True,
-                          stdout=subprocess.PIPE) as writer:
+def test_what_take_returned_from_survives_sigkill(place: list[str], waiting: Path) -> None:
+    """Of several stores, in each."""
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(waiting), *place], cwd=ROOT,
+                          text=True, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         told = [int(writer.stdout.readline()) for _ in range(20)]
         os.kill(writer.pid, signal.SIGKILL)
         told += [int(line) for line in writer.stdout.read().split()]
-    store = make_fleet_store(place)
-    found = numbers(store)
-    store.close()
-    assert found == list(range(1, len(found) + 1))
-    assert len(found) >= told[-1]
-    assert len(found) % 2 == 0, "half a batch"
+    for one in place:
+        store = make_fleet_store(one)
+        found = numbers(store)
+        store.close()
+        assert found == list(range(1, len(found) + 1))
+        assert len(found) >= told[-1]
+        assert len(found) % 2 == 0, "half a batch"
 
 
 def test_an_unknown_kind_is_told_and_a_url_is_not_repeated() -> None:

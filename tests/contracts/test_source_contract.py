@@ -465,6 +465,12 @@ def test_a_conversation_is_counted_and_does_not_change(run: Running) -> None:
     assert talk.messages == before
 
 
+@each_of(TALKING)
+def test_who_talks_has_a_connection_that_can_be_made_anew(run: Running) -> None:
+    """A recording has none; what lives in this process does not talk."""
+    assert hasattr(run.source, "reconnect")
+
+
 @each_of(TELLING_PROBLEMS)
 def test_problems_are_of_quantities_that_a_device_has(run: Running) -> None:
     assert run.source.problems() == {}

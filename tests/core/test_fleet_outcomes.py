@@ -15,7 +15,7 @@ from core.fleet.ports import CommandLife, CommandState
 def life(number: int, state: CommandState, reason: str = "") -> CommandLife:
     command = Command(v=VERSION, id=f"{number:032x}", issuer="Anna", issued_s=0.0, ttl_s=30.0,
                       action="reset")
-    return CommandLife(command, f"pack_{number}", state, reason)
+    return CommandLife(command, "home", f"pack_{number}", state, reason)
 
 
 @pytest.mark.parametrize(("lives", "unsent", "words"), [

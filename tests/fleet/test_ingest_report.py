@@ -222,6 +222,9 @@ class FullDisk:
     def forget(self, before_us: int, most: int = 5000) -> int:
         return 0
 
+    def behind(self) -> str:
+        return "7 messages wait"
+
 
 @pytest.mark.usefixtures("often")
 def test_an_ingest_that_cannot_store_says_so(mosquitto: Mosquitto, talker: Talker) -> None:
@@ -237,7 +240,7 @@ def test_an_ingest_that_cannot_store_says_so(mosquitto: Mosquitto, talker: Talke
     finally:
         stop.set()
         thread.join(10)
-    assert told.trouble == "the disk is full"
+    assert (told.trouble, told.behind) == ("the disk is full", "7 messages wait")
 
 
 def test_what_there_is_no_room_for_is_counted_and_what_is_kept_is_not(

@@ -19,9 +19,11 @@ from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from core.clock import SystemClock
 from core.config import Config, GatewayConfig, SourceConfig, load_config
 from core.errors import ConfigurationError
 from core.runtime import Runtime
+from core.turned_away import TurnedAway
 from services.gateway.allowance import MOST_ADDRESSES, Allowance, client_of
 from services.gateway.app import standalone
 from services.gateway.guard import Guard
@@ -224,7 +226,8 @@ async def echo(request: Request) -> PlainTextResponse:
 
 
 def test_a_slow_body_is_given_up_and_a_whole_one_arrives() -> None:
-    guard = Guard(GatewayConfig(), body_patience_s=0.1)
+    turned_away = TurnedAway(SystemClock().now)
+    guard = Guard(GatewayConfig(), turned_away, body_patience_s=0.1)
     route = Route("/health", echo)
     route.app = guard.over(route.app)
     with serving(Starlette(routes=[route])) as port:
@@ -236,6 +239,7 @@ def test_a_slow_body_is_given_up_and_a_whole_one_arrives() -> None:
         assert connection.getresponse().read() == b"7 bytes"
         connection.close()
     assert guard.refused["slow"] == 1
+    assert turned_away.counts() == {"slow": 1}
 
 
 def test_who_asks_too_often_waits_and_nobody_else_does() -> None:

@@ -266,6 +266,25 @@ def test_ask_now_ends_the_wait_and_no_more(web: Web) -> None:
     assert_closes_at_once(asking, web)
 
 
+def test_a_reconnect_gives_up_what_hangs_and_asks_anew(web: Web) -> None:
+    web.at("/thing", status(500), data({"value": 2}))
+    asking = Poller(thing, server_at(web), Pace(3600.0))
+    asking.start()
+    until(lambda: asking.poll_health().failures == 1, "the first question failed")
+    asking.reconnect()
+    until(lambda: value_of(asking) == 2.0, "its pause is forgotten")
+    assert any(one.text.endswith(" anew") for one in asking.talk.talk().messages)
+    assert_closes_at_once(asking, web)
+
+
+def test_who_wants_to_be_left_alone_is_not_reconnected(web: Web, clock: ManualClock) -> None:
+    web.at("/thing", status(401))
+    asking = poller(web, clock)
+    asking.step()
+    with pytest.raises(SourceError, match="left alone until"):
+        asking.reconnect()
+
+
 def asks(asking: Poller[Thing]) -> bool:
     try:
         asking.ask_now()

@@ -37,6 +37,20 @@ def test_the_newest_are_kept_and_all_are_counted() -> None:
     assert talk.heard == KEPT + 100
 
 
+def test_its_rate_is_that_of_the_last_minute() -> None:
+    clock = ManualClock(NOW)
+    said = Conversation(clock)
+    for _ in range(120):
+        said.heard("one")
+        said.sent("another")
+        clock.advance(0.5)
+    assert said.talk().rate == 2.0
+    clock.advance(30.0)
+    assert said.talk().rate == 1.0
+    clock.advance(600.0)
+    assert said.talk().rate == 0.0
+
+
 def test_what_was_told_does_not_change() -> None:
     said = Conversation()
     said.heard("one")

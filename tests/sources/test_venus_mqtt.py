@@ -174,6 +174,9 @@ def test_the_conversation_with_a_gx_can_be_looked_at_and_tried(
     assert 0.0 < house.source.ping() < 2.0
     house.source.ask_now()
     until(lambda: venus.keepalives() == [b"", b""], "asked for everything twice")
+    house.source.reconnect()
+    until(lambda: venus.keepalives() == [b"", b"", b""], "a new connection asks for everything")
+    until(lambda: house.state() == "live", "it is back")
     said = [(one.way, one.text) for one in house.source.talk().messages]
     assert ("out", f"R/{PORTAL}/keepalive ") in said
     assert ("in", f'N/{PORTAL}/battery/7/Soc {payload(50.0).decode()}') in said

@@ -16,7 +16,7 @@ ROW_BYTES = 12
 
 
 def sealed(day: int, size: int = 100) -> Sealed:
-    return Sealed(HOUR, day, day + 1, Path(f"{day}.parquet"), size)
+    return Sealed(HOUR, day, day + 1, Path(f"{day}.parquet"), size, 0)
 
 
 class Disk:

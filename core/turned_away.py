@@ -1,0 +1,61 @@
+"""Who was not let in, or may not do what was asked: counted by reason, the newest of them named."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from core.talk import cut
+
+Reason = Literal["host", "origin", "rate", "size", "slow", "sign_in", "role", "password"]
+WORDS: Mapping[Reason, str] = {
+    "host": "asked for a host name that gateway.allowed_hosts does not name",
+    "origin": "a page of another host asked",
+    "rate": "too many requests from one address",
+    "size": "a request that is too large",
+    "slow": "a request that was not complete in time",
+    "sign_in": "no key or token that is known here (401)",
+    "role": "may look, not act (403)",
+    "password": "no operator has this name and password",
+}
+KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """asked: for what; who: a name that was given, or an address. Both come from anybody: they are
+    cut, and escaped where they are shown."""
+
+    at: datetime
+    reason: Reason
+    asked: str
+    who: str
+
+
+class TurnedAway:
+    """Of one process, since its start; for any threads. now: the time, UTC."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._counts: Counter[Reason] = Counter()
+        self._newest: deque[Turned] = deque(maxlen=KEPT)
+
+    def add(self, reason: Reason, asked: str, who: str) -> None:
+        with self._lock:
+            self._counts[reason] += 1
+            self._newest.appendleft(Turned(self._now(), reason, cut(asked), cut(who)))
+
+    def counts(self) -> dict[Reason, int]:
+        """The most frequent first."""
+        with self._lock:
+            return dict(self._counts.most_common())
+
+    def newest(self) -> list[Turned]:
+        """The newest first, KEPT at most."""
+        with self._lock:
+            return list(self._newest)
