@@ -262,7 +262,7 @@ class SiteLoop:
             return
         plan = planned(problem, controller, self.place.planners, self._good, now,
                        self.place.cadence.limit_s)
-        self._keep(Run(problem, plan, found.left_out))
+        self._keep(Run(problem, plan, found.left_out, found.narrowed))
         self._challenge(problem, found, now)
 
     def _give_up_old(self, now: datetime) -> None:

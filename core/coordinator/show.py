@@ -3,7 +3,7 @@ another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats
 from core.coordinator.records import Changed, CoordinatorStore, Run
 from core.coordinator.settings import SiteSettings
+from core.coordinator.silence import silence_of
 from core.coordinator.tariffs import SiteTariff
 from core.coordinator.view import (
     Ahead,
@@ -28,6 +29,7 @@ from core.coordinator.view import (
     SiteView,
 )
 from core.errors import RequestError
+from core.fleet.ports import PackState
 
 MOST_NOTES = 30
 COLUMNS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "export_price",
@@ -37,15 +39,15 @@ COLUMNS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price",
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A site as a page knows it. element: in the tree; default: settings where nobody set any;
-    silent_s: after which packs help themselves [s]; tariff: what energy costs by settings."""
+    tariff: what energy costs by settings; packs: as their devices tell now."""
 
     site: str
     label: str
     element: str
     default: SiteSettings
     zone: ZoneInfo
-    silent_s: float
     tariff: SiteTariff
+    packs: Callable[[], Sequence[PackState]]
 
 
 def ahead_of(run: Run, reserve: float) -> Ahead:
@@ -84,8 +86,9 @@ def site_view(shown: Shown, store: CoordinatorStore, planners: Mapping[Controlle
         () if run is None else run.left_out, today, yesterday, store.shadows(site),
         store.forecast_scores(site), store.notes(site, MOST_NOTES),
         _problem(drives, state.problem if state is not None else "", settings),
-        state.fallback if state is not None and drives else "", shown.silent_s,
-        store.price_names(site), state.doubts if state is not None and drives else ())
+        state.fallback if state is not None and drives else "", silence_of(shown.packs(), last),
+        store.price_names(site), state.doubts if state is not None and drives else (),
+        () if run is None else run.narrowed)
 
 
 def _problem(drives: bool, told: str, settings: SiteSettings) -> str:

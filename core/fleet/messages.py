@@ -29,6 +29,7 @@ MOST_POLICY_BYTES = 100_000
 """As a file; a command brings it in base64."""
 MOST_SEQUENCE = 2 ** 53
 MOST_QUOTED = 1000
+LONGEST_SILENCE_S = 86_400.0
 LATEST_S = 4e9
 """Of a time that is shown [s since 1970]."""
 
@@ -151,8 +152,8 @@ class Status(_Strict, frozen=True):
     one device of each process tells them. worst_decision_us: the longest of them [us]. real_time:
     whether they are made with real-time priority. opened_after_s: from the last trip or stop to
     open contactors [s]. rejected: what this device did not use of what came to it, and could not
-    send, since its process began; one device of each process tells what names none. None where it
-    does not say."""
+    send, since its process began; one device of each process tells what names none. silent_s:
+    so long without a word of the centre, and it helps itself [s]. None where it does not say."""
 
     v: int
     site: Id
@@ -174,6 +175,7 @@ class Status(_Strict, frozen=True):
     real_time: bool | None = None
     opened_after_s: Annotated[float, Meta(ge=0)] | None = None
     rejected: dict[Rejection, Mark] | None = None
+    silent_s: Annotated[float, Meta(gt=0, le=LONGEST_SILENCE_S)] | None = None
 
 
 class RefusedTold(_Strict, frozen=True):

@@ -33,7 +33,7 @@ class PackState:
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
     [us]; samples: how many its newest message is made of. rejected: what it refused itself, by
     reason, as far as it told since this process runs. policy, policy_before, real_time,
-    opened_after_s: as in Status. partial_limits: as in Body.
+    opened_after_s, silent_s: as in Status. partial_limits: as in Body.
     """
 
     site: str
@@ -65,6 +65,7 @@ class PackState:
     opened_after_s: float | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
     partial_limits: tuple[PartialLimit, ...] = ()
+    silent_s: float | None = None
 
     def limits_of(self, way: Way) -> list[PartialLimit]:
         """The strictest, which is in force, first."""

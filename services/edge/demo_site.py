@@ -219,7 +219,8 @@ class Site:
                 v=VERSION, site=self._site, device=name, state="online", time_s=now_s,
                 firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
                 capacity_kwh=plate.capacity_kwh, policy=device.policies.running,
-                policy_before=device.policies.before))
+                policy_before=device.policies.before,
+                silent_s=device.pack.centre.silent_s))
 
 
 def _unhurried() -> SafetyProfile:

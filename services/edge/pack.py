@@ -32,10 +32,11 @@ class Setpoint:
 
 
 class Centre:
-    """What the centre wants of a pack, and whether it still speaks."""
+    """What the centre wants of a pack, and whether it still speaks. silent_s: so long its silence
+    is borne [s]."""
 
     def __init__(self, silent_s: float = SILENT_S) -> None:
-        self._silent_s = silent_s
+        self.silent_s = silent_s
         self._heard_s = -math.inf
         self._power_kw = 0.0
         self._issued_s = self._until_s = -math.inf
@@ -55,14 +56,14 @@ class Centre:
 
     def out_of_reach(self, now_s: float) -> bool:
         """It has allocated before, and does no longer."""
-        silent = now_s - self._heard_s > self._silent_s
+        silent = now_s - self._heard_s > self.silent_s
         return self._until_s > -math.inf and (silent or now_s > self._until_s)
 
     def wish(self, now_s: float) -> Setpoint:
         """0 kW without a valid allocation, and when the centre is silent."""
         if self._until_s == -math.inf:
             return Setpoint(0.0, "no allocation yet")
-        if now_s - self._heard_s > self._silent_s:
+        if now_s - self._heard_s > self.silent_s:
             return Setpoint(0.0, "the centre is silent")
         if now_s > self._until_s:
             return Setpoint(0.0, "the allocation has expired")

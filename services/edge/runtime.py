@@ -232,6 +232,7 @@ class EdgeRuntime:
                         policy_before=None if learnt is None else learnt.before,
                         real_time=self._group.real_time,
                         opened_after_s=self._packs[device].safety.opened_after_s,
+                        silent_s=self._packs[device].centre.silent_s,
                         rejected=self._refused(device), **self._timing(device))
         self._link.publish(device_topic(self._site, device, "status"), said(status),
                            1 if replies else 0)
