@@ -77,7 +77,7 @@ def _trouble(view: SiteView) -> None:
     if view.problem:
         blocks.show(blocks.state_box("error", "Nobody plans now" if not view.drives else
                                      "Planning has a problem", words.sentence(view.problem),
-                                     "" if view.drives else words.silence(view.silence),
+                                     "" if view.drives else words.silent(view.silence),
                                      error=True))
     if view.fallback:
         blocks.show(blocks.state_box("alt_route", "Another steers than the one chosen",

@@ -43,8 +43,8 @@ def show(client: LocalClient, site: str) -> None:
     _named("Not planned with", "and what to do", view.left_out)
     _named("Planned with for less than they say", "by the digital twin, never for more",
            view.narrowed)
-    if view.silence is not None and view.settings.controller != "off":
-        blocks.show(blocks.note(f"Without a coordinator: {words.silence(view.silence)}"))
+    if view.settings.controller != "off":
+        blocks.show(blocks.note(words.silent(view.silence)))
 
 
 def _allocated(view: SiteView, last: Allocated) -> None:

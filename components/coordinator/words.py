@@ -262,22 +262,28 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def silent(one: Silence | None) -> str:
+    """`silence` as a sentence, "" where nothing is known."""
+    told = silence(one)
+    return f"Without a coordinator {told}." if told else ""
+
+
 def silence(one: Silence | None) -> str:
-    """What packs do without a coordinator, and when: "Packs rest 60 s after their last order."."""
+    """What packs do without a coordinator, and when: "packs rest 60 s after their last order"."""
     if one is None or not one.packs:
         return ""
-    does = {0: "Packs rest", one.packs: "Packs follow their learnt policy"}.get(
-        one.learnt, f"Packs rest, {formats.number(one.learnt)} of {formats.number(one.packs)} "
+    does = {0: "packs rest", one.packs: "packs follow their learnt policy"}.get(
+        one.learnt, f"packs rest, {formats.number(one.learnt)} of {formats.number(one.packs)} "
         "follow their learnt policy,")
     ends = [f"{_seconds(one.order_s)} after their last order"] if math.isfinite(one.order_s) else []
     if math.isfinite(one.least_s):
         upto = f" to {_seconds(one.most_s)}" if one.most_s > one.least_s else ""
         ends.append(f"{_seconds(one.least_s)}{upto} after the centre's last word of any kind")
     first = ", whichever comes first" * (len(ends) > 1)
-    untold = f" {formats.counted(one.untold, 'pack')} " \
-        f"{'does' if one.untold == 1 else 'do'} not say how long silence is borne." \
-        if one.untold else ""
-    return f"{does} {' or '.join(ends)}{first}.{untold}" if ends else untold.strip()
+    untold = [f"{formats.counted(one.untold, 'pack')} "
+              f"{'does' if one.untold == 1 else 'do'} not say how long silence is borne"] \
+        if one.untold else []
+    return "; ".join([f"{does} {' or '.join(ends)}{first}", *untold] if ends else untold)
 
 
 def _seconds(seconds: float) -> str:

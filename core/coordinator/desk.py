@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 
 FELL_BACK, NOT_PLANNED, REFUSED = "coordinator_fallback", "coordinator_stuck", "allocation_refused"
 LONGEST_NAME = 60
+FIRST_S = 1.0
+"""After the start, of the first turn [s]."""
 SEEN_S = 1.0
 """Pages that ask within see the same view [s]."""
 
@@ -92,8 +94,10 @@ class CoordinatorDesk:
         self.store.close()
 
     def _run(self) -> None:
-        while not self._engine.clock.wait(self._fast_s, self._stop):
+        pause_s = min(FIRST_S, self._fast_s)
+        while not self._engine.clock.wait(pause_s, self._stop):
             self.turn()
+            pause_s = self._fast_s
 
     def turn(self) -> None:
         """What there is to do now; called by the thread, and by tests directly."""

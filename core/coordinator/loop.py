@@ -53,7 +53,6 @@ DOUBTS = ("outlook", "twin")
 """Of what is announced: not wrong, but assumed."""
 MINUTE_S = 60.0
 KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
-PATIENCE_S = 60.0
 UNREAD = -1
 JUDGED_DAYS = 14
 """So far back a day is judged that ended while the store was away: minutes wait as long."""
@@ -88,7 +87,7 @@ class Cadence:
 class Place:
     """What a loop coordinates and with what. tariff_of: what energy costs by some settings;
     forecaster: a new one, for load or PV; by: the name of this process;
-    past_comes: true while a past is still being written, that is waited for PATIENCE_S."""
+    past_comes: true while a past is still being written, with which it is planned anew."""
 
     site: str
     fleet: Steered
@@ -120,7 +119,8 @@ class SiteLoop:
         self._price_past = PricePast(place.store, place.site, place.cadence.step_s, settings)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
         self._minutes, self._refusals, self._deeds = Minutes(), Refusals(), Deeds()
-        self._number, self._began = UNREAD, clock.now()
+        self._number, self._tried = UNREAD, clock.now()
+        self._past_lacked = self._packs_lacked = False
         self._run: Run | None = None
         self._good: Plan | None = None
         self._allocated: Allocated | None = None
@@ -223,10 +223,20 @@ class SiteLoop:
         return from_epoch((math.floor(now.timestamp() / period_s) + 1) * period_s)
 
     def _due(self, found: Gathered, now: datetime) -> bool:
-        if self._run is None and self._next_at is None and self.place.past_comes() and \
-                (now - self._began).total_seconds() < PATIENCE_S:
+        past_comes = self.place.past_comes()
+        came, self._past_lacked = self._past_lacked and not past_comes, past_comes
+        return came or self._on_time(now) or self._outdated(found, now) or \
+            self._again(found, now)
+
+    def _on_time(self, now: datetime) -> bool:
+        return self._next_at is None or now >= self._next_at
+
+    def _again(self, found: Gathered, now: datetime) -> bool:
+        """There is nothing to steer by, and packs are heard at last, or a minute is over."""
+        if self._run is not None or self._settings.controller == "off":
             return False
-        return self._next_at is None or now >= self._next_at or self._outdated(found, now)
+        return (self._packs_lacked and len(found.packs) > 0) or (
+            now - self._tried).total_seconds() >= MINUTE_S
 
     def _outdated(self, found: Gathered, now: datetime) -> bool:
         if self._run is None or (now - self._run.plan.made_at).total_seconds() < MINUTE_S:
@@ -239,8 +249,10 @@ class SiteLoop:
         return abs(after - before) > CHANGED * before or off_pct > ASTRAY_PCT
 
     def _plan(self, found: Gathered, now: datetime) -> None:
-        self._next_at = self._boundary(now)
-        self._judge(found, now)
+        if self._on_time(now):
+            self._judge(found, now)
+        self._next_at, self._tried = self._boundary(now), now
+        self._packs_lacked = not len(found.packs)
         controller = self._settings.controller
         if controller == "off":
             self._run = None
