@@ -33,10 +33,10 @@ CUTS: tuple[Cut, ...] = ("", "no number", "unknown", "c-rate", "device", "voltag
                          "twin", "charge", "ramp", "connection")
 WORDS: dict[Cut, str] = {
     "": "as asked", "no number": "the controller gave no number", "unknown":
-    "its state is not known", "c-rate": "its C-rate", "device": "the limit of its device",
+    "its state is not known", "c-rate": "its C-rate", "device": "what its device allows",
     "voltage": "its cells' voltage", "hot": "its warmest cell", "cold": "its coldest cell",
     "twin": "its cells' voltage limit, as the digital twin foretells it",
-    "charge": "its charge", "ramp": "the ramp", "connection": "the limit of the connection"}
+    "charge": "its charge", "ramp": "the ramp", "connection": "what the connection allows"}
 (NONE, NO_NUMBER, UNKNOWN, C_RATE, DEVICE, VOLTAGE, HOT, COLD, TWIN, CHARGE, RAMP,
  CONNECTION) = range(12)
 LIMITS = slice(C_RATE, CHARGE + 1)

@@ -173,7 +173,7 @@ def test_an_allocation_says_why_it_is_not_an_equal_share(site: Site) -> None:
     first, limited, _ = told.shares
     assert told.sum_kw == pytest.approx(told.target_kw, abs=0.01), "the others make up for it"
     assert abs(limited.asked_kw) < 0.2 < abs(limited.equal_kw)
-    assert limited.why == "limited by the limit of its device (temperature_high)"
+    assert limited.why == "limited by what its device allows (temperature_high)"
     assert first.delivery == "delivered"
     assert told.valid_until - told.at == timedelta(seconds=60)
 
