@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 NOBODY = "the coordinator"
 KEPT_AGAIN = "what is planned and done is kept again, and so is what was meanwhile"
+PROBLEMS = ("lease", "problem", "sending")
 DOUBTS = ("outlook", "twin")
 """Of what is announced: not wrong, but assumed."""
 MINUTE_S = 60.0
@@ -56,6 +57,9 @@ KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
 UNREAD = -1
 JUDGED_DAYS = 14
 """So far back a day is judged that ended while the store was away: minutes wait as long."""
+SAME_LEASE_S = 1e-3
+HEARD_S = 30.0
+"""What a device said of its order before says nothing of now [s]."""
 CHANGED = 0.25
 ASTRAY_PCT = 10.0
 """Where what the packs can do is so much more or less than was planned with, as a part of it, or
@@ -67,7 +71,8 @@ class Steered(Protocol):
 
     def packs(self) -> Sequence[PackState]: ...
 
-    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None: ...
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float,
+                 lease_s: float | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,9 @@ class SiteLoop:
         if self._due(found, now):
             self._plan(found, now)
         self._announce("twin", found.words)
-        sent = self._send(found, now)
+        self._announce("lease", self._superseded(states, now), "warning",
+                       "no later coordinator drives the packs any more: they are driven again")
+        sent = None if self._said["lease"] else self._send(found, now)
         self._watch(states, frame, topology, found, sent, now)
         self._tell(now)
 
@@ -169,6 +176,19 @@ class SiteLoop:
         lost = self._keeper.lost
         return f"what is planned and done is not kept now, the packs are driven on: {lost}" \
             if lost else ""
+
+    def _superseded(self, states: Sequence[PackState], now: datetime) -> str:
+        """In words, where packs follow one who took the site later, "" where none does. Who has
+        lost the store learns of it by this alone."""
+        own_s = self._lease_s()
+        later = [] if own_s is None else [
+            state for state in states if _in_force_s(state, now) > own_s + SAME_LEASE_S]
+        if not later:
+            return ""
+        self._refusals, self._allocated = Refusals(), None
+        count = f"{len(later)} pack{'s follow' if len(later) > 1 else ' follows'}"
+        return (f"{count} a coordinator that took this site later: {self.place.by} stands by; if "
+                "it is not to, mend its way to the database")
 
     # -- beginning
 
@@ -401,7 +421,7 @@ class SiteLoop:
         self._announce_override(override)
         try:
             self.place.fleet.allocate(by_device(found.packs.ids, sent.asked_kw),
-                                      self.place.cadence.valid_s)
+                                      self.place.cadence.valid_s, self._lease_s())
         except OrreryError as error:
             self._announce("sending", f"the allocation is not sent: {error}", "warning")
             return None
@@ -411,6 +431,10 @@ class SiteLoop:
                                     self._refusals.standing)
         self._keep_allocated(self._allocated)
         return sent
+
+    def _lease_s(self) -> float | None:
+        since = self._keeper.since
+        return None if since is None else since.timestamp()
 
     def _keep_allocated(self, told: Allocated) -> None:
         """Where it says something new, and now and then; of many packs less often."""
@@ -462,7 +486,7 @@ class SiteLoop:
                         if share.device in self._refusals.standing) if self._allocated else ()
         fallback = "" if plan is None or plan.standing in GOOD else plan.words
         self.state = SiteState(now, self.place.by, self._next_at, fallback,
-                               self._said.get("problem", "") or self._said.get("sending", ""),
+                               next(filter(None, map(self._said.get, PROBLEMS)), ""),
                                refused, tuple(filter(None, map(self._said.get, DOUBTS))))
         self._keeper.keep("state", partial(
             self.place.store.keep_state, self.place.site, self.state))
@@ -483,3 +507,10 @@ class SiteLoop:
         (log.warning if level == "warning" else log.info)("%s: %s", self.place.site, words)
         self._keeper.keep(("note", next(self._notes)), partial(
             self.place.store.note, self.place.site, Note(self._clock.now(), level, words)))
+
+
+def _in_force_s(state: PackState, now: datetime) -> float:
+    """The lease of the order that a pack follows, 0 where it follows none, or is not heard."""
+    if state.link != "online" or state.heard_at is None or state.lease_s is None:
+        return 0.0
+    return state.lease_s if (now - state.heard_at).total_seconds() <= HEARD_S else 0.0
