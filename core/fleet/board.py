@@ -224,11 +224,11 @@ class FleetBoard:
         return found
 
     def knows_leases(self) -> bool:
-        """All devices that are there say so."""
+        """All devices that are there say so; false where none is."""
         with self._lock:
-            return all(record.lease_s is not None for record in self.records.values()
-                       if record.link in ("online", "conflict") or (
-                           record.link == "unknown" and record.body is not None))
+            there = [record for record in self.records.values() if record.link != "offline"
+                     and (record.link != "unknown" or record.body is not None)]
+            return bool(there) and all(record.lease_s is not None for record in there)
 
     def decisions(self) -> Histogram:
         """All safety decisions that the processes of the devices told of."""

@@ -76,6 +76,7 @@ def test_leases_are_sent_where_all_devices_that_are_there_know_them() -> None:
         board.tell(device, Status(v=VERSION, site=SITE, device=device, state=state,  # type: ignore[arg-type]
                                   time_s=NOW_S, lease_s=lease_s))
 
+    assert not board.knows_leases(), "nobody knows who is there"
     tell("pack_1", "online", 0.0)
     assert board.knows_leases(), "the others were never heard"
     tell("pack_2", "online", None)
