@@ -166,11 +166,12 @@ class CoordinatorDesk:
             at_s, before = self._views.get(site, (0.0, None))
             if before is not None and time.monotonic() - at_s < SEEN_S:
                 return before
+        begins = self._begins(site)  # asked first: a turn may end while the store is read
         try:
             view = site_view(shown, self.store, self._planners, self._engine.clock)
         except RetryLaterError as lost:
             view = unread(before or bare_view(shown, self._engine.clock.now()), str(lost))
-        if not view.drives and self._begins(site):
+        if not view.drives and begins:
             view = replace(view, drives=True, problem="")
         error = self._errors.get(site, "")
         if error:

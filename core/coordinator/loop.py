@@ -54,6 +54,7 @@ DOUBTS = ("outlook", "twin")
 """Of what is announced: not wrong, but assumed."""
 MINUTE_S = 60.0
 KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
+PATIENCE_S = 8.0
 UNREAD = -1
 JUDGED_DAYS = 14
 """So far back a day is judged that ended while the store was away: minutes wait as long."""
@@ -92,7 +93,8 @@ class Cadence:
 class Place:
     """What a loop coordinates and with what. tariff_of: what energy costs by some settings;
     forecaster: a new one, for load or PV; by: the name of this process;
-    past_comes: true while a past is still being written, with which it is planned anew."""
+    past_comes: true while a past is still being written, that the first plan waits PATIENCE_S for;
+    one that comes later is planned with as soon as it is there."""
 
     site: str
     fleet: Steered
@@ -245,6 +247,9 @@ class SiteLoop:
     def _due(self, found: Gathered, now: datetime) -> bool:
         past_comes = self.place.past_comes()
         came, self._past_lacked = self._past_lacked and not past_comes, past_comes
+        if self._next_at is None and self._run is None and past_comes and (
+                now - self._tried).total_seconds() < PATIENCE_S:
+            return False
         return came or self._on_time(now) or self._outdated(found, now) or \
             self._again(found, now)
 

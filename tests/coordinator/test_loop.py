@@ -549,12 +549,14 @@ def test_limits_that_contradict_each_other_are_named_and_the_packs_do_what_they_
     site.store.close()
 
 
-def test_it_plans_at_once_and_anew_when_a_past_that_was_being_written_is_there(
+def test_a_past_that_is_being_written_is_waited_for_some_seconds_and_planned_with_when_it_is_there(
         site: Site) -> None:
     comes = [True]
     site.loop.place = replace(site.loop.place, past_comes=lambda: comes[0])
     site.live(FAST_S)
-    assert len(site.planner.asked) == 1
+    assert site.planner.asked == []
+    site.live(FAST_S)
+    assert len(site.planner.asked) == 1, "within ten seconds"
     assert site.fleet.sent
     site.live(50.0)
     assert len(site.planner.asked) == 1
