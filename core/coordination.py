@@ -85,7 +85,7 @@ def _of(fleet: FleetSource, engine: Engine, config: Config, houses: tuple[House,
     meter: Meter = NoMeter() if house is None else HouseMeter(engine, house)
     tariff = SiteTariff(site, store, zone, house, meter.prices)
     shown = Shown(site, fleet.info.label, site_element(site), _default(said), zone, tariff,
-                  fleet.packs)
+                  fleet.packs, None if house is None else meter.past)
     return shown, fleet, meter, tariff
 
 

@@ -269,14 +269,15 @@ def silent(one: Silence | None) -> str:
 
 
 def silence(one: Silence | None) -> str:
-    """What packs do without a coordinator, and when: "packs rest 60 s after their last order"."""
+    """What packs do without a coordinator, and when: "packs rest 60 s after their last order". An
+    order is a word too: a silence that is borne for longer than it holds ends nothing."""
     if one is None or not one.packs:
         return ""
     does = {0: "packs rest", one.packs: "packs follow their learnt policy"}.get(
         one.learnt, f"packs rest, {formats.number(one.learnt)} of {formats.number(one.packs)} "
         "follow their learnt policy,")
     ends = [f"{_seconds(one.order_s)} after their last order"] if math.isfinite(one.order_s) else []
-    if math.isfinite(one.least_s):
+    if math.isfinite(one.least_s) and not one.least_s >= one.order_s:
         upto = f" to {_seconds(one.most_s)}" if one.most_s > one.least_s else ""
         ends.append(f"{_seconds(one.least_s)}{upto} after the centre's last word of any kind")
     first = ", whichever comes first" * (len(ends) > 1)

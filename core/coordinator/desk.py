@@ -26,7 +26,7 @@ from core.coordinator.preview import previewed
 from core.coordinator.prices import PriceFormat, Prices
 from core.coordinator.records import Changed, CoordinatorStore, SiteState
 from core.coordinator.settings import SiteSettings, check_settings, overridden, released
-from core.coordinator.show import Shown, happened, line_of, site_view
+from core.coordinator.show import Shown, happened, line_of, recalled, site_view
 from core.coordinator.tariffs import StoredPrices, read_file
 from core.coordinator.unread import bare_view, unread
 from core.coordinator.view import (
@@ -199,7 +199,10 @@ class CoordinatorDesk:
     def happened(self, site: str, start: datetime, end: datetime,
                  span_s: float = 600.0) -> Happened:
         """Raises UnknownIdError, RequestError, RetryLaterError."""
-        return happened(self.store, self._known(site).site, start, end, span_s)
+        shown = self._known(site)
+        told = happened(self.store, shown.site, start, end, span_s)
+        return told if shown.past is None else recalled(told, shown.past, start,
+                                                        self._engine.clock.now())
 
     def preview(self, site: str, settings: SiteSettings) -> Preview:
         """On the caller's thread. Raises UnknownIdError, RequestError, RetryLaterError."""

@@ -4,7 +4,7 @@ another."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from core.clock import Clock
 from core.coordinator.account import cost_of
+from core.coordinator.meter import LOAD, PV
 from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import CONTROLLERS, Controller
 from core.coordinator.ports import Planner
@@ -39,7 +40,8 @@ COLUMNS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price",
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A site as a page knows it. element: in the tree; default: settings where nobody set any;
-    tariff: what energy costs by settings; packs: as their devices tell now."""
+    tariff: what energy costs by settings; packs: as their devices tell now; past: of its meter,
+    as `core.coordinator.meter.Meter.past`, None where it has none."""
 
     site: str
     label: str
@@ -48,6 +50,7 @@ class Shown:
     zone: ZoneInfo
     tariff: SiteTariff
     packs: Callable[[], Sequence[PackState]]
+    past: Callable[[datetime, int, float], Mapping[str, Floats]] | None = None
 
 
 def ahead_of(run: Run, reserve: float) -> Ahead:
@@ -119,6 +122,19 @@ def happened(store: CoordinatorStore, site: str, start: datetime, end: datetime,
              for name in COLUMNS}
     begins: Floats = start.timestamp() + span_s * np.arange(steps, dtype=np.float64)
     return Happened(span_s, begins, **found)
+
+
+def recalled(told: Happened, past: Callable[[datetime, int, float], Mapping[str, Floats]],
+             start: datetime, now: datetime) -> Happened:
+    """With load and PV of times before `now` in which nobody coordinated, as the meter's own
+    history has them."""
+    lacking = np.isnan(told.load_kw) & (told.time_s < now.timestamp())
+    if not lacking.any():
+        return told
+    found = past(start, len(told.time_s), told.span_s)
+    new = lacking & np.isfinite(found[LOAD])
+    return replace(told, load_kw=np.where(new, found[LOAD], told.load_kw),
+                   pv_kw=np.where(new & np.isnan(told.pv_kw), found[PV], told.pv_kw))
 
 
 def line_of(view: SiteView) -> Line:

@@ -168,7 +168,8 @@ def test_powers_have_a_word() -> None:
 
 
 @pytest.mark.parametrize(("silence", "told"), [
-    (Silence(60.0, 60.0, 60.0, 0, 0, 24), "packs rest 60 s after their last order or 60 s after "
+    (Silence(60.0, 60.0, 60.0, 0, 0, 24), "packs rest 60 s after their last order"),
+    (Silence(60.0, 30.0, 30.0, 0, 0, 24), "packs rest 60 s after their last order or 30 s after "
      "the centre's last word of any kind, whichever comes first"),
     (Silence(60.0, 30.0, 90.0, 2, 24, 24), "packs follow their learnt policy 60 s after their last "
      "order or 30 s to 90 s after the centre's last word of any kind, whichever comes first; 2 "
