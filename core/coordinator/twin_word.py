@@ -77,13 +77,14 @@ class TwinWord:
         """Of the capacity when new: as its device says, else as the twin has judged, else whole;
         less where the twin is sure to have found less. Why it is less than its device says, ""
         where it is not."""
-        told = state.soh_pct or self._soh_pct.get(state.element, math.nan)
-        share = min(1.0, told / 100.0) if told > 0 else 1.0
+        own = state.soh_pct is not None and state.soh_pct > 0
+        told = state.soh_pct if own else self._soh_pct.get(state.element)
+        share = min(1.0, told / 100.0) if told is not None and told > 0 else 1.0
         found = self._capacity.get(state.element, UNKNOWN)
         if not (found.known and 0.0 < found.value and found.high < share
                 and found.sigma <= TOLD_CAPACITY * found.value):
             return share, ""
-        whose = "its device says" if state.soh_pct else "it is taken for"
+        whose = "its device says" if own else "it is taken for"
         return found.value, (f"{whose} {100.0 * share:.0f} % healthy, the digital twin finds "
                              f"{100.0 * found.value:.0f} % of its capacity")
 
