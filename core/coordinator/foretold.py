@@ -19,5 +19,5 @@ def twin_says(site: Site) -> TwinSays:
     lives = {site.ids[row]: PackLife(*life)
              for row, life in zip(known.tolist(), zip(*told, strict=True), strict=True)}
     soh = dict(zip(site.ids, site.figures["soh_pct"].tolist(), strict=True))
-    capacity = {pack: one.capacity for pack, one in list(site.judged.items())}
-    return TwinSays(site.table, soh, lives, capacity)
+    held = {pack: one.capacity for pack, one in list(site.judged.items())}
+    return TwinSays(site.table, soh, lives, held)
