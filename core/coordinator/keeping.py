@@ -33,7 +33,8 @@ class Keeper:
     def holds(self, now: datetime) -> bool:
         """Take the site, or keep it. Who held it when the store was lost goes on, so that packs do
         not rest because of a database; another one that still reaches the store may take the site
-        meanwhile. Raises RetryLaterError where the store is out of reach before."""
+        meanwhile, and devices then follow that one (`Allocation.lease_s`). Raises RetryLaterError
+        where the store is out of reach before."""
         self._asked_at = now
         try:
             self._holds = self._store.lease(self._site, self._by, now) == self._by
