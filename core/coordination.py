@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 
 NOTHING_TO_COORDINATE = ("nothing is coordinated here: there are no packs, or [coordinator] "
                          "enabled is false in orrery.toml")
-SILENT_S = 60.0
-"""After so long without a word of the centre packs go to 0 kW (services/edge/pack.py) [s]."""
 
 
 def coordinator(engine: Engine, config: Config, houses: tuple[House, ...],
@@ -86,8 +84,8 @@ def _of(fleet: FleetSource, engine: Engine, config: Config, houses: tuple[House,
     zone = ZoneInfo("UTC") if house is None else house.zone
     meter: Meter = NoMeter() if house is None else HouseMeter(engine, house)
     tariff = SiteTariff(site, store, zone, house, meter.prices)
-    shown = Shown(site, fleet.info.label, site_element(site), _default(said), zone, SILENT_S,
-                  tariff)
+    shown = Shown(site, fleet.info.label, site_element(site), _default(said), zone, tariff,
+                  fleet.packs, None if house is None else meter.past)
     return shown, fleet, meter, tariff
 
 

@@ -263,14 +263,17 @@ class MqttFleet:
     def commands(self) -> Sequence[CommandLife]:
         return self._commands.lives()
 
-    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None:
-        """By QoS 1; the broker forgets with the message's own end. Raises as `FleetSource`."""
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float,
+                 lease_s: float | None = None) -> None:
+        """By QoS 1; the broker forgets with the message's own end. One message is for all devices,
+        and one that knows no leases would not take it with one. Raises as `FleetSource`."""
         unknown = next((one for one in power_kw if one not in self._board.records), None)
         if unknown is not None:
             raise UnknownIdError(f"no pack is called {unknown[:80]!r}")
         link = self._usable()
         topic = allocation_topic(self._site)
-        for message in allocations(self._site, power_kw, self._seconds(), valid_s):
+        lease_s = lease_s if self._board.knows_leases() else None
+        for message in allocations(self._site, power_kw, self._seconds(), valid_s, lease_s):
             link.publish_for(topic, said(message), 1, max(1, int(valid_s)))
         self._conversation.sent(f"{topic} {len(power_kw)} packs, "
                                 f"{sum(power_kw.values()):.1f} kW together")

@@ -21,7 +21,7 @@ I64: TypeAlias = NDArray[np.int64]
 
 FILE = Path(__file__).parent / "house_profiles" / "citylearn_2022.csv"
 MORE_FILE = FILE.with_name("citylearn_2022_more.csv.gz")
-HOMES = 3
+FIFTH_FILE = FILE.with_name("citylearn_2022_fifth.csv.gz")
 HOUR_S = 3600.0
 ROWS = 8760
 CLEAR_DAYS = 15
@@ -49,13 +49,21 @@ def profile(building: int) -> Profile:
     return Profile(loads[building - 1].copy(), solar_kw, _clear(solar_kw), price.copy())
 
 
-@cache
 def three_homes() -> Profile:
-    """The year of the mean of three homes, each under its own sun."""
-    columns, more = (np.loadtxt(file, delimiter=",", skiprows=1).T for file in (FILE, MORE_FILE))
-    load_kw = (columns[0] + columns[1] + more[0]) / HOMES
-    solar_kw = (columns[2] + more[1] + more[2]) / 1000.0 / HOMES
-    return Profile(load_kw, solar_kw, _clear(solar_kw), columns[3].copy())
+    """The year of the mean of buildings 1 to 3, each under its own sun."""
+    return mean_home(1, 2, 3)
+
+
+@cache
+def mean_home(*buildings: int) -> Profile:
+    """The year of the mean of some of buildings 1, 2, 3 and 5, each under its own sun."""
+    first, more, fifth = (np.loadtxt(file, delimiter=",", skiprows=1).T
+                          for file in (FILE, MORE_FILE, FIFTH_FILE))
+    loads_kw = {1: first[0], 2: first[1], 3: more[0], 5: fifth[0]}
+    suns_w = {1: first[2], 2: more[1], 3: more[2], 5: fifth[1]}
+    load_kw = np.mean([loads_kw[one] for one in buildings], axis=0)
+    solar_kw = np.mean([suns_w[one] for one in buildings], axis=0) / 1000.0
+    return Profile(load_kw, solar_kw, _clear(solar_kw), first[3].copy())
 
 
 def _clear(solar_kw: F64) -> F64:

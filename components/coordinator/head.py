@@ -77,8 +77,7 @@ def _trouble(view: SiteView) -> None:
     if view.problem:
         blocks.show(blocks.state_box("error", "Nobody plans now" if not view.drives else
                                      "Planning has a problem", words.sentence(view.problem),
-                                     f"Without a word of a coordinator packs go to rest after "
-                                     f"{formats.age(view.silent_s)}." if not view.drives else "",
+                                     "" if view.drives else words.silent(view.silence),
                                      error=True))
     if view.fallback:
         blocks.show(blocks.state_box("alt_route", "Another steers than the one chosen",

@@ -12,7 +12,7 @@ from components import blocks, formats
 from components.api_client import LocalClient
 from components.blocks import Html, PressRow
 from components.coordinator import choice, stretches, words
-from core.coordinator.view import Allocated, Delivery, PackShare, SiteView
+from core.coordinator.view import Allocated, Delivery, LeftOut, PackShare, SiteView
 from core.vocabulary import Direction
 
 FLEET = "pages/fleet.py"
@@ -40,7 +40,11 @@ def show(client: LocalClient, site: str) -> None:
             "No plan and no override is in force, so that each pack goes its own way."))
     else:
         _allocated(view, view.allocated)
-    _left_out(view)
+    _named("Not planned with", "and what to do", view.left_out)
+    _named("Planned with for less than they say", "by the digital twin, never for more",
+           view.narrowed)
+    if view.settings.controller != "off":
+        blocks.show(blocks.note(words.silent(view.silence)))
 
 
 def _allocated(view: SiteView, last: Allocated) -> None:
@@ -139,9 +143,12 @@ def _bar(one: PackShare, full_kw: float, way: Direction) -> str:
             f'<i class="even" style="left:{at(one.equal_kw):.1f}%"></i></span>')
 
 
-def _left_out(view: SiteView) -> None:
-    if not view.left_out:
+def _named(title: str, sub: str, packs: Sequence[LeftOut]) -> None:
+    if not packs:
         return
-    blocks.show(blocks.heading("Not planned with", "and what to do"), Html("".join(
+    more = len(packs) - ROWS
+    blocks.show(blocks.heading(title, sub), Html("".join(
         f'<div class="o o-colimit"><span>{escape(one.label)}<small>{escape(one.why)}</small></span>'
-        "</div>" for one in view.left_out)))
+        "</div>" for one in packs[:ROWS])))
+    if more > 0:
+        blocks.show(blocks.note(f"And {formats.counted(more, 'more pack')}."))

@@ -13,7 +13,7 @@ from components.coordinator.stretches import Stretch
 from components.formats import Text
 from core.coordinator.plan import Controller
 from core.coordinator.problem import Objectives
-from core.coordinator.view import Ahead, Allocated, DayCost, SiteView
+from core.coordinator.view import Ahead, Allocated, DayCost, Silence, SiteView
 
 NAMES: dict[Controller, str] = {"off": "Off", "rule-based": "Rule-based", "mpc": "MPC", "rl": "RL"}
 ACTORS: dict[Controller, str] = {"off": "Nobody", "rule-based": "The rules", "mpc": "MPC",
@@ -260,6 +260,36 @@ def sentence(text: str) -> str:
 def capital(text: str) -> str:
     """Its first letter alone."""
     return text[:1].upper() + text[1:]
+
+
+def silent(one: Silence | None) -> str:
+    """`silence` as a sentence, "" where nothing is known."""
+    told = silence(one)
+    return f"Without a coordinator {told}." if told else ""
+
+
+def silence(one: Silence | None) -> str:
+    """What packs do without a coordinator, and when: "packs rest 60 s after their last order". An
+    order is a word too: a silence that is borne for longer than it holds ends nothing."""
+    if one is None or not one.packs:
+        return ""
+    does = {0: "packs rest", one.packs: "packs follow their learnt policy"}.get(
+        one.learnt, f"packs rest, {formats.number(one.learnt)} of {formats.number(one.packs)} "
+        "follow their learnt policy,")
+    ends = [f"{_seconds(one.order_s)} after their last order"] if math.isfinite(one.order_s) else []
+    if math.isfinite(one.least_s) and not one.least_s >= one.order_s:
+        upto = f" to {_seconds(one.most_s)}" if one.most_s > one.least_s else ""
+        ends.append(f"{_seconds(one.least_s)}{upto} after the centre's last word of any kind")
+    first = ", whichever comes first" * (len(ends) > 1)
+    untold = [f"{formats.counted(one.untold, 'pack')} "
+              f"{'does' if one.untold == 1 else 'do'} not say how long silence is borne"] \
+        if one.untold else []
+    return "; ".join([f"{does} {' or '.join(ends)}{first}", *untold] if ends else untold)
+
+
+def _seconds(seconds: float) -> str:
+    """In seconds up to five minutes: "90 s" is not "1 min"."""
+    return f"{formats.number(seconds)} s" if seconds < 300.0 else formats.age(seconds)
 
 
 def held(kw: float) -> str:

@@ -26,7 +26,7 @@ from core.coordinator.preview import previewed
 from core.coordinator.prices import PriceFormat, Prices
 from core.coordinator.records import Changed, CoordinatorStore, SiteState
 from core.coordinator.settings import SiteSettings, check_settings, overridden, released
-from core.coordinator.show import Shown, happened, line_of, site_view
+from core.coordinator.show import Shown, happened, line_of, recalled, site_view
 from core.coordinator.tariffs import StoredPrices, read_file
 from core.coordinator.unread import bare_view, unread
 from core.coordinator.view import (
@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 
 FELL_BACK, NOT_PLANNED, REFUSED = "coordinator_fallback", "coordinator_stuck", "allocation_refused"
 LONGEST_NAME = 60
+FIRST_S = 1.0
+"""After the start, of the first turn [s]."""
 SEEN_S = 1.0
 """Pages that ask within see the same view [s]."""
 
@@ -92,8 +94,10 @@ class CoordinatorDesk:
         self.store.close()
 
     def _run(self) -> None:
-        while not self._engine.clock.wait(self._fast_s, self._stop):
+        pause_s = min(FIRST_S, self._fast_s)
+        while not self._engine.clock.wait(pause_s, self._stop):
             self.turn()
+            pause_s = self._fast_s
 
     def turn(self) -> None:
         """What there is to do now; called by the thread, and by tests directly."""
@@ -162,11 +166,12 @@ class CoordinatorDesk:
             at_s, before = self._views.get(site, (0.0, None))
             if before is not None and time.monotonic() - at_s < SEEN_S:
                 return before
+        begins = self._begins(site)  # asked first: a turn may end while the store is read
         try:
             view = site_view(shown, self.store, self._planners, self._engine.clock)
         except RetryLaterError as lost:
             view = unread(before or bare_view(shown, self._engine.clock.now()), str(lost))
-        if not view.drives and self._begins(site):
+        if not view.drives and begins:
             view = replace(view, drives=True, problem="")
         error = self._errors.get(site, "")
         if error:
@@ -194,7 +199,10 @@ class CoordinatorDesk:
     def happened(self, site: str, start: datetime, end: datetime,
                  span_s: float = 600.0) -> Happened:
         """Raises UnknownIdError, RequestError, RetryLaterError."""
-        return happened(self.store, self._known(site).site, start, end, span_s)
+        shown = self._known(site)
+        told = happened(self.store, shown.site, start, end, span_s)
+        return told if shown.past is None else recalled(told, shown.past, start,
+                                                        self._engine.clock.now())
 
     def preview(self, site: str, settings: SiteSettings) -> Preview:
         """On the caller's thread. Raises UnknownIdError, RequestError, RetryLaterError."""

@@ -11,7 +11,7 @@ from core.twin.life import YEAR_D
 
 
 def twin_says(site: Site) -> TwinSays:
-    """Of all packs; lives of those that have one."""
+    """Of all packs; lives of those that have one, capacities of those that were judged."""
     years, cycles, capacity, forecast = (site.figures[name] for name in LIFE)
     a_day = np.divide(cycles, YEAR_D * years, out=np.full(len(years), np.nan), where=years > 0)
     known = np.flatnonzero(np.isfinite(capacity))
@@ -19,4 +19,5 @@ def twin_says(site: Site) -> TwinSays:
     lives = {site.ids[row]: PackLife(*life)
              for row, life in zip(known.tolist(), zip(*told, strict=True), strict=True)}
     soh = dict(zip(site.ids, site.figures["soh_pct"].tolist(), strict=True))
-    return TwinSays(site.table, soh, lives)
+    held = {pack: one.capacity for pack, one in list(site.judged.items())}
+    return TwinSays(site.table, soh, lives, held)

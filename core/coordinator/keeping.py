@@ -18,11 +18,12 @@ MOST_WAITING, MOST_MINUTES = 1_000, 20_160
 
 class Keeper:
     """Of one site, for one thread. by: who coordinates it. `lost`: why the store went out of
-    reach, "" where it is not."""
+    reach, "" where it is not; `since`: when it took the site, None where it does not hold it."""
 
     def __init__(self, store: CoordinatorStore, site: str, by: str) -> None:
         self._store, self._site, self._by = store, site, by
         self._holds = False
+        self.since: datetime | None = None
         self._asked_at: datetime | None = None
         self._settings: Changed | None = None
         self._waiting: dict[object, Callable[[], object]] = {}
@@ -32,7 +33,8 @@ class Keeper:
     def holds(self, now: datetime) -> bool:
         """Take the site, or keep it. Who held it when the store was lost goes on, so that packs do
         not rest because of a database; another one that still reaches the store may take the site
-        meanwhile. Raises RetryLaterError where the store is out of reach before."""
+        meanwhile, and devices then follow that one (`Allocation.lease_s`). Raises RetryLaterError
+        where the store is out of reach before."""
         self._asked_at = now
         try:
             self._holds = self._store.lease(self._site, self._by, now) == self._by
@@ -43,8 +45,10 @@ class Keeper:
             return True
         self.lost = ""
         if self._holds:
+            self.since = self.since or now
             self._write()
         else:
+            self.since = None
             self._forget()
         return self._holds
 
@@ -57,7 +61,7 @@ class Keeper:
         """Give the site back, what waits kept where no other took it; raises RetryLaterError."""
         if self._asked_at is not None and self._holds:
             self.holds(self._asked_at)
-        self._holds = False
+        self._holds, self.since = False, None
         if self._waiting:
             log.warning("%s: %d lines and %d minutes are not kept: %s", self._site,
                         len(self._waiting), len(self._minutes), self.lost)

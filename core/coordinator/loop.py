@@ -49,14 +49,18 @@ log = logging.getLogger(__name__)
 
 NOBODY = "the coordinator"
 KEPT_AGAIN = "what is planned and done is kept again, and so is what was meanwhile"
+PROBLEMS = ("lease", "problem", "sending")
 DOUBTS = ("outlook", "twin")
 """Of what is announced: not wrong, but assumed."""
 MINUTE_S = 60.0
 KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
-PATIENCE_S = 60.0
+PATIENCE_S = 8.0
 UNREAD = -1
 JUDGED_DAYS = 14
 """So far back a day is judged that ended while the store was away: minutes wait as long."""
+SAME_LEASE_S = 1e-3
+HEARD_S = 30.0
+"""What a device said of its order before says nothing of now [s]."""
 CHANGED = 0.25
 ASTRAY_PCT = 10.0
 """Where what the packs can do is so much more or less than was planned with, as a part of it, or
@@ -68,7 +72,8 @@ class Steered(Protocol):
 
     def packs(self) -> Sequence[PackState]: ...
 
-    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None: ...
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float,
+                 lease_s: float | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ class Cadence:
 class Place:
     """What a loop coordinates and with what. tariff_of: what energy costs by some settings;
     forecaster: a new one, for load or PV; by: the name of this process;
-    past_comes: true while a past is still being written, that is waited for PATIENCE_S."""
+    past_comes: true while a past is still being written, that the first plan waits PATIENCE_S for;
+    one that comes later is planned with as soon as it is there."""
 
     site: str
     fleet: Steered
@@ -120,7 +126,8 @@ class SiteLoop:
         self._price_past = PricePast(place.store, place.site, place.cadence.step_s, settings)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
         self._minutes, self._refusals, self._deeds = Minutes(), Refusals(), Deeds()
-        self._number, self._began = UNREAD, clock.now()
+        self._number, self._tried = UNREAD, clock.now()
+        self._past_lacked = self._packs_lacked = False
         self._run: Run | None = None
         self._good: Plan | None = None
         self._allocated: Allocated | None = None
@@ -156,7 +163,9 @@ class SiteLoop:
         if self._due(found, now):
             self._plan(found, now)
         self._announce("twin", found.words)
-        sent = self._send(found, now)
+        self._announce("lease", self._superseded(states, now), "warning",
+                       "no later coordinator drives the packs any more: they are driven again")
+        sent = None if self._said["lease"] else self._send(found, now)
         self._watch(states, frame, topology, found, sent, now)
         self._tell(now)
 
@@ -169,6 +178,19 @@ class SiteLoop:
         lost = self._keeper.lost
         return f"what is planned and done is not kept now, the packs are driven on: {lost}" \
             if lost else ""
+
+    def _superseded(self, states: Sequence[PackState], now: datetime) -> str:
+        """In words, where packs follow one who took the site later, "" where none does. Who has
+        lost the store learns of it by this alone."""
+        own_s = self._lease_s()
+        later = [] if own_s is None else [
+            state for state in states if _in_force_s(state, now) > own_s + SAME_LEASE_S]
+        if not later:
+            return ""
+        self._refusals, self._allocated = Refusals(), None
+        count = f"{len(later)} pack{'s follow' if len(later) > 1 else ' follows'}"
+        return (f"{count} a coordinator that took this site later: {self.place.by} stands by; if "
+                "it is not to, mend its way to the database")
 
     # -- beginning
 
@@ -223,10 +245,23 @@ class SiteLoop:
         return from_epoch((math.floor(now.timestamp() / period_s) + 1) * period_s)
 
     def _due(self, found: Gathered, now: datetime) -> bool:
-        if self._run is None and self._next_at is None and self.place.past_comes() and \
-                (now - self._began).total_seconds() < PATIENCE_S:
+        past_comes = self.place.past_comes()
+        came, self._past_lacked = self._past_lacked and not past_comes, past_comes
+        if self._next_at is None and self._run is None and past_comes and (
+                now - self._tried).total_seconds() < PATIENCE_S:
             return False
-        return self._next_at is None or now >= self._next_at or self._outdated(found, now)
+        return came or self._on_time(now) or self._outdated(found, now) or \
+            self._again(found, now)
+
+    def _on_time(self, now: datetime) -> bool:
+        return self._next_at is None or now >= self._next_at
+
+    def _again(self, found: Gathered, now: datetime) -> bool:
+        """There is nothing to steer by, and packs are heard at last, or a minute is over."""
+        if self._run is not None or self._settings.controller == "off":
+            return False
+        return (self._packs_lacked and len(found.packs) > 0) or (
+            now - self._tried).total_seconds() >= MINUTE_S
 
     def _outdated(self, found: Gathered, now: datetime) -> bool:
         if self._run is None or (now - self._run.plan.made_at).total_seconds() < MINUTE_S:
@@ -239,8 +274,10 @@ class SiteLoop:
         return abs(after - before) > CHANGED * before or off_pct > ASTRAY_PCT
 
     def _plan(self, found: Gathered, now: datetime) -> None:
-        self._next_at = self._boundary(now)
-        self._judge(found, now)
+        if self._on_time(now):
+            self._judge(found, now)
+        self._next_at, self._tried = self._boundary(now), now
+        self._packs_lacked = not len(found.packs)
         controller = self._settings.controller
         if controller == "off":
             self._run = None
@@ -262,7 +299,7 @@ class SiteLoop:
             return
         plan = planned(problem, controller, self.place.planners, self._good, now,
                        self.place.cadence.limit_s)
-        self._keep(Run(problem, plan, found.left_out))
+        self._keep(Run(problem, plan, found.left_out, found.narrowed))
         self._challenge(problem, found, now)
 
     def _give_up_old(self, now: datetime) -> None:
@@ -389,7 +426,7 @@ class SiteLoop:
         self._announce_override(override)
         try:
             self.place.fleet.allocate(by_device(found.packs.ids, sent.asked_kw),
-                                      self.place.cadence.valid_s)
+                                      self.place.cadence.valid_s, self._lease_s())
         except OrreryError as error:
             self._announce("sending", f"the allocation is not sent: {error}", "warning")
             return None
@@ -399,6 +436,10 @@ class SiteLoop:
                                     self._refusals.standing)
         self._keep_allocated(self._allocated)
         return sent
+
+    def _lease_s(self) -> float | None:
+        since = self._keeper.since
+        return None if since is None else since.timestamp()
 
     def _keep_allocated(self, told: Allocated) -> None:
         """Where it says something new, and now and then; of many packs less often."""
@@ -450,7 +491,7 @@ class SiteLoop:
                         if share.device in self._refusals.standing) if self._allocated else ()
         fallback = "" if plan is None or plan.standing in GOOD else plan.words
         self.state = SiteState(now, self.place.by, self._next_at, fallback,
-                               self._said.get("problem", "") or self._said.get("sending", ""),
+                               next(filter(None, map(self._said.get, PROBLEMS)), ""),
                                refused, tuple(filter(None, map(self._said.get, DOUBTS))))
         self._keeper.keep("state", partial(
             self.place.store.keep_state, self.place.site, self.state))
@@ -471,3 +512,10 @@ class SiteLoop:
         (log.warning if level == "warning" else log.info)("%s: %s", self.place.site, words)
         self._keeper.keep(("note", next(self._notes)), partial(
             self.place.store.note, self.place.site, Note(self._clock.now(), level, words)))
+
+
+def _in_force_s(state: PackState, now: datetime) -> float:
+    """The lease of the order that a pack follows, 0 where it follows none, or is not heard."""
+    if state.link != "online" or state.heard_at is None or state.lease_s is None:
+        return 0.0
+    return state.lease_s if (now - state.heard_at).total_seconds() <= HEARD_S else 0.0

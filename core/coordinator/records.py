@@ -29,11 +29,13 @@ LEASE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One planning: the question, its answer, and what was left out of it."""
+    """One planning: the question, its answer, what was left out of it, and which packs were
+    planned with for less than their devices say."""
 
     problem: Problem
     plan: Plan
     left_out: tuple[LeftOut, ...] = ()
+    narrowed: tuple[LeftOut, ...] = ()
 
 
 class Minute(NamedTuple):

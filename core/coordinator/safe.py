@@ -1,8 +1,9 @@
 """The safety layer between any controller and any pack: what it asked for, made harmless.
 
 First the box of each pack (`box`): how much it may give and take over one step by its C-rate, its
-device's current limit, its cells' voltages and temperatures (the ladder of core/allowance.py), and
-its charge, so that a step cannot carry it past its floor or ceiling. What is not known allows
+device's current limit, its cells' voltages and temperatures (the ladder of core/allowance.py), what
+the digital twin leaves of these (twin_power.py), and its charge, so that a step cannot carry it
+past its floor or ceiling. What is not known allows
 nothing of what depends on it (law 4). Then `make_safe`: the wish into the boxes, within the ramps,
 and the fleet's sum within what the connection allows, by the exact projection. A box holds always;
 where the rest contradicts itself the connection comes before the ramps. Leading axes are fleets,
@@ -26,16 +27,18 @@ from core.topology import IndexArray
 from core.vocabulary import CHEMISTRIES
 
 Codes = NDArray[np.int8]
-Cut = Literal["", "no number", "unknown", "c-rate", "device", "voltage", "hot", "cold", "charge",
-              "ramp", "connection"]
+Cut = Literal["", "no number", "unknown", "c-rate", "device", "voltage", "hot", "cold", "twin",
+              "charge", "ramp", "connection"]
 CUTS: tuple[Cut, ...] = ("", "no number", "unknown", "c-rate", "device", "voltage", "hot", "cold",
-                         "charge", "ramp", "connection")
+                         "twin", "charge", "ramp", "connection")
 WORDS: dict[Cut, str] = {
     "": "as asked", "no number": "the controller gave no number", "unknown":
-    "its state is not known", "c-rate": "its C-rate", "device": "the limit of its device",
+    "its state is not known", "c-rate": "its C-rate", "device": "what its device allows",
     "voltage": "its cells' voltage", "hot": "its warmest cell", "cold": "its coldest cell",
-    "charge": "its charge", "ramp": "the ramp", "connection": "the limit of the connection"}
-NONE, NO_NUMBER, UNKNOWN, C_RATE, DEVICE, VOLTAGE, HOT, COLD, CHARGE, RAMP, CONNECTION = range(11)
+    "twin": "its cells' voltage limit, as the digital twin foretells it",
+    "charge": "its charge", "ramp": "the ramp", "connection": "what the connection allows"}
+(NONE, NO_NUMBER, UNKNOWN, C_RATE, DEVICE, VOLTAGE, HOT, COLD, TWIN, CHARGE, RAMP,
+ CONNECTION) = range(12)
 LIMITS = slice(C_RATE, CHARGE + 1)
 """Of the codes, those that set a box."""
 SAME_KW = 1e-9
@@ -54,7 +57,8 @@ class PacksNow:
     magnitudes that its device has in force [A], inf where there is no such limit.
     chemistry: index into CHEMISTRIES. low_cell_v, high_cell_v, cold_c, hot_c: its lowest and
     highest cell voltage [V] and coldest and warmest cell [degC]. None: a column that is not
-    judged here, because the device's limits cover it.
+    judged here, because the device's limits cover it. twin_charge_kw, twin_discharge_kw: what the
+    digital twin leaves, magnitudes, inf where it says nothing; None without one.
     """
 
     capacity_kwh: Floats
@@ -71,6 +75,8 @@ class PacksNow:
     high_cell_v: Floats | None = None
     cold_c: Floats | None = None
     hot_c: Floats | None = None
+    twin_charge_kw: Floats | None = None
+    twin_discharge_kw: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,9 @@ def _rates(now: PacksNow, way: Way) -> Floats:
         for row, reason, value in cells:
             if value is not None:
                 found[row - C_RATE] = rated * _part(reason, way, now.chemistry, value)
+    twin_kw = now.twin_charge_kw if way == "charge" else now.twin_discharge_kw
+    if twin_kw is not None:
+        found[TWIN - C_RATE] = twin_kw
     return found
 
 

@@ -19,6 +19,7 @@ from core.coordinator.safe import (
     RAMP,
     WORDS,
     Box,
+    Cut,
     Ramps,
     Safe,
     at_connection,
@@ -197,14 +198,23 @@ def _why(place: int, found: Gathered, sent: Shared) -> str:
     asked = float(sent.asked_kw[place])
     cut = CUTS[int(sent.safe.by[place])]
     if cut:
-        return f"limited by {WORDS[cut]}"
+        return f"limited by {WORDS[cut]}{_by_twin(place, found, cut)}"
     for end, by in ((sent.within.high_kw, sent.within.high_by),
                     (sent.within.low_kw, sent.within.low_by)):
         if same_kw(asked, float(end[place])) and (end is sent.within.high_kw) == (
                 sent.target_kw > 0):
-            reason = found.states[place].limit_reason
-            return f"limited by {WORDS[CUTS[int(by[place])]]}" + (f" ({reason})" if reason else "")
+            reason, limit = found.states[place].limit_reason, CUTS[int(by[place])]
+            return f"limited by {WORDS[limit]}" + (f" ({reason})" if reason else _by_twin(
+                place, found, limit))
     return _preferred(place, found, asked, float(sent.equal_kw[place]))
+
+
+def _by_twin(place: int, found: Gathered, cut: Cut) -> str:
+    """Where the digital twin has drawn that limit closer: how."""
+    if cut not in ("twin", "charge"):
+        return ""
+    device = found.packs.ids[place]
+    return next((f" ({one.why})" for one in found.narrowed if one.device == device), "")
 
 
 def _preferred(place: int, found: Gathered, asked: float, equal: float) -> str:

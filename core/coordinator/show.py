@@ -3,8 +3,8 @@ another."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,12 +12,14 @@ import numpy as np
 
 from core.clock import Clock
 from core.coordinator.account import cost_of
+from core.coordinator.meter import LOAD, PV
 from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import CONTROLLERS, Controller
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats
 from core.coordinator.records import Changed, CoordinatorStore, Run
 from core.coordinator.settings import SiteSettings
+from core.coordinator.silence import silence_of
 from core.coordinator.tariffs import SiteTariff
 from core.coordinator.view import (
     Ahead,
@@ -28,6 +30,7 @@ from core.coordinator.view import (
     SiteView,
 )
 from core.errors import RequestError
+from core.fleet.ports import PackState
 
 MOST_NOTES = 30
 COLUMNS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "export_price",
@@ -37,15 +40,17 @@ COLUMNS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price",
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A site as a page knows it. element: in the tree; default: settings where nobody set any;
-    silent_s: after which packs help themselves [s]; tariff: what energy costs by settings."""
+    tariff: what energy costs by settings; packs: as their devices tell now; past: of its meter,
+    as `core.coordinator.meter.Meter.past`, None where it has none."""
 
     site: str
     label: str
     element: str
     default: SiteSettings
     zone: ZoneInfo
-    silent_s: float
     tariff: SiteTariff
+    packs: Callable[[], Sequence[PackState]]
+    past: Callable[[datetime, int, float], Mapping[str, Floats]] | None = None
 
 
 def ahead_of(run: Run, reserve: float) -> Ahead:
@@ -84,8 +89,9 @@ def site_view(shown: Shown, store: CoordinatorStore, planners: Mapping[Controlle
         () if run is None else run.left_out, today, yesterday, store.shadows(site),
         store.forecast_scores(site), store.notes(site, MOST_NOTES),
         _problem(drives, state.problem if state is not None else "", settings),
-        state.fallback if state is not None and drives else "", shown.silent_s,
-        store.price_names(site), state.doubts if state is not None and drives else ())
+        state.fallback if state is not None and drives else "", silence_of(shown.packs(), last),
+        store.price_names(site), state.doubts if state is not None and drives else (),
+        () if run is None else run.narrowed)
 
 
 def _problem(drives: bool, told: str, settings: SiteSettings) -> str:
@@ -116,6 +122,19 @@ def happened(store: CoordinatorStore, site: str, start: datetime, end: datetime,
              for name in COLUMNS}
     begins: Floats = start.timestamp() + span_s * np.arange(steps, dtype=np.float64)
     return Happened(span_s, begins, **found)
+
+
+def recalled(told: Happened, past: Callable[[datetime, int, float], Mapping[str, Floats]],
+             start: datetime, now: datetime) -> Happened:
+    """With load and PV of times before `now` in which nobody coordinated, as the meter's own
+    history has them."""
+    lacking = np.isnan(told.load_kw) & (told.time_s < now.timestamp())
+    if not lacking.any():
+        return told
+    found = past(start, len(told.time_s), told.span_s)
+    new = lacking & np.isfinite(found[LOAD])
+    return replace(told, load_kw=np.where(new, found[LOAD], told.load_kw),
+                   pv_kw=np.where(new & np.isnan(told.pv_kw), found[PV], told.pv_kw))
 
 
 def line_of(view: SiteView) -> Line:

@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from core.coordinator.show import Shown
+from core.coordinator.silence import silence_of
 from core.coordinator.view import SiteView
 
 
 def bare_view(shown: Shown, now: datetime) -> SiteView:
     """What is known of a site without its store."""
     return SiteView(shown.site, shown.label, shown.element, shown.tariff.currency(shown.default),
-                    now, False, "", shown.default, None, (), silent_s=shown.silent_s)
+                    now, False, "", shown.default, None, (),
+                    silence=silence_of(shown.packs(), None))
 
 
 def unread(before: SiteView, why: str) -> SiteView:

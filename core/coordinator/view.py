@@ -31,7 +31,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A pack that was not planned with. why: in words, with what to do."""
+    """A pack that was not planned with, or not for all that its device says. why: in words, with
+    what to do."""
 
     device: str
     label: str
@@ -76,6 +77,21 @@ class Allocated:
     @property
     def undelivered(self) -> Sequence[PackShare]:
         return [share for share in self.shares if share.delivery in ("refused", "silent")]
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """When the packs of a site help themselves, each at the first of two ends. order_s: so long an
+    order holds; least_s, most_s: the shortest and longest time without any word of the centre that
+    devices say they bear [s]; NaN where it is not told. untold: packs that say none; learnt: those
+    that follow a learnt policy then, where the others rest; packs: all [counts]."""
+
+    order_s: float
+    least_s: float
+    most_s: float
+    untold: int
+    learnt: int
+    packs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +206,8 @@ class ControllerState:
 class SiteView:
     """Everything of one site. drives: a process that coordinates it was heard within the last
     minute; by: its name. element: the site's place in the tree. next_at: of the next run.
-    problem: what keeps it from planning now, in words, "" when all is well. silent_s: so long
-    after the coordinator's last word packs go to their own fallback [s]."""
+    problem: what keeps it from planning now, in words, "" when all is well. silence: when packs
+    help themselves without it, None where that is not known."""
 
     site: str
     label: str
@@ -215,11 +231,13 @@ class SiteView:
     problem: str = ""
     fallback: str = ""
     """Who steers instead of the controller that was chosen and why, "" where nobody does."""
-    silent_s: float = 60.0
+    silence: Silence | None = None
     price_series: Sequence[str] = ()
     """Names that `SiteSettings.prices` may have."""
     doubts: Sequence[str] = ()
     """What is planned with is assumed there, because nobody tells it: each in words."""
+    narrowed: Sequence[LeftOut] = ()
+    """Packs that are planned with for less than their devices say, by the digital twin."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ class PackRecord:
     policy_before: str | None = None
     real_time: bool | None = None
     opened_after_s: float | None = None
+    silent_s: float | None = None
+    lease_s: float | None = None
     decisions: Histogram = field(default_factory=Histogram)
     told_decisions: tuple[int, ...] = ()
     rejected: Counter[str] = field(default_factory=Counter)
@@ -77,7 +79,8 @@ class PackRecord:
             plate.capacity_kwh, self.firmware, self.link, *said, self.pending, self.dropped,
             self.missing, self.duplicate, self.late, self.policy, self.policy_before,
             None if body is None else body.samples, self.real_time, self.opened_after_s,
-            dict(self.rejected), () if body is None else body.partial_limits)
+            dict(self.rejected), () if body is None else body.partial_limits, self.silent_s,
+            self.lease_s)
 
     def count(self, told: tuple[int, ...], worst_us: float | None) -> None:
         """Decisions since its process began; one that began anew begins at nothing."""
@@ -172,6 +175,7 @@ class FleetBoard:
                 record.policy, record.policy_before = status.policy, status.policy_before
                 record.real_time = status.real_time
                 record.opened_after_s = status.opened_after_s
+                record.silent_s, record.lease_s = status.silent_s, status.lease_s
                 if status.decisions is not None:
                     record.count(status.decisions, status.worst_decision_us)
                 if status.rejected is not None:
@@ -218,6 +222,13 @@ class FleetBoard:
                 if record.differs:
                     found.append(Finding(record.element, "another_pack", WARNING))
         return found
+
+    def knows_leases(self) -> bool:
+        """All devices that are there say so; false where none is."""
+        with self._lock:
+            there = [record for record in self.records.values() if record.link != "offline"
+                     and (record.link != "unknown" or record.body is not None)]
+            return bool(there) and all(record.lease_s is not None for record in there)
 
     def decisions(self) -> Histogram:
         """All safety decisions that the processes of the devices told of."""

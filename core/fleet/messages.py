@@ -29,6 +29,7 @@ MOST_POLICY_BYTES = 100_000
 """As a file; a command brings it in base64."""
 MOST_SEQUENCE = 2 ** 53
 MOST_QUOTED = 1000
+LONGEST_SILENCE_S = 86_400.0
 LATEST_S = 4e9
 """Of a time that is shown [s since 1970]."""
 
@@ -151,8 +152,9 @@ class Status(_Strict, frozen=True):
     one device of each process tells them. worst_decision_us: the longest of them [us]. real_time:
     whether they are made with real-time priority. opened_after_s: from the last trip or stop to
     open contactors [s]. rejected: what this device did not use of what came to it, and could not
-    send, since its process began; one device of each process tells what names none. None where it
-    does not say."""
+    send, since its process began; one device of each process tells what names none. silent_s:
+    so long without a word of the centre, and it helps itself [s]. lease_s: of the order in force,
+    0 where that has none. None where it does not say, and of a device that knows no leases."""
 
     v: int
     site: Id
@@ -174,6 +176,8 @@ class Status(_Strict, frozen=True):
     real_time: bool | None = None
     opened_after_s: Annotated[float, Meta(ge=0)] | None = None
     rejected: dict[Rejection, Mark] | None = None
+    silent_s: Annotated[float, Meta(gt=0, le=LONGEST_SILENCE_S)] | None = None
+    lease_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
 
 
 class RefusedTold(_Strict, frozen=True):
@@ -235,13 +239,16 @@ class Command(_Strict, frozen=True):
 
 
 class Allocation(_Strict, frozen=True):
-    """Power of each device [kW], valid until issued_s + valid_s."""
+    """Power of each device [kW], valid until issued_s + valid_s. lease_s: since when its sender
+    holds the site: a device does not take it while an order of a later lease is valid. None where
+    nobody says, which every device takes."""
 
     v: int
     site: Id
     issued_s: float
     valid_s: Annotated[float, Meta(gt=0, le=86_400)]
     power_kw: dict[Id, float]
+    lease_s: Annotated[float, Meta(gt=0, le=LATEST_S)] | None = None
 
 
 MOST_OF_ONE = 500
@@ -249,7 +256,7 @@ MOST_OF_ONE = 500
 
 
 def allocations(site: str, power_kw: Mapping[str, float], issued_s: float,
-                valid_s: float) -> list[Allocation]:
+                valid_s: float, lease_s: float | None = None) -> list[Allocation]:
     """Messages for any number of devices; raises RequestError for what the schema does not
     know."""
     wrong = next((device for device, power in power_kw.items() if not np.isfinite(power)), None)
@@ -258,7 +265,8 @@ def allocations(site: str, power_kw: Mapping[str, float], issued_s: float,
     devices = list(power_kw)
     return [Allocation(v=VERSION, site=site, issued_s=issued_s, valid_s=valid_s,
                        power_kw={device: power_kw[device]
-                                 for device in devices[first:first + MOST_OF_ONE]})
+                                 for device in devices[first:first + MOST_OF_ONE]},
+                       lease_s=lease_s)
             for first in range(0, len(devices), MOST_OF_ONE)]
 
 

@@ -33,7 +33,7 @@ class PackState:
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
     [us]; samples: how many its newest message is made of. rejected: what it refused itself, by
     reason, as far as it told since this process runs. policy, policy_before, real_time,
-    opened_after_s: as in Status. partial_limits: as in Body.
+    opened_after_s, silent_s, lease_s: as in Status. partial_limits: as in Body.
     """
 
     site: str
@@ -65,6 +65,8 @@ class PackState:
     opened_after_s: float | None = None
     rejected: Mapping[str, int] = field(default_factory=dict)
     partial_limits: tuple[PartialLimit, ...] = ()
+    silent_s: float | None = None
+    lease_s: float | None = None
 
     def limits_of(self, way: Way) -> list[PartialLimit]:
         """The strictest, which is in force, first."""
@@ -179,8 +181,10 @@ class FleetSource(Source, Protocol):
         """The newest first, each as it is now."""
         ...
 
-    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float,
+                 lease_s: float | None = None) -> None:
         """Ask devices for powers [kW], + discharging, that end by themselves after valid_s [s].
+        lease_s: as in Allocation; it is sent where all devices that are there know leases.
         `PackState.allocation_kw` says what each makes of it. Raises UnknownIdError, RequestError
         for what is no finite number, and SourceError where nothing can be sent."""
         ...

@@ -25,6 +25,7 @@ class Rejection(StrEnum):
     SEQUENCE_BACKWARDS = "sequence_backwards"
     TWO_DEVICES = "two_devices"
     REPLAYED = "replayed"
+    OLD_LEASE = "old_lease"
     EXPIRED = "expired"
     BROKER_LIMIT = "broker_limit"
     DISK = "disk"
@@ -46,6 +47,8 @@ WORDS: dict[Rejection, str] = {
     Rejection.SEQUENCE_BACKWARDS: "numbers that are used already; the device numbers anew",
     Rejection.TWO_DEVICES: "two devices with one id; end one or give it an id of its own",
     Rejection.REPLAYED: "a command or allocation that came before; nothing is done again",
+    Rejection.OLD_LEASE: "an order of a coordinator that another one has followed; end the older "
+                         "one, or mend its way to the database",
     Rejection.EXPIRED: "its time to act is over; issue it again where it is still wanted",
     Rejection.BROKER_LIMIT: "larger than the broker lets through; raise its max_packet_size, or "
                             "send fewer cells a message",

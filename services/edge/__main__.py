@@ -11,7 +11,7 @@ from pathlib import Path
 from core.clock import SystemClock
 from core.coordinator.actor import data_of
 from core.errors import ConfigurationError, GiveUpError, OrreryError
-from core.fleet.messages import MOST_CELLS
+from core.fleet.messages import LONGEST_SILENCE_S, MOST_CELLS
 from core.fleet.topics import check_device, check_id
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
 from services.edge.estimator import CellEstimators
@@ -44,7 +44,8 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--every", type=int, help="samples of one message; a second's by default")
     words.add_argument("--drain", action="store_true",
                        help="send what is waiting and end: before a device is taken away")
-    words.add_argument("--silent-s", type=float, default=SILENT_S)
+    words.add_argument("--silent-s", type=_silence_s, default=SILENT_S,
+                       help="so long without a word of the centre, and a pack helps itself")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--actor", type=Path,
                        help="learnt policy that steers while the coordinator is out of reach, "
@@ -52,6 +53,15 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--actor-key-variable", default="ORRERY_ACTOR_KEY",
                        help="environment variable with the key that it is signed with")
     return words
+
+
+def _silence_s(told: str) -> float:
+    """Raises ArgumentTypeError, ValueError for a time that is none."""
+    found = float(told)
+    if not 0.0 < found <= LONGEST_SILENCE_S:
+        raise argparse.ArgumentTypeError(f"{told} s: give more than 0 and at most "
+                                         f"{LONGEST_SILENCE_S:g}")
+    return found
 
 
 def plates_of(asked: argparse.Namespace) -> dict[str, Plate]:

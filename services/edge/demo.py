@@ -133,13 +133,14 @@ class Packs:
         with self._lock:
             return [] if self._living is None else self._living.inbox.book.lives()
 
-    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float,
+                 lease_s: float | None = None) -> None:
         """Until it ends the packs leave their fixed day. Raises as `FleetSource`."""
         unknown = next((one for one in power_kw if one not in self._board.records), None)
         if unknown is not None:
             raise UnknownIdError(f"no device is called {unknown[:40]!r}")
         with self._lock:
-            self._site().steer(power_kw, valid_s)
+            self._site().steer(power_kw, valid_s, lease_s)
 
     def remember(self, store: CommandStore) -> None:
         """Raises RetryLaterError."""

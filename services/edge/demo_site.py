@@ -170,11 +170,12 @@ class Site:
             self._told_s = now_s
             self._tell(now_s)
 
-    def steer(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+    def steer(self, power_kw: Mapping[str, float], valid_s: float,
+              lease_s: float | None = None) -> None:
         """A coordinator's own allocation; raises RequestError for what is no power."""
         # Devices take what is newer than the last: two of one moment follow each other.
         issued_s = max(self._at_s, self._allocated_s + JUST_AFTER_S)
-        for message in allocations(self._site, power_kw, issued_s, valid_s):
+        for message in allocations(self._site, power_kw, issued_s, valid_s, lease_s):
             self._deliver(message, self._at_s)
         self._allocated_s, self._steered_s = issued_s, self._at_s + valid_s
 
@@ -190,7 +191,7 @@ class Site:
 
     def _deliver(self, message: Allocation, now_s: float) -> None:
         for name, device in self._devices.items():
-            if not device.silent and device.pack.centre.allocate(name, message):
+            if not device.silent and device.pack.centre.allocate(name, message, now_s):
                 device.pack.centre.heard(now_s)
 
     def _hear(self, device: _Device, now_s: float) -> None:
@@ -219,7 +220,9 @@ class Site:
                 v=VERSION, site=self._site, device=name, state="online", time_s=now_s,
                 firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
                 capacity_kwh=plate.capacity_kwh, policy=device.policies.running,
-                policy_before=device.policies.before))
+                policy_before=device.policies.before,
+                silent_s=device.pack.centre.silent_s,
+                lease_s=device.pack.centre.lease_s(now_s)))
 
 
 def _unhurried() -> SafetyProfile:

@@ -32,37 +32,50 @@ class Setpoint:
 
 
 class Centre:
-    """What the centre wants of a pack, and whether it still speaks."""
+    """What the centre wants of a pack, and whether it still speaks. silent_s: so long its silence
+    is borne [s]."""
 
     def __init__(self, silent_s: float = SILENT_S) -> None:
-        self._silent_s = silent_s
+        self.silent_s = silent_s
         self._heard_s = -math.inf
         self._power_kw = 0.0
         self._issued_s = self._until_s = -math.inf
+        self._lease_s = 0.0
 
     def heard(self, now_s: float) -> None:
         """Any word of it."""
         self._heard_s = max(self._heard_s, now_s)
 
-    def allocate(self, device: str, allocation: Allocation) -> bool:
-        """False for one that is not newer than the last, or not for this device."""
-        if allocation.issued_s <= self._issued_s or device not in allocation.power_kw:
+    def lease_s(self, now_s: float) -> float:
+        """Of the order in force, 0 where there is none, or it has none."""
+        return self._lease_s if now_s <= self._until_s else 0.0
+
+    def superseded(self, allocation: Allocation, now_s: float) -> bool:
+        """A later lease than its own is in force. When that one's orders have ended it is
+        forgotten: no clock and no lost database shuts a coordinator out for longer."""
+        return allocation.lease_s is not None and allocation.lease_s < self.lease_s(now_s)
+
+    def allocate(self, device: str, allocation: Allocation, now_s: float) -> bool:
+        """False for one that is not newer than the last, of an older lease, or not for this
+        device."""
+        if allocation.issued_s <= self._issued_s or device not in allocation.power_kw or \
+                self.superseded(allocation, now_s):
             return False
-        self._issued_s = allocation.issued_s
+        self._issued_s, self._lease_s = allocation.issued_s, allocation.lease_s or 0.0
         self._until_s = allocation.issued_s + allocation.valid_s
         self._power_kw = allocation.power_kw[device]
         return True
 
     def out_of_reach(self, now_s: float) -> bool:
         """It has allocated before, and does no longer."""
-        silent = now_s - self._heard_s > self._silent_s
+        silent = now_s - self._heard_s > self.silent_s
         return self._until_s > -math.inf and (silent or now_s > self._until_s)
 
     def wish(self, now_s: float) -> Setpoint:
         """0 kW without a valid allocation, and when the centre is silent."""
         if self._until_s == -math.inf:
             return Setpoint(0.0, "no allocation yet")
-        if now_s - self._heard_s > self._silent_s:
+        if now_s - self._heard_s > self.silent_s:
             return Setpoint(0.0, "the centre is silent")
         if now_s > self._until_s:
             return Setpoint(0.0, "the allocation has expired")

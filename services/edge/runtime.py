@@ -198,10 +198,11 @@ class EdgeRuntime:
         if address.kind == "allocation":
             allocation = read_small(payload, Allocation)
             for device, pack in self._packs.items():
-                if pack.centre.allocate(device, allocation):
+                if pack.centre.allocate(device, allocation, now_s):
                     pack.centre.heard(now_s)
                 elif device in allocation.power_kw:
-                    self._reject(device, Rejection.REPLAYED)
+                    self._reject(device, Rejection.OLD_LEASE if pack.centre.superseded(
+                        allocation, now_s) else Rejection.REPLAYED)
             return
         pack = self._packs[address.device]
         if address.kind == "ack":
@@ -232,6 +233,8 @@ class EdgeRuntime:
                         policy_before=None if learnt is None else learnt.before,
                         real_time=self._group.real_time,
                         opened_after_s=self._packs[device].safety.opened_after_s,
+                        silent_s=self._packs[device].centre.silent_s,
+                        lease_s=self._packs[device].centre.lease_s(self._now_s()),
                         rejected=self._refused(device), **self._timing(device))
         self._link.publish(device_topic(self._site, device, "status"), said(status),
                            1 if replies else 0)

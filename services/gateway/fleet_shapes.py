@@ -54,6 +54,8 @@ class PackTold:
     magnitudes in force [A]. allocation_kw: what it is asked for. decision_us: its longest
     safety decision of its newest message [us], which is made of `samples`; real_time: made with
     real-time priority. opened_after_s: from its last trip or stop to open contactors [s].
+    silent_s: so long without a word of the centre, and it helps itself [s]; lease_s: since when
+    who gave its order holds the site [s since 1970], 0 without one, null where it knows no leases.
     pending, dropped: messages in its outbox and given up; missing, duplicate, late: messages.
     rejected: what it refused itself, by reason. partial_limits: those in force or near, charge
     first, the strictest of each way first. alarms: open at it and below."""
@@ -79,6 +81,8 @@ class PackTold:
     samples: int | None
     real_time: bool | None
     opened_after_s: float | None
+    silent_s: float | None
+    lease_s: float | None
     pending: int
     dropped: int
     missing: int

@@ -3,7 +3,7 @@ into the store, and the page reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,6 +35,7 @@ from core.coordinator.view import (
     TrainingRun,
 )
 from core.engine import Engine
+from core.fleet.ports import PackState
 from core.houses import TariffConfig
 from core.registry import make_planners
 from core.runtime import Runtime
@@ -135,10 +136,11 @@ UNMET = Exceeded("import limit", 40, 12.3, "kW", "load less PV is 40.0 kW, the l
 
 def desk_of(engine: Engine, store: CoordinatorStore, label: str,
             planners: Mapping[Controller, Planner] | None = None,
-            candidates: Candidates | None = None) -> CoordinatorDesk:
-    """It drives nothing: it shows what is in the store."""
-    shown = Shown(SITE, label, f"system_{SITE}", SETTINGS, ZoneInfo("UTC"), 60.0,
-                  SiteTariff(SITE, store, ZoneInfo("UTC")))
+            candidates: Candidates | None = None,
+            packs: Callable[[], Sequence[PackState]] = list) -> CoordinatorDesk:
+    """It drives nothing: it shows what is in the store, of packs that their devices tell of."""
+    shown = Shown(SITE, label, f"system_{SITE}", SETTINGS, ZoneInfo("UTC"),
+                  SiteTariff(SITE, store, ZoneInfo("UTC")), packs)
     return CoordinatorDesk(engine, store, [shown], [], planners or make_planners(),
                            lambda: None, candidates=candidates)
 
@@ -154,7 +156,7 @@ def coordinated(operators: OperatorsConfig | None = None,
     engine = Engine(DEFAULT_LEVELS, [fleet], clock)
     engine.tick()
     kept = open_coordinator(None)
-    desk = desk_of(engine, kept, "Home fleet", planners, candidates)
+    desk = desk_of(engine, kept, "Home fleet", planners, candidates, fleet.packs)
     config = Config(sources=[SourceConfig("packs", "packs")], file="orrery.toml",
                     operators=operators or OperatorsConfig(mode="local", demo=True))
     client = AuditedClient(Runtime(config, engine, (), None, None, desk))

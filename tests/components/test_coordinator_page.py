@@ -23,7 +23,7 @@ from core.coordinator.asked import Coordination
 from core.coordinator.candidates import NAME, Candidates
 from core.coordinator.learnt import HERE, NO_PLACE
 from core.coordinator.records import CoordinatorStore, Run, SiteState
-from core.coordinator.view import Here
+from core.coordinator.view import Here, LeftOut
 from core.errors import GiveUpError, RequestError, RetryLaterError, UnknownIdError
 from core.registry import make_planners
 from core.runtime import Runtime
@@ -118,8 +118,12 @@ def test_a_link_to_an_hour_explains_that_hour(
 def test_packs_tell_why_their_share_is_no_equal_one(
         site: tuple[AuditedClient, CoordinatorStore]) -> None:
     _, store = site
-    store.keep_run(SITE, Run(problem(), PLAN, LEFT_OUT))
+    less = LeftOut("pack-02", "Pack 02", "the digital twin finds 85 % of its capacity")
+    store.keep_run(SITE, Run(problem(), PLAN, LEFT_OUT, (less,)))
     told = shown(opened(room=choice.PACKS))
+    assert "Planned with for less than they say" in told
+    assert "the digital twin finds 85 % of its capacity" in told
+    assert "Without a coordinator packs rest 60 s after their last order; 3 packs do not" in told
     assert "its fuse is out" in told
     assert "limited by its temperature (39 degC)" in told
     assert "its charge contradicts the twin: calibrate it" in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +23,16 @@ from core.coordinator.problem import Band, Objectives
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.settings import Override, SiteSettings
 from core.coordinator.show import ahead_of
-from core.coordinator.view import PER_KWH, Ahead, DayCost, ForecastScore, Happened, SiteView
+from core.coordinator.silence import silence_of
+from core.coordinator.view import (
+    PER_KWH,
+    Ahead,
+    DayCost,
+    ForecastScore,
+    Happened,
+    Silence,
+    SiteView,
+)
 from core.houses import TariffConfig
 from tests.components.coordinator_site import (
     LEFT_OUT,
@@ -42,6 +52,9 @@ from tests.components.fleet_site import SITE, START, AuditedClient, FakeFleet
 def ahead() -> Ahead:
     asked = problem()
     return ahead_of(Run(asked, planned(asked)), 0.0)
+
+
+UNTOLD = (math.nan, math.nan)
 
 
 @pytest.fixture
@@ -152,6 +165,34 @@ def test_powers_have_a_word() -> None:
     assert words.price(0.2, "") == "0.20 a kWh"
     assert words.sentence("vm-1 goes on") == "vm-1 goes on."
     assert words.sentence("prices are known") == "Prices are known."
+
+
+@pytest.mark.parametrize(("silence", "told"), [
+    (Silence(60.0, 60.0, 60.0, 0, 0, 24), "packs rest 60 s after their last order"),
+    (Silence(60.0, 30.0, 30.0, 0, 0, 24), "packs rest 60 s after their last order or 30 s after "
+     "the centre's last word of any kind, whichever comes first"),
+    (Silence(60.0, 30.0, 90.0, 2, 24, 24), "packs follow their learnt policy 60 s after their last "
+     "order or 30 s to 90 s after the centre's last word of any kind, whichever comes first; 2 "
+     "packs do not say how long silence is borne"),
+    (Silence(60.0, math.nan, math.nan, 1, 0, 1), "packs rest 60 s after their last order; 1 pack "
+     "does not say how long silence is borne"),
+    (Silence(math.nan, 600.0, 600.0, 0, 3, 24), "packs rest, 3 of 24 follow their learnt policy, "
+     "10 min after the centre's last word of any kind"),
+    (Silence(math.nan, math.nan, math.nan, 0, 0, 0), "")])
+def test_when_packs_help_themselves_is_as_their_devices_tell(silence: Silence, told: str) -> None:
+    assert words.silence(silence) == told
+    assert words.silent(silence) == (f"Without a coordinator {told}." if told else "")
+    assert words.silent(None) == ""
+
+
+def test_the_silence_of_a_site_is_that_of_its_devices_and_of_the_last_order(
+        site: tuple[AuditedClient, CoordinatorStore, FakeFleet], view: SiteView) -> None:
+    _, _, fleet = site
+    assert view.silence == Silence(60.0, *UNTOLD, 3, 0, 3)
+    for number, silent_s in enumerate((30.0, 90.0)):
+        fleet.change(number, silent_s=silent_s, policy="v2" if number else None)
+    found = silence_of(fleet.packs(), view.allocated)
+    assert found == Silence(60.0, 30.0, 90.0, 1, 1, 3)
 
 
 # -- limits broken

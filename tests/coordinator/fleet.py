@@ -53,6 +53,7 @@ class PackOfTest:
     told_kw: float = 0.0
     asked_kw: float = 0.0
     wild_kw: float | None = None
+    lease_s: float | None = None
     heard: bool = True
     heard_at: datetime = NOON
 
@@ -80,6 +81,7 @@ class FleetOfTest:
         self.packs_of = [PackOfTest(plate) for plate in plates(*kinds)]
         self.topology = topology_of([pack.plate for pack in self.packs_of])
         self.sent: list[dict[str, float]] = []
+        self.lease_s: float | None = None
         self.error: Exception | None = None
 
     def __getitem__(self, number: int) -> PackOfTest:
@@ -88,10 +90,12 @@ class FleetOfTest:
     def packs(self) -> Sequence[PackState]:
         return [state_of(pack) for pack in self.packs_of]
 
-    def allocate(self, power_kw: Mapping[str, float], valid_s: float) -> None:
+    def allocate(self, power_kw: Mapping[str, float], valid_s: float,
+                 lease_s: float | None = None) -> None:
         if self.error is not None:
             raise self.error
         self.sent.append(dict(power_kw))
+        self.lease_s = lease_s
         for pack in self.packs_of:
             if pack.heard:
                 pack.asked_kw = power_kw.get(pack.plate.device, pack.asked_kw)
@@ -111,7 +115,8 @@ def state_of(pack: PackOfTest) -> PackState:
         SITE, pack.plate.device, element_of(SITE, pack.plate.device), pack.plate.label,
         pack.plate.chemistry, CELLS, pack.plate.capacity_kwh, link="online",
         heard_at=pack.heard_at, safety="normal", charge_limit_a=pack.limit_a,
-        discharge_limit_a=pack.limit_a, limit_reason=pack.reason, allocation_kw=pack.told_kw)
+        discharge_limit_a=pack.limit_a, limit_reason=pack.reason, allocation_kw=pack.told_kw,
+        lease_s=pack.lease_s)
 
 
 def frame_of(topology: Topology, packs: Sequence[PackOfTest], at: datetime) -> Frame:

@@ -26,7 +26,6 @@ from core.config import (
     SourceConfig,
     TwinConfig,
 )
-from core.coordination import SILENT_S as SAID_SILENT_S
 from core.coordinator.loop import Cadence
 from core.errors import ConfigurationError
 from core.fleet.messages import VERSION, Allocation, Body, Status, column, packed, read_small, said
@@ -90,7 +89,7 @@ class Edge:
         for _, payload in heard:
             message = read_small(payload, Allocation)
             for device, centre in self.centres.items():
-                if centre.allocate(device, message):
+                if centre.allocate(device, message, now_s):
                     centre.heard(now_s)
 
     def tell(self) -> None:
@@ -295,10 +294,9 @@ def test_a_turn_that_stands_still_ends_the_process_which_says_where(
 
 
 def test_packs_help_themselves_after_the_time_that_is_told() -> None:
-    assert SAID_SILENT_S == SILENT_S
     centre = Centre()
     centre.allocate("pack_1", Allocation(v=VERSION, site=SITE, issued_s=0.0, valid_s=3600.0,
-                                         power_kw={"pack_1": 5.0}))
+                                         power_kw={"pack_1": 5.0}), 0.0)
     centre.heard(0.0)
     assert centre.wish(SILENT_S).power_kw == 5.0
     after = centre.wish(SILENT_S + 0.1)

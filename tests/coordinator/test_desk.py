@@ -217,6 +217,17 @@ def test_what_happened_stands_beside_what_was_planned(site: Desk) -> None:
             site.desk.happened(SITE, NOON, NOON + timedelta(days=1), span_s)
 
 
+def test_what_was_before_anybody_coordinated_is_as_the_meter_remembers_it(site: Desk) -> None:
+    site.live(65)
+    told = site.desk.happened(SITE, NOON - timedelta(hours=2), NOON + timedelta(hours=1), 600.0)
+    before, now, ahead = slice(0, 12), 12, slice(13, 18)
+    assert (told.load_kw[before] > 1.0).all()
+    assert (told.pv_kw[before] > 1.0).all()
+    assert np.isnan(told.fleet_kw[before]).all(), "of the packs nothing is made up"
+    assert np.isfinite(told.fleet_kw[now])
+    assert np.isnan(told.load_kw[ahead]).all(), "what is to come has not happened"
+
+
 def test_another_site_is_not_known(site: Desk) -> None:
     for ask in (site.desk.view, site.desk.settings, site.desk.changes):
         with pytest.raises(UnknownIdError):

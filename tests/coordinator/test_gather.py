@@ -7,11 +7,17 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.clock import ManualClock
-from core.coordinator.gather import DISAGREES_PCT, NO_LIVES, Refused, TwinSays, gathered
-from core.coordinator.usual import CEILING, FLOOR, HEADROOM
+from core.coordinator.gather import Refused, TwinSays, gathered
+from core.coordinator.safe import CUTS, box
+from core.coordinator.twin_word import DISAGREES_PCT, NO_LIVES
+from core.coordinator.usual import CEILING, FLOOR, HEADROOM, MOST_A
 from core.coordinator.wear import BY_CHEMISTRY, BY_FADE, PackLife
+from core.twin.interval import UNKNOWN, Interval
+from core.twin.models import cell_model
 from core.twin.tree import PackTable
 from tests.coordinator.fleet import KWH, NOON, FleetOfTest, seen
 
@@ -23,12 +29,14 @@ def fleet() -> FleetOfTest:
 
 def says(fleet: FleetOfTest, soc_pct: float, sigma_pct: float = 2.0,
           age_s: float = 1.0, soh_pct: float = float("nan"),
-          lives: dict[str, PackLife] | None = None) -> TwinSays:
+          lives: dict[str, PackLife] | None = None, resistance: float = 1.0,
+          resistance_sigma: float = 0.1, capacity: Interval = UNKNOWN) -> TwinSays:
     packs = np.array([fleet.topology.index(state.element) for state in fleet.packs()])
     same = np.ones(len(packs))
     told = PackTable(NOON - timedelta(seconds=age_s), packs, soc_pct * same, sigma_pct * same,
-                     same, same, 50.0 * same, 0.0 * same, same)
-    return TwinSays(told, {state.element: soh_pct for state in fleet.packs()}, lives)
+                     resistance * same, resistance_sigma * same, 50.0 * same, 0.0 * same, same)
+    return TwinSays(told, {state.element: soh_pct for state in fleet.packs()}, lives,
+                    {state.element: capacity for state in fleet.packs()})
 
 
 def test_packs_become_columns(fleet: FleetOfTest) -> None:
@@ -93,6 +101,7 @@ def test_a_twin_that_is_not_sure_or_stale_contradicts_nobody(fleet: FleetOfTest)
     stale = gathered(seen(fleet, twin=says(fleet, 50.0, age_s=600.0)))
     assert stale.left_out == ()
     assert "last looked at 11:50 UTC" in stale.words
+    assert "limits are taken as devices tell them" in stale.words
 
 
 def test_what_was_refused_is_not_planned_again(fleet: FleetOfTest) -> None:
@@ -133,6 +142,107 @@ def test_an_aged_pack_holds_less_as_its_device_says_or_else_the_twin(fleet: Flee
     assert packs.capacity_kwh == pytest.approx([9.0, 8.0, 8.0])
     unknown = gathered(seen(fleet, twin=says(fleet, 50.0))).packs
     assert unknown.capacity_kwh == pytest.approx([10.0, 10.0, 10.0])
+
+
+def test_a_resistance_that_has_grown_narrows_power_to_the_voltage_limit(
+        fleet: FleetOfTest) -> None:
+    """LCO in the middle of its charge: 3.20 V is where its device begins to hold back."""
+    usual = gathered(seen(fleet, twin=says(fleet, 50.0))).packs
+    found = gathered(seen(fleet, twin=says(fleet, 50.0, resistance=40.0)))
+    cell = cell_model("LCO")
+    rate = (float(cell.ocv_v(0.5)) - 3.20) / (40.0 * cell.drop_1c_v)
+    assert found.packs.discharge_kw[2] == pytest.approx(rate * KWH * 3.20 / cell.nominal_v)
+    assert found.packs.discharge_kw[2] < usual.discharge_kw[2]
+    assert found.discharge_by[2] == "twin"
+    assert "40.0 times a new cell's resistance" in found.narrowed[2].why
+    assert found.narrowed[2].device == "pack_3"
+
+
+def test_the_twin_never_allows_more_than_the_device(fleet: FleetOfTest) -> None:
+    fleet[1].limit_a = 50.0
+    usual, better = (gathered(seen(fleet, twin=twin)) for twin in (
+        None, says(fleet, 50.0, resistance=0.2, capacity=Interval.of(1.2, 0.01))))
+    assert better.packs.discharge_kw == pytest.approx(usual.packs.discharge_kw)
+    assert better.packs.charge_kw == pytest.approx(usual.packs.charge_kw)
+    assert better.packs.capacity_kwh == pytest.approx(usual.packs.capacity_kwh)
+    assert better.discharge_by == ("device", "device", "device")
+    assert better.narrowed == ()
+
+
+@pytest.mark.parametrize("twin", [{"resistance_sigma": 0.5}, {"age_s": 600.0}],
+                         ids=["not sure", "stale"])
+def test_a_twin_that_is_not_sure_or_stale_narrows_no_power(fleet: FleetOfTest,
+                                                          twin: dict[str, float]) -> None:
+    found = gathered(seen(fleet, twin=says(fleet, 50.0, resistance=40.0, **twin)))
+    assert found.packs.discharge_kw == pytest.approx(gathered(seen(fleet)).packs.discharge_kw)
+    assert found.narrowed == ()
+
+
+def test_cold_cells_meet_their_voltage_limit_sooner(fleet: FleetOfTest) -> None:
+    frame = fleet.frame()
+    frame.columns["temperature_c"][:] = 0.0
+    warm, cold = (gathered(seen(fleet, twin=says(fleet, 50.0, resistance=20.0), **change))
+                  for change in ({}, {"frame": frame}))
+    assert (cold.packs.discharge_kw < 0.6 * warm.packs.discharge_kw).all()
+    assert set(cold.discharge_by) == {"twin"}
+
+
+def test_now_the_present_charge_counts_and_for_a_plan_the_middle(fleet: FleetOfTest) -> None:
+    """Of what each pack gives now the rest of its voltage is less when it is nearly empty."""
+    for pack in fleet.packs_of:
+        pack.soc = 0.15
+    found = gathered(seen(fleet, twin=says(fleet, 15.0, resistance=40.0)))
+    within = box(found.now, 1.0 / 60.0)
+    assert (within.high_kw < found.packs.discharge_kw).all()
+    assert {CUTS[by] for by in within.high_by} == {"twin"}
+
+
+def test_capacity_is_what_the_twin_is_sure_to_have_found(fleet: FleetOfTest) -> None:
+    states = [replace(state, soh_pct=98.0) for state in fleet.packs()]
+    sure, unsure = (gathered(seen(fleet, states=states, twin=says(
+        fleet, 50.0, capacity=Interval.of(0.85, sigma)))) for sigma in (0.02, 0.12))
+    assert sure.packs.capacity_kwh == pytest.approx(3 * [8.5])
+    assert sure.narrowed[0].why == ("its device says 98 % healthy, the digital twin finds 85 % of "
+                                    "its capacity")
+    assert unsure.packs.capacity_kwh == pytest.approx(3 * [9.8])
+    assert unsure.narrowed == ()
+
+
+@pytest.mark.parametrize(("told", "floor", "ceiling", "words"), [
+    (60.0, FLOOR + 0.06, CEILING, "it is not emptied below 17 %"),
+    (40.0, FLOOR, CEILING - 0.06, "it is not filled above 83 %")])
+def test_a_charge_that_the_twin_doubts_is_not_used_to_its_end(
+        fleet: FleetOfTest, told: float, floor: float, ceiling: float, words: str) -> None:
+    """10 % off, 4 % of which the twin's own error explains; not enough to leave the pack out."""
+    for pack in fleet.packs_of:
+        pack.lies_pct = told - 50.0
+    found = gathered(seen(fleet, twin=says(fleet, 50.0)))
+    assert found.left_out == ()
+    assert found.packs.floor == pytest.approx(3 * [floor])
+    assert found.packs.ceiling == pytest.approx(3 * [ceiling])
+    assert words in found.narrowed[0].why
+    assert found.packs.energy_kwh == pytest.approx(3 * [told / 100.0 * KWH])
+
+
+@settings(max_examples=60, deadline=None)
+@given(resistance=st.floats(0.05, 30.0), capacity=st.floats(0.3, 1.3), soc=st.floats(0.0, 100.0),
+       limit_a=st.floats(0.0, 2.0 * MOST_A), celsius=st.floats(-25.0, 60.0))
+def test_whatever_the_twin_says_it_only_narrows(resistance: float, capacity: float, soc: float,
+                                               limit_a: float, celsius: float) -> None:
+    fleet = FleetOfTest(ManualClock(NOON), "LFP", "NMC", "LCO")
+    for pack in fleet.packs_of:
+        pack.limit_a = limit_a
+    frame = fleet.frame()
+    frame.columns["temperature_c"][:] = celsius
+    told = says(fleet, soc, resistance=resistance, capacity=Interval.of(capacity, 0.01))
+    alone, found = (gathered(seen(fleet, frame=frame, twin=twin)) for twin in (None, told))
+    rows = [alone.packs.ids.index(device) for device in found.packs.ids]
+    for name in ("charge_kw", "discharge_kw", "capacity_kwh", "ceiling"):
+        assert (getattr(found.packs, name) <= getattr(alone.packs, name)[rows] + 1e-9).all(), name
+    assert (found.packs.floor >= alone.packs.floor[rows] - 1e-9).all()
+    now, before = (box(one.now, 1.0 / 60.0) for one in (found, alone))
+    assert (now.high_kw <= before.high_kw[rows] + 1e-9).all()
+    assert (now.low_kw >= before.low_kw[rows] - 1e-9).all()
 
 
 def test_wear_is_as_the_twin_foretells_each_pack_s_life(fleet: FleetOfTest) -> None:

@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from core.clock import ManualClock
-from core.coordinator.gather import NO_LIVES, gathered
+from core.coordinator.gather import gathered
 from core.coordinator.lives import EVERY, STALE, SharedLives
 from core.coordinator.records import FleetLives
+from core.coordinator.twin_word import NO_LIVES
 from core.coordinator.wear import BY_CHEMISTRY, BY_FORECAST, PackLife
 from core.errors import RetryLaterError
 from store.records import open_coordinator

@@ -173,7 +173,7 @@ def test_an_allocation_says_why_it_is_not_an_equal_share(site: Site) -> None:
     first, limited, _ = told.shares
     assert told.sum_kw == pytest.approx(told.target_kw, abs=0.01), "the others make up for it"
     assert abs(limited.asked_kw) < 0.2 < abs(limited.equal_kw)
-    assert limited.why == "limited by the limit of its device (temperature_high)"
+    assert limited.why == "limited by what its device allows (temperature_high)"
     assert first.delivery == "delivered"
     assert told.valid_until - told.at == timedelta(seconds=60)
 
@@ -217,7 +217,19 @@ def test_without_any_pack_it_says_so_and_goes_on_later(site: Site) -> None:
     assert site.fleet.sent == []
     for pack in site.fleet.packs_of:
         pack.heard = True
-    site.live(660.0)
+    site.live(2 * FAST_S)
+    assert site.loop.state.problem == "", "not only with the next ten minutes"
+    assert site.fleet.sent
+
+
+def test_what_stood_in_the_way_of_the_first_plan_is_tried_again_each_minute(site: Site) -> None:
+    site.meter.broken = True
+    site.live(FAST_S)
+    assert "The load is not known" in site.loop.state.problem
+    site.meter.broken = False
+    site.live(30.0)
+    assert site.fleet.sent == []
+    site.live(40.0)
     assert site.loop.state.problem == ""
     assert site.fleet.sent
 
@@ -537,21 +549,20 @@ def test_limits_that_contradict_each_other_are_named_and_the_packs_do_what_they_
     site.store.close()
 
 
-def test_a_past_that_is_being_written_is_waited_for_a_minute() -> None:
-    site = made()
+def test_a_past_that_is_being_written_is_waited_for_some_seconds_and_planned_with_when_it_is_there(
+        site: Site) -> None:
     comes = [True]
     site.loop.place = replace(site.loop.place, past_comes=lambda: comes[0])
-    site.live(50.0)
+    site.live(FAST_S)
     assert site.planner.asked == []
-    assert site.fleet.sent == []
-    site.live(15.0)
-    assert len(site.planner.asked) == 1, "long enough"
+    site.live(FAST_S)
+    assert len(site.planner.asked) == 1, "within ten seconds"
+    assert site.fleet.sent
+    site.live(50.0)
+    assert len(site.planner.asked) == 1
     comes[0] = False
-    again = made()
-    again.live(FAST_S)
-    assert len(again.planner.asked) == 1
-    site.store.close()
-    again.store.close()
+    site.live(3 * FAST_S)
+    assert len(site.planner.asked) == 2, "once"
 
 
 def test_a_charge_far_from_the_plan_is_planned_with_at_once(site: Site) -> None:

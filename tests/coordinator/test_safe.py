@@ -123,7 +123,7 @@ def test_what_is_cut_is_told_with_its_reason() -> None:
     safe = make_safe([-6.0, np.nan], within)
     assert safe.power_kw.tolist() == [-4.0, 0.0]
     assert cuts(safe.by) == ["device", "no number"]
-    assert safe.words(0) == "-4.0 of -6.0 kW: the limit of its device"
+    assert safe.words(0) == "-4.0 of -6.0 kW: what its device allows"
     assert make_safe([3.0, 4.0], within).words(1) == ""
     assert make_safe([np.inf, -np.inf], within).power_kw.tolist() == [0.0, 0.0]
 

@@ -23,6 +23,7 @@ from core.coordinator.view import Allocated
 from core.coordinator.wear import PackLife
 from core.twin.tree import PackTable
 from tests.coordinator.fleet import NOON, FleetOfTest, seen
+from tests.coordinator.test_gather import says
 
 STEPS = 3
 BUY, SELL = 0.30, 0.05
@@ -156,6 +157,16 @@ def ramped(each_kw: float, last: Allocated | None, after_s: float, net_kw: float
     now = NOON + timedelta(seconds=after_s)
     return shared(found, run_of(found, each_kw, 0.0), None, now, net_kw,
                   connection or Connection(), in_force(found, last, now, ramp_s, 5.0))
+
+
+def test_a_limit_that_the_twin_has_drawn_closer_says_how() -> None:
+    fleet = FleetOfTest(ManualClock(NOON), "LFP", "LCO")
+    found = gathered(seen(fleet, twin=says(fleet, 50.0, resistance=40.0)))
+    sent = shared(found, run_of(found, 5.0, 10.0), None, NOON, 10.0, Connection())
+    assert sent.asked_kw == pytest.approx(found.packs.discharge_kw), "no more than the twin leaves"
+    why = allocated(found, sent, None, True, NOON, 60.0, None, {}).shares[1].why
+    assert why.startswith("limited by its cells' voltage limit, as the digital twin foretells it (")
+    assert "it discharges by 2.0 kW at most: with 40.0 times a new cell's resistance" in why
 
 
 def test_an_order_changes_no_faster_than_the_ramp() -> None:

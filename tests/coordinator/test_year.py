@@ -79,6 +79,11 @@ def test_without_and_with_foresight_by_hand() -> None:
     assert 0.0 < best < without
 
 
+def test_the_homes_are_those_of_the_figures_that_the_year_is_held_against() -> None:
+    """Of homes 1, 2 and 5 with 4 kW of PV each a year without a pack costs 5539.9 $."""
+    assert bill(homes(), slice(0, YEAR)) == pytest.approx(5539.9, rel=1e-3)
+
+
 def test_planning_captures_more_than_rules_and_patience_is_why() -> None:
     """By persistence; the issue asks for 91 % of a year."""
     patient = of(MpcPlanner(), Persistence(), Persistence())

@@ -60,7 +60,7 @@ def allocated(who: Alone | None) -> Pack:
     pack = Pack(DEVICE, NoSafety(), Centre(), who)
     pack.centre.heard(NOW_S)
     pack.centre.allocate(DEVICE, Allocation(v=1, site="home", issued_s=NOW_S, valid_s=3600.0,
-                                            power_kw={DEVICE: 20.0}))
+                                            power_kw={DEVICE: 20.0}), NOW_S)
     return pack
 
 

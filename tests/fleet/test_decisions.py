@@ -29,7 +29,14 @@ def test_decisions_of_all_processes_add_up_over_their_restarts(ear: Ear) -> None
     assert (ear.pack.real_time, ear.pack.opened_after_s) == (None, None), "it said so last"
 
 
-@pytest.mark.parametrize("more", [{"decisions": (1, 2)}, {"decisions": (-1, *(0,) * 15)},
+def test_how_long_a_device_bears_silence_is_as_it_says_last(ear: Ear) -> None:
+    for told in (30.0, None):
+        ear.say(status(silent_s=told), STATUS)
+        assert ear.pack.silent_s == told
+
+
+@pytest.mark.parametrize("more", [{"silent_s": 0.0}, {"silent_s": -5.0},
+                                  {"decisions": (1, 2)}, {"decisions": (-1, *(0,) * 15)},
                                   {"worst_decision_us": -1.0}, {"opened_after_s": "soon"},
                                   {"decisions": (2 ** 60, *(0,) * 15)}])
 def test_decisions_that_cannot_be_are_refused(ear: Ear, more: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from core.topology import DEFAULT_LEVELS, Topology
 from services.edge.demo import Options, Packs, create
 from services.edge.demo_day import DAY_S, Day
 from services.edge.demo_faults import FAULTS, pack_of
+from services.edge.pack import SILENT_S
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EVENING = datetime(2026, 3, 1, 20, 0, tzinfo=UTC)
@@ -196,6 +197,11 @@ def test_a_silent_device_is_not_heard_and_answers_nothing(demo: Demo) -> None:
     demo.live(1)
     assert demo.pack("device_silent").link == "online"
     assert demo.command(pack.device, "ping").state == "executed"
+
+
+def test_packs_tell_how_long_they_bear_silence(demo: Demo) -> None:
+    demo.live(2)
+    assert {pack.silent_s for pack in demo.source.packs()} == {SILENT_S}
 
 
 def test_commands_live_from_sent_to_executed_or_refused(demo: Demo) -> None:

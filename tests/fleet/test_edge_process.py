@@ -12,7 +12,16 @@ import pytest
 
 from bench._fleet import Mosquitto, Process, edge
 from core.clock import SystemClock
-from core.fleet.messages import VERSION, Allocation, Body, Envelope, decode, packed
+from core.fleet.messages import (
+    VERSION,
+    Allocation,
+    Body,
+    Envelope,
+    Status,
+    decode,
+    packed,
+    read_small,
+)
 from core.fleet.ports import FleetStore
 from core.fleet.rejections import Rejection
 from core.fleet.topics import allocation_topic, device_topic
@@ -163,10 +172,11 @@ def test_a_device_rests_once_nothing_is_allocated_any_more(centre: Centre, devic
 
 def test_a_device_rests_once_the_whole_centre_is_silent(mosquitto: Mosquitto,
                                                         tmp_path: Path) -> None:
-    """Its allocation would be valid for an hour."""
+    """Its allocation would be valid for an hour; it has told how long it bears the silence."""
     device = edge(tmp_path, mosquitto.url, ["pack_1"], "--cells", "24", "--every", "1",
                   "--silent-s", "2")
     talker = Talker(broker_of(mosquitto), "ear", device_topic("home", "pack_1", "telemetry"))
+    status = Talker(broker_of(mosquitto), "status", device_topic("home", "pack_1", "status"))
 
     def told() -> list[Body]:
         return [decode(decode(payload, Envelope, json=False).body, Body, json=False)
@@ -179,6 +189,8 @@ def test_a_device_rests_once_the_whole_centre_is_silent(mosquitto: Mosquitto,
         until(lambda: any(each.allocation_kw for each in told()), "it follows", 30.0)
         until(lambda: "the centre is silent" in told()[-1].limit_reason, "it rests")
         assert told()[-1].allocation_kw == 0.0
+        assert read_small(status.heard[-1][1], Status).silent_s == 2.0
     finally:
         device.kill()
         talker.close()
+        status.close()

@@ -507,13 +507,18 @@ def test_an_allocation_goes_to_its_topic_with_its_end_and_a_wrong_one_nowhere(
         source.allocate({"pack_9": 1.0}, 60.0)
     with pytest.raises(RequestError):
         source.allocate({"pack_1": float("nan")}, 60.0)
-    source.allocate({"pack_1": -2.5}, 60.0)
+    source.allocate({"pack_1": -2.5}, 60.0, NOW_S - 5.0)
     until(lambda: bool(talker.heard), "the allocation comes")
     ((topic, payload),) = talker.heard
     assert topic == "pulsebms/home/coordinator/allocation"
     assert read_small(payload, Allocation) == Allocation(
         v=VERSION, site="home", issued_s=NOW_S, valid_s=60.0, power_kw={"pack_1": -2.5})
-    ((qos, expiry_s, retained),) = talker.how
+    talker.say("pulsebms/home/pack_1/status", status(lease_s=0.0))
+    until(lambda: source.packs()[0].lease_s == 0.0, "the device tells that it knows leases")
+    source.allocate({"pack_1": -2.5}, 60.0, NOW_S - 5.0)
+    until(lambda: len(talker.heard) == 2, "the next one comes")
+    assert read_small(talker.heard[1][1], Allocation).lease_s == NOW_S - 5.0
+    qos, expiry_s, retained = talker.how[0]
     assert (qos, retained) == (1, False)
     assert expiry_s is not None
     assert 50 <= expiry_s <= 60, "the broker forgets it when it is over"

@@ -62,7 +62,7 @@ class Bench:
         message = Allocation(v=1, site="home", issued_s=self.now_s, valid_s=3600.0,
                              power_kw=wishes)
         for pack in self.packs:
-            pack.centre.allocate(pack.device, message)
+            pack.centre.allocate(pack.device, message, self.now_s)
         for _ in range(round(seconds / STEP_S)):
             for pack in self.packs:
                 pack.centre.heard(self.now_s)

@@ -71,7 +71,8 @@ def pack_with(limit_a: float = NO_LIMIT_A) -> Alone:
 def allocate(pack: Pack, power_kw: float, issued_s: float = NOW_S, valid_s: float = 600.0) -> bool:
     pack.centre.heard(issued_s)
     return pack.centre.allocate(DEVICE, Allocation(v=1, site="home", issued_s=issued_s,
-                                                   valid_s=valid_s, power_kw={DEVICE: power_kw}))
+                                                   valid_s=valid_s, power_kw={DEVICE: power_kw}),
+                                issued_s)
 
 
 def power_at(pack: Alone, now_s: float) -> float:
