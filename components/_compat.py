@@ -12,10 +12,13 @@ from functools import cache
 import streamlit as st
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session, exists, get_instance
+from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+
+UNTIL_HEARD_S = 0.002
 
 
 def insist_on_home() -> None:
@@ -99,6 +102,34 @@ def stay_on_the_page() -> None:
 
     run.plain = original  # type: ignore[attr-defined]
     ScriptRunner._run_script = run  # type: ignore[method-assign]
+
+
+def hear_it_out() -> None:
+    """Let a fragment's next run wait until all is heard that the run before it said.
+
+    Where the run before has just ended, Streamlit 1.67 gives the session a new runner at once and
+    drops what the old one said and nobody read yet: a whole page, or the word that leads a person
+    out who signs out. So a press has no effect where a fragment asks a moment after it.
+    """
+    original = AppSession._create_scriptrunner
+    if hasattr(original, "plain"):
+        return
+
+    def create(self: AppSession, asked: RerunData) -> None:
+        if self._scriptrunner is None:
+            original(self, asked)
+        else:  # it takes no more requests; the session lets go of it at its last word
+            self._event_loop.call_later(UNTIL_HEARD_S, again, self, asked)
+
+    def again(self: AppSession, asked: RerunData) -> None:
+        known = not asked.fragment_id or self.has_fragment(asked.fragment_id)
+        if self._state is AppSessionState.SHUTDOWN_REQUESTED or not known:
+            return
+        if self._scriptrunner is None or not self._scriptrunner.request_rerun(asked):
+            self._create_scriptrunner(asked)
+
+    create.plain = original  # type: ignore[attr-defined]
+    AppSession._create_scriptrunner = create  # type: ignore[method-assign]
 
 
 def open_sessions() -> int | None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from components import blocks, session, sidebar
 from components._compat import (
+    hear_it_out,
     insist_on_home,
     send_all_that_was_said,
     stay_on_the_page,
@@ -41,6 +42,7 @@ def run() -> None:
     write_theme_once()
     send_all_that_was_said()
     stay_on_the_page()
+    hear_it_out()
     st.set_page_config(page_title="Orrery", page_icon=str(PAGE_ICON), layout="wide")
     blocks.show_style(st.context.theme.type)
     client = _started_client_or_stop()
