@@ -8,6 +8,7 @@ import stat
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
@@ -17,6 +18,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 UNTIL_HEARD_S = 0.002
 
@@ -130,6 +132,19 @@ def hear_it_out() -> None:
 
     create.plain = original  # type: ignore[attr-defined]
     AppSession._create_scriptrunner = create  # type: ignore[method-assign]
+
+
+def stop_here() -> NoReturn:
+    """End a page early, as st.stop does, and forget the fragments of what stood here before.
+
+    Streamlit 1.67 forgets them at the end of a whole page alone. What one of them says later has no
+    place in this page: the browser ends with "Cannot set a node at a delta path", and at the door
+    it is said to somebody who is out.
+    """
+    context = get_script_run_ctx()
+    if context is not None:
+        context.fragment_storage.clear(context.shared.new_fragment_ids.snapshot())
+    st.stop()
 
 
 def open_sessions() -> int | None:

@@ -13,6 +13,7 @@ from components._compat import (
     insist_on_home,
     send_all_that_was_said,
     stay_on_the_page,
+    stop_here,
     write_theme_once,
 )
 from components.api_client import LocalClient, local_client
@@ -100,7 +101,7 @@ def _client() -> tuple[LocalClient | None, str]:
 def _cannot_start(why: str) -> NoReturn:
     blocks.show(blocks.state_box(icon="build", what="Orrery cannot start", why=why,
                                  do="Correct the file, then reload this page.", error=True))
-    st.stop()
+    stop_here()
 
 
 def _sign_in_or_stop(client: LocalClient) -> None:
@@ -118,4 +119,4 @@ def _sign_in_or_stop(client: LocalClient) -> None:
     else:
         blocks.show(blocks.title("Sign in to see this site"))
         st.button("Sign in", on_click=st.login, type="primary", icon=":material/login:")
-    st.stop()
+    stop_here()

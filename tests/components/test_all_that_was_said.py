@@ -13,6 +13,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+from streamlit.testing.v1 import AppTest
 
 from components._compat import hear_it_out, send_all_that_was_said, stay_on_the_page
 
@@ -166,3 +167,28 @@ def test_a_part_that_is_gone_and_one_of_somebody_who_left_do_not_run(
     session._state, session._scriptrunner = AppSessionState.SHUTDOWN_REQUESTED, None
     session.wait()
     assert len(started) == 1
+
+
+def door() -> None:
+    import streamlit as st
+    from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+
+    from components._compat import stop_here
+
+    context = get_script_run_ctx()
+    assert context is not None
+    context.fragment_storage.register("of the page before", lambda: None)
+    st.fragment(lambda: st.text("of this page"), key="here")()
+    st.session_state["storage"] = context.fragment_storage
+    stop_here()
+    st.text("never")
+
+
+def test_a_page_that_ends_early_forgets_the_parts_of_the_page_before(
+        installed_once: None) -> None:
+    app = AppTest.from_function(door).run()
+    assert not app.exception
+    assert [one.value for one in app.text] == ["of this page"]
+    storage = app.session_state["storage"]
+    assert not storage.contains("of the page before")
+    assert len(storage.resolve_target("here")) == 1
