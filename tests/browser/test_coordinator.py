@@ -41,6 +41,8 @@ mode = "local"
 demo = true
 [history]
 backfill_hours = 0
+[twin]
+enabled = false
 """
 DESKTOP, PHONE = (1440, 900), (390, 844)
 LOOKING = "You are looking only. Sign in as operator first."
