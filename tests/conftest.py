@@ -38,7 +38,10 @@ FIRST_BROWSER = tuple(f"tests/browser/test_{name}.py" for name in (
     "standalone_viewer", "viewer_component"))
 """Half of the time of all files with a browser."""
 LONG = ("tests/architecture/test_soak.py", "tests/contracts/test_store_contract.py",
-        "tests/architecture/test_bench_runs.py", "tests/architecture/test_style.py")
+        "tests/architecture/test_bench_runs.py", "tests/architecture/test_style.py",
+        "tests/contracts/test_channel_history_contract.py", "tests/fleet/test_fleet_past.py",
+        "tests/twin_physics/test_physics.py")
+"""What would else be left to one processor at the end."""
 BRIEFLY = ("--js-flags=--no-opt",)
 """A page of a test does not live long enough to earn back what V8's last optimiser costs: a scene
 that is opened twice and looked at for 6 s takes 7.8 s of a processor instead of 9.2."""
