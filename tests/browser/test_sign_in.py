@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
@@ -55,12 +55,8 @@ def app(provider: Provider, app_server: Start, tmp_path: Path) -> Iterator[AppPr
 
 
 @pytest.fixture
-def page(browser: Browser, console: Callable[[Page], list[str]]) -> Iterator[Page]:
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900})
-    opened = context.new_page()
-    console(opened)
-    yield opened
-    context.close()
+def page(app: AppProcess, lend: Callable[..., Page]) -> Page:
+    return lend(reduced_motion="reduce", viewport={"width": 1440, "height": 900})
 
 
 def sign_in(page: Page, email: str) -> None:
