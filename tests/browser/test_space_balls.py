@@ -50,11 +50,6 @@ def routed(browser: Browser, console: Console) -> Iterator[Page]:
     yield from opened(browser, console, reduced_motion="reduce")
 
 
-@pytest.fixture
-def moving(browser: Browser, console: Console) -> Iterator[Page]:
-    yield from opened(browser, console)
-
-
 def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
         app: AppProcess, page: Page) -> None:
     open_scene(page, app.url, f"/space_balls?path={MODULE}")
@@ -65,25 +60,25 @@ def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
                          ".getPropertyValue('--o-charge')") != ""
 
 
-def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, moving: Page) -> None:
-    open_scene(moving, app.url)
-    wait_path(moving, None)
-    assert moving.evaluate("window.__spheres[0].ids.length") == 8
+def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    wait_path(page, None)
+    assert page.evaluate("window.__spheres[0].ids.length") == 8
     for node_id, gesture in ONE_CELL_AWAY:
-        drill(moving, node_id, gesture)
-    expect_crumbs(moving, MODULE_CRUMBS)
-    assert moving.url.endswith(f"path={MODULE}")
+        drill(page, node_id, gesture)
+    expect_crumbs(page, MODULE_CRUMBS)
+    assert page.url.endswith(f"path={MODULE}")
 
-    moving.mouse.click(*sphere_at(moving, f"{MODULE}_cell_3"), button="right")
-    expect(moving.locator(".toast", has_text="last level")).to_be_visible(timeout=WAIT_MS)
+    page.mouse.click(*sphere_at(page, f"{MODULE}_cell_3"), button="right")
+    expect(page.locator(".toast", has_text="last level")).to_be_visible(timeout=WAIT_MS)
 
-    moving.go_back()
-    wait_path(moving, "system_0_cluster_0_rack_0")
-    moving.get_by_role("button", name="Back", exact=True).click()
-    wait_path(moving, "system_0_cluster_0")
-    moving.locator(".st-key-crumbs button", has_text="Systems").click()
-    wait_path(moving, None)
-    expect_crumbs(moving, ["Systems"])
+    page.go_back()
+    wait_path(page, "system_0_cluster_0_rack_0")
+    page.get_by_role("button", name="Back", exact=True).click()
+    wait_path(page, "system_0_cluster_0")
+    page.locator(".st-key-crumbs button", has_text="Systems").click()
+    wait_path(page, None)
+    expect_crumbs(page, ["Systems"])
 
 
 def test_at_the_top_a_scene_is_looked_at_from_all_sides(app: AppProcess, page: Page) -> None:
