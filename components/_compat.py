@@ -21,6 +21,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 
 UNTIL_HEARD_S = 0.002
+"""From one look whether an ended run's last word is heard to the next."""
 
 
 def insist_on_home() -> None:
