@@ -8,14 +8,20 @@ import stat
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from typing import NoReturn
 
 import streamlit as st
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session, exists, get_instance
+from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+
+UNTIL_HEARD_S = 0.002
+"""From one look whether an ended run's last word is heard to the next."""
 
 
 def insist_on_home() -> None:
@@ -99,6 +105,47 @@ def stay_on_the_page() -> None:
 
     run.plain = original  # type: ignore[attr-defined]
     ScriptRunner._run_script = run  # type: ignore[method-assign]
+
+
+def hear_it_out() -> None:
+    """Let a fragment's next run wait until all is heard that the run before it said.
+
+    Where the run before has just ended, Streamlit 1.67 gives the session a new runner at once and
+    drops what the old one said and nobody read yet: a whole page, or the word that leads a person
+    out who signs out. So a press has no effect where a fragment asks a moment after it.
+    """
+    original = AppSession._create_scriptrunner
+    if hasattr(original, "plain"):
+        return
+
+    def create(self: AppSession, asked: RerunData) -> None:
+        if self._scriptrunner is None:
+            original(self, asked)
+        else:  # it takes no more requests; the session lets go of it at its last word
+            self._event_loop.call_later(UNTIL_HEARD_S, again, self, asked)
+
+    def again(self: AppSession, asked: RerunData) -> None:
+        known = not asked.fragment_id or self.has_fragment(asked.fragment_id)
+        if self._state is AppSessionState.SHUTDOWN_REQUESTED or not known:
+            return
+        if self._scriptrunner is None or not self._scriptrunner.request_rerun(asked):
+            self._create_scriptrunner(asked)
+
+    create.plain = original  # type: ignore[attr-defined]
+    AppSession._create_scriptrunner = create  # type: ignore[method-assign]
+
+
+def stop_here() -> NoReturn:
+    """End a page early, as st.stop does, and forget the fragments of what stood here before.
+
+    Streamlit 1.67 forgets them at the end of a whole page alone. What one of them says later has no
+    place in this page: the browser ends with "Cannot set a node at a delta path", and at the door
+    it is said to somebody who is out.
+    """
+    context = get_script_run_ctx()
+    if context is not None:
+        context.fragment_storage.clear(context.shared.new_fragment_ids.snapshot())
+    st.stop()
 
 
 def open_sessions() -> int | None:

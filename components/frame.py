@@ -9,9 +9,11 @@ import streamlit as st
 
 from components import blocks, session, sidebar
 from components._compat import (
+    hear_it_out,
     insist_on_home,
     send_all_that_was_said,
     stay_on_the_page,
+    stop_here,
     write_theme_once,
 )
 from components.api_client import LocalClient, local_client
@@ -41,6 +43,7 @@ def run() -> None:
     write_theme_once()
     send_all_that_was_said()
     stay_on_the_page()
+    hear_it_out()
     st.set_page_config(page_title="Orrery", page_icon=str(PAGE_ICON), layout="wide")
     blocks.show_style(st.context.theme.type)
     client = _started_client_or_stop()
@@ -98,7 +101,7 @@ def _client() -> tuple[LocalClient | None, str]:
 def _cannot_start(why: str) -> NoReturn:
     blocks.show(blocks.state_box(icon="build", what="Orrery cannot start", why=why,
                                  do="Correct the file, then reload this page.", error=True))
-    st.stop()
+    stop_here()
 
 
 def _sign_in_or_stop(client: LocalClient) -> None:
@@ -116,4 +119,4 @@ def _sign_in_or_stop(client: LocalClient) -> None:
     else:
         blocks.show(blocks.title("Sign in to see this site"))
         st.button("Sign in", on_click=st.login, type="primary", icon=":material/login:")
-    st.stop()
+    stop_here()

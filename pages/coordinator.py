@@ -20,7 +20,7 @@ client = frame.enter()
 known = choice.coordination(client)
 if known is None:
     head.nothing(client)
-    st.stop()
+    frame.stop_here()
 
 site = choice.site(known)
 parts.live(head.show, "coordinator_head", 2.0, client, site)

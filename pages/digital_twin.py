@@ -8,7 +8,7 @@ from components.twin import board, calibrate, choice, export, forecast, given, i
 client = frame.enter()
 if not client.twin_packs():
     board.nothing(client)
-    st.stop()
+    frame.stop_here()
 
 chosen = choice.chosen(client)
 if chosen is None:

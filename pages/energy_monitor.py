@@ -19,7 +19,7 @@ house = choice.house(client)
 if house is None:
     now.nothing()
     connect.tool(client)
-    st.stop()
+    frame.stop_here()
 
 parts.live(now.head, "house_head", choice.HEAD_S, client, house)
 with st.container(key="house_tools", horizontal=True, vertical_alignment="center"):

@@ -8,7 +8,7 @@ from components.fleet import board, choice, commands, detail, orders, spheres
 client = frame.enter()
 if not client.packs():
     board.nothing()
-    st.stop()
+    frame.stop_here()
 
 parts.live(board.head, "fleet_head", 2.0, client)
 with st.container(key="fleet_tools", horizontal=True, gap="xsmall",

@@ -11,7 +11,7 @@ device = choice.pump(client)
 if device is None:
     now.nothing()
     connect.tool(client)
-    st.stop()
+    frame.stop_here()
 
 parts.live(now.head, "pump_head", choice.HEAD_S, client, device)
 with st.container(key="pump_tools", horizontal=True, vertical_alignment="bottom"):

@@ -60,17 +60,18 @@ def fetched(url: str) -> str:
 
 
 class AppProcess:
-    """`python -m streamlit run SCRIPT` on a free port, with a history directory of its own.
+    """`python -m streamlit run SCRIPT` on a port of loopback, with a history directory of its own.
 
     history: where its history goes; a temporary folder, removed at the end, when None.
     config: an orrery.toml; the built-in demo when None. environment: further variables.
-    root: the folder that it runs in.
+    root: the folder that it runs in. port: any free one when None.
     """
 
     def __init__(self, script: str = "Home.py", *, history: Path | None = None,
                  config: Path | None = None, environment: Mapping[str, str] | None = None,
-                 arguments: Sequence[str] = (), root: Path = ROOT) -> None:
-        self.port = free_port()
+                 arguments: Sequence[str] = (), root: Path = ROOT,
+                 port: int | None = None) -> None:
+        self.port = free_port() if port is None else port
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._own = tempfile.TemporaryDirectory(prefix="orrery-", ignore_cleanup_errors=True)
         self.history = history or Path(self._own.name) / "history"

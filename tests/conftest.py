@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import re
+import socket
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +23,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from xdist.scheduler import LoadScopeScheduling
 
-from scripts.app_process import AppProcess
+from scripts.app_process import LOOPBACK, AppProcess
 from scripts.app_process import free_port as any_free_port
 from scripts.chromium import FLAGS, find_chromium
 from tests.loopback.sitecustomize import hold_to_loopback
@@ -36,7 +38,13 @@ FIRST_BROWSER = tuple(f"tests/browser/test_{name}.py" for name in (
     "standalone_viewer", "viewer_component"))
 """Half of the time of all files with a browser."""
 LONG = ("tests/architecture/test_soak.py", "tests/contracts/test_store_contract.py",
-        "tests/architecture/test_bench_runs.py", "tests/architecture/test_style.py")
+        "tests/architecture/test_bench_runs.py", "tests/architecture/test_style.py",
+        "tests/contracts/test_channel_history_contract.py", "tests/fleet/test_fleet_past.py",
+        "tests/twin_physics/test_physics.py")
+"""What would else be left to one processor at the end."""
+BRIEFLY = ("--js-flags=--no-opt",)
+"""A page of a test does not live long enough to earn back what V8's last optimiser costs: a scene
+that is opened twice and looked at for 6 s takes 7.8 s of a processor instead of 9.2."""
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 TESTS = Path(__file__).parent
 GUARD = TESTS / "loopback"
@@ -151,7 +159,7 @@ def chromium() -> str:
 def browser_of(chromium: str) -> Iterator[Browser]:
     """A headless one; Playwright's event loop ends with it."""
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        started = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, *BRIEFLY])
         yield started
         started.close()
 
@@ -170,6 +178,22 @@ def free_port() -> Callable[[], int]:
     return any_free_port
 
 
+def quiet_port() -> int:
+    """A free port that no connection is given of itself, for one app after the other: what the
+    browser keeps of an address serves the next one too."""
+    return next(port for port in random.SystemRandom().sample(range(20_000, 30_000), 1000)
+                if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return True
+    return False
+
+
 @pytest.fixture(scope="session")
 def app_server() -> Iterator[Callable[..., AppProcess]]:
     """Start the app: `app_server(script="Home.py", history=..., config=..., environment=...)`.
@@ -178,11 +202,13 @@ def app_server() -> Iterator[Callable[..., AppProcess]]:
     does not stop ends with the session; a module that is done with its server should stop it.
     """
     started: list[AppProcess] = []
+    usual = quiet_port()
 
     def start(script: str = "Home.py", *, history: Path | None = None,
               config: Path | None = None, environment: dict[str, str] | None = None) -> AppProcess:
         guarded = {"PYTHONPATH": str(GUARD), **(environment or {})}
-        app = AppProcess(script, history=history, config=config, environment=guarded)
+        app = AppProcess(script, history=history, config=config, environment=guarded,
+                         port=usual if is_free(usual) else None)
         started.append(app)
         return app.start()
 

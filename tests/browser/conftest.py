@@ -35,16 +35,20 @@ def app(app_server: Callable[..., AppProcess], told_past: Callable[[], Path],
 
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One for all of these files; what a file has opened ends with it."""
+    """One for all of these files; what a file has opened ends with it, but for lent pages."""
     with browser_of(chromium) as started:
         yield started
 
 
+@pytest.fixture(scope="package")
+def warm_pages(browser: Browser) -> Pages:
+    return Pages(browser)
+
+
 @pytest.fixture(scope="module")
-def pages_of_file(browser: Browser) -> Iterator[Pages]:
-    yield Pages(browser)
-    for context in browser.contexts:
-        context.close()
+def pages_of_file(warm_pages: Pages) -> Iterator[Pages]:
+    yield warm_pages
+    warm_pages.close_others()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Pages that the tests of a file use one after the other."""
+"""Pages that tests use one after the other."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page
 NOWHERE = "/_stcore/health"
 """A word of the same server: the app is left, what the browser has of it stays warm."""
 FORGET = "() => { localStorage.clear(); sessionStorage.clear(); }"
+SET_ANEW = {"viewport", "color_scheme", "reduced_motion"}
+"""Options that a page takes at any time."""
 
 
 class Pages:
@@ -19,30 +21,41 @@ class Pages:
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
         self._idle: dict[str, list[Page]] = {}
-        self._lent: list[tuple[Page, dict[str, Any]]] = []
+        self._lent: list[tuple[Page, str]] = []
 
     def lend(self, **options: Any) -> Page:
         """As of a new context with these options, of which `viewport` is one; nobody else has
         it now."""
-        idle = self._idle.setdefault(_kind(options), [])
-        page = idle.pop() if idle else self._browser.new_context(**options).new_page()
-        self._lent.append((page, options))
+        kind = _kind(options)
+        idle = self._idle.setdefault(kind, [])
+        if idle:
+            page = idle.pop()
+            page.set_viewport_size(options["viewport"])
+            page.emulate_media(color_scheme=options.get("color_scheme", "light"),
+                               reduced_motion=options.get("reduced_motion", "no-preference"))
+        else:
+            page = self._browser.new_context(**options).new_page()
+        self._lent.append((page, kind))
         return page
 
     def take_back(self) -> None:
         """All that are lent."""
         while self._lent:
-            page, options = self._lent.pop()
+            page, kind = self._lent.pop()
             if page.url.startswith("http"):
                 page.goto(urljoin(page.url, NOWHERE))
                 page.evaluate(FORGET)
                 page.context.clear_cookies()
                 page.mouse.move(0, 0)
-            page.set_viewport_size(options["viewport"])
-            page.emulate_media(color_scheme=options.get("color_scheme", "light"),
-                               reduced_motion=options.get("reduced_motion", "no-preference"))
-            self._idle[_kind(options)].append(page)
+            self._idle[kind].append(page)
+
+    def close_others(self) -> None:
+        """What somebody opened beside these pages."""
+        kept = {page.context for pages in self._idle.values() for page in pages}
+        for context in self._browser.contexts:
+            if context not in kept:
+                context.close()
 
 
 def _kind(options: dict[str, Any]) -> str:
-    return repr(sorted(options.items()))
+    return repr(sorted(one for one in options.items() if one[0] not in SET_ANEW))

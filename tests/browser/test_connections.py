@@ -42,6 +42,9 @@ profile = "{profile}"
 house = "oak"
 label = "Shed"
 base_url = "http://127.0.0.1:9"
+
+[history]
+backfill_hours = 0
 """
 DESKTOP, PHONE = (1440, 900), (390, 844)
 

@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
 
+Lend = Callable[..., Page]
 SITE = """
 [[sources]]
 kind = "packs"
@@ -41,6 +42,8 @@ mode = "local"
 demo = true
 [history]
 backfill_hours = 0
+[twin]
+enabled = false
 """
 DESKTOP, PHONE = (1440, 900), (390, 844)
 LOOKING = "You are looking only. Sign in as operator first."
@@ -58,12 +61,8 @@ def app(app_server: Callable[..., AppProcess],
     started.stop()
 
 
-def visit(app: AppProcess, browser: Browser, console: Callable[[Page], list[str]],
-          size: tuple[int, int], address: str) -> Page:
-    context = browser.new_context(reduced_motion="reduce", accept_downloads=True,
-                                  viewport={"width": size[0], "height": size[1]})
-    page = context.new_page()
-    console(page)
+def visit(app: AppProcess, lend: Lend, size: tuple[int, int], address: str) -> Page:
+    page = lend(reduced_motion="reduce", viewport={"width": size[0], "height": size[1]})
     page.goto(f"{app.url}/{address}")
     return page
 
@@ -81,9 +80,8 @@ def room(page: Page, name: str) -> None:
 
 
 def test_from_the_sentence_to_the_reasons_and_to_a_pack(
-        app: AppProcess, browser: Browser, console: Callable[[Page], list[str]],
-        tmp_path: Path) -> None:
-    page = visit(app, browser, console, DESKTOP, "coordinator")
+        app: AppProcess, lend: Lend, tmp_path: Path) -> None:
+    page = visit(app, lend, DESKTOP, "coordinator")
     expect(head(page)).to_contain_text(re.compile(r"^MPC (has|lets) the fleet"), timeout=WAIT_MS)
     expect(main(page)).to_contain_text("next plan in", timeout=WAIT_MS)
     expect(main(page).locator("[class*=st-key-coordinator_plan] .js-plotly-plot")).to_be_visible(
@@ -97,7 +95,6 @@ def test_from_the_sentence_to_the_reasons_and_to_a_pack(
     expect(packs.filter(has_text="delivered")).to_have_count(4, timeout=WAIT_MS)
     page.get_by_role("button", name="Open Pack 002").click()
     expect(page).to_have_url(re.compile(r"/fleet\?pack=system_packs_rack_002"), timeout=WAIT_MS)
-    page.context.close()
 
 
 def _hover(page: Page) -> None:
@@ -135,8 +132,8 @@ def _export(page: Page, folder: Path) -> None:
 
 
 def test_a_wish_is_seen_applied_and_audited_and_an_override_ends(
-        app: AppProcess, browser: Browser, console: Callable[[Page], list[str]]) -> None:
-    page = visit(app, browser, console, DESKTOP, "coordinator?room=Objectives")
+        app: AppProcess, lend: Lend) -> None:
+    page = visit(app, lend, DESKTOP, "coordinator?room=Objectives")
     expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
     slider = page.get_by_role("slider", name="Keep for an outage, % of capacity")
     slider.focus()
@@ -170,7 +167,6 @@ def test_a_wish_is_seen_applied_and_audited_and_an_override_ends(
                    "end the coordinator's override", "deploy: outcome", "roll_back: outcome",
                    "take prices in"):
         expect(main(page)).to_contain_text(action, timeout=WAIT_MS)
-    page.context.close()
 
 
 def _sign_in(page: Page) -> None:
@@ -252,9 +248,8 @@ def _price_files(page: Page) -> None:
     expect(main(page)).to_contain_text("Through the packs, kWh", timeout=WAIT_MS)
 
 
-def test_on_a_phone_from_the_overview(app: AppProcess, browser: Browser,
-                                      console: Callable[[Page], list[str]]) -> None:
-    page = visit(app, browser, console, PHONE, "overview")
+def test_on_a_phone_from_the_overview(app: AppProcess, lend: Lend) -> None:
+    page = visit(app, lend, PHONE, "overview")
     page.get_by_role("button", name="Coordinator of Packs").click(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile("/coordinator"), timeout=WAIT_MS)
     expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
@@ -263,4 +258,3 @@ def test_on_a_phone_from_the_overview(app: AppProcess, browser: Browser,
         room(page, name)
         expect(main(page)).to_contain_text(told, timeout=WAIT_MS)
         assert page.evaluate(WIDE), name
-    page.context.close()

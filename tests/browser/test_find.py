@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS, open_scene, settle, sphere_at, wait_path
 
-Console = Callable[[Page], list[str]]
+Lend = Callable[..., Page]
 FOUND = ".st-key-rows_space_found"
 CUT_OFF = "system_4_cluster_0_rack_0"
 
@@ -61,11 +61,8 @@ def number(cell: Locator) -> float:
     return float(found[0])
 
 
-def test_the_worst_is_found_and_what_limits_is_told(app: AppProcess, browser: Browser,
-                                                    console: Console) -> None:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    console(page)
+def test_the_worst_is_found_and_what_limits_is_told(app: AppProcess, lend: Lend) -> None:
+    page = lend(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     open_scene(page, app.url)
     settle(page)
     details = page.locator(".st-key-panel_details")
@@ -106,15 +103,11 @@ def test_the_worst_is_found_and_what_limits_is_told(app: AppProcess, browser: Br
         "Cluster 0 · Rack 0 gives nothing: its contactor is open", timeout=WAIT_MS)
     details.get_by_role("button", name="Go to Cluster 0 · Rack 0").first.click()
     expect_there(page, CUT_OFF)
-    context.close()
 
 
-def test_on_a_phone_the_worst_cell_is_two_taps_away(app: AppProcess, browser: Browser,
-                                                    console: Console) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
-                                  is_mobile=True, device_scale_factor=2, reduced_motion="reduce")
-    page = context.new_page()
-    console(page)
+def test_on_a_phone_the_worst_cell_is_two_taps_away(app: AppProcess, lend: Lend) -> None:
+    page = lend(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
+                device_scale_factor=2, reduced_motion="reduce")
     open_scene(page, app.url)
     settle(page)
     hot = page.get_by_role("button", name=re.compile("^Go to the highest temperature"))
@@ -128,4 +121,3 @@ def test_on_a_phone_the_worst_cell_is_two_taps_away(app: AppProcess, browser: Br
     page.wait_for_function("document.querySelector('[data-testid=stSidebar]')"
                            ".getBoundingClientRect().left === 0", timeout=WAIT_MS)
     expect_there(page, press(page.locator(f"{FOUND} button").first))
-    context.close()

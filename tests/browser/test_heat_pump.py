@@ -245,8 +245,7 @@ def test_every_chart_and_card_is_drawn(visit: Open, size: tuple[int, int]) -> No
     assert page.locator(".stMain .o-state.err").count() == 0
 
 
-def test_every_brand_has_all_parts_and_says_what_it_lacks(visit: Open) -> None:
-    viewer = visit()
+def _every_brand_has_all_parts_and_says_what_it_lacks(viewer: PumpPage) -> None:
     for name, lacking in LACKING.items():
         viewer.choose("pump", name)
         expect(viewer.page.locator(".stMain .o-title, .stMain").first).to_contain_text(
@@ -262,8 +261,30 @@ def test_every_brand_has_all_parts_and_says_what_it_lacks(visit: Open) -> None:
     assert "this pump has no power meter" in viewer.card("Energy and cost")
 
 
-def test_every_range_changes_the_charts_and_stands_in_the_address(visit: Open) -> None:
+def test_every_brand_has_all_parts_and_brand_and_source_narrow_the_pumps(visit: Open) -> None:
+    viewer = visit()
+    _every_brand_has_all_parts_and_says_what_it_lacks(viewer)
+    _brand_and_source_narrow_the_pumps(viewer)
+
+
+def _brand_and_source_narrow_the_pumps(viewer: PumpPage) -> None:
+    assert viewer.options("pump") == [label for _, _, _, label, _ in PUMPS]
+    assert viewer.options("pump_brand") == ["All", "IVT", "NIBE", "Thermia"]
+    viewer.choose("pump_brand", "NIBE")
+    expect(viewer.page).to_have_url(re.compile("pump=oak_heat_pump"), timeout=WAIT_MS)
+    assert viewer.options("pump") == ["NIBE ground", "NIBE air"]
+    viewer.choose("pump_source", "NIBE air")
+    expect(viewer.page).to_have_url(re.compile("pump=hill_heat_pump"), timeout=WAIT_MS)
+    assert viewer.options("pump") == ["NIBE air"]
+
+
+def test_every_range_changes_the_charts_and_the_cop_goes_by_the_tier(visit: Open) -> None:
     viewer = visit(f"?pump={FIRST}")
+    _every_range_changes_the_charts_and_stands_in_the_address(viewer)
+    _the_cop_by_another_tier_and_without_auxiliary_heat(viewer)
+
+
+def _every_range_changes_the_charts_and_stands_in_the_address(viewer: PumpPage) -> None:
     for name in ("1 h", "6 h", "7 d", "30 d", "90 d", "24 h"):
         viewer.range(name).click()
         for key in ("temperatures", "valve"):
@@ -283,6 +304,24 @@ def test_every_range_changes_the_charts_and_stands_in_the_address(visit: Open) -
     assert 48 <= (end_ms - start_ms) / 3.6e6 <= 72
 
 
+def _the_cop_by_another_tier_and_without_auxiliary_heat(viewer: PumpPage) -> None:
+    assert "by assumed flow" in viewer.alt("cop")
+    expect(viewer.page.locator(".stMain")).to_contain_text("tier 3, by assumed flow")
+    viewer.choose("pump_basis_choice", "Tier 4: performance map")
+    expect(viewer.panel("cop").locator(".js-plotly-plot")).to_have_attribute(
+        "aria-label", re.compile(r"performance map, mean \d\.\d\d"), timeout=WAIT_MS)
+    viewer.choose("pump", "NIBE air")
+    plot = viewer.panel("cop").locator(".js-plotly-plot")
+    expect(plot).to_have_attribute("aria-label", re.compile("heat meter"), timeout=WAIT_MS)
+    viewer.range("30 d").click()
+    viewer.wait_span_h("cop", HOURS["30 d"])
+    whole = _mean(viewer.alt("cop"))
+    viewer.panel("cop").get_by_text("With auxiliary heat").click()
+    expect(plot).not_to_have_attribute("aria-label", re.compile(f"mean {whole:.2f}"),
+                                       timeout=WAIT_MS)
+    assert _mean(viewer.alt("cop")) > whole
+
+
 def test_two_viewers_keep_their_own_pump_range_and_clock(visit: Open) -> None:
     one = visit("?pump=birch_heat_pump&pump_range=30+d")
     one.wait_span_h("temperatures", HOURS["30 d"])
@@ -300,37 +339,6 @@ def test_two_viewers_keep_their_own_pump_range_and_clock(visit: Open) -> None:
     expect(one.page).to_have_url(re.compile("pump=birch_heat_pump"))
     expect(other.range("6 h")).to_be_checked()
     expect(other.page).to_have_url(re.compile(f"pump={FIRST}"))
-
-
-def test_brand_and_source_narrow_the_pumps(visit: Open) -> None:
-    viewer = visit()
-    assert viewer.options("pump") == [label for _, _, _, label, _ in PUMPS]
-    assert viewer.options("pump_brand") == ["All", "IVT", "NIBE", "Thermia"]
-    viewer.choose("pump_brand", "NIBE")
-    expect(viewer.page).to_have_url(re.compile("pump=oak_heat_pump"), timeout=WAIT_MS)
-    assert viewer.options("pump") == ["NIBE ground", "NIBE air"]
-    viewer.choose("pump_source", "NIBE air")
-    expect(viewer.page).to_have_url(re.compile("pump=hill_heat_pump"), timeout=WAIT_MS)
-    assert viewer.options("pump") == ["NIBE air"]
-
-
-def test_the_cop_by_another_tier_and_without_auxiliary_heat(visit: Open) -> None:
-    viewer = visit(f"?pump={FIRST}")
-    assert "by assumed flow" in viewer.alt("cop")
-    expect(viewer.page.locator(".stMain")).to_contain_text("tier 3, by assumed flow")
-    viewer.choose("pump_basis_choice", "Tier 4: performance map")
-    expect(viewer.panel("cop").locator(".js-plotly-plot")).to_have_attribute(
-        "aria-label", re.compile(r"performance map, mean \d\.\d\d"), timeout=WAIT_MS)
-    viewer.choose("pump", "NIBE air")
-    plot = viewer.panel("cop").locator(".js-plotly-plot")
-    expect(plot).to_have_attribute("aria-label", re.compile("heat meter"), timeout=WAIT_MS)
-    viewer.range("30 d").click()
-    viewer.wait_span_h("cop", HOURS["30 d"])
-    whole = _mean(viewer.alt("cop"))
-    viewer.panel("cop").get_by_text("With auxiliary heat").click()
-    expect(plot).not_to_have_attribute("aria-label", re.compile(f"mean {whole:.2f}"),
-                                       timeout=WAIT_MS)
-    assert _mean(viewer.alt("cop")) > whole
 
 
 def _mean(alt: str) -> float:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
@@ -34,7 +33,6 @@ emails = ["{ADA}"]
 enabled = false
 """
 Start = Callable[..., AppProcess]
-PRESSES = 3
 
 
 @pytest.fixture
@@ -57,12 +55,8 @@ def app(provider: Provider, app_server: Start, tmp_path: Path) -> Iterator[AppPr
 
 
 @pytest.fixture
-def page(browser: Browser, console: Callable[[Page], list[str]]) -> Iterator[Page]:
-    context = browser.new_context(reduced_motion="reduce", viewport={"width": 1440, "height": 900})
-    opened = context.new_page()
-    console(opened)
-    yield opened
-    context.close()
+def page(app: AppProcess, lend: Callable[..., Page]) -> Page:
+    return lend(reduced_motion="reduce", viewport={"width": 1440, "height": 900})
 
 
 def sign_in(page: Page, email: str) -> None:
@@ -73,21 +67,10 @@ def sign_in(page: Page, email: str) -> None:
 
 
 def sign_out(page: Page) -> None:
-    """Pressed again where a press had no effect, as a person does."""
-    sidebar = page.get_by_test_id("stSidebarUserContent")
-    who, out = (sidebar.get_by_role("button", name=re.compile("@site.example")),
-                page.get_by_role("button", name="Sign out"))
-    door = page.get_by_role("button", name="Sign in")
-    for _ in range(PRESSES):
-        expect(who.or_(door)).to_be_visible(timeout=WAIT_MS)
-        if door.is_visible():
-            break
-        if not out.is_visible():
-            who.click(timeout=WAIT_MS)
-        out.click(timeout=WAIT_MS)
-        with suppress(AssertionError):
-            expect(door).to_be_visible(timeout=WAIT_MS / PRESSES)
-    expect(door).to_be_visible(timeout=WAIT_MS)
+    page.get_by_test_id("stSidebarUserContent").get_by_role(
+        "button", name=re.compile("@site.example")).click(timeout=WAIT_MS)
+    page.get_by_role("button", name="Sign out").click(timeout=WAIT_MS)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=WAIT_MS)
 
 
 def open_pack(page: Page, url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,11 +50,6 @@ def routed(browser: Browser, console: Console) -> Iterator[Page]:
     yield from opened(browser, console, reduced_motion="reduce")
 
 
-@pytest.fixture
-def moving(browser: Browser, console: Console) -> Iterator[Page]:
-    yield from opened(browser, console)
-
-
 def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
         app: AppProcess, page: Page) -> None:
     open_scene(page, app.url, f"/space_balls?path={MODULE}")
@@ -66,46 +60,56 @@ def test_a_deep_link_as_the_very_first_request_has_the_whole_frame(
                          ".getPropertyValue('--o-charge')") != ""
 
 
-def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, moving: Page) -> None:
-    open_scene(moving, app.url)
-    wait_path(moving, None)
-    assert moving.evaluate("window.__spheres[0].ids.length") == 8
+def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, page: Page) -> None:
+    open_scene(page, app.url)
+    wait_path(page, None)
+    assert page.evaluate("window.__spheres[0].ids.length") == 8
     for node_id, gesture in ONE_CELL_AWAY:
-        drill(moving, node_id, gesture)
-    expect_crumbs(moving, MODULE_CRUMBS)
-    assert moving.url.endswith(f"path={MODULE}")
+        drill(page, node_id, gesture)
+    expect_crumbs(page, MODULE_CRUMBS)
+    assert page.url.endswith(f"path={MODULE}")
 
-    moving.mouse.click(*sphere_at(moving, f"{MODULE}_cell_3"), button="right")
-    expect(moving.locator(".toast", has_text="last level")).to_be_visible(timeout=WAIT_MS)
+    page.mouse.click(*sphere_at(page, f"{MODULE}_cell_3"), button="right")
+    expect(page.locator(".toast", has_text="last level")).to_be_visible(timeout=WAIT_MS)
 
-    moving.go_back()
-    wait_path(moving, "system_0_cluster_0_rack_0")
-    moving.get_by_role("button", name="Back", exact=True).click()
-    wait_path(moving, "system_0_cluster_0")
-    moving.locator(".st-key-crumbs button", has_text="Systems").click()
-    wait_path(moving, None)
-    expect_crumbs(moving, ["Systems"])
+    page.go_back()
+    wait_path(page, "system_0_cluster_0_rack_0")
+    page.get_by_role("button", name="Back", exact=True).click()
+    wait_path(page, "system_0_cluster_0")
+    page.locator(".st-key-crumbs button", has_text="Systems").click()
+    wait_path(page, None)
+    expect_crumbs(page, ["Systems"])
 
 
-def test_hover_names_a_sphere_and_a_click_fills_the_details(app: AppProcess, page: Page) -> None:
+def test_at_the_top_a_scene_is_looked_at_from_all_sides(app: AppProcess, page: Page) -> None:
     open_scene(page, app.url)
     settle(page)
-    page.mouse.move(*sphere_at(page, "system_1"))
-    expect(page.locator(".tip, [role=tooltip]").filter(has_text="System 1")).to_be_visible(
-        timeout=WAIT_MS)
-    select(page, "system_1")
-    details = page.locator(".st-key-panel_details")
-    expect(details).to_contain_text("Selected", timeout=WAIT_MS)
-    expect(details).to_contain_text("System 1")
-    for label in ("Power", "State of charge", "Capacity", "Voltage", "Highest"):
-        expect(details).to_contain_text(label)
-    details.get_by_role("button", name="Go into System 1").click()
-    wait_path(page, "system_1")
+    _a_lost_context_comes_back(page)
+    _the_wheel_zooms(page)
+    _camera_and_selection_survive_refreshes(page)
+    _hover_names_a_sphere_and_a_click_fills_the_details(page)
 
 
-def test_camera_and_selection_survive_refreshes(app: AppProcess, page: Page) -> None:
-    open_scene(page, app.url)
+def _a_lost_context_comes_back(page: Page) -> None:
+    before = page.evaluate("window.__spheres[0].pixelStats()")
+    page.evaluate("window.__spheres[0].loseContext()")
+    page.wait_for_function("!window.__spheres[0].drawsNow()")
+    page.evaluate("window.__spheres[0].restoreContext()")
+    page.wait_for_function("window.__spheres[0].drawsNow()", timeout=WAIT_MS)
+    page.wait_for_function("n => window.__spheres[0].pixelStats() > n / 2", arg=before,
+                           timeout=WAIT_MS)
+
+
+def _the_wheel_zooms(page: Page) -> None:
     settle(page)
+    before = page.evaluate("window.__spheres[0].cameraState().zoom")
+    page.mouse.move(*sphere_at(page, "system_0"))
+    page.mouse.wheel(0, -400)
+    settle(page)
+    assert page.evaluate("window.__spheres[0].cameraState().zoom") != before
+
+
+def _camera_and_selection_survive_refreshes(page: Page) -> None:
     select(page, "system_2")
     box = page.locator("[role=application]").bounding_box()
     assert box is not None
@@ -124,14 +128,18 @@ def test_camera_and_selection_survive_refreshes(app: AppProcess, page: Page) -> 
     assert page.evaluate("window.__spheres.length") == 1
 
 
-def test_wheel_zooms(app: AppProcess, page: Page) -> None:
-    open_scene(page, app.url)
-    settle(page)
-    before = page.evaluate("window.__spheres[0].cameraState().zoom")
-    page.mouse.move(*sphere_at(page, "system_0"))
-    page.mouse.wheel(0, -400)
-    settle(page)
-    assert page.evaluate("window.__spheres[0].cameraState().zoom") != before
+def _hover_names_a_sphere_and_a_click_fills_the_details(page: Page) -> None:
+    page.mouse.move(*sphere_at(page, "system_1"))
+    expect(page.locator(".tip, [role=tooltip]").filter(has_text="System 1")).to_be_visible(
+        timeout=WAIT_MS)
+    select(page, "system_1")
+    details = page.locator(".st-key-panel_details")
+    expect(details).to_contain_text("Selected", timeout=WAIT_MS)
+    expect(details).to_contain_text("System 1")
+    for label in ("Power", "State of charge", "Capacity", "Voltage", "Highest"):
+        expect(details).to_contain_text(label)
+    details.get_by_role("button", name="Go into System 1").click()
+    wait_path(page, "system_1")
 
 
 def test_the_recorded_site_is_selectable_to_the_cell(app: AppProcess, page: Page) -> None:
@@ -162,10 +170,16 @@ def test_hostile_addresses_do_not_hurt(app: AppProcess, page: Page) -> None:
     wait_path(page, None)
 
 
-def test_reload_keeps_the_place(app: AppProcess, page: Page) -> None:
+def test_the_place_is_kept_over_a_reload_and_over_the_overview(
+        app: AppProcess, page: Page) -> None:
     open_scene(page, app.url, "/space_balls?path=system_0_cluster_0")
     wait_path(page, "system_0_cluster_0")
     page.reload()
+    wait_drawn(page)
+    wait_path(page, "system_0_cluster_0")
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator(".st-key-rows_systems")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("link", name="Space Balls").click()
     wait_drawn(page)
     wait_path(page, "system_0_cluster_0")
 
@@ -179,16 +193,6 @@ def test_two_people_stand_at_different_places(app: AppProcess,
         wait_path(opened, place)
     drill(pages[0], "system_0_cluster_0", "double click")
     assert pages[1].evaluate("window.__spheres[0].path") == ["system_1"]
-
-
-def test_the_place_is_kept_over_the_overview(app: AppProcess, page: Page) -> None:
-    open_scene(page, app.url, "/space_balls?path=system_0_cluster_0")
-    wait_path(page, "system_0_cluster_0")
-    page.get_by_role("link", name="Overview").click()
-    expect(page.locator(".st-key-rows_systems")).to_be_visible(timeout=WAIT_MS)
-    page.get_by_role("link", name="Space Balls").click()
-    wait_drawn(page)
-    wait_path(page, "system_0_cluster_0")
 
 
 def test_trends_show_every_range_and_follow_the_selection(app: AppProcess, page: Page) -> None:
@@ -239,30 +243,15 @@ def test_no_chart_is_left_over_when_runs_end_early(app: AppProcess, routed: Page
             expect(chart).to_have_count(1, timeout=WAIT_MS)
 
 
-def test_a_phone_shows_the_scene_and_the_details(app: AppProcess, browser: Browser,
-                                                 console: Console) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True,
-                                  is_mobile=True, device_scale_factor=2, reduced_motion="reduce")
-    opened = context.new_page()
-    console(opened)
+def test_a_phone_shows_the_scene_and_the_details(app: AppProcess,
+                                                 lend: Callable[..., Page]) -> None:
+    opened = lend(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True,
+                  device_scale_factor=2, reduced_motion="reduce")
     open_scene(opened, app.url)
     settle(opened)
     assert opened.evaluate("document.documentElement.scrollWidth") <= 390
     opened.touchscreen.tap(*sphere_at(opened, "system_3"))
     expect(opened.locator(".st-key-panel_details")).to_contain_text("System 3", timeout=WAIT_MS)
-    context.close()
-
-
-def test_a_lost_context_comes_back(app: AppProcess, page: Page) -> None:
-    open_scene(page, app.url)
-    settle(page)
-    before = page.evaluate("window.__spheres[0].pixelStats()")
-    page.evaluate("window.__spheres[0].loseContext()")
-    page.wait_for_function("!window.__spheres[0].drawsNow()")
-    page.evaluate("window.__spheres[0].restoreContext()")
-    page.wait_for_function("window.__spheres[0].drawsNow()", timeout=WAIT_MS)
-    page.wait_for_function("n => window.__spheres[0].pixelStats() > n / 2", arg=before,
-                           timeout=WAIT_MS)
 
 
 def test_without_webgl_the_same_data_is_a_picture_and_a_table(
@@ -279,22 +268,19 @@ def test_without_webgl_the_same_data_is_a_picture_and_a_table(
     context.close()
 
 
-def test_overview_tells_the_state_and_jumps(app: AppProcess, page: Page, tmp_path: Path) -> None:
+def test_overview_tells_the_state_and_a_simulated_fault_and_jumps(
+        app: AppProcess, page: Page) -> None:
     page.goto(app.url)
     title = page.locator("h1.o-h")
     expect(title).to_contain_text("8 systems", timeout=WAIT_MS)
     expect(page.locator(".st-key-rows_systems")).to_contain_text("Recorded site")
+    page.get_by_role("button", name="Simulated faults").click()
+    page.get_by_role("button", name="Open contactor").click()
+    expect(title).to_contain_text("alarm", timeout=WAIT_MS)
+    expect(page.get_by_text("Contactor open")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name="Stop all").click()
+    expect(title).to_contain_text("no alarms", timeout=WAIT_MS)
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="System 3").click()
     wait_drawn(page)
     wait_path(page, "system_3")
-
-
-def test_a_simulated_fault_is_seen_on_every_screen(app: AppProcess, page: Page) -> None:
-    page.goto(app.url)
-    expect(page.locator("h1.o-h")).to_contain_text("8 systems", timeout=WAIT_MS)
-    page.get_by_role("button", name="Simulated faults").click()
-    page.get_by_role("button", name="Open contactor").click()
-    expect(page.locator("h1.o-h")).to_contain_text("alarm", timeout=WAIT_MS)
-    expect(page.get_by_text("Contactor open")).to_be_visible(timeout=WAIT_MS)
-    page.get_by_role("button", name="Stop all").click()
-    expect(page.locator("h1.o-h")).to_contain_text("no alarms", timeout=WAIT_MS)

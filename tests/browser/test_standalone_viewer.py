@@ -22,9 +22,12 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture(params=[WIDE, PHONE], ids=["desktop", "phone"])
+@pytest.fixture(params=[(WIDE, "no-preference"), (PHONE, "reduce")], ids=["desktop", "phone"])
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    context = browser.new_context(viewport=request.param, bypass_csp=True)  # for our own probes
+    """A moving scene keeps half a core busy: one of them is enough."""
+    viewport, motion = request.param
+    context = browser.new_context(viewport=viewport, reduced_motion=motion,
+                                  bypass_csp=True)  # for our own probes
     yield context.new_page()
     context.close()
 

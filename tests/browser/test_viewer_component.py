@@ -211,23 +211,22 @@ def test_python_tells_all_tiers_and_hears_every_event(open_view: Open) -> None:
     view.until("v.path.join() === '2/1'")
 
 
-def test_hover_shows_name_charge_and_direction(open_view: Open) -> None:
+def test_hover_tells_a_click_selects_and_what_does_not_drill_says_why(open_view: Open) -> None:
     view = open_view()
     view.page.mouse.move(*view.spot("1"))
     tip = view.page.locator(".tip")
     tip.wait_for()
     text = tip.inner_text()
     assert all(part in text for part in ("Rack 1", "21 %", "discharging"))
-
-
-def test_click_selects_and_empty_space_clears(open_view: Open) -> None:
-    view = open_view()
     view.page.mouse.click(*view.spot("1"))
     view.says("selected=1.")
     assert view.get("v.selected") == "1"
     box = view.page.locator("canvas.scene").bounding_box()
     view.page.mouse.click(box["x"] + 12, box["y"] + 12)
     view.says("selected=None.")
+    view.page.mouse.click(*view.spot("4"), button="right")
+    view.says("Rack 4 is the last level")
+    assert view.get("v.path.length") == 0
 
 
 def _right_click(view: View) -> None:
@@ -262,13 +261,6 @@ def test_each_gesture_drills_down_and_it_comes_back(open_view: Open) -> None:
         view.page.locator("canvas.scene").focus()
         view.page.keyboard.press("Backspace")
         view.until("v.path.length === 0 && v.ids[0] === '0'")
-
-
-def test_says_why_it_does_not_drill(open_view: Open) -> None:
-    view = open_view()
-    view.page.mouse.click(*view.spot("4"), button="right")
-    view.says("Rack 4 is the last level")
-    assert view.get("v.path.length") == 0
 
 
 @pytest.mark.parametrize("taken_away", [False, True])

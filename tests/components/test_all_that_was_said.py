@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
-from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+from streamlit.testing.v1 import AppTest
 
-from components._compat import send_all_that_was_said, stay_on_the_page
+from components._compat import hear_it_out, send_all_that_was_said, stay_on_the_page
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +90,105 @@ def test_a_part_runs_on_the_page_where_the_session_is(monkeypatch: pytest.Monkey
                   RerunData(page_script_hash="other")):
         ScriptRunner._run_script(runner, asked)  # type: ignore[arg-type]
     assert [one.page_script_hash for one in ran] == ["new", "other"]
+
+
+class Session:
+    """One whose runner has ended; what that said last is on its way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._event_loop, self._state = loop, AppSessionState.APP_IS_RUNNING
+        self._scriptrunner: ScriptRequests | None = ScriptRequests()
+        self._scriptrunner.on_scriptrunner_ready()
+        self.fragments = {"part"}
+
+    def has_fragment(self, fragment: str) -> bool:
+        return fragment in self.fragments
+
+    def _create_scriptrunner(self, asked: RerunData) -> None:
+        AppSession._create_scriptrunner(self, asked)  # type: ignore[arg-type]
+
+    def request_rerun(self, fragment: str) -> None:
+        """As Streamlit does for a fragment whose runner takes no more requests."""
+        self._create_scriptrunner(RerunData(fragment_id=fragment))
+
+    def wait(self) -> None:
+        self._event_loop.run_until_complete(asyncio.sleep(0.05))
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[RerunData]:
+    """What new runners were made for."""
+    made: list[RerunData] = []
+    monkeypatch.setattr(AppSession, "_create_scriptrunner", lambda _, asked: made.append(asked))
+    hear_it_out()
+    hear_it_out()
+    return made
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    loop = asyncio.new_event_loop()
+    yield Session(loop)
+    loop.close()
+
+
+def test_a_part_waits_until_what_was_said_before_is_heard(
+        started: list[RerunData], session: Session) -> None:
+    session.request_rerun("part")
+    session.wait()
+    assert started == []
+    session._scriptrunner = None  # what a session does at a runner's last word
+    session.wait()
+    assert [one.fragment_id for one in started] == ["part"]
+
+
+def test_a_part_that_waited_goes_to_the_runner_that_came_meanwhile(
+        started: list[RerunData], session: Session) -> None:
+    session.request_rerun("part")
+    session._scriptrunner = runner = ScriptRequests()
+    session.wait()
+    assert started == []
+    assert runner.on_scriptrunner_ready().rerun_data.fragment_id_queue == ["part"]
+
+
+def test_a_part_that_is_gone_and_one_of_somebody_who_left_do_not_run(
+        started: list[RerunData], session: Session) -> None:
+    session.request_rerun("part")
+    session.fragments.clear()
+    session._scriptrunner = None
+    session.wait()
+    assert started == []
+    session.request_rerun("part")
+    assert [one.fragment_id for one in started] == ["part"]
+    session._scriptrunner = ScriptRequests()
+    session._scriptrunner.request_stop()
+    session.fragments.add("part")
+    session.request_rerun("part")
+    session._state, session._scriptrunner = AppSessionState.SHUTDOWN_REQUESTED, None
+    session.wait()
+    assert len(started) == 1
+
+
+def door() -> None:
+    import streamlit as st
+    from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+
+    from components._compat import stop_here
+
+    context = get_script_run_ctx()
+    assert context is not None
+    context.fragment_storage.register("of the page before", lambda: None)
+    st.fragment(lambda: st.text("of this page"), key="here")()
+    st.session_state["storage"] = context.fragment_storage
+    stop_here()
+    st.text("never")
+
+
+def test_a_page_that_ends_early_forgets_the_parts_of_the_page_before(
+        installed_once: None) -> None:
+    app = AppTest.from_function(door).run()
+    assert not app.exception
+    assert [one.value for one in app.text] == ["of this page"]
+    storage = app.session_state["storage"]
+    assert not storage.contains("of the page before")
+    assert len(storage.resolve_target("here")) == 1
