@@ -13,26 +13,28 @@ from pathlib import Path
 
 import pytest
 
-from core.twin.tasks import ForecastTask, Result, new_id
+from core.twin.tasks import ForecastTask, Result, Task, failure, new_id
 from services.twin.child import ROOT, Child
 from services.twin.frames import LENGTH
+from tests.twin_physics.test_tasks import calibration, window
 
 PATIENCE_S = 20.0
 LONG = ForecastTask(id=new_id(), chemistry="NMC", days=7300, jump=1)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + PATIENCE_S
+def until(holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    end_s = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < end_s
         time.sleep(0.02)
 
 
-def run_and(child: Child, act: Callable[[], None], timeout_s: float = 60.0) -> Result:
+def run_and(child: Child, act: Callable[[], None], timeout_s: float = 60.0,
+            task: Task = LONG) -> Result:
     """The result of a long task during which `act` is done."""
     found: list[Result] = []
     thread = threading.Thread(target=lambda: found.append(
-        child.run(LONG, lambda _told: None, timeout_s)))
+        child.run(task, lambda _told: None, timeout_s)))
     thread.start()
     act()
     thread.join(PATIENCE_S)
@@ -41,12 +43,16 @@ def run_and(child: Child, act: Callable[[], None], timeout_s: float = 60.0) -> R
     return found[0]
 
 
-@pytest.mark.parametrize(("number", "words"), [
-    (signal.SIGKILL, "killed from outside"), (signal.SIGSEGV, "by signal 11"),
+@pytest.mark.parametrize(("task", "number", "words"), [
+    (LONG, signal.SIGKILL, "killed from outside"), (LONG, signal.SIGSEGV, "by signal 11"),
+    (window(), signal.SIGKILL, "killed from outside"),
+    (calibration(), signal.SIGKILL, "killed from outside"),
 ])
-def test_a_child_killed_in_mid_run_says_so(number: signal.Signals, words: str) -> None:
+def test_a_child_killed_in_mid_run_says_so(task: Task, number: signal.Signals, words: str) -> None:
     child = Child()
-    assert words in run_and(child, lambda: os.kill(child.pid, number)).failed
+    told = run_and(child, lambda: os.kill(child.pid, number), task=task)
+    assert (told.id, type(told)) == (task.id, type(failure(task, "")))
+    assert words in told.failed
 
 
 def test_a_child_that_takes_too_long_is_ended() -> None:
