@@ -1,0 +1,123 @@
+"""The twin of 10,000 packs on one machine: the service on telemetry, and the app's desk beside a
+simulated fleet. Clocks are injected and go on by what the work takes, so that a round of windows
+is measured in its own time and not in the five minutes between two rounds.
+"""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from bench._fleet_load import body
+from bench.report import figure_line
+from core.clock import ManualClock
+from core.fleet.messages import VERSION, Body, Envelope, Status, packed
+from core.fleet.topics import device_topic
+from core.registry import make_physics, make_prediction_store
+from services.fleet_link import Broker
+from services.twin.heard import STEP_S
+from services.twin.service import EVERY_S, SETTLE_S, TwinService
+
+PACKS, PACKS_SHORT = 10_000, 600
+CELLS, SITE = 16, "bench"
+BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HEARD_STEPS = (0, 26, 27, 28, 29, 30, 31, 32)
+"""From the first status on; in the others nobody says anything, which costs the solver the same."""
+WAIT_S = 0.05
+
+line = partial(figure_line, "twin")
+
+
+def fleet(short: bool = False) -> Iterator[dict[str, object]]:
+    """All figures."""
+    yield from _service(PACKS_SHORT if short else PACKS)
+
+
+def _service(packs: int) -> Iterator[dict[str, object]]:
+    """What hearing a message costs, and a round: all windows, from the first that is due until the
+    last is published."""
+    case, before_mb = f"service, {packs:,} packs", resident_mb()
+    with tempfile.TemporaryDirectory() as folder:
+        clock, physics = ManualClock(BEGIN), make_physics(None)
+        store = make_prediction_store(Path(folder) / "predictions.sqlite")
+        twin = TwinService(SITE, Broker(host="127.0.0.1", port=9), clock, physics, store)
+        try:
+            names = [f"pack_{number}" for number in range(packs)]
+            for name in names:
+                twin.heard.status(_status(name))
+            twin.tick()
+            yield line(case, "hearing a message", 1e6 * _heard(twin, clock, names), "us of a CPU")
+            yield from _round(twin, clock, case, packs)
+            yield line(case, "memory", resident_mb() - before_mb, "MB")
+        finally:
+            physics.close()
+            store.close()
+
+
+def _status(name: str) -> Status:
+    return Status(v=VERSION, site=SITE, device=name, state="online", chemistry="NMC",
+                  cells=CELLS, capacity_kwh=6.0)
+
+
+def _heard(twin: TwinService, clock: ManualClock, names: list[str]) -> float:
+    """Processor time of a message [s]; the last step of the first window is the last heard."""
+    rng = np.random.default_rng(5)
+    told = [body(rng, CELLS, float(volts)) for volts in rng.uniform(3.6, 3.8, 100)]
+    spent_s, sent = 0.0, 0
+    for step in HEARD_STEPS:
+        ahead_s = (BEGIN - clock.now()).total_seconds() + (step + 1) * STEP_S - 1.0
+        now_s = clock.advance(ahead_s).timestamp()
+        twin.heard.close_steps(now_s - SETTLE_S)
+        messages = [(device_topic(SITE, name, "telemetry"), _message(
+            name, now_s - SETTLE_S, told[row % len(told)])) for row, name in enumerate(names)]
+        began_s = time.process_time()
+        for topic, payload in messages:
+            twin.hear(topic, payload, now_s)
+        spent_s, sent = spent_s + time.process_time() - began_s, sent + len(messages)
+    return spent_s / sent
+
+
+def _message(name: str, at_s: float, told: Body) -> bytes:
+    inside = packed(msgspec.structs.replace(told, time_s=at_s))
+    return packed(Envelope(v=VERSION, site=SITE, device=name, stream="0" * 16, base=0, seq=1,
+                           floor=1, sent_s=at_s, body=msgspec.Raw(inside)))
+
+
+def _round(twin: TwinService, clock: ManualClock, case: str,
+           packs: int) -> Iterator[dict[str, object]]:
+    clock.advance(STEP_S + SETTLE_S)
+    began_s, own_s, children_s = time.monotonic(), time.process_time(), children()
+    longest_s = 0.0
+    while twin.published < packs:
+        since_s, spent_s = time.monotonic(), time.process_time()
+        twin.tick()
+        longest_s = max(longest_s, time.process_time() - spent_s)
+        time.sleep(WAIT_S)
+        clock.advance(time.monotonic() - since_s)
+    yield line(case, "round of windows, physics", children() - children_s, "CPU-s", EVERY_S)
+    yield line(case, "round of windows, service itself", time.process_time() - own_s, "CPU-s")
+    yield line(case, "round of windows, wall", time.monotonic() - began_s, "s")
+    yield line(case, "longest turn of the service", longest_s, "CPU-s")
+    yield line(case, "from one window of a pack to its next", twin.agenda.period_s, "s")
+    last = max(one.at for one in twin.agenda.dues()) - clock.now()
+    yield line(case, "until the last is due again", last / timedelta(seconds=1), "s")
+
+
+def children() -> float:
+    """Processor time of processes that have ended [s]."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def resident_mb() -> float:
+    """Of this process, as Linux tells it."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
