@@ -40,9 +40,10 @@ log = logging.getLogger(__name__)
 
 SPAN_S = 6 * 3600.0
 """Of the past that a pack is judged by."""
-JUDGED_EVERY_S = 900.0
-JUDGED_BUSY = 0.04
-"""Share of one processor that judging may take: a thousand packs take some hours a round."""
+JUDGED_EVERY_S = 300.0
+JUDGED_BUSY = 0.08
+"""Share of one processor that judging may take: a pack takes some 20 ms, so that a thousand are
+judged every five minutes; of more each says when its turn comes."""
 JUDGED_AT_ONCE = 16
 MOST_SOH = 400
 """Points of the health that was reported in the past."""
@@ -82,7 +83,8 @@ FIGURES = ("soh_pct", "fade_pct_year", "fade_low", "fade_high", *LIFE, *LIFE_SPA
 class Site:
     """All packs at once. ids: of the packs; table: the filter's, in their order; judged: by pack,
     those that were; figures: FIGURES of them, in the table's order, NaN where not known; missing:
-    what the physics lacks, "" where it runs; error: what fails now, in words."""
+    what the physics lacks, "" where it runs; error: what fails now, in words; judged_every_s:
+    from one verdict on a pack to its next [s]; due_s: when each is judged next [s since 1970]."""
 
     ids: Sequence[str]
     table: PackTable
@@ -90,6 +92,8 @@ class Site:
     figures: Mapping[str, Floats]
     missing: str
     error: str
+    judged_every_s: float
+    due_s: Floats
 
     @property
     def doubted(self) -> IndexArray:
@@ -124,6 +128,7 @@ class TwinDesk:
         self._jumps = ClockJumps()
         self._calibrating: dict[str, tuple[str, str]] = {}
         self._agenda = Agenda(engine.clock, list(self.plates), JUDGED_EVERY_S, JUDGED_BUSY)
+        self._due_s = self._agenda.dues_s()
         self._table = self._tree.table()
         self._judged: dict[str, Judged] = {}
         self._figures = {name: np.full(len(self.plates), np.nan) for name in FIGURES}
@@ -146,7 +151,7 @@ class TwinDesk:
 
     def site(self) -> Site:
         return Site(self._ids, self._table, self._judged, self._figures, self.physics.missing,
-                    self.error)
+                    self.error, self._agenda.period_s, self._due_s)
 
     def plate(self, pack: str) -> Plate:
         """Raises UnknownIdError."""
@@ -298,6 +303,8 @@ class TwinDesk:
         if not packs and now_s >= self._judge_at_s and not self._past_comes():
             packs = self._agenda.take(JUDGED_AT_ONCE)
         if not packs:
+            if self._turns % DOUBTED_EVERY == 1:
+                self._due_s = self._agenda.dues_s()
             return
         began_s = time.thread_time()
         try:
@@ -306,6 +313,7 @@ class TwinDesk:
             took_s = time.thread_time() - began_s
             self._agenda.done(packs, took_s)
             self._judge_at_s = now_s + took_s / JUDGED_BUSY
+            self._due_s = self._agenda.dues_s()
 
     def _keep_accepted(self) -> None:
         """Raises RetryLaterError; what could not be written is tried again."""
