@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,26 +19,39 @@ import numpy as np
 from bench._fleet_load import body
 from bench.report import figure_line
 from core.clock import ManualClock
+from core.config import HistoryConfig
+from core.engine import Engine
 from core.fleet.messages import VERSION, Body, Envelope, Status, packed
 from core.fleet.topics import device_topic
-from core.registry import make_physics, make_prediction_store
+from core.registry import make_physics, make_prediction_store, make_store, make_trend_store
+from core.topology import DEFAULT_LEVELS
+from core.twin.desk import JUDGED_AT_ONCE, TwinDesk
+from core.twin.ports import TaskState
+from core.twin.tasks import Task, WindowTask
 from services.fleet_link import Broker
 from services.twin.heard import STEP_S
 from services.twin.service import EVERY_S, SETTLE_S, TwinService
+from sim.fleet import Options, create
 
 PACKS, PACKS_SHORT = 10_000, 600
 CELLS, SITE = 16, "bench"
 BEGIN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEARD_STEPS = (0, 26, 27, 28, 29, 30, 31, 32)
 """From the first status on; in the others nobody says anything, which costs the solver the same."""
-WAIT_S = 0.05
+CELLS_OF_DESK, VERDICTS = 4, 160
+WHOLE_PAST, SHORT_PAST = 360, 20
+"""Minutes: a verdict goes by six hours."""
+WAIT_S, SLOWLY_S = 0.05, 0.005
+"""Real time of a turn, and what the clock goes on by: what was heard stays in the windows."""
 
 line = partial(figure_line, "twin")
 
 
 def fleet(short: bool = False) -> Iterator[dict[str, object]]:
     """All figures."""
-    yield from _service(PACKS_SHORT if short else PACKS)
+    packs = PACKS_SHORT if short else PACKS
+    yield from _service(packs)
+    yield from _desk(packs, SHORT_PAST if short else WHOLE_PAST)
 
 
 def _service(packs: int) -> Iterator[dict[str, object]]:
@@ -101,7 +114,7 @@ def _round(twin: TwinService, clock: ManualClock, case: str,
         twin.tick()
         longest_s = max(longest_s, time.process_time() - spent_s)
         time.sleep(WAIT_S)
-        clock.advance(WAIT_S)
+        clock.advance(SLOWLY_S)
     yield line(case, "round of windows, physics", children() - children_s, "CPU-s", EVERY_S)
     yield line(case, "round of windows, service itself", time.process_time() - own_s, "CPU-s")
     yield line(case, "round of windows, wall", time.monotonic() - began_s, "s")
@@ -109,6 +122,82 @@ def _round(twin: TwinService, clock: ManualClock, case: str,
     yield line(case, "from one window of a pack to its next", twin.agenda.period_s, "s")
     last = max(one.at for one in twin.agenda.dues()) - clock.now()
     yield line(case, "until the last is due again", last / timedelta(seconds=1), "s")
+
+
+class _Asked:
+    """`core.twin.ports.Physics` that keeps what it is asked."""
+
+    missing = ""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+    def ask(self, task: Task, urgency: float = 0.0) -> TaskState:
+        self.tasks.append(task)
+        return self.state(task.id)
+
+    def state(self, task_id: str) -> TaskState:
+        return TaskState(task_id, "waiting")
+
+    def states(self) -> Sequence[TaskState]:
+        return ()
+
+    def cancel(self, task_id: str) -> TaskState:
+        return self.state(task_id)
+
+    def forget(self, task_id: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _desk(packs: int, minutes: int) -> Iterator[dict[str, object]]:
+    """The app's twin once so many minutes are known: what a frame, a verdict on a pack and asking
+    for windows cost."""
+    case, counts = f"app, {packs:,} packs", {"cluster": (2, 2), "rack": (2, 2), "module": (5, 5),
+                                            "cell": (CELLS_OF_DESK, CELLS_OF_DESK)}
+    source = create("fleet", Options(seed=7, systems=packs // 20, past_hours=0.0, counts=counts),
+                    DEFAULT_LEVELS)
+    clock, asked = ManualClock(BEGIN), _Asked()
+    engine = Engine(DEFAULT_LEVELS, [source], clock, with_alarms=False)
+    with tempfile.TemporaryDirectory() as folder:
+        engine.attach(make_store(HistoryConfig(directory=folder), engine.topology, ""))
+        before_mb = resident_mb()
+        desk = TwinDesk(engine, asked, make_prediction_store(Path(folder) / "p.sqlite"),
+                        trends=make_trend_store(Path(folder) / "t.sqlite"))
+        try:
+            assert len(desk.plates) == packs
+            yield line(case, "memory", resident_mb() - before_mb, "MB")
+            yield line(case, "a frame", 1000 * _frames(engine, desk, clock, minutes), "ms of a CPU")
+            spent_s = time.process_time()
+            desk.turn()
+            spent_s = time.process_time() - spent_s
+            asked_packs = sum(len(task.packs) for task in asked.tasks
+                              if isinstance(task, WindowTask))
+            yield line(case, f"asking for {asked_packs:,} windows, and {JUDGED_AT_ONCE} verdicts",
+                       spent_s, "CPU-s")
+            judged = len(desk.site().judged)
+            while len(desk.site().judged) < min(packs, judged + VERDICTS):
+                clock.advance(60.0)
+                desk.turn()
+            every_s = desk.site().judged_every_s
+            yield line(case, "from one verdict on a pack to its next", every_s, "s")
+            yield line(case, "until the last is judged",
+                       float(desk.site().due_s.max()) - clock.now().timestamp(), "s")
+        finally:
+            desk.stop()
+            engine.stop()
+
+
+def _frames(engine: Engine, desk: TwinDesk, clock: ManualClock, minutes: int) -> float:
+    """Processor time of one beside the engine [s]."""
+    spent_s = 0.0
+    for _ in range(minutes):
+        clock.advance(60.0)
+        engine.tick()
+        began_s = time.process_time()
+        desk.take()
+        spent_s += time.process_time() - began_s
+    return spent_s / minutes
 
 
 def children() -> float:

@@ -231,7 +231,7 @@ class TwinDesk:
     def turn(self) -> None:
         """What there is to do now; called by the thread, and by tests directly."""
         self._turns += 1
-        self._guarded("estimates", self._take)
+        self._guarded("estimates", self.take)
         self._guarded("calibrations", self._keep_accepted)
         if self._turns == 1:
             self._guarded("order", self._order)
@@ -264,7 +264,8 @@ class TwinDesk:
                                   "without a past estimates charge and resistance alone")
         return self._engine.store
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """The engine's newest frame, where it is new."""
         snapshot = self._engine.snapshot
         if snapshot.number == self._newest:
             return
