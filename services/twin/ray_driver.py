@@ -118,11 +118,11 @@ class Driver:
 
 
 def connected(address: str) -> Any:
-    """The module `ray`; raises what it does where no cluster answers."""
+    """The module `ray`; raises what it does where no cluster answers. LOCAL is Ray's own word for a
+    cluster that is nobody else's."""
     import ray
 
-    ray.init(address=None if address == LOCAL else address, include_dashboard=False,
-             log_to_driver=False, configure_logging=False,
+    ray.init(address=address, include_dashboard=False, log_to_driver=False, configure_logging=False,
              runtime_env={"env_vars": {**ITS_OWN, "PYTHONPATH": str(ROOT)}})
     return ray
 

@@ -28,9 +28,11 @@ CONNECT_S = 5.0
 HELLO_S = 120.0
 """A cluster on this machine takes some seconds to start, and a busy machine many."""
 POLL_S = 0.25
-RECONNECT_S = 10
-"""So long Ray itself tries to find a cluster again that it lost [s]; its own default is a minute,
-in which a task neither goes on nor fails."""
+RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+                "RAY_worker_niceness": "10"}
+"""Where nobody has set them otherwise. So long Ray tries to find a cluster again that it lost [s];
+by its own default it is a minute, in which a task neither goes on nor fails. Workers of a cluster
+on this machine are as nice as children, by Ray's own default more."""
 WAITS = "waits for room on the cluster"
 INSTALL = "`pip install -r services/twin/requirements-ray.txt`"
 
@@ -66,15 +68,14 @@ class _Link:
         """Raises what `check_address` and Popen do."""
         check_address(address)
         self.said: dict[str, queue.SimpleQueue[Told | None]] = {}
-        self.hello, self._lock = threading.Event(), threading.Lock()
+        self.hello, self._gone, self._lock = threading.Event(), threading.Event(), threading.Lock()
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         passed = {name: value for name, value in os.environ.items()
                   if name in PASSED_ON or name.startswith("RAY_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "services.twin.ray_driver", address], cwd=ROOT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**passed, **ITS_OWN, "RAY_USAGE_STATS_ENABLED": "0",
-                 "RAY_gcs_rpc_server_reconnect_timeout_s": str(RECONNECT_S)})
+            env={**ITS_OWN, **RAY_SETTINGS, **passed})
         self._threads = [threading.Thread(target=part, daemon=True)
                          for part in (self._listen, self._keep_lines)]
         for thread in self._threads:
@@ -86,7 +87,7 @@ class _Link:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return not self._gone.is_set()
 
     def send(self, kind: bytes, payload: bytes) -> None:
         """To a process that is gone nothing is said: whoever waits has heard of its end."""
@@ -112,7 +113,8 @@ class _Link:
                     said = self.said.get(told.id)
                 if said is not None:
                     said.put(told)
-        self._process.kill()
+        self.end()
+        self._gone.set()
         self.hello.set()
         with self._lock:
             for said in self.said.values():
@@ -124,14 +126,18 @@ class _Link:
                 self._lines.append(text)
 
     def why(self) -> str:
-        """Why it ended."""
-        if self._process.wait() == NO_CLUSTER:
-            self._threads[1].join()
-            return f"none answers ({self._lines[-1] if self._lines else 'it says nothing'})"
-        return "it was lost"
+        """Why it ended before it was connected."""
+        if self._process.wait() != NO_CLUSTER:
+            return "it did not answer in time"
+        self._threads[1].join()
+        return f"none answers ({self._lines[-1] if self._lines else 'it says nothing'})"
+
+    def end(self) -> None:
+        """At once."""
+        self._process.kill()
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """Let it end by itself; safe to call twice."""
         with self._lock, suppress(OSError):
             cast(BinaryIO, self._process.stdin).close()
         try:
@@ -165,8 +171,8 @@ class RayCluster:
             raise ConfigurationError("the command line", "--ray", self.address,
                                      f"the address of a cluster that answers ({error})") from error
 
-    def link(self) -> _Link:
-        """That lives; raises RetryLaterError."""
+    def link(self, ended: threading.Event | None = None) -> _Link:
+        """That lives; raises RetryLaterError, also where who asks has `ended` before it is made."""
         with self._lock:
             if self._closed:
                 raise RetryLaterError("the program that asked ends")
@@ -174,16 +180,20 @@ class RayCluster:
                 self._link.close()
                 self._link = None
             if self._link is None:
-                self._link = self._linked()
+                self._link = self._linked(ended or threading.Event())
             return self._link
 
-    def _linked(self) -> _Link:
+    def _linked(self, ended: threading.Event) -> _Link:
         try:
             link = _Link(self.address)
         except (OSError, ValueError) as error:
             raise RetryLaterError(f"no Ray cluster at {self.address}: {error}") from error
-        if link.hello.wait(HELLO_S) and link.alive:
+        until_s = time.monotonic() + HELLO_S
+        while not link.hello.wait(POLL_S) and time.monotonic() < until_s and not ended.is_set():
+            pass
+        if link.hello.is_set() and link.alive:
             return link
+        link.end()
         link.close()
         raise RetryLaterError(f"no Ray cluster at {self.address}: {link.why()}")
 
@@ -215,7 +225,7 @@ class RayRunner:
         self.runs += 1
         on_progress(Progress(id=task.id, share=0.0, words=WAITS))
         try:
-            link = self._cluster.link()
+            link = self._cluster.link(self._ended)
         except RetryLaterError as error:
             return failure(task, f"{error}; see that it runs, and ask again")
         said = link.open(task.id)

@@ -73,6 +73,33 @@ def test_a_child_without_memory_says_so(memory_mib: int) -> None:
     assert "more memory than it was allowed" in told.failed
 
 
+def test_what_was_mapped_once_and_given_back_is_not_short() -> None:
+    """By the limit that the system holds, also where it is less than what was asked for; a solver
+    that had no room says so in its own words."""
+    program = """
+import mmap, resource
+from services.twin import work
+mapped = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limit = mapped + 400 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+def why(error):
+    return work._why(error, 2.0)
+held = mmap.mmap(-1, 350 * 2**20)
+print(why(ImportError("no module")))
+held.close()
+for error in (RuntimeError("IDA_CONV_FAIL"), RuntimeError("std::bad_alloc"), OSError(12, "x")):
+    print(why(error))
+print(round(limit / 2**20))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                         text=True, timeout=60, check=True)
+    short, failed, *others, limit = ran.stdout.splitlines()
+    assert failed == "the solver gave up after 2 s: RuntimeError: IDA_CONV_FAIL"
+    assert len(others) == 2
+    for told in (short, *others):
+        assert f"more memory than it was allowed ({limit} MiB)" in told
+
+
 def test_no_secret_and_no_question_reaches_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORRERY_SECRET_OF_TESTS", "sesame")
     child = Child()

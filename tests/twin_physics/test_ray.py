@@ -26,6 +26,7 @@ from core.twin.tasks import (
     floats,
     new_id,
 )
+from services.twin.__main__ import parser, pool_of
 from services.twin.pool import Pool
 from services.twin.ray_driver import LOCAL
 from services.twin.ray_pool import RayCluster, RayRunner
@@ -133,3 +134,7 @@ def test_a_cluster_that_does_not_answer_is_told(address: str) -> None:
     pool.ask(LONG)
     assert f"no Ray cluster at {address}" in settled(pool, LONG).words  # type: ignore[arg-type]
     pool.close()
+    asked = ["--site", "home", "--broker", "mqtt://127.0.0.1:9"]
+    assert pool_of(parser().parse_args(asked)).missing == ""
+    with pytest.raises(ConfigurationError, match=f"'{address}'"):
+        pool_of(parser().parse_args([*asked, "--ray", address]))
