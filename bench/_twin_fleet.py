@@ -175,10 +175,12 @@ def _desk(packs: int, minutes: int) -> Iterator[dict[str, object]]:
                               if isinstance(task, WindowTask))
             yield line(case, f"asking for {asked_packs:,} windows, and {JUDGED_AT_ONCE} verdicts",
                        spent_s, "CPU-s")
-            judged = len(desk.site().judged)
+            judged, spent_s = len(desk.site().judged), time.process_time()
             while len(desk.site().judged) < min(packs, judged + VERDICTS):
                 clock.advance(60.0)
                 desk.turn()
+            spent_s = (time.process_time() - spent_s) / (len(desk.site().judged) - judged)
+            yield line(case, "a verdict on a pack", 1000 * spent_s, "ms of a CPU")
             every_s = desk.site().judged_every_s
             yield line(case, "from one verdict on a pack to its next", every_s, "s")
             yield line(case, "until the last is judged",

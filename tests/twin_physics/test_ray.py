@@ -34,7 +34,7 @@ from tests.twin_physics.test_child import LONG, until
 from tests.twin_physics.test_physics import AH, pack, window_task
 from tests.twin_physics.test_pool import settled
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 @pytest.fixture(scope="module")

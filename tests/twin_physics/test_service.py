@@ -17,7 +17,7 @@ import pytest
 
 from bench._fleet import LOOPBACK, Mosquitto
 from core.clock import ManualClock
-from core.errors import ConfigurationError, RetryLaterError
+from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.fleet.messages import VERSION, Allocation, Status, column, packed, said
 from core.fleet.telemetry import Telemetry, read_telemetry
 from core.fleet.topics import Address
@@ -75,7 +75,9 @@ class Solver:
         return self.state(task.id)
 
     def state(self, task_id: str) -> TaskState:
-        task = next(one for one in self.asked if one.id == task_id)
+        task = next((one for one in self.asked if one.id == task_id), None)
+        if task is None:
+            raise UnknownIdError(task_id)
         if self.failed:
             return TaskState(task_id, "failed", words=self.failed,
                              result=tasks.failure(task, self.failed))
@@ -387,6 +389,19 @@ def test_many_packs_wait_in_a_queue_the_worst_first(tmp_path: Path, store) -> No
     told = json.loads(report.read_bytes())
     assert told["due"] == 50
     assert set(told["next"]) <= set(names[:50])
+
+
+def test_a_task_that_is_forgotten_is_asked_again(store) -> None:
+    """As where more were settled at once than a queue tells of."""
+    clock, physics = ManualClock(AT), Solver()
+    twin = TwinService("home", Broker(host=LOOPBACK, port=9), clock, physics, store)
+    twin.agenda.add(["pack_1"])
+    assert twin.agenda.take() == ["pack_1"]
+    twin._asked[tasks.new_id()] = {"pack_1": (plate_of(STATUS), "")}  # type: ignore[dict-item]
+    twin.tick()
+    assert not twin._asked
+    clock.advance(EVERY_S)
+    assert twin.agenda.take() == ["pack_1"]
 
 
 def test_what_cannot_be_heard_is_counted_and_the_newest_kept(store) -> None:
