@@ -93,11 +93,8 @@ class Agenda:
         now_s = self._now_s()
         room = max(SMALLEST, int(30.0 * self._busy / self._cost_s)) if most is None else most
         due = np.flatnonzero((self._earliest_s() <= now_s) & ~self._running)
-        # A pack that has waited twice its time goes before any doubt, the longest first: none is
-        # forgotten.
-        waited_s = now_s - self._last_s[due]
-        late_s = np.where(np.isfinite(waited_s) & (waited_s >= 2 * self.period_s), waited_s, 0.0)
-        chosen = due[np.lexsort((-waited_s, -self._doubt[due], -late_s))][:room]
+        order = np.lexsort((self._last_s[due], -self._doubt[due], -self._late_s(now_s)[due]))
+        chosen = due[order][:room]
         self._running[chosen] = True
         return [self._packs[row] for row in chosen.tolist()]
 
@@ -134,11 +131,17 @@ class Agenda:
     def _schedule(self, now_s: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Moments, and how many are before each."""
         at_s = np.maximum(self._earliest_s(), now_s)
-        order = np.lexsort((self._last_s, -self._doubt, at_s))
+        order = np.lexsort((self._last_s, -self._doubt, -self._late_s(now_s), at_s))
         before = np.empty(order.size, np.int64)
         before[order] = np.arange(order.size)
         at_s[order] = _paced(at_s[order], self._cost_s / self._busy)
         return at_s, before
+
+    def _late_s(self, now_s: float) -> NDArray[np.float64]:
+        """What goes before any doubt, the longest first: a pack that has waited twice its time, or
+        was never asked, so that none is forgotten; 0 of the others."""
+        waited_s = now_s - self._last_s
+        return np.where(waited_s >= 2 * self.period_s, waited_s, 0.0)
 
     def _earliest_s(self) -> NDArray[np.float64]:
         return np.maximum(self._last_s + self.period_s, self._from_s)

@@ -86,6 +86,18 @@ def test_a_pack_says_when_it_is_due() -> None:
     assert [one.pack for one in plan.dues()] == ["pack_0", "pack_1"]
 
 
+def test_who_was_never_asked_goes_before_the_worst_that_was() -> None:
+    """Also where a round takes longer than a period, so that the worst are due again before."""
+    plan, clock = agenda(4)
+    for name in ("pack_0", "pack_1"):
+        plan.doubt(name, 50.0)
+    assert plan.take(2) == ["pack_0", "pack_1"]
+    plan.done(["pack_0", "pack_1"])
+    clock.advance(PERIOD_S)
+    assert [one.before for one in plan.dues(["pack_0", "pack_2"])] == [2, 0]
+    assert plan.take(2) == ["pack_2", "pack_3"]
+
+
 def test_packs_that_come_later_wait_until_they_can_be_asked() -> None:
     plan, clock = agenda(1)
     from_s = START.timestamp() + 100.0
