@@ -180,7 +180,8 @@ def _desk(packs: int, minutes: int) -> Iterator[dict[str, object]]:
                 clock.advance(60.0)
                 desk.turn()
             spent_s = (time.process_time() - spent_s) / (len(desk.site().judged) - judged)
-            yield line(case, "a verdict on a pack and the rest of its turn", 1000 * spent_s, "ms of a CPU")
+            yield line(case, "a verdict on a pack and the rest of its turn", 1000 * spent_s,
+                       "ms of a CPU")
             every_s = desk.site().judged_every_s
             yield line(case, "from one verdict on a pack to its next", every_s, "s")
             yield line(case, "until the last is judged",
