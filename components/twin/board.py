@@ -153,8 +153,8 @@ def line(client: Client, site: Site, frame: Frame, row: int) -> dict[str, Any]:
     topology, node = client.topology, int(site.table.packs[row])
     told = site.judged.get(topology.ids[node])
     icon, verdict = words.UNJUDGED if told is None else words.VERDICTS[told.verdict.word]
-    aged = f"due {words.soon(from_epoch(float(site.due_s[row])), client.now())}" \
-        if told is None else f"{formats.age((client.now() - told.at).total_seconds())} ago"
+    aged = _due(client, site, row) if told is None else \
+        f"{formats.age((client.now() - told.at).total_seconds())} ago"
     cells = [
         (words.name(topology, node),
          f"{words.where(topology, node)}, {topology.chemistry_name(node) or ''}".strip(", ")),
@@ -164,6 +164,12 @@ def line(client: Client, site: Site, frame: Frame, row: int) -> dict[str, Any]:
     return {"id": topology.ids[node], "icon": icon, "cells": cells,
             "why": "" if told is None else words.short_cause(told.verdict),
             "doubted": bool(site.figures["doubted"][row] == 1)}
+
+
+def _due(client: Client, site: Site, row: int) -> str:
+    """When it is judged, "" where that is not known."""
+    due_s = float(site.due_s[row])
+    return f"due {words.soon(from_epoch(due_s), client.now())}" if math.isfinite(due_s) else ""
 
 
 def _health(site: Site, frame: Frame, row: int) -> tuple[str, str]:

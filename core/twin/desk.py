@@ -84,7 +84,8 @@ class Site:
     """All packs at once. ids: of the packs; table: the filter's, in their order; judged: by pack,
     those that were; figures: FIGURES of them, in the table's order, NaN where not known; missing:
     what the physics lacks, "" where it runs; error: what fails now, in words; judged_every_s:
-    from one verdict on a pack to its next [s]; due_s: when each is judged next [s since 1970]."""
+    from one verdict on a pack to its next [s]; due_s: when each is judged next [s since 1970], NaN
+    while a past is still being written."""
 
     ids: Sequence[str]
     table: PackTable
@@ -128,7 +129,7 @@ class TwinDesk:
         self._jumps = ClockJumps()
         self._calibrating: dict[str, tuple[str, str]] = {}
         self._agenda = Agenda(engine.clock, list(self.plates), JUDGED_EVERY_S, JUDGED_BUSY)
-        self._due_s = self._agenda.dues_s()
+        self._due_s = np.full(len(self.plates), np.nan)
         self._table = self._tree.table()
         self._judged: dict[str, Judged] = {}
         self._figures = {name: np.full(len(self.plates), np.nan) for name in FIGURES}
@@ -305,7 +306,7 @@ class TwinDesk:
             packs = self._agenda.take(JUDGED_AT_ONCE)
         if not packs:
             if self._turns % DOUBTED_EVERY == 1:
-                self._due_s = self._agenda.dues_s()
+                self._tell_dues()
             return
         began_s = time.thread_time()
         try:
@@ -314,7 +315,11 @@ class TwinDesk:
             took_s = time.thread_time() - began_s
             self._agenda.done(packs, took_s)
             self._judge_at_s = now_s + took_s / JUDGED_BUSY
-            self._due_s = self._agenda.dues_s()
+            self._tell_dues()
+
+    def _tell_dues(self) -> None:
+        self._due_s = np.full(len(self.plates), np.nan) if self._past_comes() else \
+            self._agenda.dues_s()
 
     def _keep_accepted(self) -> None:
         """Raises RetryLaterError; what could not be written is tried again."""

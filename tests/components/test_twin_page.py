@@ -99,10 +99,10 @@ def test_a_pack_that_is_not_judged_yet_says_when_it_is_due(site: DeskSite) -> No
     now_s = client.now().timestamp()
     assert (now_s <= known.due_s).all()
     assert (known.due_s <= now_s + 301.0).all()
-    waits = replace(known, judged={}, due_s=now_s + np.array([0.0, 2400.0]))
-    told = [board.line(client, waits, client.snapshot().frame, row)["cells"][1]
-            for row in range(2)]
-    assert told == [("not judged yet", "due now"), ("not judged yet", "due in 40 min")]
+    for away_s, when in ((0.0, "due now"), (2400.0, "due in 40 min"), (np.nan, "")):
+        waits = replace(known, judged={}, due_s=np.full(2, now_s + away_s))
+        told = board.line(client, waits, client.snapshot().frame, 1)["cells"][1]
+        assert told == ("not judged yet", when)
     said = "".join(part for part in board._sub(client, known, 2) if isinstance(part, str))
     assert "2 judged by their last 6 hours, each every 5 min" in said
 
