@@ -50,17 +50,19 @@ rl:              ## learn a policy (ARGS="train --site packs"; README says what 
 	@$(MAKE) --no-print-directory $(RL)
 	@exec $(RL_PYTHON) -m services.coordinator.rl $(ARGS)
 
-test-rl:         # the tests of learning: PyTorch and Ray, which `make test` does without
+test-rl:         # the tests of learning and of numba's loop, whose packages `make test` does without
 	@$(MAKE) --no-print-directory $(RL)
 	@exec $(RL_PYTHON) -m pytest tests/torch --confcutdir=tests/torch \
 		-o addopts="-q --strict-markers --strict-config -p no:cacheprovider" $(ARGS)
 
 # An environment of its own, by pip alone: PyTorch is large, and other installers take CUDA with it.
-$(RL): requirements-rl.txt requirements-rllib.txt services/coordinator/requirements.txt
+$(RL): requirements-rl.txt requirements-rllib.txt services/coordinator/requirements.txt \
+		core/twin/requirements-numba.txt
 	@$(SETUP)
-	@echo "Installing PyTorch and Ray into .venv-rl, about 1.5 GB ..."
+	@echo "Installing PyTorch, Ray and numba into .venv-rl, about 1.7 GB ..."
 	@$(VENV) -m venv .venv-rl
-	@$(RL_PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-rllib.txt
+	@$(RL_PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-rllib.txt \
+		-r core/twin/requirements-numba.txt
 	@touch $@
 
 bench:           ## the figures, one JSON line each (NAME=tick ARGS=--short for a part)

@@ -13,15 +13,18 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 
 from bench.report import figure_line
 from core.twin.models import cell_model
 from core.twin.rounds import CHECKED_DAYS, JUMP
 from core.twin.tasks import (
+    CalibrationTask,
     ForecastResult,
     ForecastTask,
     Result,
     Task,
+    Usage,
     WindowPack,
     WindowResult,
     WindowTask,
@@ -35,6 +38,9 @@ AH = 100.0
 TIMEOUT_S = 600.0
 RUNS, RUNS_SHORT = 50, 8
 YEAR = 365
+HOUR_POINTS = int(3600 // STEP_S)
+CELL_OHM_C = 0.05
+"""What 1 C loses in a cell [V]."""
 
 line = partial(figure_line, "twin")
 
@@ -116,8 +122,38 @@ def memory(short: bool = False) -> Iterator[dict[str, object]]:
     runs = RUNS_SHORT if short else RUNS
     ran = subprocess.run([sys.executable, "-m", "bench._twin_physics", str(runs)], cwd=ROOT,
                          capture_output=True, text=True, check=True, timeout=1800)
-    yield line(f"{runs} windows of {PACKS} packs", "growth of the app's memory",
-               float(ran.stdout), "MB", 30.0)
+    mixed = _mixed(runs)
+    many = {kind: sum(isinstance(task, kind) for task in mixed)
+            for kind in (WindowTask, ForecastTask, CalibrationTask)}
+    case = (f"{many[WindowTask]} windows of {PACKS} packs, {many[ForecastTask]} years of ageing, "
+            f"{many[CalibrationTask]} calibrations")
+    yield line(case, "growth of the app's memory", float(ran.stdout), "MB", 30.0)
+
+
+def _mixed(runs: int) -> list[Task]:
+    """Of five runs three windows, one ageing run that no other is alike, and a calibration."""
+    window, made = windows("NMC", PACKS, 900.0), list[Task]()
+    for number in range(runs):
+        if number % 5 == 3:
+            usage = Usage(depth=0.5 + 0.01 * (number // 5))
+            made.append(ForecastTask(id=new_id(), chemistry="NMC", usage=usage, days=YEAR,
+                                     jump=JUMP))
+        elif number % 5 == 4:
+            made.append(_calibration())
+        else:
+            made.append(replace(window, id=new_id()))
+    return made
+
+
+def _calibration() -> CalibrationTask:
+    """Of an hour in which half of the cell's charge is taken by turns of 0.2 and 0.8 C."""
+    current_c = np.where(np.arange(HOUR_POINTS) // 30 % 2, 0.8, 0.2)
+    soc = 0.8 - np.cumsum(current_c) * STEP_S / 3600.0
+    volts = cell_model("NMC").ocv_v(soc) - CELL_OHM_C * current_c
+    return CalibrationTask(
+        id=new_id(), pack="pack_000", chemistry="NMC", capacity_ah=AH, soc=0.8, step_s=STEP_S,
+        start_v=float(cell_model("NMC").ocv_v(0.8)), current_a=column(AH * current_c),
+        voltage_v=column(volts))
 
 
 def _grown_mb(runs: int) -> float:
@@ -125,12 +161,11 @@ def _grown_mb(runs: int) -> float:
     from core.registry import make_physics
 
     pool = make_physics(None)
-    task = windows("NMC", PACKS, 900.0)
+    tasks = _mixed(runs)
     before_mb = _resident_mb()
-    for _ in range(runs):
-        asked = pool.ask(WindowTask(**{name: getattr(task, name) for name in (
-            "chemistry", "time_s", "packs", "step_s", "horizon_s", "model")}, id=new_id()))
-        while not (state := pool.state(asked.id)).settled:
+    for task in tasks:
+        pool.ask(task)
+        while not (state := pool.state(task.id)).settled:
             time.sleep(0.05)
         assert state.standing == "done", state.words
     grown = _resident_mb() - before_mb

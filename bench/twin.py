@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from bench import _twin_cells, _twin_physics
+from bench import _twin_cells, _twin_fleet, _twin_physics
 from bench.report import figure_line
 from core.twin.filter import CellFilter
 from core.twin.fused import kernel
@@ -29,6 +29,7 @@ def run(short: bool = False) -> Iterator[dict[str, object]]:
         yield from _charge(chemistry)
     yield from _forecast()
     yield from _twin_physics.physics(short)
+    yield from _twin_fleet.fleet(short)
 
 
 def _step_cost(steps: int) -> dict[str, object]:

@@ -75,12 +75,14 @@ class EngineConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class TwinConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The digital twin. enabled: whether cells are estimated at all. workers: tasks of its
-    physics at a time, each a process that takes a core and some hundred MB; period_s: from one
-    window of a pack to its next [s]. forecast_at: HH:MM of each night's ageing runs in time_zone,
+    physics at a time, each a process that takes a core and some hundred MB; ray: the address of a
+    Ray cluster on which they run instead, "" = here; period_s: from one window of a pack to its
+    next [s]. forecast_at: HH:MM of each night's ageing runs in time_zone,
     and some minutes later, "" for none; the first come ten minutes after a start."""
 
     enabled: bool = True
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    ray: Annotated[str, msgspec.Meta(max_length=200)] = ""
     period_s: Annotated[float, msgspec.Meta(ge=60, le=86_400)] = 300.0
     forecast_at: Annotated[str, msgspec.Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d)?$")] = "02:00"
     time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "UTC"

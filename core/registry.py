@@ -58,7 +58,7 @@ FLEET_PASTS: dict[str, str] = {
     "sqlite": "store.fleet_past",
 }
 INGEST_STORE = "the command line", "--store"
-PHYSICS = "services.twin.pool"
+PHYSICS, CLUSTER = "services.twin.pool", "services.twin.ray_pool"
 PREDICTIONS = "store.twin"
 PLANNERS: dict[Controller, tuple[str, str, tuple[str, ...]]] = {
     "off": ("core.coordinator.rules", "Off", ()),
@@ -280,9 +280,11 @@ def _fleet_place(url: str, kinds: Mapping[str, str], file: str, key: str) -> tup
     return kinds[kind], place
 
 
-def make_physics(cache_directory: Path | None, workers: int = 1) -> Physics:
-    """The twin's physics in child processes of this one. cache_directory: where ageing runs are
-    kept."""
+def make_physics(cache_directory: Path | None, workers: int = 1, ray: str = "") -> Physics:
+    """The twin's physics in child processes of this one, or on the Ray cluster of that address.
+    cache_directory: where ageing runs are kept."""
+    if ray:
+        return cast(Physics, import_module(CLUSTER).pool_on(ray, cache_directory, workers))
     return cast(Physics, import_module(PHYSICS).Pool(cache_directory, workers))
 
 

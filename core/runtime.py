@@ -213,7 +213,7 @@ def _twin(engine: Engine, config: Config, backfill: Backfill | None,
         predictions = None if directory is None else make_prediction_store(
             directory / PREDICTIONS_FILE)
         physics = make_physics(None if directory is None else directory / RUNS_DIRECTORY,
-                               config.twin.workers)
+                               config.twin.workers, config.twin.ray)
         twin = TwinDesk(engine, physics, predictions, config.twin.period_s,
                         lambda: backfill is not None and backfill.running,
                         Shelf(None if directory is None else

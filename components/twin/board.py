@@ -16,6 +16,7 @@ from components.blocks import Content
 from components.formats import MISSING
 from components.twin import choice, words
 from components.twin.choice import Wish
+from core.clock import from_epoch
 from core.frames import Frame
 from core.topology import IndexArray, Topology
 from core.twin.desk import Site
@@ -63,7 +64,8 @@ def head(client: Client) -> None:
 
 def _sub(client: Client, site: Site, judged: int) -> list[Content]:
     told: list[Content] = [blocks.pill("live", "Live"), "every cell estimated each second",
-                           f"{formats.number(judged)} judged by their last 6 hours"]
+                           f"{formats.number(judged)} judged by their last 6 hours, each every "
+                           f"{formats.age(site.judged_every_s)}"]
     past = client.backfill()
     if past is not None and past.running:
         told.append("verdicts follow once the past is written")
@@ -151,7 +153,7 @@ def line(client: Client, site: Site, frame: Frame, row: int) -> dict[str, Any]:
     topology, node = client.topology, int(site.table.packs[row])
     told = site.judged.get(topology.ids[node])
     icon, verdict = words.UNJUDGED if told is None else words.VERDICTS[told.verdict.word]
-    aged = "" if told is None else \
+    aged = _due(client, site, row) if told is None else \
         f"{formats.age((client.now() - told.at).total_seconds())} ago"
     cells = [
         (words.name(topology, node),
@@ -162,6 +164,12 @@ def line(client: Client, site: Site, frame: Frame, row: int) -> dict[str, Any]:
     return {"id": topology.ids[node], "icon": icon, "cells": cells,
             "why": "" if told is None else words.short_cause(told.verdict),
             "doubted": bool(site.figures["doubted"][row] == 1)}
+
+
+def _due(client: Client, site: Site, row: int) -> str:
+    """When it is judged, "" where that is not known."""
+    due_s = float(site.due_s[row])
+    return f"due {words.soon(from_epoch(due_s), client.now())}" if math.isfinite(due_s) else ""
 
 
 def _health(site: Site, frame: Frame, row: int) -> tuple[str, str]:

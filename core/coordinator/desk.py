@@ -62,7 +62,7 @@ class CoordinatorDesk:
                  twin: Callable[[], TwinSays | None], fast_s: float = 5.0,
                  candidates: Candidates | None = None) -> None:
         self._engine, self.store, self._loops = engine, store, tuple(loops)
-        self._lives = SharedLives(store)
+        self._lives = SharedLives(store, [one.site for one in shown])
         self._candidates = candidates
         self._shown = {one.site: one for one in shown}
         self._planners, self._twin, self._fast_s = preview_planners, twin, fast_s

@@ -4,7 +4,7 @@ coordinates in a process of its own, whose twin does not, plans with them."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ from core.coordinator.gather import TwinSays
 from core.coordinator.records import CoordinatorStore, FleetLives
 from core.coordinator.wear import PackLife
 from core.errors import GiveUpError, RetryLaterError
+from core.fleet.tree import PACK, site_element
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +22,11 @@ STALE = timedelta(days=3)
 
 
 class SharedLives:
-    """For one thread."""
+    """For one thread. sites: that this process shows or coordinates. Lives are kept by site, and of
+    each its own packs' alone: apps of several sites may share one store."""
 
-    def __init__(self, store: CoordinatorStore) -> None:
-        self._store = store
+    def __init__(self, store: CoordinatorStore, sites: Sequence[str]) -> None:
+        self._store, self._sites = store, tuple(sites)
         self._next: datetime | None = None
         self._kept: Mapping[str, PackLife] = {}
         self._found: FleetLives | None = None
@@ -47,11 +49,24 @@ class SharedLives:
 
     def _share(self, twin: TwinSays, now: datetime) -> None:
         if twin.lives is None:
-            self._found = self._store.lives()
+            self._found = self._told(now)
         elif twin.lives and (twin.lives != self._kept or self._old(now)):
             self._found = FleetLives(now, twin.lives)
-            self._store.keep_lives(self._found)
+            for site in self._sites:
+                below = f"{site_element(site)}_{PACK}_"
+                mine = {element: life for element, life in twin.lives.items()
+                        if element.startswith(below)}
+                if mine:
+                    self._store.keep_lives(site, FleetLives(now, mine))
             self._kept = twin.lives
+
+    def _told(self, now: datetime) -> FleetLives | None:
+        """Of all sites, those that do not count any more left out; as old as the oldest."""
+        told = [found for site in self._sites if (found := self._store.lives(site)) is not None
+                and now - found.at <= STALE]
+        told.sort(key=lambda one: one.at)
+        lives = {element: life for one in told for element, life in one.lives.items()}
+        return FleetLives(told[0].at, lives) if told else None
 
     def _old(self, now: datetime) -> bool:
         """So that lives that stay as they are do not grow stale."""

@@ -4,7 +4,7 @@ than the machine can do. 10,000 packs are a few columns."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,13 +16,13 @@ from core.errors import RequestError, UnknownIdError
 
 PERIOD_S = 300.0
 BUSY = 0.5
-"""Share of one processor that asking may take."""
+"""Share of one processor that asking may take; above 1 of several."""
 COST_S = 0.0015
 """Of one pack, until a batch has told [s]."""
 LEARNS = 0.3
 """Weight of the newest batch in the cost."""
 SMALLEST = 16
-"""A batch below this waits for company, unless its time is long past."""
+"""Packs of a batch, whatever one costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,36 @@ class Agenda:
     def __init__(self, clock: Clock, packs: Sequence[str], period_s: float = PERIOD_S,
                  busy: float = BUSY) -> None:
         """Raises RequestError for packs named twice, or no time."""
-        if len(set(packs)) < len(packs):
-            raise RequestError("an agenda holds each pack once")
-        if not (period_s > 0 and 0 < busy <= 1):
-            raise RequestError("an agenda needs a period above 0 s and a share in 0..1")
+        if not (period_s > 0 and busy > 0):
+            raise RequestError("an agenda needs a period and a share above 0")
         self._clock, self._busy, self._asked_s = clock, busy, period_s
-        self._packs = tuple(packs)
-        self._place: Mapping[str, int] = {pack: row for row, pack in enumerate(packs)}
-        self._last_s: NDArray[np.float64] = np.full(len(packs), -math.inf)
-        self._doubt: NDArray[np.float64] = np.zeros(len(packs))
-        self._running = np.zeros(len(packs), np.bool_)
+        self._packs: list[str] = []
+        self._place: dict[str, int] = {}
+        self._from_s, self._last_s, self._doubt = (np.empty(0) for _ in range(3))
+        self._running = np.empty(0, np.bool_)
         self._cost_s = COST_S
+        self.add(packs)
+
+    def __len__(self) -> int:
+        return len(self._packs)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packs)
+
+    def __contains__(self, pack: str) -> bool:
+        return pack in self._place
+
+    def add(self, packs: Sequence[str], from_s: float = -math.inf, doubt: float = 0.0) -> None:
+        """from_s: none of them is due before [s since 1970]. Raises RequestError for one that is
+        here already."""
+        if len(set(packs)) < len(packs) or not self._place.keys().isdisjoint(packs):
+            raise RequestError("an agenda holds each pack once")
+        self._place.update({pack: row for row, pack in enumerate(packs, len(self._packs))})
+        self._packs.extend(packs)
+        self._from_s = np.append(self._from_s, np.full(len(packs), from_s))
+        self._last_s = np.append(self._last_s, np.full(len(packs), -math.inf))
+        self._doubt = np.append(self._doubt, np.full(len(packs), doubt))
+        self._running = np.append(self._running, np.zeros(len(packs), np.bool_))
 
     @property
     def period_s(self) -> float:
@@ -73,12 +92,9 @@ class Agenda:
         `done`. most: None = what half a minute allows."""
         now_s = self._now_s()
         room = max(SMALLEST, int(30.0 * self._busy / self._cost_s)) if most is None else most
-        due = np.flatnonzero((self._last_s + self.period_s <= now_s) & ~self._running)
-        # A pack that has waited twice its time goes before any doubt, the longest first: none is
-        # forgotten.
-        waited_s = now_s - self._last_s[due]
-        late_s = np.where(np.isfinite(waited_s) & (waited_s >= 2 * self.period_s), waited_s, 0.0)
-        chosen = due[np.lexsort((-waited_s, -self._doubt[due], -late_s))][:room]
+        due = np.flatnonzero((self._earliest_s() <= now_s) & ~self._running)
+        order = np.lexsort((self._last_s[due], -self._doubt[due], -self._late_s(now_s)[due]))
+        chosen = due[order][:room]
         self._running[chosen] = True
         return [self._packs[row] for row in chosen.tolist()]
 
@@ -100,14 +116,35 @@ class Agenda:
         rows = range(len(self._packs)) if packs is None else [self._at(pack) for pack in packs]
         now = self._clock.now()
         now_s = now.timestamp()
-        at_s = np.maximum(self._last_s + self.period_s, now_s)
-        order = np.lexsort((self._last_s, -self._doubt, at_s))
-        before = np.empty(order.size, np.int64)
-        before[order] = np.arange(order.size)
-        starts_s = _paced(at_s[order], self._cost_s / self._busy)
-        at_s[order] = starts_s
+        at_s, before = self._schedule(now_s)
         return [Due(self._packs[row], now + timedelta(seconds=float(at_s[row] - now_s)),
                     int(before[row])) for row in rows]
+
+    def dues_s(self) -> NDArray[np.float64]:
+        """When each is asked next, float64[packs], in their order [s since 1970]."""
+        return self._schedule(self._now_s())[0]
+
+    def waiting(self) -> int:
+        """Packs whose time has come and that are not asked yet."""
+        return int(((self._earliest_s() <= self._now_s()) & ~self._running).sum())
+
+    def _schedule(self, now_s: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Moments, and how many are before each."""
+        at_s = np.maximum(self._earliest_s(), now_s)
+        order = np.lexsort((self._last_s, -self._doubt, -self._late_s(now_s), at_s))
+        before = np.empty(order.size, np.int64)
+        before[order] = np.arange(order.size)
+        at_s[order] = _paced(at_s[order], self._cost_s / self._busy)
+        return at_s, before
+
+    def _late_s(self, now_s: float) -> NDArray[np.float64]:
+        """What goes before any doubt, the longest first: a pack that has waited twice its time, or
+        was never asked, so that none is forgotten; 0 of the others."""
+        waited_s = now_s - self._last_s
+        return np.where(waited_s >= 2 * self.period_s, waited_s, 0.0)
+
+    def _earliest_s(self) -> NDArray[np.float64]:
+        return np.maximum(self._last_s + self.period_s, self._from_s)
 
     def _at(self, pack: str) -> int:
         try:

@@ -44,9 +44,10 @@ SPAN_S = 6 * 3600.0
 """Of the past that a pack is judged by."""
 COUNTED_S, REST_READ_S = 2 * 86_400.0, 3600.0
 """So far back charge is counted that was not yet, and so long before it a rest is looked for."""
-JUDGED_EVERY_S = 900.0
-JUDGED_BUSY = 0.04
-"""Share of one processor that judging may take: a thousand packs take some hours a round."""
+JUDGED_EVERY_S = 300.0
+JUDGED_BUSY = 0.08
+"""Share of one processor that judging may take: a pack takes some 20 ms, so that a thousand are
+judged every five minutes; of more each says when its turn comes."""
 JUDGED_AT_ONCE = 16
 MOST_SOH = 400
 """Points of the health that was reported in the past."""
@@ -86,7 +87,9 @@ FIGURES = ("soh_pct", "fade_pct_year", "fade_low", "fade_high", *LIFE, *LIFE_SPA
 class Site:
     """All packs at once. ids: of the packs; table: the filter's, in their order; judged: by pack,
     those that were; figures: FIGURES of them, in the table's order, NaN where not known; missing:
-    what the physics lacks, "" where it runs; error: what fails now, in words."""
+    what the physics lacks, "" where it runs; error: what fails now, in words; judged_every_s:
+    from one verdict on a pack to its next [s]; due_s: when each is judged next [s since 1970], NaN
+    while a past is still being written."""
 
     ids: Sequence[str]
     table: PackTable
@@ -94,6 +97,8 @@ class Site:
     figures: Mapping[str, Floats]
     missing: str
     error: str
+    judged_every_s: float
+    due_s: Floats
 
     @property
     def doubted(self) -> IndexArray:
@@ -128,6 +133,7 @@ class TwinDesk:
         self._jumps = ClockJumps()
         self._calibrating: dict[str, tuple[str, str]] = {}
         self._agenda = Agenda(engine.clock, list(self.plates), JUDGED_EVERY_S, JUDGED_BUSY)
+        self._due_s = np.full(len(self.plates), np.nan)
         self._table = self._tree.table()
         self._judged: dict[str, Judged] = {}
         self._figures = {name: np.full(len(self.plates), np.nan) for name in FIGURES}
@@ -150,7 +156,7 @@ class TwinDesk:
 
     def site(self) -> Site:
         return Site(self._ids, self._table, self._judged, self._figures, self.physics.missing,
-                    self.error)
+                    self.error, self._agenda.period_s, self._due_s)
 
     def plate(self, pack: str) -> Plate:
         """Raises UnknownIdError."""
@@ -230,7 +236,7 @@ class TwinDesk:
     def turn(self) -> None:
         """What there is to do now; called by the thread, and by tests directly."""
         self._turns += 1
-        self._guarded("estimates", self._take)
+        self._guarded("estimates", self.take)
         self._guarded("calibrations", self._keep_accepted)
         if self._turns == 1:
             self._guarded("order", self._order)
@@ -263,7 +269,8 @@ class TwinDesk:
                                   "without a past estimates charge and resistance alone")
         return self._engine.store
 
-    def _take(self) -> None:
+    def take(self) -> None:
+        """The engine's newest frame, where it is new."""
         snapshot = self._engine.snapshot
         if snapshot.number == self._newest:
             return
@@ -302,6 +309,8 @@ class TwinDesk:
         if not packs and now_s >= self._judge_at_s and not self._past_comes():
             packs = self._agenda.take(JUDGED_AT_ONCE)
         if not packs:
+            if self._turns % DOUBTED_EVERY == 1:
+                self._tell_dues()
             return
         began_s = time.thread_time()
         try:
@@ -310,6 +319,11 @@ class TwinDesk:
             took_s = time.thread_time() - began_s
             self._agenda.done(packs, took_s)
             self._judge_at_s = now_s + took_s / JUDGED_BUSY
+            self._tell_dues()
+
+    def _tell_dues(self) -> None:
+        self._due_s = np.full(len(self.plates), np.nan) if self._past_comes() else \
+            self._agenda.dues_s()
 
     def _keep_accepted(self) -> None:
         """Raises RetryLaterError; what could not be written is tried again."""

@@ -64,6 +64,7 @@ def fused(state: FloatArray, variance: FloatArray, volts: FloatArray, residual: 
     low, high, per = np.float32(LOWEST), np.float32(HIGHEST), np.float32(PER_SOC)
     low_v, per_v = np.float32(LOWEST_V), np.float32(PER_V)
     near, most_off = np.float32(NEAR), np.float32(MOST_OFF_V)
+    infinite, unknown = np.float32(np.inf), np.float32(np.nan)
     soc_of, resistance_of, leak_of = state[SOC], state[RESISTANCE], state[LEAK]
     ss_of, sr_of, sl_of = variance[SS], variance[SR], variance[SL]
     rr_of, rl_of, ll_of = variance[RR], variance[RL], variance[LL]
@@ -101,7 +102,7 @@ def fused(state: FloatArray, variance: FloatArray, volts: FloatArray, residual: 
             told_v = resistance * drop + p_volts[cell]
             left = told_v - ocv[index]
             off = abs(left)
-            p_left[cell] = left
+            p_left[cell] = left if off < infinite else unknown
             good = (h >= least) & (off <= surprise) & (off < most_off) & (soc == soc)
             far_off += off > surprise
             gs, gr, gl = ss * h - sr * drop, sr * h - rr * drop, sl * h - rl * drop

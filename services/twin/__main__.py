@@ -15,6 +15,7 @@ from core.registry import make_prediction_store
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
 from services.twin.child import MEMORY_MIB
 from services.twin.pool import Pool
+from services.twin.ray_pool import RayCluster
 from services.twin.service import EVERY_S, TwinService
 
 LEAST_EVERY_S = 30.0
@@ -40,10 +41,9 @@ def pool_of(asked: argparse.Namespace) -> Pool:
     """Children of this process, or a cluster; raises ConfigurationError."""
     if not asked.ray:
         return Pool(workers=asked.workers, memory_mib=asked.memory_mib)
-    from services.twin.ray_pool import RayRunner, connect
-
-    ray = connect(asked.ray)
-    return Pool(workers=asked.workers, runners=lambda: RayRunner(ray), missing="")
+    cluster = RayCluster(asked.ray)
+    cluster.check()
+    return Pool(workers=asked.workers, missing="", cluster=cluster)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         broker, store = broker_of(asked), make_prediction_store(asked.store)
         pool = pool_of(asked)
         TwinService(check_id(asked.site), broker, SystemClock(), pool, store,
-                    max(LEAST_EVERY_S, asked.every), asked.report).run(stop)
+                    max(LEAST_EVERY_S, asked.every), asked.report, asked.workers).run(stop)
         pool.close()
         store.close()
     except OrreryError as error:

@@ -20,6 +20,7 @@ from core.twin.models import CellModel, cell_models
 
 STEP_S = 10
 STEPS = 180
+LEAST_ROWS = 64
 SURE = 0.02
 """Standard deviation with which a charge is taken over when the filter is made anew."""
 
@@ -73,7 +74,7 @@ class Heard:
         self._columns = {name: np.full((0, STEPS), np.nan, np.float32)
                          for name in ("current_a", "voltage_v", "temperature_c", "soc")}
         self._sums = np.zeros((0, 3))
-        self._counts = np.zeros((0, 3))
+        self._counts = np.zeros((0, 3))  # as many rows as the columns: more than there are packs
         self._step = -1
         self._filter: CellFilter | None = None
 
@@ -85,13 +86,22 @@ class Heard:
         self.plates[status.device] = plate
         row = self._rows.setdefault(status.device, len(self._rows))
         if row == self._sums.shape[0]:
-            self._columns = {name: np.vstack([values, np.full((1, STEPS), np.nan, np.float32)])
-                             for name, values in self._columns.items()}
-            self._sums = np.vstack([self._sums, np.zeros((1, 3))])
-            self._counts = np.vstack([self._counts, np.zeros((1, 3))])
+            self._grow(max(LEAST_ROWS, row))
         for values in self._columns.values():
             values[row] = np.nan
         self._filter = None
+
+    def _grow(self, rows: int) -> None:
+        """By so many."""
+        self._columns = {name: np.vstack([values, np.full((rows, STEPS), np.nan, np.float32)])
+                         for name, values in self._columns.items()}
+        self._sums = np.vstack([self._sums, np.zeros((rows, 3))])
+        self._counts = np.vstack([self._counts, np.zeros((rows, 3))])
+
+    def knows_now(self, device: str) -> bool:
+        """Whether the step that is open holds something of it already."""
+        row = self._rows.get(device)
+        return row is not None and bool(self._counts[row].any())
 
     def telemetry(self, told: Telemetry, now_s: float) -> None:
         """One second of a pack; what is older than the step that is open is too late."""
@@ -129,19 +139,20 @@ class Heard:
         self._estimate(means)
 
     def _estimate(self, means: Floats) -> None:
-        if not len(means):
+        packs = len(self._rows)
+        if not packs:
             return
         if self._filter is None:
             self._filter = self._made()
-        self._filter.step(means[:, 0], means[:, 1], STEP_S, means[:, 2])
-        self._columns["soc"][:, -1] = self._filter.soc
+        self._filter.step(means[:packs, 0], means[:packs, 1], STEP_S, means[:packs, 2])
+        self._columns["soc"][:packs, -1] = self._filter.soc
 
     def _made(self) -> CellFilter:
         """A filter that goes on with the charges that are known."""
         plates = [self.plates[device] for device in self._rows]
         made = CellFilter([plate.model for plate in plates], [1] * len(plates),
                           [plate.rated_ah for plate in plates])
-        made.begin(self._columns["soc"][:, -2], SURE)
+        made.begin(self._columns["soc"][:len(plates), -2], SURE)
         return made
 
     @property

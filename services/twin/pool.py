@@ -71,6 +71,14 @@ class Runner(Protocol):
     def close(self) -> None: ...
 
 
+class Cluster(Protocol):
+    """Makes runners on other machines."""
+
+    def runner(self) -> Runner: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(order=True, slots=True)
 class _Entry:
     """One task; the smallest is next."""
@@ -95,14 +103,18 @@ def missing_of(names: Sequence[str] = NEEDED) -> str:
 
 class Pool:
     """`core.twin.ports.Physics`. cache_directory: where ageing runs are kept, None = nowhere.
-    workers: tasks at a time. runners: makes what a worker runs tasks in."""
+    workers: tasks at a time. runners: makes what a worker runs tasks in. cluster: where they run,
+    None = in children; it is closed with the pool."""
 
     def __init__(self, cache_directory: Path | None = None, workers: int = 1,
                  memory_mib: int = MEMORY_MIB, clock: Clock | None = None,
-                 runners: Callable[[], Runner] | None = None, missing: str | None = None) -> None:
+                 runners: Callable[[], Runner] | None = None, missing: str | None = None,
+                 cluster: Cluster | None = None) -> None:
         self.missing = missing_of() if missing is None else missing
         self._clock = clock or SystemClock()
-        self._make: Callable[[], Runner] = runners or (lambda: Child(memory_mib))
+        self.cluster = cluster
+        self._make: Callable[[], Runner] = runners or (
+            (lambda: Child(memory_mib)) if cluster is None else cluster.runner)
         self._cache = None if cache_directory is None else RunCache(cache_directory)
         self._wanted, self._threads = workers, list[threading.Thread]()
         self._changed = threading.Condition()
@@ -178,6 +190,8 @@ class Pool:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        if self.cluster is not None:
+            self.cluster.close()
 
     # -- the queue, under the lock
 

@@ -5,19 +5,22 @@ comes next, and puts beside it what came.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import deque
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from paho.mqtt.client import MQTTMessage
 
 from core.clock import Clock
-from core.errors import RequestError, RetryLaterError
+from core.errors import RequestError, RetryLaterError, UnknownIdError
 from core.fleet.messages import Allocation, Status, read_small, said
 from core.fleet.rejections import RejectedError
 from core.fleet.telemetry import Refused, read_telemetry
 from core.fleet.topics import ALLOCATION, address_of, allocation_topic, device_topic
+from core.twin.agenda import BUSY, Agenda
 from core.twin.ahead import Planned
 from core.twin.bands import with_intervals
 from core.twin.ports import Physics
@@ -50,21 +53,32 @@ FIRST_S = 3.0 * STEP_S
 SETTLE_S = 2.0
 """So long after a step its last telemetry may come."""
 MOST_QUEUED = 50_000
+BUSY_QUEUE = 2_000
+"""So many messages that wait: a pack of which this step knows something is not heard again."""
+BATCH = 500
+"""Packs of one task: it takes some seconds, so that the worst never waits long."""
+COMPANY_S = 30.0
+"""A batch that is not full waits so long for more: a task takes a second before its first pack."""
+NEXT_TOLD = 20
+"""Packs whose time the report tells, the next."""
 TASK_URGENCY = 10.0
 
 
 class TwinService:
-    """Of one site. every_s: from one window to the next. report: a file that says how it goes."""
+    """Of one site. every_s: from one window of a pack to its next, longer where the machine cannot;
+    report: a file that says how it goes; at_once: tasks that the physics runs at a time."""
 
     def __init__(self, site: str, broker: Broker, clock: Clock, physics: Physics,
                  store: PredictionStore, every_s: float = EVERY_S,
-                 report: Path | None = None) -> None:
+                 report: Path | None = None, at_once: int = 1) -> None:
         self._report = None if report is None else Report(report)
         self._told_s, self.error = 0.0, ""
         self._site, self._clock, self._physics, self._store = site, clock, physics, store
-        self._every_s, self._next_s = every_s, 0.0
+        self._every_s, self._ask_s, self._at_once = every_s, 0.0, at_once
+        self.agenda = Agenda(clock, (), every_s, BUSY * at_once)
         self._steps = int(every_s // STEP_S) + 1
-        self._queue: deque[tuple[str, bytes]] = deque(maxlen=MOST_QUEUED)
+        self._queue: deque[tuple[str, bytes]] = deque()
+        self.unheard = self.lost = 0
         self._asked: dict[str, dict[str, tuple[Plate, str]]] = {}
         self.heard, self._allotted = Heard(), Allotted()
         self.published = 0
@@ -74,8 +88,12 @@ class TwinService:
                          Manner(session_s=0), self._on_message)
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
-        if not message.retain:
-            self._queue.append((topic, bytes(message.payload)))
+        if message.retain:
+            return
+        if len(self._queue) >= MOST_QUEUED:
+            self._queue.popleft()
+            self.lost += 1
+        self._queue.append((topic, bytes(message.payload)))
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`."""
@@ -91,13 +109,13 @@ class TwinService:
     def tick(self) -> None:
         """What there is to do now."""
         now_s = self._clock.now().timestamp()
-        while self._queue:
-            self._hear(*self._queue.popleft(), now_s)
+        for _ in range(len(self._queue)):
+            self.hear(*self._queue.popleft(), now_s)
         self.heard.close_steps(now_s - SETTLE_S)
-        if not self._next_s:
-            self._next_s = now_s + self._every_s + FIRST_S
-        if now_s >= self._next_s:
-            self._next_s += self._every_s * max(1, int((now_s - self._next_s) // self._every_s) + 1)
+        if len(self.agenda) < len(self.heard.plates):
+            self.agenda.add([device for device in self.heard.plates if device not in self.agenda],
+                            now_s + self._every_s + FIRST_S, math.inf)
+        if now_s >= self._ask_s and len(self._asked) < self._at_once:
             self._ask(now_s)
         try:
             self._collect()
@@ -112,10 +130,22 @@ class TwinService:
             self._report.write({
                 "time_s": now_s, "connected": self.link.connected.is_set(),
                 "packs": len(self.heard.plates), "published": self.published,
-                "waiting": len(self._asked),
+                "waiting": len(self._asked), **self._turns(),
                 "missing": self._physics.missing, "error": self.error})
 
-    def _hear(self, topic: str, payload: bytes, now_s: float) -> None:
+    def _turns(self) -> dict[str, object]:
+        """due: packs whose time has come; period_s: from one window of a pack to its next, as the
+        machine can; next: of the next packs when each is due; all_by_s: when the last one is.
+        unheard: seconds of telemetry that were passed over because more came than could be read,
+        lost: messages for which there was no room."""
+        dues_s, packs = self.agenda.dues_s(), list(self.agenda)
+        order = np.argsort(dues_s, kind="stable")
+        return {"due": self.agenda.waiting(), "period_s": self.agenda.period_s,
+                "next": {packs[row]: float(dues_s[row]) for row in order[:NEXT_TOLD].tolist()},
+                "all_by_s": float(dues_s[order[-1]]) if order.size else None,
+                "unheard": self.unheard, "lost": self.lost}
+
+    def hear(self, topic: str, payload: bytes, now_s: float) -> None:
         """What cannot be read the ingest counts and shows; here it is left out."""
         try:
             address = address_of(topic)
@@ -131,17 +161,25 @@ class TwinService:
                 return
         except (RequestError, RejectedError):
             return
+        if len(self._queue) > BUSY_QUEUE and self.heard.knows_now(address.device):
+            self.unheard += 1
+            return
         told = read_telemetry(payload, address, now_s)
         if not isinstance(told, Refused):
             self.heard.telemetry(told, now_s - SETTLE_S)
 
-    # -- every five minutes
+    # -- every five minutes, the worst first
 
     def _ask(self, now_s: float) -> None:
+        """The packs that are due, a task for each chemistry."""
+        due = self.agenda.take(BATCH)
+        if due and len(due) < BATCH:
+            self._ask_s = now_s + COMPANY_S
         plans = self._allotted.valid(now_s)
-        for chemistry, plates in by_chemistry(list(self.heard.plates.values())).items():
+        for chemistry, plates in by_chemistry([self.heard.plates[one] for one in due]).items():
             found = {plate.device: pack for plate in plates
                      if (pack := self._pack(plate, plans.get(plate.device))) is not None}
+            self.agenda.done([plate.device for plate in plates if plate.device not in found])
             if not found:
                 continue
             task = WindowTask(id=new_id(), chemistry=chemistry,  # type: ignore[arg-type]
@@ -151,6 +189,7 @@ class TwinService:
                 self._physics.ask(task, TASK_URGENCY)
             except RetryLaterError as error:
                 log.error("no window of %s: %s", chemistry, error)
+                self.agenda.done(list(found))
                 continue
             self._asked[task.id] = {
                 device: (self.heard.plates[device],
@@ -173,17 +212,28 @@ class TwinService:
     def _collect(self) -> None:
         """Publish and keep what is done."""
         for task_id in list(self._asked):
-            state = self._physics.state(task_id)
+            try:
+                state = self._physics.state(task_id)
+            except UnknownIdError:
+                self.agenda.done(list(self._asked.pop(task_id)))
+                continue
             if not state.settled:
                 continue
             plates = self._asked.pop(task_id)
             self._physics.forget(task_id)
             result = state.result
             if not isinstance(result, WindowResult) or result.failed:
+                self.agenda.done(list(plates))
                 log.error("no window of %d packs: %s", len(plates), state.words)
                 continue
+            self.agenda.done(list(plates), result.cpu_s)
+            for answer in result.answers:
+                if answer.residual_rms_mv is not None:
+                    self.agenda.doubt(answer.pack, answer.residual_rms_mv)
+            due = {one.pack: one.at.timestamp() for one in self.agenda.dues(list(plates))}
             predictions = with_intervals(self._store, self._site, [
-                prediction_of(result, answer, self._site, answer.pack, plate.rated_ah, plan)
+                replace(prediction_of(result, answer, self._site, answer.pack, plate.rated_ah,
+                                      plan), next_s=due[answer.pack])
                 for answer in result.answers for plate, plan in (plates[answer.pack],)])
             for told in predictions:
                 self.link.publish(device_topic(self._site, told.device, "prediction"), said(told))

@@ -7,7 +7,9 @@ parent that is gone.
 
 from __future__ import annotations
 
+import errno
 import gc
+import math
 import os
 import queue
 import resource
@@ -36,6 +38,8 @@ from services.twin.frames import MEMORY_VARIABLE, NEEDS_MEMORY, Tell, read_frame
 NICENESS = 10
 LARGEST_PIECE_MIB = 128
 """What no library of a calculation is larger than; an array without room is a MemoryError."""
+NO_ROOM = ("bad_alloc", "Cannot allocate memory", "failed to map segment")
+"""What C++, the system and the loader of libraries say."""
 
 
 def run_task(task: Task, tell: Tell) -> Result:
@@ -53,25 +57,37 @@ def _why(error: Exception, after_s: float) -> str:
     """In words. What fails at the edge of the allowance fails for want of memory, whatever it says:
     a library that cannot be mapped is an ImportError, a module that stops half-way a SystemError.
     """
-    if isinstance(error, MemoryError) or _memory_is_short():
-        allowed = os.environ.get(MEMORY_VARIABLE, "")
-        return NEEDS_MEMORY.format(allowed=f"{allowed} MiB" if allowed else "all there is")
+    if isinstance(error, MemoryError) or _says_no_room(error) or _memory_is_short():
+        allowed = _allowed_mib()
+        return NEEDS_MEMORY.format(
+            allowed=f"{allowed:.0f} MiB" if math.isfinite(allowed) else "all there is")
     if isinstance(error, ImportError):
         return f"{error}; `pip install -r requirements.txt` installs what is missing"
     return f"the solver gave up after {after_s:.0f} s: {_words(error)}"
 
 
+def _says_no_room(error: Exception) -> bool:
+    """A solver gives back what it had before its error is told, so that nothing is short then."""
+    return (isinstance(error, OSError) and error.errno == errno.ENOMEM) or any(
+        words in str(error) for words in NO_ROOM)
+
+
 def _memory_is_short() -> bool:
-    """Whether the most that was ever mapped is within LARGEST_PIECE_MIB of what is allowed."""
-    allowed, most = os.environ.get(MEMORY_VARIABLE, ""), _most_mapped_mib()
-    return bool(allowed) and most > int(allowed) - LARGEST_PIECE_MIB
+    """Whether what is mapped now is within LARGEST_PIECE_MIB of what is allowed."""
+    return _mapped_mib() > _allowed_mib() - LARGEST_PIECE_MIB
 
 
-def _most_mapped_mib() -> float:
+def _allowed_mib() -> float:
+    """As the system holds it: what was asked for, or less where it was held before. inf: nothing
+    holds it. A limit of a group of processes is none of these: what passes it is killed."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return math.inf if limit == resource.RLIM_INFINITY else limit / 1024**2
+
+
+def _mapped_mib() -> float:
     """0 where the system does not tell."""
-    with suppress(OSError), open("/proc/self/status", encoding="ascii") as file:
-        return next((int(line.split()[1]) / 1024 for line in file if line.startswith("VmPeak:")),
-                    0.0)
+    with suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * resource.getpagesize() / 1024**2
     return 0.0
 
 

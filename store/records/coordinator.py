@@ -197,11 +197,11 @@ class CoordinatorTables:
 
     # -- lives of packs
 
-    def keep_lives(self, told: FleetLives) -> None:
-        self._put(EVERYWHERE, "lives", "", told.at, told)
+    def keep_lives(self, site: str, told: FleetLives) -> None:
+        self._put(site, "lives", "", told.at, told)
 
-    def lives(self) -> FleetLives | None:
-        return self._newest(EVERYWHERE, "lives", FleetLives)
+    def lives(self, site: str) -> FleetLives | None:
+        return self._newest(site, "lives", FleetLives)
 
     # -- learning
 

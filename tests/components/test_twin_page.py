@@ -92,6 +92,21 @@ def test_all_packs_stand_there_the_doubted_first(site: DeskSite) -> None:
     assert second["cells"][7][1] == "of 6 h"
 
 
+def test_a_pack_that_is_not_judged_yet_says_when_it_is_due(site: DeskSite) -> None:
+    """All are judged every five minutes, and longer where the machine cannot."""
+    known, client = site.client.twin_site(), site.client
+    assert not isinstance(known, str)
+    now_s = client.now().timestamp()
+    assert (now_s <= known.due_s).all()
+    assert (known.due_s <= now_s + 301.0).all()
+    for away_s, when in ((0.0, "due now"), (2400.0, "due in 40 min"), (np.nan, "")):
+        waits = replace(known, judged={}, due_s=np.full(2, now_s + away_s))
+        told = board.line(client, waits, client.snapshot().frame, 1)["cells"][1]
+        assert told == ("not judged yet", when)
+    said = "".join(part for part in board._sub(client, known, 2) if isinstance(part, str))
+    assert "2 judged by their last 6 hours, each every 5 min" in said
+
+
 @pytest.mark.parametrize(("address", "found"), [
     ({"twin_find": "module 0"}, [GOOD]), ({"twin_show": "Doubted"}, [TURNED]),
     ({"twin_show": "Judged"}, [TURNED, GOOD]), ({"twin_sort": "Name"}, [GOOD, TURNED]),

@@ -120,13 +120,13 @@ def test_a_run_comes_back_as_it_was_also_to_another_process(store: CoordinatorSt
 
 def test_lives_of_packs_come_back_as_they_were_told_last(store: CoordinatorStore,
                                                          opener: Open) -> None:
-    assert store.lives() is None
+    assert store.lives(SITE) is None
     for cycles in (900.0, 800.0):
         told = FleetLives(NOON, {EVIL: PackLife(cycles, 0.9, 0.7, 0.0)})
-        store.keep_lives(told)
-    assert opener().lives() == told
-    store.keep_lives(FleetLives(NOON, {"pack": PackLife(math.nan, 0.9, 0.7, 0.0)}))
-    found = store.lives()
+        store.keep_lives(SITE, told)
+    store.keep_lives("another", FleetLives(NOON, {"pack": PackLife(math.nan, 0.9, 0.7, 0.0)}))
+    assert opener().lives(SITE) == told
+    found = store.lives("another")
     assert found is not None
     assert math.isnan(found.lives["pack"].cycles)
 

@@ -14,12 +14,14 @@ from core.coordinator.records import FleetLives
 from core.coordinator.twin_word import NO_LIVES
 from core.coordinator.wear import BY_CHEMISTRY, BY_FORECAST, PackLife
 from core.errors import RetryLaterError
+from core.fleet.tree import element_of
 from store.records import open_coordinator
 from store.records.coordinator import CoordinatorTables
-from tests.coordinator.fleet import NOON, FleetOfTest, seen
+from tests.coordinator.fleet import NOON, SITE, FleetOfTest, seen
 from tests.coordinator.test_gather import says
 
-LIFE = PackLife(2400.0, 0.97, 0.7, 1.0)
+LIFE, SHORT = PackLife(2400.0, 0.97, 0.7, 1.0), PackLife(800.0, 0.97, 0.7, 1.0)
+PACK_1 = element_of(SITE, "pack_1")
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def fleet() -> FleetOfTest:
 
 def test_what_the_app_s_twin_foretells_the_service_plans_with(store: CoordinatorTables,
                                                               fleet: FleetOfTest) -> None:
-    app, service = SharedLives(store), SharedLives(store)
+    app, service = SharedLives(store, [SITE]), SharedLives(store, [SITE])
     first = fleet.packs()[0].element
     plain = says(fleet, 50.0)
     assert service.of(plain, NOON) == plain
@@ -55,13 +57,13 @@ def test_what_the_app_s_twin_foretells_the_service_plans_with(store: Coordinator
 
 def test_lives_that_nobody_foretold_anew_count_no_more(store: CoordinatorTables,
                                                        fleet: FleetOfTest) -> None:
-    app, service = SharedLives(store), SharedLives(store)
-    plain, told = says(fleet, 50.0), says(fleet, 50.0, lives={"pack": LIFE})
+    app, service = SharedLives(store, [SITE]), SharedLives(store, [SITE])
+    plain, told = says(fleet, 50.0), says(fleet, 50.0, lives={PACK_1: LIFE})
     app.of(told, NOON)
     assert service.of(plain, NOON + STALE) != plain
     assert service.of(plain, NOON + STALE + EVERY) == plain
     app.of(told, NOON + STALE)
-    renewed = store.lives()
+    renewed = store.lives(SITE)
     assert renewed is not None
     assert renewed.at == NOON + STALE, "the same lives, told once more"
 
@@ -72,19 +74,32 @@ class Sometimes:
     def __init__(self, store: CoordinatorTables) -> None:
         self._store, self.lost = store, False
 
-    def lives(self) -> FleetLives | None:
+    def lives(self, site: str) -> FleetLives | None:
         if self.lost:
             raise RetryLaterError("the server is out of reach")
-        return self._store.lives()
+        return self._store.lives(site)
 
 
 def test_without_the_store_what_was_read_counts(store: CoordinatorTables,
                                                 fleet: FleetOfTest) -> None:
-    SharedLives(store).of(says(fleet, 50.0, lives={"pack": LIFE}), NOON)
+    SharedLives(store, [SITE]).of(says(fleet, 50.0, lives={PACK_1: LIFE}), NOON)
     seldom, plain = Sometimes(store), says(fleet, 50.0)
-    service = SharedLives(seldom)  # type: ignore[arg-type]
+    service = SharedLives(seldom, [SITE])  # type: ignore[arg-type]
     service.of(plain, NOON)
     seldom.lost = True
     found = service.of(plain, NOON + timedelta(hours=1))
     assert found is not None
-    assert found.lives == {"pack": LIFE}
+    assert found.lives == {PACK_1: LIFE}
+
+
+def test_apps_of_several_sites_share_a_store(store: CoordinatorTables, fleet: FleetOfTest) -> None:
+    """What the app of one site foretells leaves the others' lives, and so does one that shows more
+    sites than it has foretold lives of."""
+    other, plain = element_of("other", "pack_1"), says(fleet, 50.0)
+    SharedLives(store, [SITE]).of(says(fleet, 50.0, lives={PACK_1: LIFE, "demo": SHORT}), NOON)
+    SharedLives(store, ["other", SITE]).of(says(fleet, 50.0, lives={other: SHORT}), NOON + EVERY)
+    for sites, lives in (([SITE], {PACK_1: LIFE}), (["other"], {other: SHORT}),
+                         (["other", SITE], {PACK_1: LIFE, other: SHORT}), (["third"], None)):
+        found = SharedLives(store, sites).of(plain, NOON + EVERY)
+        assert found is not None
+        assert found.lives == lives

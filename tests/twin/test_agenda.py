@@ -86,6 +86,34 @@ def test_a_pack_says_when_it_is_due() -> None:
     assert [one.pack for one in plan.dues()] == ["pack_0", "pack_1"]
 
 
+def test_who_was_never_asked_goes_before_the_worst_that_was() -> None:
+    """Also where a round takes longer than a period, so that the worst are due again before."""
+    plan, clock = agenda(4)
+    for name in ("pack_0", "pack_1"):
+        plan.doubt(name, 50.0)
+    assert plan.take(2) == ["pack_0", "pack_1"]
+    plan.done(["pack_0", "pack_1"])
+    clock.advance(PERIOD_S)
+    assert [one.before for one in plan.dues(["pack_0", "pack_2"])] == [2, 0]
+    assert plan.take(2) == ["pack_2", "pack_3"]
+
+
+def test_packs_that_come_later_wait_until_they_can_be_asked() -> None:
+    plan, clock = agenda(1)
+    from_s = START.timestamp() + 100.0
+    plan.add(["late_0", "late_1"], from_s, doubt=math.inf)
+    assert (len(plan), list(plan), "late_1" in plan) == (3, ["pack_0", "late_0", "late_1"], True)
+    assert plan.take() == ["pack_0"]
+    assert plan.waiting() == 0
+    assert plan.dues_s()[1:] == pytest.approx([from_s, from_s], abs=0.01)
+    clock.advance(100.0)
+    assert plan.waiting() == 2
+    assert plan.take() == ["late_0", "late_1"]
+    with pytest.raises(RequestError, match="once"):
+        plan.add(["new", "late_1"])
+    assert "new" not in plan
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 19), st.floats(0, 100)), max_size=20),
        st.integers(1, 7), st.lists(st.floats(1.0, 400.0), min_size=1, max_size=25))

@@ -144,6 +144,19 @@ def test_an_ageing_run_comes_by_itself_and_tells_a_life(fresh: DeskSite) -> None
     assert wear_of("NMC", life).by == BY_FORECAST
 
 
+def test_no_verdict_is_due_while_a_past_is_written(fresh: DeskSite) -> None:
+    fresh.live(3)
+    coming = [True]
+    desk = TwinDesk(fresh.engine, StandingPhysics(), past_comes=lambda: coming[0])
+    desk.turn()
+    assert np.isnan(desk.site().due_s).all()
+    assert not desk.site().judged
+    coming[0] = False
+    desk.turn()
+    assert np.isfinite(desk.site().due_s).all()
+    assert set(desk.site().judged) == {GOOD, TURNED}
+
+
 def test_what_a_calibration_found_is_kept_and_models_windows(fresh: DeskSite) -> None:
     fresh.live(3)
     task = CalibrationTask(id=new_id(), pack=GOOD, chemistry="NMC", capacity_ah=AH, soc=0.5,

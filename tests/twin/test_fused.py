@@ -31,7 +31,8 @@ def test_both_ways_estimate_the_same(seed: int, models: list) -> None:
             for cells in ways:
                 cells.step(current, volts, dt_s)
     one, other = ways
-    for name in ("soc", "soc_sigma", "resistance", "resistance_sigma", "leak_c", "leak_sigma_c"):
+    for name in ("soc", "soc_sigma", "resistance", "resistance_sigma", "leak_c", "leak_sigma_c",
+                 "residual_v"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=2e-3, atol=2e-4,
                                    err_msg=name)
 

@@ -13,26 +13,28 @@ from pathlib import Path
 
 import pytest
 
-from core.twin.tasks import ForecastTask, Result, new_id
+from core.twin.tasks import ForecastTask, Result, Task, failure, new_id
 from services.twin.child import ROOT, Child
 from services.twin.frames import LENGTH
+from tests.twin_physics.test_tasks import calibration, window
 
 PATIENCE_S = 20.0
 LONG = ForecastTask(id=new_id(), chemistry="NMC", days=7300, jump=1)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + PATIENCE_S
+def until(holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    end_s = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < end_s
         time.sleep(0.02)
 
 
-def run_and(child: Child, act: Callable[[], None], timeout_s: float = 60.0) -> Result:
+def run_and(child: Child, act: Callable[[], None], timeout_s: float = 60.0,
+            task: Task = LONG) -> Result:
     """The result of a long task during which `act` is done."""
     found: list[Result] = []
     thread = threading.Thread(target=lambda: found.append(
-        child.run(LONG, lambda _told: None, timeout_s)))
+        child.run(task, lambda _told: None, timeout_s)))
     thread.start()
     act()
     thread.join(PATIENCE_S)
@@ -41,12 +43,16 @@ def run_and(child: Child, act: Callable[[], None], timeout_s: float = 60.0) -> R
     return found[0]
 
 
-@pytest.mark.parametrize(("number", "words"), [
-    (signal.SIGKILL, "killed from outside"), (signal.SIGSEGV, "by signal 11"),
+@pytest.mark.parametrize(("task", "number", "words"), [
+    (LONG, signal.SIGKILL, "killed from outside"), (LONG, signal.SIGSEGV, "by signal 11"),
+    (window(), signal.SIGKILL, "killed from outside"),
+    (calibration(), signal.SIGKILL, "killed from outside"),
 ])
-def test_a_child_killed_in_mid_run_says_so(number: signal.Signals, words: str) -> None:
+def test_a_child_killed_in_mid_run_says_so(task: Task, number: signal.Signals, words: str) -> None:
     child = Child()
-    assert words in run_and(child, lambda: os.kill(child.pid, number)).failed
+    told = run_and(child, lambda: os.kill(child.pid, number), task=task)
+    assert (told.id, type(told)) == (task.id, type(failure(task, "")))
+    assert words in told.failed
 
 
 def test_a_child_that_takes_too_long_is_ended() -> None:
@@ -65,6 +71,33 @@ def test_a_child_without_memory_says_so(memory_mib: int) -> None:
     child = Child(memory_mib)
     told = run_and(child, lambda: None)
     assert "more memory than it was allowed" in told.failed
+
+
+def test_what_was_mapped_once_and_given_back_is_not_short() -> None:
+    """By the limit that the system holds, also where it is less than what was asked for; a solver
+    that had no room says so in its own words."""
+    program = """
+import mmap, resource
+from services.twin import work
+mapped = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limit = mapped + 400 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+def why(error):
+    return work._why(error, 2.0)
+held = mmap.mmap(-1, 350 * 2**20)
+print(why(ImportError("no module")))
+held.close()
+for error in (RuntimeError("IDA_CONV_FAIL"), RuntimeError("std::bad_alloc"), OSError(12, "x")):
+    print(why(error))
+print(round(limit / 2**20))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
+                         text=True, timeout=60, check=True)
+    short, failed, *others, limit = ran.stdout.splitlines()
+    assert failed == "the solver gave up after 2 s: RuntimeError: IDA_CONV_FAIL"
+    assert len(others) == 2
+    for told in (short, *others):
+        assert f"more memory than it was allowed ({limit} MiB)" in told
 
 
 def test_no_secret_and_no_question_reaches_a_child(monkeypatch: pytest.MonkeyPatch) -> None:

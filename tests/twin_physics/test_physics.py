@@ -352,6 +352,16 @@ def test_a_solver_that_gives_up_after_a_jump_is_asked_for_half_of_it(
     assert "with 60% of the capacity left" in ages["ended"]
 
 
+def test_a_calibration_goes_round_what_the_solver_cannot_solve(
+        stumbled: dict[str, list[dict[str, object]]]) -> None:
+    whole, lame = stumbled["calibrated"]
+    for told in (whole, lame):
+        assert told["nothing"] == [True, True], "no voltage where it gave up, and the next solves"
+    assert (whole["ohm"], whole["gave_up"]) == (pytest.approx(0.008, rel=0.02), 0)
+    assert lame["gave_up"] > 0
+    assert 0.004 < lame["ohm"] <= 0.005
+
+
 # -- calibration
 
 

@@ -6,8 +6,10 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -15,8 +17,9 @@ import pytest
 
 from bench._fleet import LOOPBACK, Mosquitto
 from core.clock import ManualClock
-from core.errors import ConfigurationError, RetryLaterError
+from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.fleet.messages import VERSION, Allocation, Status, column, packed, said
+from core.fleet.telemetry import Telemetry, read_telemetry
 from core.fleet.topics import Address
 from core.registry import make_prediction_store
 from core.twin import tasks
@@ -26,7 +29,16 @@ from core.twin.ports import TaskState
 from core.twin.predictions import Met, Point, Prediction
 from services.fleet_link import Broker
 from services.twin.heard import STEP_S, Heard, plate_of
-from services.twin.service import TwinService
+from services.twin.service import (
+    BATCH,
+    BUSY_QUEUE,
+    EVERY_S,
+    FIRST_S,
+    MOST_QUEUED,
+    NEXT_TOLD,
+    SETTLE_S,
+    TwinService,
+)
 from tests.fleet.examples import NOW_S, body, envelope
 from tests.fleet.site import Talker, broker_of
 from tests.sources.mosquitto import until
@@ -54,6 +66,7 @@ class Solver:
         self.asked: list[tasks.WindowTask] = []
         self.failed = ""
         self.forgotten: list[str] = []
+        self.rms_mv: Callable[[str], float] = lambda _pack: 5.0
 
     def ask(self, task: tasks.Task, urgency: float = 0.0) -> TaskState:
         assert isinstance(task, tasks.WindowTask)
@@ -62,12 +75,15 @@ class Solver:
         return self.state(task.id)
 
     def state(self, task_id: str) -> TaskState:
-        task = next(one for one in self.asked if one.id == task_id)
+        task = next((one for one in self.asked if one.id == task_id), None)
+        if task is None:
+            raise UnknownIdError(task_id)
         if self.failed:
             return TaskState(task_id, "failed", words=self.failed,
                              result=tasks.failure(task, self.failed))
         answers = tuple(tasks.WindowAnswer(
-            pack=pack.pack, residual_rms_mv=5.0, residual_mean_mv=-2.0, end_soc=0.5, plan_a=10.0,
+            pack=pack.pack, residual_rms_mv=self.rms_mv(pack.pack), residual_mean_mv=-2.0,
+            end_soc=0.5, plan_a=10.0,
             voltage_v=tasks.column([3.31, 3.31]),
             ahead_s=tasks.column([30.0, 900.0]), ahead_v=tasks.column([3.30, 3.27]),
             ahead_soc=tasks.column([0.5, 0.4])) for pack in task.packs)
@@ -242,8 +258,6 @@ def test_a_device_that_says_too_little_has_no_plate() -> None:
 
 
 def heard_of(told: Sequence[tuple[float, float | None, float]]) -> Heard:
-    from core.fleet.telemetry import Telemetry, read_telemetry
-
     heard = Heard()
     heard.status(STATUS)
     heard.close_steps(NOW_S)
@@ -331,6 +345,74 @@ def test_a_store_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
         made.due("home", AT)
     made.close()
     made.close()
+
+
+def test_many_packs_wait_in_a_queue_the_worst_first(tmp_path: Path, store) -> None:
+    """More packs than a task holds: each says when it is due again, and the report who is next."""
+    clock, physics, report = ManualClock(AT), Solver(), tmp_path / "report.json"
+    twin = TwinService("home", Broker(host=LOOPBACK, port=9), clock, physics, store,
+                       report=report)
+    names = [f"pack_{number}" for number in range(BATCH + 50)]
+    for name in names:
+        twin.heard.status(msgspec.structs.replace(STATUS, device=name, chemistry="NMC"))
+    twin.tick()
+    told = json.loads(report.read_bytes())
+    assert (told["due"], told["period_s"], len(told["next"])) == (0, EVERY_S, NEXT_TOLD)
+    assert min(told["next"].values()) == NOW_S + EVERY_S + FIRST_S
+    assert told["all_by_s"] == pytest.approx(NOW_S + EVERY_S + FIRST_S, abs=5.0)
+
+    def lives(seconds: float) -> None:
+        """All say something before its end."""
+        now_s = clock.advance(seconds - STEP_S - SETTLE_S).timestamp()
+        found = read_telemetry(telemetry(now_s, 1.0, 3.7), TELEMETRY, now_s)
+        assert isinstance(found, Telemetry)
+        for name in names:
+            own = msgspec.structs.replace(found.envelope, device=name)
+            twin.heard.telemetry(replace(found, envelope=own), now_s)
+        clock.advance(STEP_S + SETTLE_S)
+        twin.tick()
+
+    physics.rms_mv = lambda name: float(name[5:])
+    lives(STEP_S)
+    lives(EVERY_S + FIRST_S - STEP_S)
+    assert [len(task.packs) for task in physics.asked] == [BATCH]
+    clock.advance(1.0)
+    twin.tick()
+    assert [len(task.packs) for task in physics.asked] == [BATCH, 50]
+    asked = [pack.pack for task in physics.asked for pack in task.packs]
+    assert sorted(asked) == sorted(names)
+    newest = store.newest("home", "pack_7")
+    assert newest is not None
+    assert newest.next_s >= clock.now().timestamp() + EVERY_S - 1.0
+    lives(EVERY_S)
+    assert {pack.pack for pack in physics.asked[2].packs} == set(names[-BATCH:]), "the worst"
+    told = json.loads(report.read_bytes())
+    assert told["due"] == 50
+    assert set(told["next"]) <= set(names[:50])
+
+
+def test_a_task_that_is_forgotten_is_asked_again(store) -> None:
+    """As where more were settled at once than a queue tells of."""
+    clock, physics = ManualClock(AT), Solver()
+    twin = TwinService("home", Broker(host=LOOPBACK, port=9), clock, physics, store)
+    twin.agenda.add(["pack_1"])
+    assert twin.agenda.take() == ["pack_1"]
+    twin._asked[tasks.new_id()] = {"pack_1": (plate_of(STATUS), "")}  # type: ignore[dict-item]
+    twin.tick()
+    assert not twin._asked
+    clock.advance(EVERY_S)
+    assert twin.agenda.take() == ["pack_1"]
+
+
+def test_what_cannot_be_heard_is_counted_and_the_newest_kept(store) -> None:
+    twin = TwinService("home", Broker(host=LOOPBACK, port=9), ManualClock(AT), Solver(), store)
+    message = SimpleNamespace(retain=False, payload=telemetry(NOW_S - 3.0, 1.0, 3.3))
+    twin.heard.status(STATUS)
+    for _ in range(MOST_QUEUED + 5):
+        twin._on_message("pulsebms/home/pack_1/telemetry", message, 1)  # type: ignore[arg-type]
+    assert (len(twin._queue), twin.lost) == (MOST_QUEUED, 5)
+    twin.tick()
+    assert twin.unheard == MOST_QUEUED - BUSY_QUEUE - 2, "the step knows something of its pack"
 
 
 def test_a_twin_ends_on_its_stop(tmp_path: Path, store) -> None:
