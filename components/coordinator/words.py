@@ -299,4 +299,5 @@ def held(kw: float) -> str:
 
 def baseline(name: str) -> str:
     """"No battery", "MPC"."""
-    return {"mpc": "MPC", "rl": "RL", "sac": "SAC"}.get(name, capital(name))
+    return {"mpc": "MPC", "rl": "RL", "sac": "SAC", "dagger": "DAgger",
+            "rllib": "SAC on a Ray cluster"}.get(name, capital(name))

@@ -271,8 +271,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """method: "cloned", "dagger", "sac"... curve_*: [points], cost a day on the evaluation days
-    [currency] over environment steps, live while `ended_at` is None."""
+    """method: "cloned", "dagger", "sac"... curve_*: [points], cost a day on the days that choose
+    between policies [currency] over the method's own steps, live while `ended_at` is None.
+    told_at: when it last said something, None where it did not say."""
 
     run: str
     method: str
@@ -283,6 +284,7 @@ class TrainingRun:
     ended_at: datetime | None = None
     share: float = 0.0
     words: str = ""
+    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

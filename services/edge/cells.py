@@ -87,10 +87,11 @@ class Cells:
         np.clip(charge, 0.0, 100.0, out=charge)
 
     def warm(self, current_a: float | Floats, pack_ah: float | Floats,
-             hottest_c: float | Floats, dt_s: float) -> None:
+             hottest_c: float | Floats, dt_s: float,
+             ambient_c: float | Floats = AMBIENT_C) -> None:
         """By their resistance, and by a fault up to `hottest_c`."""
         heat_w = current_a * current_a * self.ohm
-        lost_w = LOSS_W_PER_K_PER_AH * pack_ah * (self.temperature_c - AMBIENT_C)
+        lost_w = LOSS_W_PER_K_PER_AH * pack_ah * (self.temperature_c - ambient_c)
         now_c = self.temperature_c
         now_c += (heat_w - lost_w) * dt_s / (HEAT_J_PER_K_PER_AH * pack_ah)
         if self.heating_k_per_s.any():

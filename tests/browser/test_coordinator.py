@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from core.coordinator.view import TrainingRun
 from scripts.app_process import AppProcess
+from services.coordinator.rl.progress import Progress
+from store.records import open_coordinator
 from tests.browser.driver import WAIT_MS
+from tests.coordinator_rl.cases import SHIPPED
 
 Lend = Callable[..., Page]
 SITE = """
@@ -132,7 +136,7 @@ def _export(page: Page, folder: Path) -> None:
 
 
 def test_a_wish_is_seen_applied_and_audited_and_an_override_ends(
-        app: AppProcess, lend: Lend) -> None:
+        app: AppProcess, lend: Lend, tmp_path: Path) -> None:
     page = visit(app, lend, DESKTOP, "coordinator?room=Objectives")
     expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
     slider = page.get_by_role("slider", name="Keep for an outage, % of capacity")
@@ -160,6 +164,7 @@ def test_a_wish_is_seen_applied_and_audited_and_an_override_ends(
     expect(main(page)).to_contain_text("What could not be met", timeout=WAIT_MS)
     expect(main(page)).to_contain_text(re.compile(r"the reserve is \d+\.\d kWh"))
     _override(page)
+    _curves(page, app.history / "coordinator", tmp_path)
     _policies(page)
     _price_files(page)
     page.goto(f"{app.url}/alarms?view=Audit")
@@ -195,6 +200,28 @@ def _override(page: Page) -> None:
     expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
 
 
+def _curves(page: Page, kept: Path, folder: Path) -> None:
+    """A run that goes on elsewhere: its curve grows before the eyes of who looks."""
+    room(page, "Training")
+    expect(main(page)).to_contain_text("No training has run here", timeout=WAIT_MS)
+    store = open_coordinator(kept)
+    run = TrainingRun("run-1-cloned", "cloned", datetime.now(UTC))
+    progress = Progress(folder, run, store.keep_training, lambda: datetime.now(UTC))
+    for steps in (100.0, 200.0):
+        progress.point(steps, 330.0, 80.0, 0.2, "round 1")
+    plot = page.locator("[class*=st-key-panel_coordinator_curves] .js-plotly-plot")
+    points = plot.locator(".scatterlayer .point")
+    expect(points).to_have_count(2, timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("running, 20 %")
+    plot.evaluate("one => { window.before = one }")
+    progress.point(300.0, 329.0, 84.5, 0.5)
+    expect(main(page)).to_contain_text("running, 50 %", timeout=WAIT_MS)
+    expect(points).to_have_count(3, timeout=WAIT_MS)
+    assert plot.evaluate("one => one === window.before && one.isConnected"), "mounted anew"
+    progress.end("")
+    store.close()
+
+
 def _policies(page: Page) -> None:
     """The shipped policy to all packs, and back; the coordinator's own place is refused."""
     room(page, "Training")
@@ -207,13 +234,14 @@ def _policies(page: Page) -> None:
     expect(back).to_be_disabled()
     deploy.click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("All 4 packs follow demo-2026", timeout=WAIT_MS)
-    dialog.get_by_role("button", name="Deploy demo-2026").click()
+    expect(dialog).to_contain_text(f"All 4 packs follow {SHIPPED.version}", timeout=WAIT_MS)
+    dialog.get_by_role("button", name=f"Deploy {SHIPPED.version}").click()
     expect(all_of_them).to_contain_text("deploy by Anna: accepted", timeout=WAIT_MS)
-    expect(all_of_them).to_contain_text("demo-2026", timeout=WAIT_MS)
+    expect(all_of_them).to_contain_text(SHIPPED.version, timeout=WAIT_MS)
     expect(deploy).to_be_disabled(timeout=WAIT_MS)
     back.click(timeout=WAIT_MS)
-    expect(dialog).to_contain_text("4 packs go back from demo-2026 to none", timeout=WAIT_MS)
+    expect(dialog).to_contain_text(f"4 packs go back from {SHIPPED.version} to none",
+                                   timeout=WAIT_MS)
     dialog.get_by_role("button", name="Roll back").click()
     expect(all_of_them).to_contain_text("roll back by Anna: accepted", timeout=WAIT_MS)
     expect(all_of_them).to_contain_text("none: at rest", timeout=WAIT_MS)
@@ -254,7 +282,7 @@ def test_on_a_phone_from_the_overview(app: AppProcess, lend: Lend) -> None:
     expect(page).to_have_url(re.compile("/coordinator"), timeout=WAIT_MS)
     expect(head(page)).to_contain_text(re.compile("^MPC"), timeout=WAIT_MS)
     for name, told in (("Plan", "Why?"), ("Packs", "Last allocation"),
-                       ("Objectives", "What is wanted"), ("Training", "No training has run here")):
+                       ("Objectives", "What is wanted"), ("Training", "Learnt policies")):
         room(page, name)
         expect(main(page)).to_contain_text(told, timeout=WAIT_MS)
         assert page.evaluate(WIDE), name

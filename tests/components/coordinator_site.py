@@ -121,7 +121,10 @@ def fill(store: CoordinatorStore, fleet: FakeFleet, plan: Plan | None = None) ->
 
 
 def learn(store: CoordinatorStore) -> None:
-    """A run that goes on, a version that the gate refused, one that is deployed."""
+    """A run that goes on, one that went silent, a version that the gate refused, one that is
+    deployed."""
+    store.keep_training(TrainingRun("run-6", "cloned", START - timedelta(hours=2), share=0.3,
+                                    told_at=START - timedelta(hours=1)))
     store.keep_training(TrainingRun("run-7", "sac", START, (0.0, 2e4), (260.0, 250.0), (80.0, 84.8),
                                     None, 0.5))
     store.keep_evaluation(Evaluation(

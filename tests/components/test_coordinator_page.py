@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 import core.runtime
 from components.coordinator import choice, deploying, orders, price_file
 from components.fleet import orders as fleet_orders
-from core.coordinator.actor import Verdict, load, signed, written
+from core.coordinator.actor import Record, Verdict, load, signed, written
 from core.coordinator.asked import Coordination
 from core.coordinator.candidates import NAME, Candidates
 from core.coordinator.learnt import HERE, NO_PLACE
@@ -39,7 +39,7 @@ from tests.components.coordinator_site import (
 )
 from tests.components.fleet_site import SITE, START, AuditedClient, FakeFleet
 from tests.components.sent import sent
-from tests.coordinator_rl.cases import KEY, LET, SITE_LET, SITE_REFUSED, actor
+from tests.coordinator_rl.cases import KEY, LET, SHIPPED, SITE_LET, SITE_REFUSED, actor
 
 PAGE = str(Path(__file__).resolve().parents[2] / "pages" / "coordinator.py")
 OVERVIEW = str(Path(__file__).resolve().parents[2] / "pages" / "overview.py")
@@ -212,9 +212,18 @@ def test_the_training_room_has_curves_and_verdicts(
     _, store = site
     learn(store)
     told = shown(opened(room=choice.TRAINING))
-    for part in ("running, 50 %", "v3: refused", "it captures less than MPC", "83.3 %",
-                 "26 µs a decision", "84.0 kB", "may not drive"):
+    for part in ("1 running", "running, 50 %", "silent for 1 h 00, at 30 %: see whether its "
+                 "process runs", 'make rl ARGS="cancel RUN"', "v3: refused as a site's controller",
+                 "it captures less than MPC", "83.3 %", "26 µs a decision", "84.0 kB",
+                 "may not drive"):
         assert part in told, part
+
+
+def refused(record: Record) -> str:
+    """"5.01 a day more than mpc"."""
+    verdict = record.verdict("site")
+    assert verdict is not None
+    return verdict.words.partition("it costs ")[2].rstrip(".")
 
 
 def test_what_the_gate_refused_cannot_be_chosen_and_says_why(
@@ -224,7 +233,7 @@ def test_what_the_gate_refused_cannot_be_chosen_and_says_why(
     assert app.segmented_control(key="co_controller").options == ["Off", "Rule-based", "MPC"]
     told = shown(app)
     assert "RL cannot be chosen." in told
-    assert "5.01 a day more than mpc" in told
+    assert refused(SHIPPED) in told
     with pytest.raises(RequestError, match="RL may not drive: Refused"):
         known(client).apply(SITE, msgspec.structs.replace(SETTINGS, controller="rl"), "Anna")
     store.save_settings(SITE, msgspec.structs.replace(SETTINGS, controller="rl"), "Anna", START)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from core.coordinator.actor import Actor, Record, Verdict
+from core.coordinator.actor import FILE, Actor, Record, Verdict, load
 from core.coordinator.forecasts import Persistence
 from core.coordinator.policy import FEATURES, Typical
 from core.coordinator.problem import Floats
@@ -18,6 +18,7 @@ from sim.site import Options, create
 KEY = "a key of the tests, long enough"
 ZONE = "Europe/Stockholm"
 CAPACITY_KWH = 2100.0
+SHIPPED = load(FILE).record
 MIDNIGHT = datetime(2025, 2, 1, tzinfo=ZoneInfo(ZONE)).astimezone(UTC)
 
 

@@ -14,6 +14,7 @@ from core.coordinator.actor import FILE, Verdict, load, signed, written
 from core.coordinator.candidates import MOST, NAME, NEVER, SHIPPED, Candidates
 from core.coordinator.learnt import NO_PLACE, RlPlanner
 from core.errors import GiveUpError, RequestError
+from tests.coordinator_rl import cases
 from tests.coordinator_rl.cases import KEY, LET, SITE_LET, SITE_REFUSED, actor
 
 
@@ -33,7 +34,8 @@ def test_the_newest_run_comes_first_and_the_shipped_one_last(tmp_path: Path) -> 
         run(tmp_path, f"run-{number}", number, SITE_REFUSED)
     found = Candidates(tmp_path, KEY).listed()
     assert [one.name for one in found[:2]] == [f"run-{MOST + 1}", f"run-{MOST}"]
-    assert (len(found), found[-1].name, found[-1].version) == (MOST + 1, SHIPPED, "demo-2026")
+    assert (len(found), found[-1].name) == (MOST + 1, SHIPPED)
+    assert found[-1].version == cases.SHIPPED.version
     assert not found[0].site.deployed
     assert found[0].edge.words == NEVER
 
@@ -63,7 +65,7 @@ def test_without_the_key_a_run_is_not_trusted(tmp_path: Path) -> None:
 def test_the_planner_takes_a_policy_into_its_own_place_alone(tmp_path: Path) -> None:
     let = run(tmp_path, "run-1", 1, SITE_LET).read_bytes()
     shipped = RlPlanner()
-    assert (shipped.version, shipped.before, shipped.shut) == ("demo-2026", "", NO_PLACE)
+    assert (shipped.version, shipped.before, shipped.shut) == (cases.SHIPPED.version, "", NO_PLACE)
     with pytest.raises(RequestError, match="names no file"):
         shipped.deploy(let)
     own = RlPlanner(tmp_path / "own" / "actor", KEY)

@@ -22,7 +22,7 @@ from services.coordinator.rl.__main__ import main
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.policies import Policies, Trust
-from tests.coordinator_rl.cases import KEY, LET, SITE_LET, actor
+from tests.coordinator_rl.cases import KEY, LET, SHIPPED, SITE_LET, actor
 from tests.fleet.examples import NOW_S
 from tests.fleet.site import Talker, broker_of
 from tests.fleet.test_demo_packs import Demo
@@ -163,7 +163,7 @@ def test_the_demo_s_packs_take_one_and_follow_it_when_nobody_coordinates() -> No
     done = demo.command(device, "deploy", policy=FILE.read_bytes())  # type: ignore[arg-type]
     assert (done.state, done.command.policy) == ("executed", None)
     first, second = demo.source.packs()[:2]
-    assert (first.policy, first.policy_before, second.policy) == ("demo-2026", "", "")
+    assert (first.policy, first.policy_before, second.policy) == (SHIPPED.version, "", "")
     demo.clock.advance(25.0)
     demo.live(3)
     for _ in range(3):
@@ -205,9 +205,9 @@ def test_over_a_broker_to_a_device_that_is_killed_and_back(
         device.kill()
         ear.heard.clear()
         device.start()
-        until(lambda: told() == ("demo-2026", ""), "it runs it after SIGKILL")
+        until(lambda: told() == (SHIPPED.version, ""), "it runs it after SIGKILL")
         _by_command_line(mosquitto, tmp_path, capsys)
-        until(lambda: told() == ("demo-2026", None), "it says what it went back to")
+        until(lambda: told() == (SHIPPED.version, None), "it says what it went back to")
     finally:
         device.kill()
         ear.close()

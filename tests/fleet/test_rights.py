@@ -18,7 +18,7 @@ from tests.sources.mosquitto import until
 
 Come = Callable[..., Talker]
 PASSWORD = "a good one for tests"
-USERS = ("ingest", "app", "gateway", "coordinator", "twin", "pack_1", "pack_2")
+USERS = ("ingest", "app", "gateway", "coordinator", "twin", "policies", "pack_1", "pack_2")
 OWN = "pulsebms/home/pack_1/telemetry"
 COMMAND = said(Command(v=1, id="0" * 32, issuer="eve", issued_s=NOW_S, ttl_s=30.0, action="ping"))
 

@@ -24,7 +24,7 @@ from services.coordinator.rl.past import Recorded
 from services.coordinator.rl.prepare import Prepared, prepared, with_other_prices
 from services.coordinator.rl.progress import CANCEL, LINES
 from services.coordinator.rl.replay import Replay
-from services.coordinator.rl.train import Effort, Training
+from services.coordinator.rl.train import Cluster, Effort, Training
 from tests.coordinator_rl.cases import (
     CAPACITY_KWH,
     KEY,
@@ -38,6 +38,8 @@ from tests.coordinator_rl.cases import (
 )
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
+FIXED = 32
+"""Days to be judged on."""
 
 
 @cache
@@ -136,15 +138,19 @@ def test_other_prices_keep_their_mean_and_never_pay_more_for_export() -> None:
 @cache
 def small() -> Prepared:
     made = prepared(year(128), CAPACITY_KWH, ZONE, Persistence)
-    few = np.arange(6)
-    return Prepared(made.learnt_from.picked(few), made.chosen_on.picked(few[:4]), made.evaluated,
-                    made.which, made.typical)
+    few, fixed = np.arange(6), np.arange(FIXED)
+    return Prepared(made.learnt_from.picked(few), made.chosen_on.picked(few[:4]),
+                    made.evaluated.picked(fixed), made.which[fixed], made.typical)
 
 
-def training(folder: Path, told: list[TrainingRun]) -> Training:
+CHEAP = {"rule-based": [1.0] * FIXED, "mpc": [1.0] * FIXED}
+"""Costs of champions that nobody beats."""
+
+
+def training(folder: Path, told: list[TrainingRun], cluster: Cluster | None = None) -> Training:
     recorded = Recorded(year(128), CAPACITY_KWH, ZONE, "USD", "a test (MIT)")
     return Training(folder.name, folder, small(), recorded, Effort(2, 3, 1, 1200), told.append,
-                    lambda: NOW)
+                    lambda: NOW, cluster=cluster)
 
 
 def test_a_run_is_ended_goes_on_and_is_judged(tmp_path: Path) -> None:
@@ -157,8 +163,7 @@ def test_a_run_is_ended_goes_on_and_is_judged(tmp_path: Path) -> None:
     assert "--resume" in told[-1].words
     (folder / CANCEL).unlink()
     again = training(folder, told)
-    (folder / "baselines.json").write_text(json.dumps(
-        {"rule-based": [1.0] * 64, "mpc": [1.0] * 64}))
+    (folder / "baselines.json").write_text(json.dumps(CHEAP))
     found = again.learn()
     assert set(found) == {"cloned", "dagger", "sac"}
     assert {one.method for one in told} == {"cloned", "dagger", "sac"}
@@ -167,7 +172,7 @@ def test_a_run_is_ended_goes_on_and_is_judged(tmp_path: Path) -> None:
     shares = [line["share"] for line in lines if line["method"] == "sac"]
     assert shares == sorted(shares)
     actor, evaluation = again.judge(found, "a test")
-    assert evaluation.days == 64
+    assert evaluation.days == FIXED
     assert evaluation.violations == 0
     assert not evaluation.deployed  # nobody beats a champion that pays 1 a day
     assert evaluation.captured_pct["cloned"] > 0.0

@@ -5,7 +5,9 @@
     deploy RUN   puts its policy where it drives, if the gate let it
     back         goes back to the policy before
 
-With --role edge the packs of the site are sent it over their broker, and answer.
+With --role edge the packs of the site are sent it over their broker, and answer; a broker that
+asks who comes has a user for that, "policies" (deploy/mosquitto).
+With --ray the fine-tuning is RLlib's, on a Ray cluster: its address, or "local".
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ NOT_ALL = 1
 NO_KEY = (f"A policy is signed: give a secret of at least {LEAST_KEY} characters in the variable "
           "that --key-variable names, or in .streamlit/secrets.toml")
 
+NO_RAY = ("Ray is not installed here: use make rl, or an environment of its own with "
+          "pip install -r requirements-rllib.txt")
 NO_TORCH = ("PyTorch is not installed here: use make rl, or an environment of its own with "
             "pip install -r requirements-rl.txt")
 
@@ -58,6 +62,13 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--role", choices=("site", "edge"), default="site")
     words.add_argument("--device", action="append", default=[],
                        help="with --role edge: this pack alone; may be given again")
+    words.add_argument("--username", default=packs.USER,
+                       help="with --role edge: at a broker that asks for a password")
+    words.add_argument("--password-variable", default=packs.VARIABLE,
+                       help="environment variable that holds it")
+    words.add_argument("--cert-file", default="",
+                       help="of that user, at a broker that asks for certificates")
+    words.add_argument("--key-file", default="")
     words.add_argument("--key-variable", default=KEY)
     words.add_argument("--capacity-kwh", type=float)
     words.add_argument("--until", type=datetime.fromisoformat, metavar="DATE",
@@ -68,6 +79,10 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--passes", type=int, default=30)
     words.add_argument("--rounds", type=int, default=3, help="of correction (DAgger)")
     words.add_argument("--updates", type=int, default=40_000, help="of the critics (SAC)")
+    words.add_argument("--ray", default="", metavar="ADDRESS",
+                       help="of a Ray cluster (host:port, auto), or local")
+    words.add_argument("--runners", type=int, default=2, help="processes of the cluster")
+    words.add_argument("--steps", type=int, default=100_000, help="of RLlib's environments")
     return words
 
 
@@ -86,7 +101,9 @@ def _train(asked: argparse.Namespace, clock: Clock) -> int:
     key, config = _key(asked), load_config(asked.config)
     if find_spec("torch") is None:
         raise RequestError(NO_TORCH)
-    from services.coordinator.rl.train import Effort, Training
+    if asked.ray and find_spec("ray") is None:
+        raise RequestError(NO_RAY)
+    from services.coordinator.rl.train import Cluster, Effort, Training
     stop = until_a_signal()
     folder = progress.folder_of(asked.runs, asked.resume or _name(clock.now()))
     folder.mkdir(parents=True, exist_ok=bool(asked.resume))
@@ -97,9 +114,10 @@ def _train(asked: argparse.Namespace, clock: Clock) -> int:
     training = Training(
         folder.name, folder, prepared(told.year, told.capacity_kwh, told.zone, Blend), told,
         Effort(asked.fleets, asked.passes, asked.rounds, asked.updates), store.keep_training,
-        clock.now, stop.is_set, asked.seed, _in_force(asked.place, key))
+        clock.now, stop.is_set, asked.seed, _in_force(asked.place, key),
+        Cluster(asked.ray, asked.runners, asked.steps) if asked.ray else None)
     found = training.learn()
-    if len(found) < len(("cloned", "dagger", "sac")):
+    if len(found) < len(training.methods):
         sys.stdout.write(f"Ended; go on with --resume {folder.name}\n")
         return 0
     actor, evaluation = training.judge(found, f"trained for the site {asked.site}")
@@ -142,8 +160,9 @@ def _deploy(asked: argparse.Namespace, clock: Clock) -> int:
 
 
 def _send(asked: argparse.Namespace, clock: Clock, action: str, policy: bytes | None) -> int:
-    done, told = packs.send(load_config(asked.config), clock, asked.site, asked.device, action,
-                            _who(), policy)
+    sender = packs.Sender(asked.username, asked.password_variable, asked.cert_file, asked.key_file)
+    done, told = packs.send(sender.instead(load_config(asked.config)), clock, asked.site,
+                            asked.device, action, _who(), policy)
     sys.stdout.write(f"{told}\n")
     return 0 if done else NOT_ALL
 

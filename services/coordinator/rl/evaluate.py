@@ -61,9 +61,11 @@ def begun(days: Days, seed: int = FIRST_SEED) -> World:
 
 
 def framed(days: Days, teacher: Teacher) -> Frame:
-    world = begun(days)
-    best = np.array([teacher.best_cost(world, site) for site in range(len(days))])
-    return Frame(by_packs(world, lambda now: np.zeros_like(now.wear)).costs, best)
+    return Frame(at_rest(days).costs, teacher.best(begun(days)))
+
+
+def at_rest(days: Days) -> Outcome:
+    return by_packs(begun(days), lambda now: np.zeros_like(now.wear))
 
 
 def by_policy(days: Days, policy: Policy) -> Outcome:

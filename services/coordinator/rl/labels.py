@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.coordinator.account import cost_of
 from core.coordinator.clusters import grouped
-from core.coordinator.judge import replacement_worth
 from core.coordinator.policy import action_of
 from core.coordinator.problem import Floats, Objectives, Problem
 from services.coordinator.optimum import Optimiser
 from services.coordinator.rl.days import STEPS
 from services.coordinator.rl.told import known
-from services.coordinator.rl.world import STEP_H, World, lived
+from services.coordinator.rl.world import World
 
 GROUPS = 3
 LIMIT_S = 20.0
+ANEW = 6
+"""Steps from one plan of the best to the next."""
 
 
 class Teacher:
@@ -32,18 +32,23 @@ class Teacher:
         found: Floats = self._optimiser.find(problem, LIMIT_S).pack_kw.sum(axis=0)
         return found[:steps]
 
-    def best_cost(self, world: World, site: int) -> float:
-        """Of the whole day from its first step, judged as `World.total` [currency]."""
-        outlook = known(world, site)
-        packs, worth = world.packs(site), replacement_worth(outlook)
-        problem = Problem(packs, outlook, world.connection(site),
-                          Objectives(calm=0.0, energy_value=worth))
-        powers = lived(world, site, self._optimiser.find(problem, LIMIT_S).pack_kw)
-        moved = (packs.efficiency[:, None] * np.maximum(-powers, 0.0)
-                 - np.maximum(powers, 0.0) / packs.efficiency[:, None])
-        left = STEP_H * float((moved.sum(axis=1) * packs.efficiency).sum())
-        bill = cost_of(powers, packs, outlook, problem.connection, problem.objectives)
-        return bill.total - worth * left
+    def best(self, world: World) -> Floats:
+        """Costs of the days with all of them known, planned anew from where the packs truly are,
+        as `World.total` [currency], [b]."""
+        sites = range(len(world.day))
+        while not world.over:
+            at = world.step_now % ANEW
+            if at == 0:
+                plans = np.stack([self._rest_of_day(world, site) for site in sites])
+            world.step_packs(plans[:, :, at])
+        return world.total
+
+    def _rest_of_day(self, world: World, site: int) -> Floats:
+        """Powers of its packs [n, ANEW]."""
+        wanted = Objectives(calm=0.0, energy_value=float(world.worth[site]))
+        problem = Problem(world.packs(site), known(world, site, STEPS - world.step_now),
+                          world.connection(site), wanted)
+        return self._optimiser.find(problem, LIMIT_S).pack_kw[:, :ANEW]
 
 
 def actions(world: World, fleet_kw: Floats) -> Floats:

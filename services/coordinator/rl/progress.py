@@ -68,7 +68,9 @@ class Progress:
         return self.stopped() or (self.folder / CANCEL).exists()
 
     def _tell(self, more: dict[str, object]) -> None:
-        line = {"at": self.now().isoformat(), "run": self.told.run, "method": self.told.method,
+        now = self.now()
+        self.told = replace(self.told, told_at=now)
+        line = {"at": now.isoformat(), "run": self.told.run, "method": self.told.method,
                 "share": round(self.told.share, 4), "words": self.told.words, **more}
         with (self.folder / LINES).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -34,10 +34,11 @@ from services.coordinator.rl.prepare import Prepared
 from services.coordinator.rl.progress import Keep, Progress
 from services.coordinator.rl.replay import Replay
 
-CLONED, DAGGER, SAC = "cloned", "dagger", "sac"
-METHODS = (CLONED, DAGGER, SAC)
+CLONED, DAGGER, SAC, RLLIB = "cloned", "dagger", "sac", "rllib"
 MPC, RULES, IDLE = "mpc", "rule-based", "no battery"
 MEMORIES = 200_000
+LOOKS = 100
+"""At a policy that a cluster learns, from first to last."""
 CANCELLED = "ended before its end; go on with --resume"
 
 
@@ -52,10 +53,23 @@ class Effort:
     updates: int = 40_000
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where RLlib fine-tunes instead of us. address: of a Ray cluster; runners: processes of it
+    that live days, each of so many environments; steps: of all environments together;
+    begin_after: steps before anything is learnt."""
+
+    address: str
+    runners: int = 2
+    steps: int = 100_000
+    each: int = 4
+    begin_after: int = 5000
+
+
 @dataclass
 class Training:
     """One run. stopped: whether somebody wants it to end. in_force: the policy that drives now,
-    which has to be beaten where it may drive."""
+    which has to be beaten where it may drive. cluster: None to fine-tune in this process."""
 
     run: str
     folder: Path
@@ -67,6 +81,7 @@ class Training:
     stopped: Callable[[], bool] = lambda: False
     seed: int = 0
     in_force: Actor | None = None
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         torch.manual_seed(self.seed)
@@ -76,17 +91,24 @@ class Training:
 
     # -- learning
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """One after the other, each from the one before."""
+        return CLONED, DAGGER, SAC if self.cluster is None else RLLIB
+
     def learn(self) -> dict[str, nets.Net]:
         """What each method came to; ends early, with fewer, where it was cancelled."""
         found: dict[str, nets.Net] = {}
-        for method, stage in ((CLONED, self._clone), (DAGGER, self._correct), (SAC, self._tune)):
+        stages = {CLONED: self._clone, DAGGER: self._correct, SAC: self._tune,
+                  RLLIB: self._tune_on_cluster}
+        for method in self.methods:
             file = self.folder / f"{method}.pt"
             if file.exists():
                 found[method] = nets.actor_net()
                 found[method].load_state_dict(torch.load(file, weights_only=True))
                 continue
             progress = self._progress(method)
-            net = stage(progress, found)
+            net = stages[method](progress, found)
             if progress.cancelled:
                 progress.end(CANCELLED)
                 break
@@ -147,6 +169,31 @@ class Training:
 
         sac.fine_tuned(learner, replay, self.days.learnt_from, self.effort.updates, self._rng,
                        after_a_day)
+        net = nets.actor_net()
+        net.load_state_dict(state)
+        return net
+
+    def _tune_on_cluster(self, progress: Progress, found: dict[str, nets.Net]) -> nets.Net:
+        """The best that it was on the days that choose, what was taught included."""
+        from services.coordinator.rl import rllib
+        where, days = self.cluster or Cluster(rllib.LOCAL), self.days.learnt_from
+        best, state, next_at = np.inf, {}, 0.0
+
+        def told(steps: int, _reward: float, net: nets.Net) -> bool:
+            nonlocal best, state, next_at
+            if steps < min(next_at, where.steps):
+                return not progress.cancelled
+            next_at = steps + where.steps / LOOKS
+            cost = self._measured(progress, net, float(steps), min(1.0, steps / where.steps))
+            if cost < best:
+                best, state = cost, net.state_dict()
+            return not progress.cancelled
+
+        told(0, np.nan, found[DAGGER])
+        progress.say(0.0, f"joins the Ray cluster: {where.address}")
+        with rllib.joined(where.address, where.runners):
+            rllib.train(days, where.steps, told, found[DAGGER], runners=where.runners,
+                        each=where.each, begin_after=where.begin_after)
         net = nets.actor_net()
         net.load_state_dict(state)
         return net

@@ -1,34 +1,26 @@
 """Many sites with fleets at once, each living through a day: what a policy learns in.
 
 Between any action and any pack stand the box of each pack and the projection of the safety layer
-(core/coordinator/safe.py), in training as in life.
+(core/coordinator/safe.py), in training as in life; the packs themselves are the simulated fleet's
+(services/coordinator/rl/fleet.py).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from core.coordinator import usual
-from core.coordinator.account import driven
 from core.coordinator.policy import Sight, features, power_of, spread
 from core.coordinator.problem import Connection, Floats, Packs
-from core.coordinator.safe import (
-    PacksNow,
-    at_connection,
-    box,
-    make_safe,
-    ramps_of,
-    rates,
-    violations,
-)
+from core.coordinator.safe import at_connection, box, make_safe, ramps_of, rates, violations
 from core.coordinator.wear import wear_per_kwh
 from core.fleet.catalogue import MIX
 from core.vocabulary import CHEMISTRIES
 from services.coordinator.rl.days import AN_HOUR, I64, STEP_S, STEPS, Days
-from services.edge.plant import NOMINAL_V
+from services.coordinator.rl.fleet import Fleet, Made
 
 PACKS = 8
 STEP_H = STEP_S / 3600.0
@@ -38,45 +30,40 @@ FUSE = 1.05
 """A connection carries so much more than the day's highest load."""
 SHARE = (0.5, 2.0)
 """A site's load is so many times that of the recorded one, for the same packs."""
-SLACK_KWH = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Fleets:
-    """Of sites [b]. now: of packs [b, n]; wear_per_kwh [b, n]; size: kW of site for each recorded
+    """Of sites [b]: packs, what a kWh wears them [b, n], and size: kW of site for each recorded
     kW [b]."""
 
-    now: PacksNow
+    fleet: Fleet
     wear_per_kwh: Floats
     size: Floats
 
 
 def drawn(seeds: I64, capacity_kwh: float, packs: int = PACKS) -> Fleets:
-    """Fleets of shipped plates, aged, warm or cold, at sites of different size: the same for the
-    same seed."""
+    """Fleets of shipped plates, aged, in rooms warm or cold, at sites of different size: the same
+    for the same seed."""
     columns = [_drawn(np.random.default_rng(int(seed)), packs) for seed in seeds]
     told = {name: np.stack([column[name] for column in columns]) for name in columns[0]}
-    unlimited = np.full(told["capacity"].shape, usual.HEADROOM * usual.MOST_A)
-    now = PacksNow(
-        told["capacity"], told["capacity"] * told["soc"], told["efficiency"],
-        np.full(unlimited.shape, usual.FLOOR), np.full(unlimited.shape, usual.CEILING),
-        np.full(unlimited.shape, usual.MOST_C), told["volts"], unlimited, unlimited,
-        told["kind"].astype(np.int64), None, None, told["cold"], told["hot"])
+    made = Made(told["kind"].astype(np.int64), told["series"], told["new_kwh"], told["health"],
+                told["soc"], told["ambient_c"])
     share = np.array([column["share"][0] for column in columns])
-    return Fleets(now, told["wear"], share * told["capacity"].sum(axis=1) / capacity_kwh)
+    capacity = (made.new_kwh * made.health).sum(axis=1)
+    return Fleets(Fleet(made), told["wear"], share * capacity / capacity_kwh)
 
 
 def _drawn(rng: np.random.Generator, packs: int) -> dict[str, Floats]:
     plates = [MIX[at] for at in rng.integers(0, len(MIX), packs)]
-    cold = rng.uniform(2.0, 26.0) + rng.normal(0.0, 2.0, packs)
+    ambient = rng.uniform(4.0, 30.0) + rng.normal(0.0, 1.0, packs)
     soc = rng.uniform(0.2, 0.8) + rng.normal(0.0, 0.03, packs)
     return {
-        "capacity": np.array([kwh for *_, kwh in plates]) * rng.uniform(0.75, 1.0, packs),
-        "soc": np.clip(soc, usual.FLOOR, usual.CEILING),
-        "efficiency": rng.uniform(0.95, 0.98, packs),
-        "volts": np.array([cells * NOMINAL_V[kind] for kind, cells, _ in plates]),
         "kind": np.array([CHEMISTRIES.index(kind) for kind, *_ in plates], dtype=np.float64),
-        "cold": cold, "hot": cold + rng.uniform(2.0, 10.0, packs),
+        "series": np.array([cells for _, cells, _ in plates], dtype=np.float64),
+        "new_kwh": np.array([kwh for *_, kwh in plates]),
+        "health": rng.uniform(0.75, 1.0, packs),
+        "soc": np.clip(soc, usual.FLOOR, usual.CEILING), "ambient_c": ambient,
         "wear": np.array([wear_per_kwh(kind) for kind, *_ in plates]),
         "share": np.full(packs, np.exp(rng.uniform(*np.log(SHARE))))}
 
@@ -91,16 +78,18 @@ class World:
     def begin(self, day: I64, seeds: I64, packs: int = PACKS) -> None:
         """At the first step of these days with the fleets of these seeds, both [b]."""
         fleets = drawn(seeds, self.days.capacity_kwh, packs)
-        self.day, self.step_now, self.now = day, 0, fleets.now
-        self.wear, self.capacity_kwh = fleets.wear_per_kwh, fleets.now.capacity_kwh.sum(axis=1)
-        self.size, self.power_kw = fleets.size, np.zeros(fleets.now.capacity_kwh.shape)
-        self._ramps = ramps_of(fleets.now, self._ramp_s, STEP_S)
+        self.day, self.step_now, self.fleet = day, 0, fleets.fleet
+        self.now = fleets.fleet.told()
+        self.wear, self.capacity_kwh = fleets.wear_per_kwh, self.now.capacity_kwh.sum(axis=1)
+        self.size, self.power_kw = fleets.size, np.zeros(self.now.capacity_kwh.shape)
+        self._ramps = ramps_of(self.now, self._ramp_s, STEP_S)
         self.net_kw = fleets.size[:, None] * (self.days.load_kw - self.days.pv_kw)[day]
         self.buy, self.sell = self.days.buy[day], self.days.sell[day]
         self.import_limit_kw = FUSE * fleets.size * self.days.load_kw[day].max(axis=1)
         self.cost, self.idle_cost = np.zeros(len(day)), np.zeros(len(day))
-        self.violations = 0
+        self._wrong = 0
         self.begun_kwh = self._useful()
+        self.worth = np.maximum(self.buy[:, :STEPS].min(axis=1), 0.0)
         self._price = self.buy[:, :STEPS].mean(axis=1)
         self._look()
 
@@ -112,9 +101,13 @@ class World:
     def total(self) -> Floats:
         """What the day has cost so far, what is left in the packs counted as core/coordinator/
         judge.py does [currency], [b]."""
-        worth = np.maximum(self.buy[:, :STEPS].min(axis=1), 0.0)
-        found: Floats = self.cost - worth * (self._useful() - self.begun_kwh)
+        found: Floats = self.cost - self.worth * (self._useful() - self.begun_kwh)
         return found
+
+    @property
+    def violations(self) -> int:
+        """Orders outside of a box, and packs where their own device would begin to cut."""
+        return self._wrong + self.fleet.beyond
 
     def sight(self) -> Sight:
         """What there is to see before the next step."""
@@ -144,33 +137,23 @@ class World:
         safe = make_safe(wish_kw, self._box, at_connection(net, self.import_limit_kw, np.inf),
                          self.power_kw, self._ramps)
         self.power_kw = safe.power_kw
-        self.violations += violations(safe.power_kw, self._box)
-        self._move(safe.power_kw)
-        grid = net - safe.power_kw.sum(axis=1)
-        bill = self._bill(grid) + STEP_H * (self.wear * np.abs(safe.power_kw)).sum(axis=1)
+        self._wrong += violations(safe.power_kw, self._box)
+        given = self.fleet.move(safe.power_kw, STEP_S)
+        self.now = self.fleet.told()
+        bill = (self._bill(net - given.sum(axis=1))
+                + STEP_H * (self.wear * np.abs(given)).sum(axis=1))
         idle = self._bill(net)
         self.cost += bill
         self.idle_cost += idle
-        worth = np.maximum(self.buy[:, :STEPS].min(axis=1), 0.0)
-        gained = idle - bill + worth * (self._useful() - before)
+        gained = idle - bill + self.worth * (self._useful() - before)
         self.step_now += 1
         self._look()
         found: Floats = REWARD * gained / (self.capacity_kwh * np.abs(self._price))
         return found
 
-    def _move(self, power_kw: Floats) -> None:
-        charge, discharge = np.maximum(-power_kw, 0.0), np.maximum(power_kw, 0.0)
-        energy = self.now.energy_kwh + STEP_H * (self.now.efficiency * charge
-                                                 - discharge / self.now.efficiency)
-        part = energy / self.now.capacity_kwh
-        slack = SLACK_KWH / self.now.capacity_kwh
-        self.violations += int(((part < self.now.floor - slack)
-                                | (part > self.now.ceiling + slack)).sum())
-        self.now = replace(self.now, energy_kwh=energy)
-
     def _useful(self) -> Floats:
         """What can come out of what is stored [kWh], [b]."""
-        found: Floats = (self.now.energy_kwh * self.now.efficiency).sum(axis=1)
+        found: Floats = usual.EFFICIENCY * self.fleet.held_kwh.sum(axis=1)
         return found
 
     def _bill(self, grid_kw: Floats) -> Floats:
@@ -208,8 +191,3 @@ class World:
 
     def connection(self, site: int) -> Connection:
         return Connection(import_limit_kw=float(self.import_limit_kw[site]))
-
-
-def lived(world: World, site: int, wanted_kw: Floats) -> Floats:
-    """What packs of a site make of [n, steps] in the limits of their boxes."""
-    return driven(world.packs(site), wanted_kw, STEP_H)[0]
