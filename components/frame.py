@@ -11,6 +11,7 @@ from components import blocks, session, sidebar
 from components._compat import (
     hear_it_out,
     insist_on_home,
+    say_no_more_than_is_heard,
     send_all_that_was_said,
     stay_on_the_page,
     stop_here,
@@ -44,6 +45,7 @@ def run() -> None:
     send_all_that_was_said()
     stay_on_the_page()
     hear_it_out()
+    say_no_more_than_is_heard()
     st.set_page_config(page_title="Orrery", page_icon=str(PAGE_ICON), layout="wide")
     blocks.show_style(st.context.theme.type)
     client = _started_client_or_stop()

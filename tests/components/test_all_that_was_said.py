@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
@@ -15,7 +16,13 @@ from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.testing.v1 import AppTest
 
-from components._compat import hear_it_out, send_all_that_was_said, stay_on_the_page
+from components._compat import (
+    MOST_UNSENT,
+    hear_it_out,
+    say_no_more_than_is_heard,
+    send_all_that_was_said,
+    stay_on_the_page,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +174,30 @@ def test_a_part_that_is_gone_and_one_of_somebody_who_left_do_not_run(
     session._state, session._scriptrunner = AppSessionState.SHUTDOWN_REQUESTED, None
     session.wait()
     assert len(started) == 1
+
+
+def test_a_part_is_not_timed_anew_while_much_is_unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(AppSession, "request_rerun",
+                        lambda _, state: asked.append(state.fragment_id if state else "all"))
+    say_no_more_than_is_heard()
+    say_no_more_than_is_heard()
+    queue = ForwardMsgQueue()
+    session = SimpleNamespace(_browser_queue=queue)
+
+    def ask(state: ClientState | None) -> None:
+        AppSession.request_rerun(session, state)  # type: ignore[arg-type]
+
+    for number in range(MOST_UNSENT):
+        queue.enqueue(delta([0, number]))
+    ask(ClientState(fragment_id="in time", is_auto_rerun=True))
+    queue.enqueue(delta([1]))
+    ask(ClientState(fragment_id="too much", is_auto_rerun=True))
+    ask(ClientState(fragment_id="pressed"))
+    ask(None)
+    queue.flush()
+    ask(ClientState(fragment_id="sent", is_auto_rerun=True))
+    assert asked == ["in time", "pressed", "all", "sent"]
 
 
 def door() -> None:
