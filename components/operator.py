@@ -125,7 +125,7 @@ def _sign_in(client: LocalClient, told: str, password: str) -> None:
     except RequestError as error:
         st.session_state[REFUSAL] = str(error)
         if not isinstance(error, TooManyFailuresError):
-            client.turned_away.add("password", "Sign in as operator", told.strip())
+            client.turned_away.add("operator", "Sign in as operator", told.strip())
             _audit(client, told, "sign-in refused", str(error))
         return
     st.session_state[REFUSAL] = ""

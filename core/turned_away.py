@@ -11,7 +11,7 @@ from typing import Literal
 
 from core.talk import cut
 
-Reason = Literal["host", "origin", "rate", "size", "slow", "sign_in", "role", "password"]
+Reason = Literal["host", "origin", "rate", "size", "slow", "sign_in", "role", "operator"]
 WORDS: Mapping[Reason, str] = {
     "host": "asked for a host name that gateway.allowed_hosts does not name",
     "origin": "a page of another host asked",
@@ -20,7 +20,7 @@ WORDS: Mapping[Reason, str] = {
     "slow": "a request that was not complete in time",
     "sign_in": "no key or token that is known here (401)",
     "role": "may look, not act (403)",
-    "password": "no operator has this name and password",
+    "operator": "no operator has this name and password",
 }
 KEPT = 20
 

@@ -22,7 +22,15 @@ CREATE TABLE IF NOT EXISTS waiting
      time_us INTEGER NOT NULL, received_us INTEGER NOT NULL, body BLOB, reason TEXT NOT NULL,
      UNIQUE (site, device, stream, seq, time_us));
 """
-KEPT = "site, device, stream, base, seq, floor, time_us, received_us, body, reason"
+ADD = """
+INSERT OR IGNORE INTO waiting
+    (site, device, stream, base, seq, floor, time_us, received_us, body, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+OLDEST = """
+SELECT place, site, device, stream, base, seq, floor, time_us, received_us, body, reason
+FROM waiting ORDER BY place LIMIT ?
+"""
 SIZE = "SELECT count(*), coalesce(sum(length(body)), 0) FROM waiting"
 
 
@@ -53,17 +61,15 @@ class WaitingEntries:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 for entry in entries:
-                    added = self._db.execute(
-                        f"INSERT OR IGNORE INTO waiting ({KEPT}) VALUES "
-                        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(entry)).rowcount
+                    added = self._db.execute(ADD, astuple(entry)).rowcount
                     sizes += [len(entry.body or b"")] * added
             self.count, self._bytes = self.count + len(sizes), self._bytes + sum(sizes)
 
     def oldest(self, most: int) -> list[tuple[int, FleetEntry]]:
         """(place, entry)."""
         with self._lock, self._said():
-            return [(place, FleetEntry(*told)) for place, *told in self._db.execute(
-                f"SELECT place, {KEPT} FROM waiting ORDER BY place LIMIT ?", (most,))]
+            return [(place, FleetEntry(*told))
+                    for place, *told in self._db.execute(OLDEST, (most,))]
 
     def drop(self, until: int) -> None:
         """Up to a place, it included."""

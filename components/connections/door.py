@@ -14,7 +14,7 @@ from core.turned_away import WORDS, Reason, Turned
 
 SHOWN = 5
 SHORT: Mapping[Reason, str] = {"sign_in": "not known", "role": "may not act",
-                               "password": "wrong sign-in"}
+                               "operator": "wrong sign-in"}
 
 
 def show(client: LocalClient) -> None:

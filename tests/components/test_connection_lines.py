@@ -47,11 +47,11 @@ def test_who_was_turned_away_is_counted_and_the_newest_are_kept() -> None:
     turned = TurnedAway(ManualClock(NOON).now)
     for number in range(KEPT + 5):
         turned.add("role", f"POST /{number}", "127.0.0.1")
-    turned.add("password", "x" * 1000, "Anna\n")
-    assert turned.counts() == {"role": KEPT + 5, "password": 1}
+    turned.add("operator", "x" * 1000, "Anna\n")
+    assert turned.counts() == {"role": KEPT + 5, "operator": 1}
     newest = turned.newest()
     assert len(newest) == KEPT
-    assert (newest[0].reason, newest[0].at, newest[0].who) == ("password", NOON, "Anna ")
+    assert (newest[0].reason, newest[0].at, newest[0].who) == ("operator", NOON, "Anna ")
     assert len(newest[0].asked) < 400
     assert newest[1].asked == f"POST /{KEPT + 4}"
 

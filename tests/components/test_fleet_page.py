@@ -488,7 +488,7 @@ def test_failed_sign_ins_are_audited_and_make_the_name_wait(
     for _ in range(6):
         sign_in(app, "Anna", "not it")
     assert [entry.action for entry in client.entries] == ["sign-in refused"] * 5
-    assert client.turned_away.counts() == {"password": 5}
+    assert client.turned_away.counts() == {"operator": 5}
     assert "Wait" in said(app)
     assert PASSWORD not in str(client.entries)
     sign_in(app, "Anna", PASSWORD)
