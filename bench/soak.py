@@ -38,12 +38,14 @@ line = partial(figure_line, "soak")
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """viewers who stay for `seconds` [s], churn of others who came before and left."""
+    """viewers who stay for `seconds` [s], churn of others who came before and left; settle_s: until
+    it is counted from, for what is kept in memory is filled in the first minute [s]."""
 
     viewers: int
     churn: int
     seconds: float
     slope_limit: float
+    settle_s: float = 60.0
 
 
 LONG, SHORT = Form(20, 100, 3600.0, SLOPE_LIMIT), Form(20, 100, 180.0, SHORT_SLOPE_LIMIT)
@@ -90,6 +92,7 @@ async def _soak(app: AppProcess, form: Form) -> tuple[float, Watched]:
             await add_sessions(stack, viewers, app.url, page, count)
         failed = await _churn(app.url, form.churn)
         churned_mb = resident_mb(app.pid)
+        await asyncio.sleep(form.settle_s)
         watched = await _watch(app.pid, viewers, form.seconds)
     return churned_mb, Watched(watched.minutes, watched.megabytes, watched.refreshes,
                                watched.failed + failed)
