@@ -65,13 +65,14 @@ def _row(status: SourceStatus, coverage: NDArray[np.float64], says: Sequence[str
     info, row = status.info, describe.source_row(status, now)
     state = "live" if not row.stale else "waiting" if status.state == "waiting" else "silent"
     trouble = f'<div class="why">{escape(status.error)}</div>' if status.error else ""
+    told = f'<div class="says">{escape(" · ".join(says))}</div>' if says else ""
     age = formats.age(row.age_s) if math.isfinite(row.age_s) else "never heard"
     return (f'<div class="o-row o-link{" old" if row.stale else ""}">'
             f'<span class="nm">{blocks.symbol(KIND_ICONS[info.kind])} {escape(info.label)}</span>'
             f'<span>{state}</span><span class="num">{age}</span>{_strip(coverage)}'
             f'<span class="mut">{escape(info.name)}, {info.kind}, every '
             f"{formats.age(info.period_s)}</span>"
-            f'<div class="says">{escape(" · ".join(says))}</div>{trouble}</div>')
+            f"{told}{trouble}</div>")
 
 
 def _strip(coverage: NDArray[np.float64]) -> str:

@@ -9,7 +9,6 @@ from core.engine import SourceStatus
 from core.ports import PollHealth, Talk
 
 SECONDS_PER_MINUTE = 60
-NO_TALK = "in this process, no connection"
 
 
 def per(rate: float) -> str:
@@ -20,9 +19,10 @@ def per(rate: float) -> str:
 
 
 def traffic(status: SourceStatus, talk: Talk | None, now: datetime) -> list[str]:
-    """Of one source: messages, questions, when the last answer came, and failures."""
+    """Of one source: messages, questions, when the last answer came, and failures; nothing of one
+    in this process."""
     if talk is None:
-        return [NO_TALK]
+        return []
     told = [f"{per(talk.rate)} heard"]
     if status.polling is not None:
         told.append(_asked(status.polling))

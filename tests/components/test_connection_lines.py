@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.connections.lines import NO_TALK, per, traffic
+from components.connections.lines import per, traffic
 from core.clock import ManualClock
 from core.engine import SourceStatus
 from core.ports import Message, PollHealth, SourceInfo, Talk
@@ -40,7 +40,7 @@ def test_messages_polls_age_and_failures_stand_in_one_line() -> None:
         "0/min heard", "1 asked in the last hour", "no answer yet"]
     assert told(Talk((heard,), 40, 0, 1, 24.0)) == [
         "24.0/s heard", "last answer 12 s ago", "1 failed"]
-    assert told(None) == [NO_TALK]
+    assert told(None) == []
 
 
 def test_who_was_turned_away_is_counted_and_the_newest_are_kept() -> None:
