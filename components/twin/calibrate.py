@@ -52,8 +52,9 @@ def _waits(client: TwinClient, pack: str) -> bool:
         return False
     state = asked.found(physics, about(pack))
     result = _result(state)
-    return asked.pending(state) or (result is not None and result.accepted
-                                    and _own(client, pack).fitted != _after(result))
+    kept = _own(client, pack).calibration
+    return asked.pending(state) or (result is not None and result.accepted and (
+        kept is None or kept.fitted != _after(result)))
 
 
 def _after(result: CalibrationResult) -> Mapping[str, float]:

@@ -63,6 +63,7 @@ class CoordinatorDesk:
                  candidates: Candidates | None = None) -> None:
         self._engine, self.store, self._loops = engine, store, tuple(loops)
         self._lives = SharedLives(store, [one.site for one in shown])
+        self._says: TwinSays | None = None
         self._candidates = candidates
         self._shown = {one.site: one for one in shown}
         self._planners, self._twin, self._fast_s = preview_planners, twin, fast_s
@@ -102,12 +103,16 @@ class CoordinatorDesk:
     def turn(self) -> None:
         """What there is to do now; called by the thread, and by tests directly."""
         snapshot = self._engine.snapshot
-        twin = self._lives.of(self._twin(), self._engine.clock.now())
+        self._says = None
+        self._guarded("twin", self._ask_twin)
         for loop in self._loops:
             self._guarded(loop.place.site, partial(loop.turn, snapshot.frame,
-                                                   self._engine.topology, twin))
+                                                   self._engine.topology, self._says))
         self._guarded("findings", self._find)
         self.turns += 1
+
+    def _ask_twin(self) -> None:
+        self._says = self._lives.of(self._twin(), self._engine.clock.now())
 
     def _guarded(self, name: str, part: Callable[[], None]) -> None:
         """What fails is said once and tried again at the next turn."""

@@ -391,12 +391,20 @@ class SiteLoop:
         today = local.astimezone(now.tzinfo)
         over = [(local - timedelta(days=back)).astimezone(now.tzinfo)
                 for back in range(JUDGED_DAYS, -1, -1)]
-        first = over[-2] if self._day is None else self._day
-        for start, until in pairwise(over):
-            if first <= start:
-                self._judge_span(found, start, until)
-        self._day = today
+        if len(found.packs):  # without any nothing can be compared: days wait until one is heard
+            first, whole = over[-2] if self._day is None else self._day, self._judged(over[0])
+            for start, until in pairwise(over):
+                if first <= start and start not in whole:
+                    self._judge_span(found, start, until)
+            self._day = today
         self._judge_span(found, today, now)
+
+    def _judged(self, since: datetime) -> set[datetime]:
+        """Days that were judged to their last step: who restarts may hear fewer packs."""
+        step = timedelta(seconds=self.place.cadence.step_s)
+        return {day.start for day in self.place.store.days(self.place.site, since)
+                if day.happened is not None and day.until + step > (
+                    day.start.astimezone(self.place.zone) + timedelta(days=1))}
 
     def _judge_span(self, found: Gathered, start: datetime, until: datetime) -> None:
         minutes = self.place.store.minutes(self.place.site, start, until)

@@ -145,8 +145,9 @@ class Rounds:
         self._night = self._next_at = self._times.next(now)
 
     def _read(self, store: Store, now: datetime) -> None:
-        packs = [self._to_read.pop() for _ in range(min(AT_ONCE, len(self._to_read)))]
+        packs = self._to_read[-AT_ONCE:][::-1]
         told = store.series(packs, METRICS, now - SPAN, now, MOST_POINTS)
+        del self._to_read[-AT_ONCE:]
         wide = len(METRICS)
         for place, pack in enumerate(packs):
             plate = self._plates[pack]

@@ -262,6 +262,22 @@ def test_the_shipped_demo_names_its_site_and_all_controllers_are_there() -> None
         name: name for name in planners}
 
 
+def test_a_twin_that_fails_is_said_and_the_packs_are_driven_without_it(
+        site: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise ValueError("an odd frame")
+
+    monkeypatch.setattr(site.desk, "_twin", fails)
+    site.live(95)
+    assert site.desk.errors["twin"] == "unexpected ValueError: an odd frame"
+    allocated = site.view().allocated
+    assert allocated is not None
+    assert allocated.sum_kw < -1.0
+    monkeypatch.undo()
+    site.live(5)
+    assert site.desk.errors == {}
+
+
 def test_the_thread_begins_and_ends(site: Desk) -> None:
     site.desk.start()
     site.desk.stop()

@@ -518,6 +518,18 @@ def test_a_day_is_judged_against_no_battery_rules_and_perfect_foresight() -> Non
     assert day.happened.total < day.no_battery.total - 0.5
     assert 80.0 < day.captured_pct < 101.0, "every day is alike: it was all foreseen"
     assert (day.violations, day.known) == (0, 1.0)
+    site.loop.release()
+    again = made(site.clock, site.store, MpcPlanner(), by="two", fleet=site.fleet)
+    for pack in again.fleet.packs_of:
+        pack.heard = False
+    site.clock.advance(600.0)
+    again.live(120.0, 60.0)
+    assert "no pack can be planned with" in again.loop.state.problem
+    assert again.store.days(SITE, NOON - timedelta(days=2))[1] == day, "nobody heard: it stays"
+    again.fleet[0].heard = True
+    again.live(1200.0, 60.0)
+    assert again.plan.ids == (again.fleet[0].plate.device,)
+    assert again.store.days(SITE, NOON - timedelta(days=2))[1] == day, "by all, not by one"
     site.store.close()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from core.clock import ManualClock
+from core.errors import RetryLaterError
 from core.ports import Series
 from core.twin.past import Plate
 from core.twin.rounds import AT_ONCE, BETWEEN_S, FIRST_S, URGENCY, Rounds, Times
@@ -101,6 +102,26 @@ def test_the_night_is_the_zone_s_own(now: datetime, begins: datetime) -> None:
     times = Times(time(2, 0), ZoneInfo("Europe/Berlin"), 300.0)
     assert times.next(now) == begins
     assert Times(None).next(now) is None
+
+
+def test_packs_whose_past_cannot_be_read_are_read_at_the_next_turn(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House([0.5] * (AT_ONCE + 3))
+
+    def away(*_: object) -> list[Series]:
+        raise RetryLaterError("the store is away")
+
+    house.clock.advance(FIRST_S + 1.0)
+    with monkeypatch.context() as lost:
+        lost.setattr(Lived, "series", away)
+        with pytest.raises(RetryLaterError):
+            house.turn()
+    for _ in range(20):
+        house.turn()
+        house.answer()
+        house.clock.advance(BETWEEN_S)
+    told = [house.rounds.of(pack) for pack in house.plates]
+    assert all(one.run is not None for one in told)
 
 
 def test_every_night_there_is_exactly_one() -> None:
