@@ -22,6 +22,7 @@ from core.twin.ports import Physics, TaskState
 from core.twin.record import Record
 from core.twin.study import Study
 from core.twin.tasks import CalibrationResult, CalibrationTask, column, new_id
+from core.twin.trend import remembered
 
 STEP_S = 60.0
 LEAST_MOVED = 0.05
@@ -169,6 +170,12 @@ def _button(client: TwinClient, physics: Physics, pack: str, own: Own, again: bo
             "keeps them only if they are better on the rest, which it has not seen."))
 
 
+def _counted_ah(plate: Plate, study: Study) -> float:
+    """The capacity by which the filter counts its charge [Ah]."""
+    found = remembered(study.trend.capacity, study.judged.at.timestamp())
+    return plate.rated_ah * (found.capacity.value if found.counts else 1.0)
+
+
 def task_of(plate: Plate, study: Study | None, bpx: str = "") -> CalibrationTask:
     """Of its last hours without a gap, until it came to rest, from the charge that the filter had
     then, counted back. bpx: the parameter file that counts. Raises RequestError for a record that
@@ -188,7 +195,7 @@ def task_of(plate: Plate, study: Study | None, bpx: str = "") -> CalibrationTask
     soc = float(study.followed.soc[np.searchsorted(study.past.record.time_s, end_s)])
     if not math.isfinite(soc):
         raise RequestError("the filter knows no charge of it yet")
-    begins = soc + float(moved[-1]) * plate.full_ah / plate.rated_ah
+    begins = soc + float(moved[-1]) * plate.full_ah / _counted_ah(plate, study)
     begins = min(max(begins, 0.0), 1.0)
     warmth = study.past.mean_temperature_c
     return CalibrationTask(

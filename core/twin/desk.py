@@ -122,6 +122,7 @@ class TwinDesk:
         self.physics, self._past_comes = physics, past_comes
         self._engine, self._predictions = engine, predictions
         self._tree = TreeTwin(engine.topology)
+        self._capacity: dict[str, float] = {}
         found = [plate_of(engine.topology, int(node)) for node in self._tree.packs]
         self.plates: Mapping[str, Plate] = {plate.id: plate for plate in found}
         self.shelf = shelf or Shelf()
@@ -293,11 +294,16 @@ class TwinDesk:
             self._windows.doubt((ids[node], abs(off)) for node, off in zip(
                 table.packs[known].tolist(), table.residual_v[known].tolist(), strict=True))
         self._windows.collect()
-        self._windows.ask(self._store(), self._charges)
+        self._windows.ask(self._store(), self._charges, self._holds)
 
     def _charges(self, pack: str) -> float:
         """0..1, NaN where it is not known."""
         return self.estimate(pack).soc_pct.value / 100.0
+
+    def _holds(self, pack: str) -> float:
+        """Share of the rated capacity by which its charge is counted, NaN = as rated."""
+        with self._lock:
+            return self._capacity.get(pack, math.nan)
 
     def _judge(self) -> None:
         """Those that somebody looks at, and, as far as JUDGED_BUSY allows, the next."""
@@ -430,11 +436,12 @@ class TwinDesk:
     def _count_by(self, trends: Mapping[str, Trend]) -> None:
         """Charge is counted with the capacity that packs have."""
         now_s = self._engine.clock.now().timestamp()
-        found = {self.plates[pack].node: remembered(trend.capacity, now_s)
-                 for pack, trend in trends.items()}
+        found = {pack: remembered(trend.capacity, now_s) for pack, trend in trends.items()}
+        shares = {pack: one.capacity.value for pack, one in found.items() if one.counts}
         with self._lock:
-            self._tree.set_capacity({node: one.capacity.value for node, one in found.items()
-                                     if one.counts})
+            self._capacity |= shares
+            self._tree.set_capacity({self.plates[pack].node: share
+                                     for pack, share in shares.items()})
 
     def _resistance(self, pack: str) -> Interval:
         found = self.estimate(pack).resistance

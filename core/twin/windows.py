@@ -122,8 +122,9 @@ class Windows:
 
     # -- asking
 
-    def ask(self, store: Store, soc: Charge) -> None:
-        """The packs that are due. soc: of a pack now, 0..1, NaN = not known."""
+    def ask(self, store: Store, soc: Charge, holds: Charge) -> None:
+        """The packs that are due. soc: of a pack now, 0..1, holds: what it holds now by which that
+        is counted, share of the rated capacity; NaN = not known."""
         if self._asked or self._physics.missing:
             return
         packs = self._next()
@@ -133,7 +134,7 @@ class Windows:
                 self._ask(store, WindowTask(
                     id=new_id(), chemistry=chemistry, bpx=bpx, model=model, packs=(),
                     time_s=self._clock.now().timestamp(), step_s=STEP_S, horizon_s=HORIZON_S),
-                    mine, soc, plans)
+                    mine, soc, holds, plans)
             except OrreryError as error:
                 self.agenda.done(list(mine))
                 self._fails(f"no window of {len(mine)} packs of {chemistry}: {error}")
@@ -159,7 +160,7 @@ class Windows:
         return self.agenda.take(MOST if since_s >= FIRST_S else len(wanted))
 
     def _ask(self, store: Store, task: WindowTask, owns: Mapping[str, Own], soc: Charge,
-             plans: Mapping[str, Planned]) -> None:
+             holds: Charge, plans: Mapping[str, Planned]) -> None:
         end = from_epoch(task.time_s)
         told = [self._plates[pack] for pack in owns]
         windows: dict[str, Window] = {}
@@ -172,8 +173,8 @@ class Windows:
                 now = soc(plate.id)
                 if np.isfinite(current).sum() < LEAST_KNOWN or not math.isfinite(now):
                     continue
-                pack = _pack(plate, current, voltage, now, past.mean_temperature_c,
-                             owns[plate.id], plans.get(plate.id))
+                pack = _pack(plate, current, voltage, (now, holds(plate.id)),
+                             past.mean_temperature_c, owns[plate.id], plans.get(plate.id))
                 packs.append(pack)
                 windows[plate.id] = Window(
                     WindowAnswer(pack=plate.id), "", "",
@@ -253,17 +254,19 @@ def key_of(pack: str) -> str:
         pack.encode(), usedforsecurity=False).hexdigest()
 
 
-def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, soc: float,
+def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, end: tuple[float, float],
           temperature_c: float, own: Own, planned: Planned | None) -> WindowPack:
-    """soc: at the window's end; its beginning is before what flowed. planned: at the last known
-    voltage."""
+    """end: charge at the window's end, and what the pack holds, as `Windows.ask`; its beginning is
+    before what flowed. planned: at the last known voltage. What a calibration found counts from the
+    capacity when new, for it tells of the active material itself."""
+    soc, holds = end[0], end[1] if math.isfinite(end[1]) else 1.0
     known_v = voltage_v[np.isfinite(voltage_v)]
     plan_a = planned.cell_a(plate.cells, float(known_v[-1])) \
         if planned is not None and known_v.size else None
-    begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / plate.rated_ah
+    begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / (holds * plate.rated_ah)
     begins = min(1.0, max(0.0, begins))
     return WindowPack(
-        pack=plate.id, capacity_ah=plate.full_ah, soc=begins,
+        pack=plate.id, capacity_ah=plate.full_ah * (1.0 if own.fitted else holds), soc=begins,
         start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),
         voltage_v=column(voltage_v), fitted=dict(own.fitted), plan_a=plan_a,
         temperature_c=temperature_c if math.isfinite(temperature_c) else None)

@@ -22,7 +22,7 @@ from core.twin.past import Past, Plate
 from core.twin.record import Record
 from core.twin.rounds import FIRST_S as ROUND_S
 from core.twin.study import Study, studies_of
-from core.twin.tasks import ForecastTask
+from core.twin.tasks import ForecastTask, WindowTask
 from core.twin.trend import (
     AGEING_A_YEAR,
     DAY_S,
@@ -248,6 +248,11 @@ def test_after_a_restart_it_goes_on_with_what_was_kept(tmp_path: Path) -> None:
     held_ah = site.desk._tree._filter.capacity_ah  # type: ignore[union-attr]
     assert held_ah == pytest.approx([0.9 * AH] * 3 + [AH] * 3), "by which its charge is counted"
     site.live(130)
+    plates = site.desk.plates
+    windows = {one.pack: one for task in site.physics.open() if isinstance(task, WindowTask)
+               for one in task.packs}
+    assert windows[GOOD].capacity_ah == pytest.approx(0.9 * plates[GOOD].full_ah, rel=0.01)
+    assert windows[TURNED].capacity_ah == plates[TURNED].full_ah
     found = site.client.twin_site()
     assert not isinstance(found, str)
     judged = found.judged[GOOD]

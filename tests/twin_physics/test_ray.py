@@ -115,7 +115,7 @@ def test_a_cluster_that_is_lost_is_told_and_found_again(cluster: RayCluster) -> 
     """The last of those that use it: it is closed with the queue."""
     pool = Pool(missing="", cluster=cluster)
     pool.ask(LONG)
-    until(lambda: "process" in pool.state(LONG.id).words, PATIENCE_S)
+    until(lambda: any(one in pool.state(LONG.id).words for one in ("process", "day")), PATIENCE_S)
     os.kill(cluster.link().pid, signal.SIGKILL)
     assert "cluster at local was lost" in settled(pool, LONG, PATIENCE_S).words
     task = FileTask(id=new_id(), kind="csv", text="nothing")
