@@ -77,9 +77,10 @@ class Driver:
                 self._cancel(frame[1:].decode("ascii", "replace"))
                 continue
             task = read_task(frame[1:])
+            running = self._remote.remote(packed(task))
             with self._lock:
-                self._running[task.id] = self._remote.remote(packed(task))
-            threading.Thread(target=self._follow, args=(task,), daemon=True).start()
+                self._running[task.id] = running
+            threading.Thread(target=self._follow, args=(task, running), daemon=True).start()
 
     def _cancel(self, task_id: str) -> None:
         with self._lock:
@@ -87,9 +88,10 @@ class Driver:
         if running is not None:
             self._ray.cancel(running, force=True)
 
-    def _follow(self, task: Task) -> None:
+    def _follow(self, task: Task, running: Any) -> None:
+        """One that is asked again may run before the one that was cancelled has ended."""
         try:
-            for part in self._running[task.id]:
+            for part in running:
                 self._say(self._ray.get(part))
         except self._ray.exceptions.RayError as error:
             self._say(packed(failure(task, self._why(error))))
@@ -97,7 +99,8 @@ class Driver:
             os._exit(LOST)
         finally:
             with self._lock:
-                del self._running[task.id]
+                if self._running.get(task.id) is running:
+                    del self._running[task.id]
 
     def _why(self, error: Exception) -> str:
         """In words; what Ray says is long, and of Ray."""

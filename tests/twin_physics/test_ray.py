@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from core.errors import ConfigurationError
 from core.registry import make_physics
@@ -113,11 +114,11 @@ def test_a_task_that_takes_too_long_is_ended(cluster: RayCluster) -> None:
 
 def test_a_cluster_that_is_lost_is_told_and_found_again(cluster: RayCluster) -> None:
     """The last of those that use it: it is closed with the queue."""
-    pool = Pool(missing="", cluster=cluster)
-    pool.ask(LONG)
-    until(lambda: any(one in pool.state(LONG.id).words for one in ("process", "day")), PATIENCE_S)
+    pool, long = Pool(missing="", cluster=cluster), structs.replace(LONG, id=new_id())
+    pool.ask(long)
+    until(lambda: any(one in pool.state(long.id).words for one in ("process", "day")), PATIENCE_S)
     os.kill(cluster.link().pid, signal.SIGKILL)
-    assert "cluster at local was lost" in settled(pool, LONG, PATIENCE_S).words
+    assert "cluster at local was lost" in settled(pool, long, PATIENCE_S).words
     task = FileTask(id=new_id(), kind="csv", text="nothing")
     pool.ask(task)
     assert "cluster" not in settled(pool, task, PATIENCE_S).words
