@@ -144,7 +144,7 @@ def say_no_more_than_is_heard() -> None:
 
     A browser asks by its clock, whether it has heard the answer to what it asked before or not.
     Where the machine is too slow for all who look, what waits grew without end: 170,000 messages
-    and 300 MB in 50 minutes with twenty of them. The browser asks again.
+    after 50 minutes with twenty of them, and 20 MB a minute. The browser asks again.
     """
     original = AppSession.request_rerun
     if hasattr(original, "plain"):

@@ -32,9 +32,9 @@ MANY = 200
 """From so many packs on each has FEW_CELLS cells, and there is one edge process a processor."""
 FEW_CELLS = 16
 MOST_OF_ONE = 8
-PACKS_A_PROCESSOR = 330
-"""Of FEW_CELLS cells, with all that listens to them: about 3 ms of a processor a pack and second,
-measured with 1,000, of which two processors stored 437 a second."""
+PACKS_A_PROCESSOR = 220
+"""Of FEW_CELLS cells, with all that listens to them and an open page: of 1,000 packs two processors
+stored 437 a second."""
 START_S = 120.0
 LOOK_S = 0.3
 HOMES_A_PACK = 12.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from datetime import datetime
 from html import escape
 
@@ -76,18 +77,17 @@ def _ping(client: Client, name: str) -> None:
 
 
 def _ask(client: Client, name: str) -> None:
-    try:
-        client.ask_now(name)
-        said = "Asked; what it answers stands below."
-    except OrreryError as error:
-        said = str(error)
-    st.session_state[f"said_{name}"] = said
+    _do(client.ask_now, name, "Asked; what it answers stands below.")
 
 
 def _reconnect(client: Client, name: str) -> None:
+    _do(client.reconnect, name, "Left it; it comes back now, as the messages below tell.")
+
+
+def _do(act: Callable[[str], None], name: str, said: str) -> None:
+    """said: where it is done."""
     try:
-        client.reconnect(name)
-        said = "Left it; it comes back now, as the messages below tell."
+        act(name)
     except OrreryError as error:
         said = str(error)
     st.session_state[f"said_{name}"] = said

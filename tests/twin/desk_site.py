@@ -15,11 +15,12 @@ from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS
 from core.twin.ahead import Planned
 from core.twin.desk import TwinDesk
-from core.twin.tasks import WindowAnswer, WindowResult, WindowTask, column
+from core.twin.rounds import FIRST_S
+from core.twin.tasks import ForecastTask, WindowAnswer, WindowResult, WindowTask, column
 from core.twin.trend import TrendStore
 from store.embedded import EmbeddedStore
 from store.twin import PredictionDatabase
-from tests.components.twin_site import StandingPhysics
+from tests.components.twin_site import StandingPhysics, aged
 from tests.core.sites import NOON, ScriptedReadings, system
 from tests.twin.cells import NMC, live, lively
 
@@ -67,6 +68,16 @@ class DeskSite:
                 step_s=task.step_s, parameter_set="one for tests", cpu_s=0.01,
                 answers=tuple(answer_of(pack.pack) for pack in task.packs)))
         return open_
+
+    def age(self, loss: float) -> None:
+        """Until the first ageing run, which answers with a loss of `loss` a year, is taken in."""
+        self.live(20)
+        self.answer()
+        self.clock.advance(FIRST_S)
+        self.live(3)
+        (task,) = [task for task in self.physics.open() if isinstance(task, ForecastTask)]
+        self.physics.settle(task, aged(task, loss))
+        self.live(2)
 
     def close(self) -> None:
         self.desk.stop()

@@ -31,11 +31,9 @@ from core.twin.promises import (
     Score,
     lives_of,
 )
-from core.twin.rounds import FIRST_S as ROUND_S
 from core.twin.study import Study
-from core.twin.tasks import ForecastResult, ForecastTask
+from core.twin.tasks import ForecastResult
 from core.twin.trend import NO_TREND, Trend, TrendsInMemory, packed, unpacked
-from tests.components.twin_site import aged
 from tests.core.sites import NOON
 from tests.twin.cells import NMC
 from tests.twin.desk_site import GOOD, DeskSite, desk_site
@@ -186,13 +184,7 @@ def test_beside_the_engine_an_ageing_run_is_kept_and_meets_what_is_reported(
         tmp_path: Path) -> None:
     trends = TrendsInMemory()
     site = desk_site(tmp_path, trends=trends, soh_pct=95.0)
-    site.live(20)
-    site.answer()
-    site.clock.advance(ROUND_S)
-    site.live(3)
-    (task,) = [task for task in site.physics.open() if isinstance(task, ForecastTask)]
-    site.physics.settle(task, aged(task, 0.05))
-    site.live(2)
+    site.age(0.05)
     looked_at(site)
     rows = trends.find([GOOD])[GOOD].promises.rows
     assert rows.shape[0] == len(AHEAD_D)

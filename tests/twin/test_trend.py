@@ -20,9 +20,8 @@ from core.twin.interval import UNKNOWN, Interval
 from core.twin.models import CellModel, cell_model
 from core.twin.past import Past, Plate
 from core.twin.record import Record
-from core.twin.rounds import FIRST_S as ROUND_S
 from core.twin.study import Study, studies_of
-from core.twin.tasks import ForecastTask, WindowTask
+from core.twin.tasks import WindowTask
 from core.twin.trend import (
     AGEING_A_YEAR,
     DAY_S,
@@ -36,7 +35,6 @@ from core.twin.trend import (
     remembered,
 )
 from store.twin import PredictionDatabase, TrendDatabase
-from tests.components.twin_site import aged
 from tests.core.sites import NOON
 from tests.twin.cells import LFP, NMC, day, live, lively
 from tests.twin.desk_site import AH, GOOD, TURNED, desk_site
@@ -279,13 +277,7 @@ def test_its_own_fade_and_the_physics_are_weighed(tmp_path: Path) -> None:
     trends = TrendsInMemory()
     trends.keep({GOOD: aged_trend()})
     site = desk_site(tmp_path, trends=trends, soh_pct=math.nan)
-    site.live(20)
-    site.answer()
-    site.clock.advance(ROUND_S)
-    site.live(3)
-    (task,) = [task for task in site.physics.open() if isinstance(task, ForecastTask)]
-    site.physics.settle(task, aged(task, 0.05))
-    site.live(2)
+    site.age(0.05)
     found = site.client.twin_site()
     assert not isinstance(found, str)
     assert 0.0 < found.figures["life_forecast"][0] < 1.0
