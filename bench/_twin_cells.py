@@ -21,10 +21,10 @@ Cells = Sequence[tuple[Floats, Floats]]
 """Of each cell: what was put through it (equivalent full cycles or Ah) and capacity, 1 = its first.
 """
 FOLDER = Path(__file__).parents[1] / "tests" / "data" / "twin"
-GENTLE = FOLDER / "nmc_ageing_baumhofer2014.csv"
-"""One use, as of a stationary battery."""
-HARSH = FOLDER / "nmc_ageing_isu_ilcc.csv"
-"""Fifteen uses, some of them with a knee before 80 %."""
+ONE_USE = FOLDER / "nmc_ageing_baumhofer2014.csv"
+"""48 cells of one use: a part of their charge, over and over."""
+MANY_USES = FOLDER / "nmc_ageing_isu_ilcc.csv"
+"""50 cells of fifteen uses, some of them with a knee before 80 %."""
 ADDED = "ORRERY_AGEING_DATA"
 """The environment variable that names a folder of further files of the same three columns."""
 GAIN = 1.005
@@ -126,7 +126,7 @@ def charge_errors(drive: Drive, cases: Sequence[Case], seed: int = 1
     return filtered, alone
 
 
-def ageing(path: Path = GENTLE) -> Cells:
+def ageing(path: Path = ONE_USE) -> Cells:
     """The cells of a file `cell,cycles or Ah,capacity_pct`."""
     rows = np.loadtxt(path, delimiter=",", skiprows=1)
     return [(mine[:, 1], mine[:, 2] / mine[0, 2])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import _twin_cells, _twin_fleet, _twin_physics
-from bench.report import figure_line
+from bench.report import FigureError, figure_line
 from core.twin.fade import Score
 from core.twin.filter import CellFilter
 from core.twin.fused import kernel
@@ -68,8 +68,8 @@ def _charge(chemistry: str) -> Iterator[dict[str, object]]:
 
 def forecasts() -> Iterator[dict[str, object]]:
     """48 NMC cells, second half of life from the first; the width of its interval is judged by
-    cells that did not choose it. Then the cells of a harsher use, and those that somebody added,
-    without a target."""
+    cells that did not choose it. Then cells of many uses, and those that somebody added, without a
+    target."""
     cells = _twin_cells.ageing()
     yield _missed(f"{len(cells)} NMC cells of one use, second half of life",
                   _twin_cells.forecast_scores(cells), 1.5)
@@ -82,7 +82,7 @@ def forecasts() -> Iterator[dict[str, object]]:
     for how, share in held.items():
         yield line(how, "inside of the 90 % interval", 100 * share, "%", 85, "higher")
         yield line(how, "inside, at most", 100 * share, "%", 95)
-    for path in (_twin_cells.HARSH, *_twin_cells.added()):
+    for path in (_twin_cells.MANY_USES, *_twin_cells.added()):
         yield from _others(path)
 
 
@@ -90,6 +90,8 @@ def _others(path: Path) -> Iterator[dict[str, object]]:
     """Of cells that had no part in choosing the interval in use."""
     cells = _twin_cells.ageing(path)
     scores = _twin_cells.forecast_scores(cells)
+    if not scores:
+        raise FigureError(f"no cell of {path} has points enough in either half of its life")
     case = f"{path.stem}, {len(scores)} of {len(cells)} cells, second half of life"
     yield _missed(case, scores)
     points = sum(score.points for score in scores)

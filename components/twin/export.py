@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,6 +23,10 @@ from core.topology import Topology
 from core.twin.desk import Site
 from core.twin.interval import SIGMAS
 from core.twin.study import Study
+
+
+MOST_NAME = 80
+"""Characters of a pack's id in the name of a file."""
 
 
 def menu(client: Client) -> None:
@@ -57,8 +62,9 @@ def _pack_menu(client: Client, pack: str) -> None:
         if study is None:
             blocks.show(blocks.note("Its last hours are being read."))
             return
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", pack)[-MOST_NAME:]
         st.download_button("CSV of its last hours", record(study),
-                           f"{pack}_{study.judged.at:%Y%m%dT%H%M%SZ}.csv", "text/csv",
+                           f"{name}_{study.judged.at:%Y%m%dT%H%M%SZ}.csv", "text/csv",
                            key="twin_pack_csv", on_click="ignore", icon=":material/table:")
 
 

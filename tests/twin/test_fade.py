@@ -70,7 +70,7 @@ def test_the_width_in_use_is_the_one_that_all_cells_choose() -> None:
     assert _twin_cells.inside(needed, RATE_ERROR - 0.01) < 0.9 <= covered
 
 
-@pytest.mark.parametrize(("path", "times"), [(_twin_cells.GENTLE, 3.0), (_twin_cells.HARSH, 1.5)])
+@pytest.mark.parametrize(("path", "times"), [(_twin_cells.ONE_USE, 3.0), (_twin_cells.MANY_USES, 1.5)])
 def test_the_chosen_law_beats_the_last_value_on_real_cells(path: Path, times: float) -> None:
     cells = _twin_cells.ageing(path)
     flat = []
@@ -84,7 +84,7 @@ def test_the_chosen_law_beats_the_last_value_on_real_cells(path: Path, times: fl
 
 def test_capacities_that_somebody_adds_are_judged_beside_the_shipped_ones(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copy(_twin_cells.HARSH, tmp_path / "mine.csv")
+    shutil.copy(_twin_cells.MANY_USES, tmp_path / "mine.csv")
     monkeypatch.setenv(_twin_cells.ADDED, str(tmp_path))
     told = {line["case"]: line["value"] for line in twin.forecasts()
             if line["metric"] == "SoH MAPE"}
