@@ -24,7 +24,6 @@ from core.twin.desk import Site
 from core.twin.interval import SIGMAS
 from core.twin.study import Study
 
-
 MOST_NAME = 80
 """Characters of a pack's id in the name of a file."""
 

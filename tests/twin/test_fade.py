@@ -70,7 +70,8 @@ def test_the_width_in_use_is_the_one_that_all_cells_choose() -> None:
     assert _twin_cells.inside(needed, RATE_ERROR - 0.01) < 0.9 <= covered
 
 
-@pytest.mark.parametrize(("path", "times"), [(_twin_cells.ONE_USE, 3.0), (_twin_cells.MANY_USES, 1.5)])
+@pytest.mark.parametrize(("path", "times"), [(_twin_cells.ONE_USE, 3.0),
+                                             (_twin_cells.MANY_USES, 1.5)])
 def test_the_chosen_law_beats_the_last_value_on_real_cells(path: Path, times: float) -> None:
     cells = _twin_cells.ageing(path)
     flat = []
