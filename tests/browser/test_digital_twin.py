@@ -201,7 +201,7 @@ def _asked_to_age(page: Page) -> None:
     """Its life under its own use and under one that a slider tells; a run that is ended says so."""
     main, ask = page.locator(".stMain"), page.get_by_role("button", name="Ask the ageing model")
     lines = page.locator("[class*=st-key-twin_life] .scatterlayer .js-line")
-    years = re.compile(r"\d years.*\d (to \d+|or more)")
+    years = re.compile(r"\d ?years ?\d[\d.]* (to \d|or more)")
     ask.click()
     expect(card(page, "Under the present use")).to_contain_text(years, timeout=WAIT_MS)
     expect(card(page, "Loses most to")).to_contain_text("film on the graphite (SEI)")
