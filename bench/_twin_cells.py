@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,14 +10,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.twin.fade import Fade, Score, fit_fade, score
+from core.twin.fade import LEAST_POINTS, Fade, Score, fit_fade, score
 from core.twin.filter import CellFilter
 from core.twin.identify import with_circuit, with_curve
 from core.twin.interval import SIGMAS
 from core.twin.models import CellModel, Floats, cell_model
 from core.twin.record import Record
 
+Cells = Sequence[tuple[Floats, Floats]]
+"""Of each cell: what was put through it (equivalent full cycles or Ah) and capacity, 1 = its first.
+"""
 FOLDER = Path(__file__).parents[1] / "tests" / "data" / "twin"
+ONE_USE = FOLDER / "nmc_ageing_baumhofer2014.csv"
+"""48 cells of one use: a part of their charge, over and over."""
+MANY_USES = FOLDER / "nmc_ageing_isu_ilcc.csv"
+"""50 cells of fifteen uses, some of them with a knee before 80 %."""
+ADDED = "ORRERY_AGEING_DATA"
+"""The environment variable that names a folder of further files of the same three columns."""
 GAIN = 1.005
 """Of the current sensor that the filter sees."""
 NOISE_V = 0.002
@@ -116,32 +126,45 @@ def charge_errors(drive: Drive, cases: Sequence[Case], seed: int = 1
     return filtered, alone
 
 
-def ageing() -> list[tuple[Floats, Floats]]:
-    """Equivalent full cycles and capacity, 1 = its first, of each of 48 NMC cells."""
-    rows = np.loadtxt(FOLDER / "nmc_ageing_baumhofer2014.csv", delimiter=",", skiprows=1)
+def ageing(path: Path = ONE_USE) -> Cells:
+    """The cells of a file `cell,cycles or Ah,capacity_pct`."""
+    rows = np.loadtxt(path, delimiter=",", skiprows=1)
     return [(mine[:, 1], mine[:, 2] / mine[0, 2])
             for mine in (rows[rows[:, 0] == cell] for cell in np.unique(rows[:, 0]))]
 
 
-def forecast_scores() -> list[Score]:
+def added() -> list[Path]:
+    """What somebody gave in the folder that ADDED names."""
+    folder = os.environ.get(ADDED)
+    return sorted(Path(folder).glob("*.csv")) if folder else []
+
+
+def forecast_scores(cells: Cells) -> list[Score]:
     """Of each cell: its second half of life (until 80 %) foretold from its first."""
-    return [score(*one) for one in _foretold()]
+    return [score(*one) for one in _foretold(cells)]
 
 
-def _foretold() -> Iterator[tuple[Fade, Floats, Floats]]:
-    """Of each cell: the fade of its first half of life, and cycles and capacity of its second."""
-    for cycles, capacity in ageing():
-        life = float(np.interp(-END, -capacity, cycles))
-        first = cycles <= life / 2
-        later = ~first & (capacity >= END)
-        yield fit_fade(cycles[first], capacity[first]), cycles[later], capacity[later]
+def halves(used: Floats, capacity: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which points are of the first half of life, and which of the second, until END."""
+    life = float(np.interp(-END, -np.minimum.accumulate(capacity), used))
+    first = used <= life / 2
+    return first, ~first & (capacity >= END)
 
 
-def rate_errors() -> list[Floats]:
+def _foretold(cells: Cells) -> Iterator[tuple[Fade, Floats, Floats]]:
+    """Of each cell that has points enough for a law in its first half of life, and any in its
+    second: the fade of the first, use and capacity of the second."""
+    for used, capacity in cells:
+        first, later = halves(used, capacity)
+        if first.sum() >= LEAST_POINTS and later.any():
+            yield fit_fade(used[first], capacity[first]), used[later], capacity[later]
+
+
+def rate_errors(cells: Cells) -> list[Floats]:
     """Of each cell: the least `core.twin.fade.RATE_ERROR` with which the interval of its forecast
     would hold each later point, float64[points]."""
     found = []
-    for fade, cycles, capacity in _foretold():
+    for fade, cycles, capacity in _foretold(cells):
         value = fade.at(cycles).value
         to_come = np.abs(fade.at(np.array([fade.last_x])).value - value)
         beyond = ((capacity - value) / SIGMAS) ** 2 - fade.left**2

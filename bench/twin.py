@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from bench import _twin_cells, _twin_fleet, _twin_physics
-from bench.report import figure_line
+from bench.report import FigureError, figure_line
+from core.twin.fade import Score
 from core.twin.filter import CellFilter
 from core.twin.fused import kernel
 from core.twin.models import cell_models
@@ -27,7 +29,7 @@ def run(short: bool = False) -> Iterator[dict[str, object]]:
     yield _step_cost(5 if short else STEPS)
     for chemistry in ("NMC",) if short else ("NMC", "LFP"):
         yield from _charge(chemistry)
-    yield from _forecast()
+    yield from forecasts()
     yield from _twin_physics.physics(short)
     yield from _twin_fleet.fleet(short)
 
@@ -64,13 +66,14 @@ def _charge(chemistry: str) -> Iterator[dict[str, object]]:
         yield line(f"{chemistry}, {case.name}", "SoC RMSE of counting", alone, "%")
 
 
-def _forecast() -> Iterator[dict[str, object]]:
+def forecasts() -> Iterator[dict[str, object]]:
     """48 NMC cells, second half of life from the first; the width of its interval is judged by
-    cells that did not choose it."""
-    scores = _twin_cells.forecast_scores()
-    case = f"{len(scores)} NMC cells, second half of life"
-    yield line(case, "SoH MAPE", statistics.mean(score.mape_pct for score in scores), "%", 1.5)
-    judged = _twin_cells.judged(_twin_cells.rate_errors())
+    cells that did not choose it. Then cells of many uses, and those that somebody added, without a
+    target."""
+    cells = _twin_cells.ageing()
+    yield _missed(f"{len(cells)} NMC cells of one use, second half of life",
+                  _twin_cells.forecast_scores(cells), 1.5)
+    judged = _twin_cells.judged(_twin_cells.rate_errors(cells))
     for rate_error, share, points in judged.halves:
         yield line(f"{points} points of one half of the cells", "inside of the width "
                    f"{rate_error:.2f} that the other half chose", 100 * share, "%")
@@ -79,3 +82,22 @@ def _forecast() -> Iterator[dict[str, object]]:
     for how, share in held.items():
         yield line(how, "inside of the 90 % interval", 100 * share, "%", 85, "higher")
         yield line(how, "inside, at most", 100 * share, "%", 95)
+    for path in (_twin_cells.MANY_USES, *_twin_cells.added()):
+        yield from _others(path)
+
+
+def _others(path: Path) -> Iterator[dict[str, object]]:
+    """Of cells that had no part in choosing the interval in use."""
+    cells = _twin_cells.ageing(path)
+    scores = _twin_cells.forecast_scores(cells)
+    if not scores:
+        raise FigureError(f"no cell of {path} has points enough in either half of its life")
+    case = f"{path.stem}, {len(scores)} of {len(cells)} cells, second half of life"
+    yield _missed(case, scores)
+    points = sum(score.points for score in scores)
+    inside = sum(score.covered * score.points for score in scores) / points
+    yield line(case, "inside of the 90 % interval in use", 100 * inside, "%", better="higher")
+
+
+def _missed(case: str, scores: Sequence[Score], target: float | None = None) -> dict[str, object]:
+    return line(case, "SoH MAPE", statistics.mean(score.mape_pct for score in scores), "%", target)

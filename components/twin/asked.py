@@ -61,11 +61,11 @@ def pending(state: TaskState | None) -> bool:
 
 
 def missing(physics: Physics | str) -> Html | None:
-    """The box of a machine on which no physics runs; None where it does."""
-    words = physics if isinstance(physics, str) else physics.missing
-    if not words:
+    """The line of a panel that needs a physics where none runs, None where it does; the head of the
+    page says what to do."""
+    if not isinstance(physics, str) and not physics.missing:
         return None
-    return blocks.state_box("extension_off", "The physics is not installed here", words)
+    return blocks.note("Not without the physics, which is not installed here.")
 
 
 def progress(physics: Physics, state: TaskState, key: str) -> None:

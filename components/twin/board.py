@@ -63,9 +63,11 @@ def head(client: Client) -> None:
 
 
 def _sub(client: Client, site: Site, judged: int) -> list[Content]:
-    told: list[Content] = [blocks.pill("live", "Live"), "every cell estimated each second",
-                           f"{formats.number(judged)} judged by their last 6 hours, each every "
-                           f"{formats.age(site.judged_every_s)}"]
+    every = f"each every {formats.age(site.judged_every_s)}"
+    told: list[Content] = [
+        blocks.pill("live", "Live"), "every cell estimated each second",
+        f"{formats.number(judged)} judged by their last 6 hours, {every}" if judged else
+        f"judged by their last 6 hours, {every}"]
     past = client.backfill()
     if past is not None and past.running:
         told.append("verdicts follow once the past is written")

@@ -1,23 +1,31 @@
-"""All packs as CSV."""
+"""All packs as CSV, and the last hours of one."""
 
 from __future__ import annotations
 
 import io
 import math
+import re
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import streamlit as st
 
+from components import blocks
 from components.api_client import Client
 from components.twin import board
 from components.twin.choice import Wish
+from core.clock import from_epoch
 from core.csv_text import safe_cell
 from core.frames import Frame
 from core.topology import Topology
 from core.twin.desk import Site
 from core.twin.interval import SIGMAS
+from core.twin.study import Study
+
+MOST_NAME = 80
+"""Characters of a pack's id in the name of a file."""
 
 
 def menu(client: Client) -> None:
@@ -36,6 +44,48 @@ def _menu(client: Client) -> None:
             st.download_button("CSV of all packs", table(site, client.topology, frame),
                                f"digital_twin_{frame.time:%Y%m%dT%H%M%SZ}.csv", "text/csv",
                                key="twin_csv", on_click="ignore", icon=":material/table:")
+
+
+def pack_menu(client: Client, pack: str) -> None:
+    """As `menu`, of one pack."""
+    st.fragment(_pack_menu, key="twin_take_pack")(client, pack)
+
+
+def _pack_menu(client: Client, pack: str) -> None:
+    files = st.popover("Export", icon=":material/download:", key="twin_pack_files",
+                       type="tertiary", on_change="rerun")
+    study = client.twin_study(pack)
+    if not files.open:
+        return
+    with files:
+        if study is None:
+            blocks.show(blocks.note("Its last hours are being read."))
+            return
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", pack)[-MOST_NAME:]
+        st.download_button("CSV of its last hours", record(study),
+                           f"{name}_{study.judged.at:%Y%m%dT%H%M%SZ}.csv", "text/csv",
+                           key="twin_pack_csv", on_click="ignore", icon=":material/table:")
+
+
+def record(study: Study) -> bytes:
+    """What the charts of a pack's last hours show, a row a moment of its record; what is not known
+    is empty. Intervals hold 90 %; + is discharging."""
+    told, found = study.past.record, study.followed
+    columns: dict[str, list[object]] = {
+        "time": [from_epoch(moment).isoformat(timespec="seconds")
+                 for moment in told.time_s.tolist()],
+        "current_a": _numbers(told.current_a),
+        "measured_v": _numbers(told.voltage_v),
+        "modelled_v": _numbers(found.modelled_v),
+        "residual_mv": _numbers(1000 * found.residual_v),
+        "soc_pct": _numbers(100 * found.soc),
+        "soc_half_interval_pct": _numbers(100 * SIGMAS * found.soc_sigma),
+        "soc_reported_pct": _numbers(study.past.soc_pct),
+        "resistance_ratio": _numbers(found.resistance),
+        "resistance_half_interval": _numbers(SIGMAS * found.resistance_sigma),
+        "temperature_c": _numbers(study.past.temperature_c),
+    }
+    return _csv(columns)
 
 
 def table(site: Site, topology: Topology, frame: Frame) -> bytes:
@@ -83,8 +133,12 @@ def table(site: Site, topology: Topology, frame: Frame) -> bytes:
         "life_high_years": _numbers(site.figures["life_high"][order]),
         "data_pct": _numbers(site.figures["coverage_pct"][order]),
     }
+    return _csv(columns)
+
+
+def _csv(columns: Mapping[str, list[object]]) -> bytes:
     file = io.BytesIO()
-    pyarrow.csv.write_csv(pa.table(columns), file)
+    pyarrow.csv.write_csv(pa.table(dict(columns)), file)
     return file.getvalue()
 
 

@@ -151,7 +151,7 @@ def wished(plate: Plate, use: Use) -> Usage:
         return present
     stands = {name: st.session_state.get(_key(plate, name), value)
               for name, value in _stands(present).items()}
-    rate, rest_soc = stands["rate"], stands["rest"] / 100.0
+    rate, rest_soc = round(stands["rate"], 2), stands["rest"] / 100.0
     return Usage(discharge_c=rate, rest_soc=rest_soc, depth=min(stands["depth"] / 100.0, rest_soc),
                  charge_c=present.charge_c if rate == present.discharge_c else rate,
                  temperature_c=stands["warmth"])

@@ -22,6 +22,9 @@ def show(client: Client) -> None:
                      _row(words.full_name(topology, node), site.judged[topology.ids[node]].verdict))
             for node in nodes[:MOST]]
     pressed = blocks.press_rows(rows, key="twin")
+    if len(nodes) > MOST:
+        more = formats.number(len(nodes) - MOST)
+        blocks.show(blocks.note(f"And {more} more under Digital twin."))
     if pressed is not None:
         choice.open_pack(pressed)
 

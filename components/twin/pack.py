@@ -10,7 +10,7 @@ import streamlit as st
 from components import blocks, formats, session
 from components.api_client import Client
 from components.blocks import Content, Html, Pair
-from components.twin import board, choice, traces, words
+from components.twin import board, choice, export, traces, words
 from core.errors import OrreryError
 from core.twin.bands import LEAST_OWN
 from core.twin.diagnosis import Verdict
@@ -27,6 +27,7 @@ def tools(client: Client, pack: str) -> None:
             st.rerun()
         if st.button("Space Balls", key="twin_space", icon=":material/bubble_chart:"):
             session.open_place(client.topology, client.topology.index(pack))
+        export.pack_menu(client, pack)
 
 
 def head(client: Client, pack: str) -> None:

@@ -66,6 +66,8 @@ def _over_time(study: Study, view: str) -> None:
                                              "band: 90 % of each"))
             charts.show(figure(study), key=f"twin_{key}_trend", height=LOW, view=view,
                         alt=f"{head}, {words.dates(line, zone)}, with its interval")
+        else:
+            blocks.show(blocks.heading(head), blocks.note(words.no_line(line)))
     by_devices = study.judged.fade_by == "reported" and study.soh_days.size > 1
     if by_devices or study.trend.soh.time_s.size > 1:
         items = [LegendItem("reported", "text", "dash")] if by_devices else []

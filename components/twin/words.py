@@ -115,6 +115,12 @@ def dates(line: Line, zone: str | None) -> str:
     return f"{first.day} {first:%b %Y} to {last.day} {last:%b %Y}"
 
 
+def no_line(line: Line) -> str:
+    """Why a quantity is not drawn over time."""
+    found = "One was found so far" if line.time_s.size else "None was found yet"
+    return f"{found}; it is drawn once two were, an hour or more apart."
+
+
 def fade_by(judged: Judged) -> str:
     """What it loses a year and whose numbers say so, or why nothing does."""
     if judged.fade is None:

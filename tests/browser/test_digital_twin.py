@@ -4,21 +4,32 @@ physics, and a pack that is doubted."""
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from msgspec.structs import replace
 from playwright.sync_api import Locator, Page, expect
 
 from core.config import load_config
 from core.engine import Engine
 from core.frames import Frame
 from core.registry import make_sources
+from core.runtime import RUNS_DIRECTORY, TRENDS_FILE, TWIN_DIRECTORY
+from core.twin.rounds import task_of
+from core.twin.tasks import Usage
+from core.twin.trend import Line, Trend
+from core.twin.usage import STANDARD
 from scripts.app_process import AppProcess
+from services.twin.cache import RunCache
 from sim.fleet import Fleet
 from store.embedded import EmbeddedStore
+from store.twin import TrendDatabase
 from tests.browser.driver import WAIT_MS
+from tests.components.twin_site import aged
 from tests.twin_physics.bpx_cell import bpx
 
 SITE = """
@@ -39,6 +50,9 @@ DESKTOP, PHONE = (1440, 900), (390, 844)
 MODULE = "system_0_cluster_0_rack_1_module_0"
 DOUBTED = "system_0_cluster_0_rack_0_module_1"
 """Its voltages were told half as high as they are until the app began."""
+FASTER = replace(STANDARD, discharge_c=0.3, charge_c=0.3)
+"""A step of the slider above the use of a pack whose own is not known."""
+WEEKS = 30
 WIDE = ("[document.documentElement, document.querySelector('[data-testid=stMain]')]"
         ".every(one => one.scrollWidth <= one.clientWidth)")
 
@@ -48,14 +62,30 @@ def app(app_server: Callable[..., AppProcess],
         tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("twin")
     (folder / "orrery.toml").write_text(SITE)
-    _past_of_a_wrong_sensor(folder / "orrery.toml", folder / "h")
+    _kept_of_before(folder / "h", _past_of_a_wrong_sensor(folder / "orrery.toml", folder / "h"))
     started = app_server(history=folder / "h", config=folder / "orrery.toml")
     yield started
     started.stop()
 
 
-def _past_of_a_wrong_sensor(config: Path, history: Path) -> None:
-    """Four hours of minutes, up to now: enough charge moves in them to calibrate by."""
+def _kept_of_before(history: Path, chemistry: str) -> None:
+    """Ageing runs of two uses, as a night leaves them; half a year of what was found of a pack."""
+    runs = RunCache(history / TWIN_DIRECTORY / RUNS_DIRECTORY)
+    uses: dict[Usage, float] = {STANDARD: 0.06, FASTER: 0.09}
+    for usage, loss_a_year in uses.items():
+        task = task_of((chemistry, usage, ()))
+        runs.keep(task, aged(task, loss_a_year))
+    weeks = np.arange(WEEKS)
+    time_s = time.time() - 7 * 86_400.0 * weeks[::-1]
+    trends = TrendDatabase(history / TWIN_DIRECTORY / TRENDS_FILE)
+    trends.keep({DOUBTED: Trend(Line.of(time_s, 0.97 - 0.001 * weeks, np.full(WEEKS, 0.02)),
+                                Line.of(time_s, 1.05 + 0.004 * weeks, np.full(WEEKS, 0.05)))})
+    trends.close()
+
+
+def _past_of_a_wrong_sensor(config: Path, history: Path) -> str:
+    """Four hours of minutes, up to now: enough charge moves in them to calibrate by. The chemistry
+    of its packs."""
     told = load_config(config)
     engine = Engine(told.level_list, make_sources(told), with_alarms=False)
     (fleet,) = engine.sources
@@ -66,6 +96,7 @@ def _past_of_a_wrong_sensor(config: Path, history: Path) -> None:
     store.backfill(_half_as_high(engine, fleet, wrong), lambda reached: None)
     engine.stop()
     store.close()
+    return engine.topology.chemistry_name(node) or ""
 
 
 def _half_as_high(engine: Engine, fleet: Fleet, nodes: list[int]) -> Iterator[Frame]:
@@ -111,6 +142,7 @@ def test_from_all_packs_to_one_and_back(app: AppProcess, lend: Callable[..., Pag
     _given(page)
     _asked_to_age(page)
     _calibrated(page)
+    _inside(page)
     page.get_by_role("button", name="All packs").click()
     expect(rows(page)).to_have_count(1, timeout=WAIT_MS)
 
@@ -166,14 +198,51 @@ def _given(page: Page) -> None:
 
 
 def _asked_to_age(page: Page) -> None:
-    """It runs, is ended, and says so."""
-    page.get_by_role("button", name="Ask the ageing model").click()
+    """Its life under its own use and under one that a slider tells; a run that is ended says so."""
+    main, ask = page.locator(".stMain"), page.get_by_role("button", name="Ask the ageing model")
+    lines = page.locator("[class*=st-key-twin_life] .scatterlayer .js-line")
+    years = re.compile(r"\d ?years ?\d[\d.]* (to \d|or more)")
+    ask.click()
+    expect(card(page, "Under the present use")).to_contain_text(years, timeout=WAIT_MS)
+    expect(card(page, "Loses most to")).to_contain_text("film on the graphite (SEI)")
+    expect(main).to_contain_text("Own parameters, uncalibrated")
+    own = lines.count()
+    _one_step_faster(page)
+    expect(card(page, "Under the other use")).to_contain_text("no ageing run yet", timeout=WAIT_MS)
+    ask.click()
+    expect(card(page, "Under the other use")).to_contain_text(years, timeout=WAIT_MS)
+    expect(lines).to_have_count(own + 1)
+    expect(main).to_contain_text("The other use loses most to")
+    _one_step_faster(page)
+    expect(card(page, "Under the other use")).to_contain_text("no ageing run yet", timeout=WAIT_MS)
+    expect(lines).to_have_count(own)
+    ask.click()
     doing = page.locator(".st-key-twin_doing_forecast_0")
     expect(doing.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
     doing.get_by_role("button", name="Cancel").click()
     expect(doing).to_have_count(0, timeout=WAIT_MS)
     expect(page.locator(".stMain")).to_contain_text("It was ended before it had a result",
                                                     timeout=WAIT_MS)
+
+
+def card(page: Page, label: str) -> Locator:
+    return page.locator(".o-card").filter(has=page.get_by_text(label, exact=True))
+
+
+def _one_step_faster(page: Page) -> None:
+    page.get_by_role("slider", name="C-rate").press("ArrowRight")
+
+
+def _inside(page: Page) -> None:
+    """Concentrations, overpotentials and temperature are drawn."""
+    for name in ("negative_surface", "negative_reaction_v", "temperature_c"):
+        drawn(page.locator(f".st-key-panel_twin_{name} .scatterlayer .js-line"), GIVEN_MS)
+
+
+def drawn(lines: Locator, wait_ms: float) -> None:
+    """Each is a line across the chart."""
+    expect(lines.first).to_be_attached(timeout=wait_ms)
+    assert min(lines.evaluate_all("lines => lines.map(line => line.getTotalLength())")) > 80
 
 
 def _calibrated(page: Page) -> None:
@@ -203,6 +272,10 @@ def test_a_pack_that_is_doubted_is_named_and_found_from_the_overview(
     expect(head(page)).to_contain_text("Module 1 does not fit its model", timeout=WAIT_MS)
     expect(page).to_have_url(re.compile(f"pack={DOUBTED}"))
     expect(page.locator(".o-verdict")).to_contain_text("Check capacity and number of cells")
+    for key, what in (("capacity", "Capacity"), ("growth", "Resistance")):
+        points = page.locator(f"[class*=st-key-twin_{key}_trend] .scatterlayer path.point")
+        expect(points.nth(WEEKS // 2)).to_be_visible(timeout=WAIT_MS)
+        expect(page.locator(".stMain")).to_contain_text(f"{what} over time")
     page.get_by_role("button", name="All packs").click()
     expect(page.get_by_role("heading", name="4 packs, 1 doubted")).to_be_visible(timeout=WAIT_MS)
     expect(rows(page).first).to_have_attribute("data-pack", DOUBTED)

@@ -1,4 +1,5 @@
-"""The Fleet page: 24 simulated packs seen, sorted, opened and commanded by people."""
+"""The Fleet page: 24 simulated packs seen, sorted, opened and commanded by people, on a machine
+without PyBaMM."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
+from tests.loopback.sitecustomize import WITHOUT
 
 Open = Callable[..., Page]
 SITE = """
@@ -34,7 +36,8 @@ def app(app_server: Callable[..., AppProcess],
         tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("fleet")
     (folder / "orrery.toml").write_text(SITE)
-    started = app_server(history=folder / "h", config=folder / "orrery.toml")
+    started = app_server(history=folder / "h", config=folder / "orrery.toml",
+                         environment={WITHOUT: "pybamm"})
     yield started
     started.stop()
 
@@ -177,4 +180,19 @@ def test_the_packs_are_spheres_too(visit: Open) -> None:
     panel(page).get_by_role("button", name="Digital twin").click(timeout=WAIT_MS)
     expect(page).to_have_url(re.compile(r"/digital_twin\?pack=system_packs_rack_"),
                              timeout=WAIT_MS)
-    expect(page.locator(".stMain")).to_contain_text("Charge, estimated", timeout=WAIT_MS)
+    main = page.locator(".stMain")
+    expect(main).to_contain_text("Charge, estimated", timeout=WAIT_MS)
+    _without_its_physics(page, main)
+
+
+def _without_its_physics(page: Page, main: Locator) -> None:
+    """A twin without PyBaMM says what is missing, and shows what it knows by itself."""
+    expect(main).to_contain_text("No physics: the models are not installed")
+    expect(main).to_contain_text("pip install -r requirements.txt")
+    expect(main).to_contain_text("Not without the physics, which is not installed here",
+                                 timeout=WAIT_MS)
+    expect(main).to_contain_text(re.compile(r"\d+ to \d+ %"), timeout=WAIT_MS)
+    expect(page.get_by_role("button", name=re.compile("ageing model|Calibrate|Give a file"))
+           ).to_have_count(0)
+    page.get_by_role("button", name="All packs").click()
+    expect(page.locator(".o-tw[data-pack]")).to_have_count(24, timeout=WAIT_MS)

@@ -19,7 +19,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
-from components.twin import board, choice, export, pack, traces, words
+from components.twin import board, choice, export, overview, pack, traces, words
 from components.twin.choice import Wish
 from core.runtime import Runtime
 from core.twin.ahead import Planned
@@ -200,6 +200,13 @@ def test_what_is_doubted_stands_on_the_overview(site: DeskSite) -> None:
     assert "Module 1, Power System 0" in told
 
 
+def test_the_overview_counts_what_it_does_not_name(site: DeskSite,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "more under Digital twin" not in shown(opened("overview"))
+    monkeypatch.setattr(overview, "MOST", 0)
+    assert "And 1 more under Digital twin." in shown(opened("overview"))
+
+
 def test_from_space_balls_there_is_a_way(site: DeskSite) -> None:
     app = opened("space_balls", path=GOOD)
     assert app.button(key="go_twin").label == "Digital twin"
@@ -328,6 +335,25 @@ def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> Non
     assert (first["capacity_pct"], first["capacity_found_at"]) == ("", "")
 
 
+def test_the_last_hours_of_a_pack_as_a_file(site: DeskSite) -> None:
+    study = site.client.twin_study(GOOD)
+    assert study is not None
+    rows = list(csv.DictReader(io.StringIO(export.record(study).decode())))
+    assert len(rows) == study.past.record.time_s.size
+    assert rows[-1]["time"].endswith("+00:00")
+    last = {name: float(rows[-1][name]) for name in rows[-1] if name != "time" and rows[-1][name]}
+    assert last["measured_v"] - last["modelled_v"] == pytest.approx(last["residual_mv"] / 1000,
+                                                                    abs=2e-4)
+    assert last["soc_pct"] == pytest.approx(100 * study.followed.soc[-1], abs=1e-3)
+    assert last["soc_half_interval_pct"] > 0
+
+
+def test_what_is_not_drawn_over_time_yet_says_when_it_is(site: DeskSite) -> None:
+    told = shown(opened(pack=GOOD))
+    assert told.count("None was found yet; it is drawn once two were") == 1
+    assert "Capacity over time" in told
+
+
 def test_words() -> None:
     hours = Line.of([0.0 + 7200.0, 10_800.0], [1.0, 1.0], [0.1, 0.1])
     assert words.dates(hours, "UTC") == "1 Jan 1970 02:00 to 03:00"
@@ -341,6 +367,8 @@ def test_words() -> None:
     assert not words.is_told(Interval.of(1.0, 0.5))
     assert words.is_told(Interval.of(1.0, 0.1))
     assert set(words.VERDICTS) == set(words.TITLES)
+    assert words.no_line(NO_TREND.capacity).startswith("None was found yet; ")
+    assert words.no_line(Line.of([7200.0], [1.0], [0.1])).startswith("One was found so far; ")
     assert pack._score(Score(300.0, 0, 2, 0, 0, None, None, None)) == "none scored yet"
     assert pack._score(Score(300.0, 4, 0, 0, 0, 3.14, 0.0, 0.75)) == "3.1 mV off, 75 % inside"
     assert pack._left_out(Score(300.0, 4, 1, 2, 3, 1.0, 0.0, None)) == (

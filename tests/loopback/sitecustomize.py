@@ -11,6 +11,8 @@ import os
 import socket
 import sys
 
+WITHOUT = "ORRERY_TESTS_WITHOUT"
+"""Names the packages that a server is to be without."""
 LOCAL_NAMES = {"localhost", "", socket.gethostname()}
 
 
@@ -49,5 +51,12 @@ def hold_to_loopback() -> None:
         sys.addaudithook(guard)
 
 
+def hide(packages: str) -> None:
+    """As if they were not installed."""
+    for name in packages.split():
+        sys.modules[name] = None  # type: ignore[assignment]
+
+
 if __name__ == "sitecustomize" and os.environ.get("PYTHONPATH"):
     hold_to_loopback()
+    hide(os.environ.get(WITHOUT, ""))

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+import shutil
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import _twin_cells
+from bench import _twin_cells, twin
 from core.errors import RequestError
-from core.twin.fade import LAWS, RATE_ERROR, Law, combined, fit_fade, past_score, score
+from core.twin.fade import (
+    LAWS,
+    LEAST_POINTS,
+    RATE_ERROR,
+    Law,
+    combined,
+    fit_fade,
+    past_score,
+    score,
+)
 
 CYCLES = np.linspace(0.0, 600.0, 13)
 TRUE: dict[Law, np.ndarray] = {
@@ -33,7 +44,7 @@ def test_the_law_behind_a_fade_is_found(law: Law) -> None:
 
 def test_the_second_half_of_life_of_48_real_cells_is_foretold() -> None:
     """MAPE at most 1.5 %."""
-    scores = _twin_cells.forecast_scores()
+    scores = _twin_cells.forecast_scores(_twin_cells.ageing())
     assert len(scores) == 48
     points = sum(one.points for one in scores)
     assert points > 150
@@ -42,7 +53,7 @@ def test_the_second_half_of_life_of_48_real_cells_is_foretold() -> None:
 
 def test_the_width_of_the_interval_holds_for_cells_that_did_not_choose_it() -> None:
     """85 to 95 % of what came: each half judged by the other, and the mean of random halves."""
-    needed = _twin_cells.rate_errors()
+    needed = _twin_cells.rate_errors(_twin_cells.ageing())
     told = _twin_cells.judged(needed)
     assert sum(points for *_, points in told.halves) == sum(cell.size for cell in needed)
     assert 0.85 <= told.inside <= 0.95
@@ -51,22 +62,36 @@ def test_the_width_of_the_interval_holds_for_cells_that_did_not_choose_it() -> N
 
 
 def test_the_width_in_use_is_the_one_that_all_cells_choose() -> None:
-    needed = _twin_cells.rate_errors()
+    needed = _twin_cells.rate_errors(_twin_cells.ageing())
     assert _twin_cells.chosen(needed) == RATE_ERROR
-    scores = _twin_cells.forecast_scores()
+    scores = _twin_cells.forecast_scores(_twin_cells.ageing())
     covered = sum(one.covered * one.points for one in scores) / sum(one.points for one in scores)
     assert covered == pytest.approx(_twin_cells.inside(needed, RATE_ERROR))
     assert _twin_cells.inside(needed, RATE_ERROR - 0.01) < 0.9 <= covered
 
 
-def test_the_chosen_law_beats_the_last_value_and_the_root_on_real_cells() -> None:
+@pytest.mark.parametrize(("path", "times"), [(_twin_cells.ONE_USE, 3.0),
+                                             (_twin_cells.MANY_USES, 1.5)])
+def test_the_chosen_law_beats_the_last_value_on_real_cells(path: Path, times: float) -> None:
+    cells = _twin_cells.ageing(path)
     flat = []
-    for cycles, capacity in _twin_cells.ageing():
-        life = float(np.interp(-0.8, -capacity, cycles))
-        first, later = cycles <= life / 2, (cycles > life / 2) & (capacity >= 0.8)
-        flat.append(100 * np.mean(np.abs(capacity[first][-1] / capacity[later] - 1)))
-    mine = statistics.mean(one.mape_pct for one in _twin_cells.forecast_scores())
-    assert mine < statistics.mean(flat) / 3
+    for used, capacity in cells:
+        first, later = _twin_cells.halves(used, capacity)
+        if first.sum() >= LEAST_POINTS and later.any():
+            flat.append(100 * np.mean(np.abs(capacity[first][-1] / capacity[later] - 1)))
+    mine = statistics.mean(one.mape_pct for one in _twin_cells.forecast_scores(cells))
+    assert mine < statistics.mean(flat) / times
+
+
+def test_capacities_that_somebody_adds_are_judged_beside_the_shipped_ones(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(_twin_cells.MANY_USES, tmp_path / "mine.csv")
+    monkeypatch.setenv(_twin_cells.ADDED, str(tmp_path))
+    told = {line["case"]: line["value"] for line in twin.forecasts()
+            if line["metric"] == "SoH MAPE"}
+    shipped, mine = (next(value for case, value in told.items() if case.startswith(name))
+                     for name in ("nmc_ageing_isu_ilcc", "mine"))
+    assert mine == shipped
 
 
 @settings(max_examples=40)
