@@ -11,7 +11,14 @@ from components import blocks, formats
 from components.blocks import Html
 from components.coordinator import words
 from core.coordinator.plan import Cost
-from core.coordinator.view import PER_KWH, DayCost, ForecastScore, Shadow, SiteView
+from core.coordinator.view import (
+    PER_KWH,
+    DayCost,
+    ForecastScore,
+    Shadow,
+    SiteView,
+    Watched,
+)
 
 HEAD = Html('<div class="o o-row hd o-cobill"><span>Today with</span><span>Saved</span>'
             '<span></span><span class="rt">Energy and peak</span><span class="rt">Wear</span>'
@@ -19,14 +26,14 @@ HEAD = Html('<div class="o o-row hd o-cobill"><span>Today with</span><span>Saved
 COLD = "Judged every ten minutes, from what the meter told."
 
 
-def cards(view: SiteView) -> None:
-    """Today so far and yesterday in numbers; what is not known yet is not drawn."""
+def cards(view: SiteView, counted: Watched | None) -> None:
+    """Today so far and yesterday in numbers; of money, what is not known yet is not drawn."""
     today, yesterday = view.today, view.yesterday
     shown = [] if today is None or today.happened is None else _today(view, today)
+    shown.append(broken(today, counted))
     if yesterday is not None and yesterday.happened is not None:
         shown += _yesterday(view, yesterday)
-    if shown:
-        blocks.show(blocks.grid(shown, columns=6))
+    blocks.show(blocks.grid(shown, columns=6))
 
 
 def show(view: SiteView) -> None:
@@ -58,17 +65,19 @@ def _today(view: SiteView, day: DayCost) -> list[Html]:
         blocks.card("Captured today", formats.quantity(day.captured_pct, "%"),
                     note="of what was possible" if math.isfinite(day.captured_pct)
                     else "nothing was possible yet"),
-        blocks.card("Wear today", words.money(happened.wear, view.currency), note="of all packs"),
-        broken(day)]
+        blocks.card("Wear today", words.money(happened.wear, view.currency), note="of all packs")]
 
 
-def broken(day: DayCost) -> Html:
+def broken(day: DayCost | None, counted: Watched | None) -> Html:
     """So often packs were measured beyond their limits; what the day's account finds beside it."""
-    count, steps = day.violations, day.account_violations
-    note = "as packs were measured" if not steps else (
-        f"as measured; {formats.counted(steps, 'step')} beyond a limit of charge")
-    return blocks.card("Limits broken today", formats.quantity(float(count), ""),
-                       alarm=count + steps > 0, note=note)
+    count = math.nan if counted is None else float(counted.violations)
+    steps = 0 if day is None else day.account_violations
+    note = "no minute was watched yet" if counted is None else (
+        f"as measured in {formats.age(60.0 * counted.minutes)}")
+    if steps:
+        note += f"; {formats.counted(steps, 'step')} beyond a limit of charge"
+    return blocks.card("Limits broken today", formats.quantity(count, ""),
+                       alarm=count > 0 or steps > 0, note=note)
 
 
 def _yesterday(view: SiteView, day: DayCost) -> list[Html]:

@@ -44,8 +44,12 @@ def price(value: float, currency: str) -> str:
 
 
 def prices(one: Stretch, currency: str) -> str:
+    """Of import."""
+    return span(*one.import_price, currency)
+
+
+def span(low: float, high: float, currency: str) -> str:
     """"0.21 EUR/kWh", "0.21 to 0.50 EUR/kWh"."""
-    low, high = one.import_price
     if formats.number(low, 2) == formats.number(high, 2):
         return price(high, currency)
     return f"{formats.number(low, 2)} to {price(high, currency)}"

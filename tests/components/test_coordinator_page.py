@@ -16,11 +16,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
-from components.coordinator import choice, deploying, orders, price_file
+from components.coordinator import choice, deploying, export, orders, price_file
 from components.fleet import orders as fleet_orders
 from core.coordinator.actor import Record, Verdict, load, signed, written
 from core.coordinator.asked import Coordination
 from core.coordinator.candidates import NAME, Candidates
+from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.learnt import HERE, NO_PLACE
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.view import Here, LeftOut
@@ -205,6 +206,7 @@ def test_without_training_the_room_says_how_to_start_one(
     told = shown(opened(room=choice.TRAINING))
     assert "No training has run here" in told
     assert "make rl" in told
+    assert "Nothing was evaluated yet" in told
 
 
 def test_the_training_room_has_curves_and_verdicts(
@@ -271,6 +273,36 @@ def policy(version: str, *verdicts: Verdict) -> bytes:
     made = actor(1, 8, *(verdicts or (SITE_LET, LET)))
     return signed(written(replace(made, record=msgspec.structs.replace(
         made.record, version=version))), KEY)
+
+
+def test_the_shipped_policy_stands_with_its_figures_on_a_fresh_install(
+        policies: Policies) -> None:
+    """They are those of its own signed record."""
+    client, _, _ = policies
+    told = shown(opened(room=choice.TRAINING))
+    for part in ("No training has run here",
+                 f"{SHIPPED.version} (as shipped): refused as a site's controller",
+                 f"it costs {refused(SHIPPED)}", f"{len(SHIPPED.days)} days, violations: 0"):
+        assert part in told, part
+    room = known(client).rl_room()
+    assert room.evaluations == []
+    found = room.judged[-1]
+    assert found.captured_pct == SHIPPED.captured_pct
+    assert {"rule-based", "mpc", SHIPPED.method} < set(found.captured_pct)
+    for name, share in SHIPPED.captured_pct.items():
+        assert f"{share:.1f}" in told, name
+        costs = SHIPPED.costs[name]
+        assert f"{sum(costs) / len(costs):.2f} a day" in told, name
+    assert "as shipped" in export.evaluations(room)
+
+
+def test_what_a_run_told_of_a_policy_is_not_told_twice(policies: Policies) -> None:
+    client, _, _ = policies
+    desk = known(client)
+    told = replace(desk.rl_room().judged[-1], decision_us=26.0)
+    assert isinstance(desk, CoordinatorDesk)
+    desk.store.keep_evaluation(told)
+    assert [one for one in desk.rl_room().judged if one.version == told.version] == [told]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from core.coordinator.plan import Binding
 from core.coordinator.problem import Band, Objectives
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.settings import Override, SiteSettings
-from core.coordinator.show import ahead_of
+from core.coordinator.show import ahead_of, line_of
 from core.coordinator.silence import silence_of
 from core.coordinator.view import (
     PER_KWH,
@@ -32,6 +32,7 @@ from core.coordinator.view import (
     Happened,
     Silence,
     SiteView,
+    Watched,
 )
 from core.houses import TariffConfig
 from tests.components.coordinator_site import (
@@ -199,15 +200,53 @@ def test_the_silence_of_a_site_is_that_of_its_devices_and_of_the_last_order(
 
 
 @pytest.mark.parametrize(("measured", "steps", "note", "alarm"), [
-    (0, 0, "as packs were measured", False),
-    (3, 0, "as packs were measured", True),
-    (0, 2, "as measured; 2 steps beyond a limit of charge", True)])
+    (0, 0, "as measured in 2 h 05", False),
+    (3, 0, "as measured in 2 h 05", True),
+    (0, 2, "as measured in 2 h 05; 2 steps beyond a limit of charge", True)])
 def test_the_card_tells_what_packs_did(measured: int, steps: int, note: str, alarm: bool) -> None:
-    day = DayCost(START, START, violations=measured, account_violations=steps)
-    told = str(money.broken(day))
+    day = DayCost(START, START, account_violations=steps)
+    told = str(money.broken(day, Watched(START, 125, measured)))
     assert note in told
     assert f">{measured}<" in told.replace(" ", "")
     assert ("alarm" in told) == alarm
+
+
+def test_no_limit_is_told_as_kept_before_anybody_counted() -> None:
+    told = str(money.broken(None, None))
+    assert ">0<" not in told.replace(" ", "")
+    assert "–" in told
+    assert "no minute was watched yet" in told
+
+
+def test_limits_are_counted_from_the_first_minute_on(
+        site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> None:
+    """Before the day's first account, and of minutes in which packs were steered alone."""
+    client, store, _ = site
+    known = client.coordination
+    assert not isinstance(known, str)
+    before = known.watched(SITE)
+    assert before == Watched(START - timedelta(hours=2), 120, 0)
+    last = store.minutes(SITE, START - timedelta(hours=2), START)[-1]
+    store.keep_minutes(SITE, [
+        last._replace(time_s=last.time_s - 60.0, violations=4),
+        last._replace(planned_kw=math.nan)])
+    assert known.watched(SITE) == Watched(START - timedelta(hours=2), 119, 4)
+
+
+# -- the line of the Overview
+
+
+def test_the_first_day_is_told_in_words(view: SiteView) -> None:
+    assert line_of(view).earned == "Yesterday it saved 13.50 EUR, 88 % of what was possible"
+    first = replace(view, yesterday=None)
+    assert line_of(first).earned == (
+        "Nothing is known of yesterday: what today earns is judged when it is over. "
+        "Today so far it saved 13.50 EUR, 91 % of what was possible")
+    begun = replace(first, today=None)
+    assert line_of(begun).earned.endswith("is judged when it is over")
+    assert line_of(replace(begun, drives=False)).earned == ""
+    unjudged = replace(begun, yesterday=DayCost(START, START, words="Not judged: no price"))
+    assert line_of(unjudged).earned == "Yesterday: Not judged: no price"
 
 
 # -- differences
