@@ -110,7 +110,8 @@ def _bill_row(name: str, cost: Cost | None, saved: float, full: float, currency:
     return (f'<div class="o-row o-cobill{" on" * on}"><span class="nm">{escape(name)}</span>'
             f'<span class="bar"><i style="width:{width:.1f}%"></i></span>'
             f'<span class="num">{blocks.html(words.money(saved, currency))}</span>'
-            f'<span class="num mut2">{spent}</span><span class="num mut2">{wear}</span></div>')
+            f'<span class="num mut2 spent">{spent}</span>'
+            f'<span class="num mut2 worn">{wear}</span></div>')
 
 
 def _shadows(view: SiteView) -> None:

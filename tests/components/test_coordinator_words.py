@@ -16,7 +16,16 @@ import plotly.graph_objects as go
 import pytest
 
 from components.blocks import Alarm
-from components.coordinator import differences, export, figures, money, packs, stretches, words
+from components.coordinator import (
+    differences,
+    export,
+    figures,
+    hourly,
+    money,
+    packs,
+    stretches,
+    words,
+)
 from components.coordinator.figures import Look
 from core.coordinator.plan import Binding
 from core.coordinator.problem import Band, Objectives
@@ -194,6 +203,30 @@ def test_the_silence_of_a_site_is_that_of_its_devices_and_of_the_last_order(
         fleet.change(number, silent_s=silent_s, policy="v2" if number else None)
     found = silence_of(fleet.packs(), view.allocated)
     assert found == Silence(60.0, 30.0, 90.0, 1, 1, 3)
+
+
+# -- hour by hour
+
+
+def test_each_hour_tells_what_binds_in_it(view: SiteView, ahead: Ahead) -> None:
+    held = replace(ahead.plan, bindings=(
+        Binding("import limit", (30, 31, 36), 0.1, "kW", (0.1, 0.2, 0.4)),
+        Binding("floor of charge of 1 pack", (37,), 0.03, "kWh", (0.03,))))
+    bound = replace(ahead, plan=held)
+    one = next(each for each in stretches.stretches(bound) if each.first == 30)
+    found = hourly.hours(held, one, "UTC")
+    assert [each.start for each in found] == [30, 36, 42, 48, 54]
+    assert sum(len(each) for each in found) == len(one.steps)
+    rows = [hourly.row(view, bound, each) for each in found]
+    assert "17:00" in rows[0]
+    assert "import limit 0.300 EUR/kW<" in rows[0]
+    assert "import limit 0.400 EUR/kW; floor of charge of 1 pack 0.030 EUR/kWh" in rows[1]
+    assert ">nothing<" in rows[2]
+    half = replace(one, first=33, last=37)
+    assert hourly.hours(held, half, "Asia/Kolkata") == [range(33, 37)], "from 17:30 to 18:10 UTC"
+    assert hourly.hours(held, half, "UTC") == [range(33, 36), range(36, 37)]
+    bare = replace(bound, plan=replace(held, energy_worth=None, bindings=()))
+    assert "not known to this controller" in hourly.row(view, bare, found[0])
 
 
 # -- limits broken
