@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 import core.runtime
 from components.coordinator import choice, deploying, export, orders, price_file
+from components.coordinator import policies as running
 from components.fleet import orders as fleet_orders
 from core.coordinator.actor import Record, Verdict, load, signed, written
 from core.coordinator.asked import Coordination
@@ -404,6 +405,19 @@ def test_packs_are_sent_a_policy_and_their_answers_are_told(policies: Policies) 
     for part in ("deploy by Anna: <b>refused</b>: another key", "<b>silent</b>: no answer in time",
                  "<b>accepted</b>", "1 pack runs v2", "not told yet"):
         assert part in told, part
+
+
+def test_every_pack_can_be_looked_up_with_what_it_runs(policies: Policies) -> None:
+    _, fleet, _ = policies
+    fleet.change(1, policy="v2", policy_before="")
+    fleet.change(2, policy="", label="<b>Pack")
+    (table,) = running.each(fleet.packs())
+    assert "Pack 002</span><span>v2</span>" in table
+    assert 'bef">none</span>' in table
+    assert "&lt;b&gt;Pack</span><span>none: at rest</span>" in table
+    assert table.count("o-cover") == 4
+    many = running.each(300 * list(fleet.packs()))
+    assert "The first 200 of 900 packs" in many[1]
 
 
 def test_a_policy_that_is_not_written_down_is_not_sent(policies: Policies) -> None:
