@@ -33,8 +33,8 @@ POLICY_HEAD = Html(f'<div class="o-row hd o-copol"><span>Policy</span><span>{AS_
                    f"<span>{ALONE}</span></div>")
 HEAD = Html('<div class="o-row hd o-cover"><span>Where</span><span>Runs</span><span>Before</span>'
             "<span>Its answer</span></div>")
-EACH_HEAD = Html('<div class="o-row hd o-cover"><span>Pack</span><span>Runs</span>'
-                 "<span>Before</span><span></span></div>")
+EACH_HEAD = Html('<div class="o-row hd o-coeach"><span>Pack</span><span>Runs</span>'
+                 "<span>Before</span></div>")
 
 
 def table(room: RlRoom) -> None:
@@ -74,7 +74,9 @@ def show(client: LocalClient, site: str) -> None:
 
 def each(packs: Sequence[PackState]) -> list[Html]:
     """What every pack runs, by name."""
-    rows = [_row(escape(pack.label), _runs(pack), _before(pack), "")
+    rows = [f'<div class="o-row o-coeach"><span class="nm">{escape(pack.label)}</span>'
+            f"<span>{escape(_runs(pack))}</span>"
+            f'<span class="mut">{escape(_before(pack))}</span></div>'
             for pack in sorted(packs, key=lambda one: one.label)[:MOST_EACH]]
     found = [Html(f'<div class="o o-rows">{EACH_HEAD}{"".join(rows)}</div>')]
     if len(packs) > MOST_EACH:

@@ -413,9 +413,9 @@ def test_every_pack_can_be_looked_up_with_what_it_runs(policies: Policies) -> No
     fleet.change(2, policy="", label="<b>Pack")
     (table,) = running.each(fleet.packs())
     assert "Pack 002</span><span>v2</span>" in table
-    assert 'bef">none</span>' in table
+    assert 'mut">none</span>' in table
     assert "&lt;b&gt;Pack</span><span>none: at rest</span>" in table
-    assert table.count("o-cover") == 4
+    assert table.count("o-coeach") == 4
     many = running.each(300 * list(fleet.packs()))
     assert "The first 200 of 900 packs" in many[1]
 
