@@ -55,9 +55,11 @@ def chosen(known: Coordination, view: SiteView) -> Chosen:
     if picked in states:
         blocks.show(state(states[picked], view))
     if picked.startswith(SERIES):
-        return Chosen(held.tariff, picked.removeprefix(SERIES))
+        told_in = states[picked].currency if picked in states else ""
+        return Chosen(_in(held, told_in or _currency(view.currency)),
+                      prices=picked.removeprefix(SERIES))
     if picked.startswith(SOURCE):
-        return _of_source(picked.removeprefix(SOURCE), held, view.currency)
+        return Chosen(_in(held, _currency(view.currency)), prices_from=picked.removeprefix(SOURCE))
     if picked == HOUSE:
         told = held.tariff if kind == HOUSE else None
         return Chosen(told)
@@ -96,11 +98,11 @@ def state(one: PriceState, view: SiteView) -> Html:
                 f"{blocks.html(why)}</span></div>")
 
 
-def _of_source(source: str, held: SiteSettings, currency: str) -> Chosen:
-    before = held.tariff.currency if held.tariff is not None else _currency(currency)
-    if held.prices_from == source and held.tariff is not None and held.tariff.kind == "measured":
-        return Chosen(held.tariff, prices_from=source)
-    return Chosen(TariffConfig(kind="measured", currency=before), prices_from=source)
+def _in(held: SiteSettings, currency: str) -> TariffConfig:
+    """What prices of elsewhere are in; as it is where that is so already."""
+    if held.tariff is not None and held.tariff.currency == currency:
+        return held.tariff
+    return TariffConfig(kind="measured", currency=currency)
 
 
 def take(name: str) -> None:

@@ -175,6 +175,8 @@ def _setpoint(held: Objectives, unit: str) -> tuple[float | None, float]:
 
 
 def _seen(client: LocalClient, known: Coordination, view: SiteView, asked: SiteSettings) -> None:
+    if asked.tariff is not None:  # both plans are told at the new prices
+        view = replace(view, currency=asked.tariff.currency)
     changed = differences.told(view.settings, asked, view.currency)
     blocks.show(blocks.heading("What would come of it",
                                blocks.legend(LEGEND) if changed else ""))

@@ -44,6 +44,7 @@ class PriceState:
     low: float = math.nan
     high: float = math.nan
     words: str = ""
+    currency: str = ""
 
 
 def state_of(kind: Literal["house", "source", "series"], name: str, label: str,

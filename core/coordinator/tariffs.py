@@ -4,8 +4,8 @@ tariff, or its house's."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,7 +15,7 @@ from core.coordinator.price_states import PriceState, Teller, state_of
 from core.coordinator.prices import PriceFormat, Prices, read_csv, read_json
 from core.coordinator.records import CoordinatorStore
 from core.coordinator.settings import SiteSettings
-from core.errors import RequestError, RetryLaterError
+from core.errors import OrreryError, RequestError, RetryLaterError
 from core.houses import House, HouseConfig, house_of
 from core.tariff import PriceSeries, Tariff
 
@@ -72,7 +72,7 @@ class SiteTariff:
         """Raises RequestError where there is none, SourceError where its source has told nothing
         yet, RetryLaterError where nobody could read it before either."""
         if settings.prices:
-            return _decoded(settings.prices, self._kept(settings.prices))
+            return _decoded(settings.prices, self._kept(settings.prices)).series
         if settings.prices_from:
             return self._from(settings.prices_from)
         said = settings.tariff
@@ -97,8 +97,15 @@ class SiteTariff:
         return [state_of("house", "", label, self._of_house, now, error),
                 *(state_of("source", name, one.label, one.told, now, one.error)
                   for name, one in tellers.items()),
-                *(state_of("series", name, name, partial(self._stored, name), now)
-                  for name in series)]
+                *(self._of_series(name, now) for name in series)]
+
+    def _of_series(self, name: str, now: datetime) -> PriceState:
+        try:
+            kept = _decoded(name, self._store.prices(self._site, name))
+        except OrreryError as lost:
+            return PriceState("series", name, name, "missing", words=str(lost))
+        return replace(state_of("series", name, name, lambda: kept.series, now),
+                       currency=kept.currency)
 
     def _of_house(self) -> Tariff:
         if self._house is not None and self._house.tariff is not None:
@@ -135,16 +142,13 @@ class SiteTariff:
         self._last = dict([*self._last.items(), (name, told)][-REMEMBERED:])
         return told
 
-    def _stored(self, name: str) -> PriceSeries:
-        return _decoded(name, self._store.prices(self._site, name))
 
-
-def _decoded(name: str, told: bytes | None) -> PriceSeries:
+def _decoded(name: str, told: bytes | None) -> StoredPrices:
     """Raises RequestError."""
     if told is None:
         raise RequestError(f"no series of prices is called {name[:80]!r}: take it in again")
     try:
-        return msgspec.json.decode(told, type=StoredPrices).series
+        return msgspec.json.decode(told, type=StoredPrices)
     except msgspec.MsgspecError as error:
         raise RequestError(f"the series {name[:80]!r} cannot be read ({error}): take it in "
                            "again") from error

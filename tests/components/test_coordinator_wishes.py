@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 import streamlit as st
@@ -14,7 +15,8 @@ import core.runtime
 from components.coordinator import choice, form, tariffs
 from core.coordinator.price_states import Teller
 from core.coordinator.problem import Band, Problem
-from core.coordinator.records import Run
+from core.coordinator.records import CoordinatorStore, Run
+from core.coordinator.tariffs import StoredPrices
 from core.coordinator.view import Ahead, Preview
 from core.errors import SourceError
 from core.tariff import PriceSeries
@@ -52,14 +54,19 @@ TELLERS = {MARKET: Teller("Market", "home", day_ahead),
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    with coordinated(tellers=TELLERS) as (client, store, fleet, _):
-        fill(store, fleet, RUN.plan)
-        store.keep_run(SITE, RUN)
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[CoordinatorStore]:
+    with coordinated(tellers=TELLERS) as (client, kept, fleet, _):
+        fill(kept, fleet, RUN.plan)
+        kept.keep_run(SITE, RUN)
         st.cache_data.clear()
         monkeypatch.setattr(core.runtime, "_shared", client._runtime)
-        yield opened(room=choice.OBJECTIVES)
+        yield kept
     st.cache_data.clear()
+
+
+@pytest.fixture
+def app(store: CoordinatorStore) -> AppTest:
+    return opened(room=choice.OBJECTIVES)
 
 
 def slid(name: str, value: float) -> Move:
@@ -157,6 +164,20 @@ def test_each_kind_of_prices_is_there_to_choose_with_its_state(app: AppTest) -> 
     assert "No plan can be made so" in told
     app.selectbox(key="co_tariff").set_value(tariffs.HOUSE).run()
     assert "No tariff is set for this site" in shown(app)
+
+
+def test_a_series_is_told_in_its_own_currency(app: AppTest, store: CoordinatorStore) -> None:
+    kept = StoredPrices.of("SEK", day_ahead())
+    store.keep_prices(SITE, "spot", msgspec.json.encode(kept), START)
+    app.run()
+    box = app.selectbox(key="co_tariff")
+    assert box.options[-1] == "Prices: spot (fresh)"
+    box.set_value(tariffs.SERIES + "spot").run()
+    told = shown(app)
+    assert "24 hours, SEK" in told
+    assert "prices: the series spot" in told
+    asked = app.session_state[form.SEEN][1].settings
+    assert (asked.prices, asked.tariff.currency) == ("spot", "SEK")
 
 
 def test_a_challenger_is_chosen_beside_the_controller(app: AppTest) -> None:
