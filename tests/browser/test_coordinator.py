@@ -115,9 +115,10 @@ def _hover(page: Page) -> None:
 
 
 def _reasons(page: Page) -> None:
-    """The last time of the plan is pressed; the address remembers it."""
+    """The last time of the plan is pressed; the address remembers it. It may be the only one:
+    whether the fleet does one thing for all of the plan depends on the hour of the day."""
     times = page.locator(".o-cowhy:not(.hd)")
-    expect(times.nth(1)).to_be_visible(timeout=WAIT_MS)
+    expect(times.last).to_be_visible(timeout=WAIT_MS)
     page.get_by_role("button", name=re.compile("^Why from")).last.click()
     expect(page).to_have_url(re.compile(r"hour=\d{8}T\d{4}Z"), timeout=WAIT_MS)
     expect(times.last).to_have_class(re.compile(r"\bon\b"), timeout=WAIT_MS)
