@@ -34,7 +34,8 @@ class PriceState:
     """kind: of the site's house, of a source of prices, or a series that was taken in; name: of
     the source or the series. until: up to when prices are known, None where they are for good or
     not at all. low, high: of import in what is known of the next 24 hours [currency/kWh], NaN
-    where nothing is. words: why they are not fresh, "" where they are."""
+    where nothing is. words: why they are not fresh, "" where they are. currency: "" where it
+    is not told with them."""
 
     kind: Literal["house", "source", "series"]
     name: str

@@ -140,19 +140,21 @@ def energy_range(packs: Packs) -> tuple[Floats, Floats]:
 
 
 def end_worth(problem: Problem) -> float:
-    """What a kWh that can be given after the last step is worth [currency/kWh]: as wanted, or what
-    it would cost to store it anew in the cheap steps (import where load exceeds PV, else what
-    export would bring), with losses and wear, but no more than giving it in the dear ones saves
-    after wear; never below 0. Who values it by less gives it away in the cheapest hours and buys
-    it again: in a week of three homes without sun and with a pack for days, 6 % of the bill."""
+    """What a kWh that can be given after the last step is worth [currency/kWh], never below 0: as
+    wanted, or a little less than what a kWh more costs in the cheap steps ahead (import where load
+    exceeds PV, else what export would bring), less the wear of giving it. Where no PV is left over
+    it would be bought anew in the cheap steps, with losses, and is worth that, but no more than
+    giving it in the dear ones saves: who values it by less gives it away in the cheapest hours (in
+    a week of three homes without sun and with a pack for days, 6 % of the bill)."""
     wanted, outlook, packs = problem.objectives, problem.outlook, problem.packs
     if wanted.energy_value is not None:
         return wanted.energy_value
-    price = wanted.cost * np.where(outlook.net_kw > 0, outlook.import_price, outlook.export_price)
+    short = outlook.net_kw > 0
+    price = wanted.cost * np.where(short, outlook.import_price, outlook.export_price)
     cheap, dear = END_PART * np.quantile(price, [CHEAP, DEAR])
-    # The least wear, that no pack buys what the others' wear makes dear.
-    anew = cheap / np.mean(packs.efficiency) ** 2 + wanted.wear * packs.wear_per_kwh.min()
-    return max(float(min(anew, dear - wanted.wear * packs.wear_per_kwh.mean())), 0.0)
+    wear = wanted.wear * packs.wear_per_kwh.mean()
+    found = min(cheap / packs.efficiency.mean() ** 2, dear - wear) if short.all() else cheap - wear
+    return max(float(found), 0.0)
 
 
 def limit_penalty(objectives: Objectives, outlook: Outlook) -> float:
