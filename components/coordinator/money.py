@@ -52,9 +52,10 @@ def show(view: SiteView) -> None:
 
 
 def _covered(day: DayCost | None) -> str:
-    if day is None or not 0 < day.known < 0.995:
-        return ""
-    return f"{formats.number(100 * day.known)} % of it is known"
+    """"captured 91 % of what was possible; 97 % of it is known"."""
+    known = f"{formats.number(100 * day.known)} % of it is known" if (
+        day is not None and 0 < day.known < 0.995) else ""
+    return "; ".join(part for part in (words.captured(day), known) if part)
 
 
 def _today(view: SiteView, day: DayCost) -> list[Html]:
@@ -72,7 +73,7 @@ def broken(day: DayCost | None, counted: Watched | None) -> Html:
     """So often packs were measured beyond their limits; what the day's account finds beside it."""
     count = math.nan if counted is None else float(counted.violations)
     steps = 0 if day is None else day.account_violations
-    note = "no minute was watched yet" if counted is None else (
+    note = "counted while packs are steered" if counted is None else (
         f"as measured in {formats.age(60.0 * counted.minutes)}")
     if steps:
         note += f"; {formats.counted(steps, 'step')} beyond a limit of charge"

@@ -18,7 +18,7 @@ from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import CONTROLLERS, Controller
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats
-from core.coordinator.records import Changed, CoordinatorStore, Run
+from core.coordinator.records import CoordinatorStore, Run
 from core.coordinator.settings import SiteSettings
 from core.coordinator.silence import silence_of
 from core.coordinator.tariffs import SiteTariff
@@ -192,8 +192,3 @@ def _saved(day: DayCost, currency: str) -> str:
     share = f", {day.captured_pct:.0f} % of what was possible" if np.isfinite(
         day.captured_pct) else ""
     return f"saved {day.saved:.2f} {currency}".rstrip() + share
-
-
-def changes_of(store: CoordinatorStore, site: str, most: int = 50) -> Sequence[Changed]:
-    """Who changed what, the newest first."""
-    return store.changes(site, most)

@@ -248,7 +248,7 @@ def test_no_limit_is_told_as_kept_before_anybody_counted() -> None:
     told = str(money.broken(None, None))
     assert ">0<" not in told.replace(" ", "")
     assert "–" in told
-    assert "no minute was watched yet" in told
+    assert "counted while packs are steered" in told
 
 
 def test_limits_are_counted_from_the_first_minute_on(
