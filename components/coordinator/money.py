@@ -11,6 +11,7 @@ from components import blocks, formats
 from components.blocks import Html
 from components.coordinator import words
 from core.coordinator.plan import Cost
+from core.coordinator.show import FIRST_DAY
 from core.coordinator.view import (
     PER_KWH,
     DayCost,
@@ -47,6 +48,8 @@ def show(view: SiteView) -> None:
         blocks.show(_bill(today, view.currency))
     if view.yesterday is not None and view.yesterday.happened is None:
         blocks.show(blocks.note(f"Yesterday: {view.yesterday.words}"))
+    elif view.yesterday is None and view.drives:
+        blocks.show(blocks.note(f"{FIRST_DAY}."))
     _shadows(view)
     _forecasts(view)
 

@@ -441,6 +441,21 @@ def test_the_overview_has_the_plan_in_a_line(
     assert "88 % of what was possible" in told
 
 
+def test_the_first_minutes_have_words_instead_of_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    with coordinated() as (client, store, _, _):
+        store.save_settings(SITE, SETTINGS, "Anna", START)
+        store.keep_state(SITE, SiteState(START, "edge-1", START + timedelta(minutes=4)))
+        st.cache_data.clear()
+        monkeypatch.setattr(core.runtime, "_shared", client._runtime)
+        told = shown(opened())
+        for part in ("The first plan is made now", "Limits broken today",
+                     "counted while packs are steered", "No minute of today is known yet",
+                     "Nothing is known of yesterday: what today earns is judged"):
+            assert part in told, part
+        assert "Nothing is known of yesterday" in shown(opened(OVERVIEW))
+    st.cache_data.clear()
+
+
 def test_off_and_nobody_are_no_empty_pages(
         site: tuple[AuditedClient, CoordinatorStore], monkeypatch: pytest.MonkeyPatch) -> None:
     client, store = site
