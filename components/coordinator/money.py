@@ -24,14 +24,14 @@ from core.coordinator.view import (
 HEAD = Html('<div class="o o-row hd o-cobill"><span>Today with</span><span>Saved</span>'
             '<span></span><span class="rt">Energy and peak</span><span class="rt">Wear</span>'
             "</div>")
+UNJUDGED = "The first account of today comes with a plan."
 COLD = "Judged every ten minutes, from what the meter told."
 
 
 def cards(view: SiteView, counted: Watched | None) -> None:
-    """Today so far and yesterday in numbers; of money, what is not known yet is not drawn."""
+    """Today so far and yesterday in numbers."""
     today, yesterday = view.today, view.yesterday
-    shown = [] if today is None or today.happened is None else _today(view, today)
-    shown.append(broken(today, counted))
+    shown = [*_today(view, today), broken(today, counted)]
     if yesterday is not None and yesterday.happened is not None:
         shown += _yesterday(view, yesterday)
     blocks.show(blocks.grid(shown, columns=6))
@@ -42,7 +42,7 @@ def show(view: SiteView) -> None:
     today = view.today
     blocks.show(blocks.heading("Today so far, against others", _covered(today)))
     if today is None or today.happened is None:
-        why = "No minute of today is known yet." if today is None else words.sentence(today.words)
+        why = UNJUDGED if today is None else words.sentence(today.words)
         blocks.show(blocks.state_box("payments", "Not told yet", why, COLD))
     else:
         blocks.show(_bill(today, view.currency))
@@ -61,15 +61,18 @@ def _covered(day: DayCost | None) -> str:
     return "; ".join(part for part in (words.captured(day), known) if part)
 
 
-def _today(view: SiteView, day: DayCost) -> list[Html]:
-    happened = day.happened or Cost(math.nan, math.nan)
+def _today(view: SiteView, day: DayCost | None) -> list[Html]:
+    if day is None or day.happened is None:
+        return [blocks.card(f"{what} today", formats.quantity(math.nan, ""), note="not told yet")
+                for what in ("Saved", "Captured", "Wear")]
     return [
         blocks.card("Saved today", words.money(day.saved, view.currency),
                     note="against no battery"),
         blocks.card("Captured today", formats.quantity(day.captured_pct, "%"),
                     note="of what was possible" if math.isfinite(day.captured_pct)
                     else "nothing was possible yet"),
-        blocks.card("Wear today", words.money(happened.wear, view.currency), note="of all packs")]
+        blocks.card("Wear today", words.money(day.happened.wear, view.currency),
+                    note="of all packs")]
 
 
 def broken(day: DayCost | None, counted: Watched | None) -> Html:

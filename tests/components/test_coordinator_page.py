@@ -449,7 +449,8 @@ def test_the_first_minutes_have_words_instead_of_gaps(monkeypatch: pytest.Monkey
         monkeypatch.setattr(core.runtime, "_shared", client._runtime)
         told = shown(opened())
         for part in ("The first plan is made now", "Limits broken today",
-                     "counted while packs are steered", "No minute of today is known yet",
+                     "counted while packs are steered",
+                     "The first account of today comes with a plan",
                      "Nothing is known of yesterday: what today earns is judged"):
             assert part in told, part
         assert "Nothing is known of yesterday" in shown(opened(OVERVIEW))
