@@ -20,6 +20,8 @@ POWER, PRICE, CHARGE = "yaxis", "yaxis2", "yaxis3"
 DOMAINS = {PRICE: (0.85, 1.0), POWER: (0.31, 0.79), CHARGE: (0.0, 0.25)}
 PAST_ALPHA, PLANNED_ALPHA, BAND_ALPHA = 0.85, 0.42, 0.18
 AIR = 0.08
+LABEL_PCT = 10.0
+"""So much room a label needs below its line, above which the charge comes and goes [%]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,7 @@ def _charge(figure: Drawing, ahead: Ahead, past: Happened | None, look: Look,
                          line={"width": 1, "dash": "dot", "color": colour["text4"]}, layer="below")
         figure.add_annotation(text=f"{word} {formats.number(level)} %", x=1, xref="paper",
                               xanchor="right", y=level, yref="y3",
-                              yanchor="bottom" if level < 50 else "top",
+                              yanchor="bottom" if level < LABEL_PCT else "top",
                               font={"size": 12, "color": colour["text3"]})
 
 
