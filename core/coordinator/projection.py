@@ -12,13 +12,16 @@ projected for itself.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from core.coordinator.problem import Floats
 from core.errors import RequestError
 
+Places = NDArray[np.int64]
 MOST_KW = 1e12
 """Larger numbers are no powers [kW]."""
+MOST_ROUNDS = 60
+"""Of Newton's steps; a handful do, halves alone take so many."""
 
 
 def project(wish: ArrayLike, low: ArrayLike, high: ArrayLike, total: ArrayLike,
@@ -49,6 +52,35 @@ def project_band(wish: ArrayLike, low: ArrayLike, high: ArrayLike, least_total: 
     if off.any():
         aim = np.clip(aim, low_kw.sum(-1), high_kw.sum(-1))
         found[off] = _at_sum(near[off], low_kw[off], high_kw[off], minds[off], aim[off])
+    return found
+
+
+def project_groups(wish: Floats, low: Floats, high: Floats, totals: Floats, starts: Places,
+                   weight: Floats) -> Floats:
+    """`project` of many fleets of unlike size at once, one behind the other in the columns [n].
+
+    totals [groups]; starts: where each begins [groups], rising, the first 0, none empty. For finite
+    numbers with low <= high and weight > 0 (not looked at). The multiplier is found by Newton's
+    steps on the pieces, kept between brackets, which ends at the piece that holds the total.
+    """
+    sizes = np.diff(np.append(starts, len(wish)))
+    aim = np.clip(totals, np.add.reduceat(low, starts), np.add.reduceat(high, starts))
+    scale = 1e-12 * (1.0 + np.add.reduceat(np.abs(low) + np.abs(high), starts))
+    below = np.minimum.reduceat(weight * (low - wish), starts)
+    above = np.maximum.reduceat(weight * (high - wish), starts)
+    at = np.clip(np.zeros(len(starts)), below, above)
+    for _ in range(MOST_ROUNDS):
+        moved = wish + np.repeat(at, sizes) / weight
+        found: Floats = np.clip(moved, low, high)
+        off = aim - np.add.reduceat(found, starts)
+        open_ = np.abs(off) > scale
+        if not open_.any():
+            break
+        below, above = np.where(off > 0, at, below), np.where(off < 0, at, above)
+        rise = np.add.reduceat(np.where(moved == found, 1.0 / weight, 0.0), starts)
+        next_ = at + np.divide(off, rise, out=np.full(len(at), np.inf), where=rise > 0)
+        inside = (next_ > below) & (next_ < above)
+        at = np.where(open_, np.where(inside, next_, 0.5 * (below + above)), at)
     return found
 
 
