@@ -16,7 +16,7 @@ import numpy as np
 
 from core.coordinator.account import after, reach
 from core.coordinator.problem import Floats, Packs
-from core.coordinator.projection import Places, project_band, project_groups
+from core.coordinator.projection import Places, project_groups
 
 LEAST_WIDTH = 1e-9
 """Parts of capacity: a pack with less between its floor and its ceiling does not move."""
@@ -25,6 +25,9 @@ LEAST_RATE = 0.01
 LEAST_WEAR = 1e-3
 """Less wear is all alike [currency/kWh]."""
 SAME_KW = 1e-6
+AS_NOW, LASTING = (1.0, 1.0, 1.0, 1.0, 1.0), (0.5, 0.25, 1.0, 1.0, 0.0)
+"""How much each of `_traits` matters: to what packs do from now on, and to what they are whatever
+they hold, where wear and efficiency are reckoned with besides."""
 ALIKE = 1e-3
 """Packs whose traits differ by less than such a part of a class are of one group."""
 
@@ -41,10 +44,10 @@ class Groups:
         return np.array([len(places) for places in self.members], dtype=np.float64)
 
 
-def grouped(packs: Packs, most: int) -> Groups:
+def grouped(packs: Packs, most: int, matters: Sequence[float] = AS_NOW) -> Groups:
     """Packs in at most so many groups: the group that differs most within itself is split at the
-    mean of the trait in which it does, over and over."""
-    traits = _traits(packs)
+    mean of the trait in which it does, over and over. matters: weights of the traits."""
+    traits = _traits(packs) * np.asarray(matters)
     weight = packs.capacity_kwh / packs.capacity_kwh.sum()
     members: list[Places] = [np.arange(len(packs))]
     spreads = [_spread(traits, weight, members[0])]
@@ -60,6 +63,14 @@ def grouped(packs: Packs, most: int) -> Groups:
         spreads[widest:widest + 1] = [_spread(traits, weight, part)
                                       for part in members[widest:widest + 2]]
     return Groups(_virtual(packs, members), members)
+
+
+def nearest(packs: Packs, others: Packs, matters: Sequence[float]) -> Places:
+    """Which of the others each pack is most like [n]."""
+    mine, theirs = (_traits(one) * np.asarray(matters) for one in (packs, others))
+    far = (mine * mine).sum(axis=1)[:, None] - 2.0 * mine @ theirs.T + (theirs * theirs).sum(axis=1)
+    found: Places = far.argmin(axis=1)
+    return found
 
 
 def summed(values: Floats, groups: Groups) -> Floats:
@@ -97,9 +108,10 @@ def _traits(packs: Packs) -> Floats:
     part = (packs.energy_kwh / packs.capacity_kwh - packs.floor) / width
     hours = [np.log(packs.capacity_kwh / np.maximum(power, LEAST_RATE * packs.capacity_kwh))
              for power in (packs.charge_kw, packs.discharge_kw)]
-    return np.column_stack((packs.efficiency / 0.03, np.log(np.maximum(
-        packs.wear_per_kwh, LEAST_WEAR)) / np.log(2.0), *(hour / np.log(1.5) for hour in hours),
-        np.clip(part, 0.0, 1.0) / 0.25))
+    wear = np.log2(np.maximum(packs.wear_per_kwh, LEAST_WEAR))
+    return np.column_stack((packs.efficiency / 0.03, wear / 0.5,
+                            *(hour / np.log(1.5) for hour in hours),
+                            np.clip(part, 0.0, 1.0) / 0.5))
 
 
 def _spread(traits: Floats, weight: Floats, places: Places) -> tuple[float, int]:
@@ -162,4 +174,5 @@ def _made_up(power: Floats, total: float, take: Floats, give: Floats) -> Floats:
         low, high = power, np.where(power < 0, 0.0, np.maximum(give, power))
     else:
         low, high = np.where(power > 0, 0.0, np.minimum(-take, power)), power
-    return project_band(power, low, high, total, total)
+    return project_groups(power, low, high, np.array([total]), np.zeros(1, dtype=np.int64),
+                          np.ones(len(power)))

@@ -64,23 +64,29 @@ def project_groups(wish: Floats, low: Floats, high: Floats, totals: Floats, star
     steps on the pieces, kept between brackets, which ends at the piece that holds the total.
     """
     sizes = np.diff(np.append(starts, len(wish)))
-    aim = np.clip(totals, np.add.reduceat(low, starts), np.add.reduceat(high, starts))
-    scale = 1e-12 * (1.0 + np.add.reduceat(np.abs(low) + np.abs(high), starts))
+    least, most = np.add.reduceat(low, starts), np.add.reduceat(high, starts)
+    aim = np.clip(totals, least, most)
+    scale = 1e-9 * (1.0 + np.abs(least) + np.abs(most))
     below = np.minimum.reduceat(weight * (low - wish), starts)
     above = np.maximum.reduceat(weight * (high - wish), starts)
+    short, over = aim - least, aim - most
     at = np.clip(np.zeros(len(starts)), below, above)
-    for _ in range(MOST_ROUNDS):
+    for tried in range(MOST_ROUNDS):
         moved = wish + np.repeat(at, sizes) / weight
-        found: Floats = np.clip(moved, low, high)
+        found: Floats = np.minimum(np.maximum(moved, low), high)
         off = aim - np.add.reduceat(found, starts)
-        open_ = np.abs(off) > scale
-        if not open_.any():
+        lacks = off > 0
+        unsettled = np.abs(off) > scale
+        if not unsettled.any():
             break
-        below, above = np.where(off > 0, at, below), np.where(off < 0, at, above)
+        below, short = np.where(lacks, at, below), np.where(lacks, off, short)
+        above, over = np.where(lacks, above, at), np.where(lacks, over, off)
         rise = np.add.reduceat(np.where(moved == found, 1.0 / weight, 0.0), starts)
-        next_ = at + np.divide(off, rise, out=np.full(len(at), np.inf), where=rise > 0)
-        inside = (next_ > below) & (next_ < above)
-        at = np.where(open_, np.where(inside, next_, 0.5 * (below + above)), at)
+        step = at + np.divide(off, rise, out=np.full(len(at), np.inf), where=rise > 0)
+        part = np.divide(short, short - over, out=np.full(len(at), 0.5), where=short > over)
+        between = below + (above - below) * (part if tried % 2 == 0 else 0.5)
+        inside = (step > below) & (step < above)
+        at = np.where(unsettled, np.where(inside, step, between), at)
     return found
 
 

@@ -150,6 +150,12 @@ def end_worth(problem: Problem) -> float:
     return max(END_PART * float(np.quantile(price, END_QUANTILE)) - wear, 0.0)
 
 
+def weighed_wear(packs: Packs, objectives: Objectives) -> Floats:
+    """What a kWh through each pack costs it, as it is wanted to count [currency/kWh] [n]."""
+    found: Floats = np.maximum(objectives.wear * packs.wear_per_kwh, LEAST_WEAR)
+    return found
+
+
 def limit_penalty(objectives: Objectives, outlook: Outlook) -> float:
     """What a kWh beyond a limit of the connection costs, far above what it could earn."""
     dearest = max(float(np.abs(outlook.import_price).max()),
@@ -291,8 +297,7 @@ def _costs(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
     packs, outlook, wanted, at = (problem.packs, problem.outlook, problem.objectives, pattern.at)
     step_h = outlook.step_h
     curvature, slope = np.zeros(at.count), np.zeros(at.count)
-    wear = np.maximum(wanted.wear * packs.wear_per_kwh, LEAST_WEAR) * step_h
-    slope[at.charge] = slope[at.discharge] = wear
+    slope[at.charge] = slope[at.discharge] = weighed_wear(packs, wanted) * step_h
     slope[at.energy[-1]] = -end_worth(problem) * packs.efficiency
     over = limit_penalty(wanted, outlook) * step_h
     early = wanted.patience * step_h * np.arange(outlook.steps, 0, -1)
@@ -305,7 +310,7 @@ def _costs(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
     slope[at.lacking] = wanted.reserve_per_kwh * step_h
     slope[at.above] = slope[at.below] = wanted.setpoint_per_kwh * step_h
     slope[at.peak] = wanted.peak_per_kw
-    even, calm, before = _calm(problem)
+    even, calm, before = calm_of(problem)
     for columns, way in ((at.charge, -1.0), (at.discharge, 1.0)):
         curvature[columns] = 2.0 * (even + calm)
         slope[columns] -= 2.0 * calm * np.maximum(way * before, 0.0)
@@ -322,14 +327,15 @@ def _of_curtailed(problem: Problem) -> Floats:
     return found
 
 
-def _calm(problem: Problem) -> tuple[Floats, Floats, Floats]:
+def calm_of(problem: Problem) -> tuple[Floats, Floats, Floats]:
     """Weights of power itself [packs] and of what differs from the plan before [steps, packs]
     [currency/kW2], and the power of that plan [kW]."""
     packs, calm = problem.packs, problem.objectives.calm
     alike = np.maximum((packs.charge_kw + packs.discharge_kw) / (2.0 * CALM_KW), 1.0)
     even = max(EVEN_PART * calm, LEAST_EVEN) / alike
-    before = np.full((problem.outlook.steps, len(packs)), np.nan)
-    if problem.before_kw is not None:
-        before = problem.before_kw.T
+    if problem.before_kw is None:
+        none = np.broadcast_to(0.0, (problem.outlook.steps, len(packs)))
+        return even, none, none
+    before = problem.before_kw.T
     known = np.isfinite(before)
     return even, np.where(known, calm / alike, 0.0), np.where(known, before, 0.0)
