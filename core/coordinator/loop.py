@@ -24,7 +24,7 @@ from core.coordinator.forecasts import Forecaster, Past
 from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
 from core.coordinator.keeping import Keeper
 from core.coordinator.meter import LOAD, PV, Meter
-from core.coordinator.minutes import Minutes, fleet_now, planned_at
+from core.coordinator.minutes import Minutes, Roll, fleet_now, planned_at
 from core.coordinator.outlook import Memory, expected, priced
 from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import CONTROLLERS, Controller, Plan
@@ -125,7 +125,8 @@ class SiteLoop:
         self._memory = Memory(place.meter, place.cadence.step_s)
         self._price_past = PricePast(place.store, place.site, place.cadence.step_s, settings)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
-        self._minutes, self._refusals, self._deeds = Minutes(), Refusals(), Deeds()
+        self._minutes, self._roll = Minutes(), Roll()
+        self._refusals, self._deeds = Refusals(), Deeds()
         self._number, self._tried = UNREAD, clock.now()
         self._past_lacked = self._packs_lacked = False
         self._run: Run | None = None
@@ -472,8 +473,9 @@ class SiteLoop:
         metered = replace(metered, **self._prices(now))
         wrong = self._deeds.take(found, None if sent is None else sent.within,
                                  self._refusals.standing, now)
-        done = self._minutes.take(now, metered, fleet_now(states, frame, topology), self._run,
-                                  wrong)
+        fleet = fleet_now(states, frame, topology, self._roll, now,
+                          now.astimezone(self.place.zone).date())
+        done = self._minutes.take(now, metered, fleet, self._run, wrong)
         if done:
             self._keeper.keep_minutes(done)
             begin_s = now.timestamp() - 2.0 * self.place.cadence.period_s - 120.0

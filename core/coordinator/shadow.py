@@ -82,7 +82,8 @@ class Challenger:
             if minute.time_s < lived.settled_s:
                 continue
             lived.settled_s = minute.time_s + MINUTE_S
-            if not math.isfinite(minute.load_kw + minute.pv_kw + minute.grid_kw):
+            did = sum(power for power, _ in minute.kinds.values())
+            if not math.isfinite(minute.load_kw + minute.pv_kw + minute.grid_kw + did):
                 continue
             powers = self._powers(lived, packs, own, minute.time_s)
             own = after(packs, own, powers, MINUTE_H)
@@ -92,7 +93,7 @@ class Challenger:
                                np.array([minute.export_price]), problem.connection)[0])
             lived.cost += MINUTE_H * (wear + _bill(flow, minute))
             worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(power)
-                       for kind, (power, _) in minute.kinds.items() if math.isfinite(power))
+                       for kind, (power, _) in minute.kinds.items())
             lived.champion_cost += MINUTE_H * (worn + _bill(minute.grid_kw, minute))
         lived.energy_kwh.update(zip(packs.ids, own.tolist(), strict=True))
 
