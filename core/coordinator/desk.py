@@ -4,6 +4,7 @@ pages ask of any coordinator by way of the store."""
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ from core.coordinator.view import (
 )
 from core.engine import Engine
 from core.errors import OrreryError, RequestError, RetryLaterError, UnknownIdError
+from core.houses import CURRENCY
 
 log = logging.getLogger(__name__)
 
@@ -264,6 +266,10 @@ class CoordinatorDesk:
         shown, now = self._known(site), self._engine.clock.now()
         if not 1 <= len(name.strip()) <= LONGEST_NAME:
             raise RequestError(f"Give the prices a name of 1 to {LONGEST_NAME} characters")
+        if not re.match(CURRENCY, currency):
+            raise RequestError(f"The currency of the prices is {currency[:8]!r}: give its three "
+                               "letters, as EUR")
+        shown.tariff.check_currency(self.settings(site), currency, f"the prices {name!r}")
         found = read_file(file, form)
         kept = StoredPrices.of(currency, found.series)
         self.store.keep_prices(shown.site, name, msgspec.json.encode(kept), now)

@@ -172,7 +172,7 @@ def test_prices_are_taken_in_from_a_file_and_planned_with(site: Desk) -> None:
     hours = [f"{NOON + timedelta(hours=hour):%Y-%m-%dT%H:%M+00:00},{0.4 if hour > 12 else 0.1}"
              for hour in range(-12, 40)]
     found = site.desk.take_prices(SITE, "own", "\n".join(["time,price", *hours]).encode(),
-                                  PriceFormat(), "EUR", "eve")
+                                  PriceFormat(), "USD", "eve")
     assert found.median == pytest.approx(0.4, abs=0.31)
     site.desk.apply(SITE, SiteSettings(prices="own"), "eve")
     site.live(10)
@@ -183,10 +183,29 @@ def test_prices_are_taken_in_from_a_file_and_planned_with(site: Desk) -> None:
     assert view.ahead.outlook.import_price[-1] == pytest.approx(0.4)
     for file in (b"time,price\n2026-03-01T00:00+00:00,eleven", b"\xff\xfe", b"{}"):
         with pytest.raises(RequestError):
-            site.desk.take_prices(SITE, "own", file, PriceFormat(), "EUR", "eve")
+            site.desk.take_prices(SITE, "own", file, PriceFormat(), "USD", "eve")
     site.desk.apply(SITE, SiteSettings(prices="nowhere"), "eve")
     site.live(10)
     assert "no series of prices is called 'nowhere'" in site.view().problem
+
+
+def test_prices_in_another_currency_are_named_and_refused(site: Desk) -> None:
+    file = f"time,price\n{NOON:%Y-%m-%dT%H:%M}+00:00,0.3\n".encode()
+    for currency, why in (("EUR", "the prices 'own' are in EUR, this site reckons in USD: give "
+                           "them in USD, or set a tariff in EUR first"),
+                          ("euro", "'euro': give its three letters"), ("", "three letters")):
+        with pytest.raises(RequestError, match=why):
+            site.desk.take_prices(SITE, "own", file, PriceFormat(), currency, "eve")
+    assert site.view().price_series == []
+    euros = TariffConfig(kind="flat", currency="EUR", import_per_kwh=0.3)
+    site.desk.apply(SITE, SiteSettings(tariff=euros), "eve")
+    site.desk.take_prices(SITE, "own", file, PriceFormat(), "EUR", "eve")
+    site.desk.apply(SITE, SiteSettings(tariff=euros, prices="own"), "eve")
+    site.live(10)
+    assert (site.view().problem, site.view().currency) == ("", "EUR")
+    site.desk.apply(SITE, SiteSettings(prices="own"), "eve")
+    site.live(10)
+    assert "'own' are in EUR, this site reckons in USD" in site.view().problem
 
 
 def test_what_goes_wrong_is_an_alarm_at_its_element(site: Desk) -> None:
