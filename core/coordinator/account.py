@@ -11,7 +11,10 @@ import numpy as np
 
 from core.coordinator.curtailment import at_grid
 from core.coordinator.plan import Cost
-from core.coordinator.problem import Connection, Floats, Objectives, Outlook, Packs
+from core.coordinator.problem import Connection, Floats, Objectives, Outlook, Packs, Problem
+
+END_PART, END_QUANTILE = 0.9, 0.25
+"""What is left at the end is worth a little less than what energy costs in the cheaper steps."""
 
 
 def reach(packs: Packs, energy_kwh: Floats, step_h: float, reserve: float = 0.0,
@@ -71,3 +74,23 @@ def cost_of(pack_kw: Floats, packs: Packs, outlook: Outlook, connection: Connect
     wear = outlook.step_h * float(packs.wear_per_kwh @ np.abs(pack_kw).sum(axis=1))
     raised_kw = max(float(bought.max(initial=0.0)) - connection.peak_kw, 0.0)
     return Cost(energy, wear, objectives.peak_per_kw * raised_kw)
+
+
+def end_worth(problem: Problem) -> float:
+    """What a kWh that can be given after the last step is worth [currency/kWh]: as wanted, or a
+    little less than what a kWh more costs in the cheaper quarter of the steps ahead (import where
+    load exceeds PV, else what export would bring), less the wear of giving it; never below 0."""
+    wanted, outlook = problem.objectives, problem.outlook
+    if wanted.energy_value is not None:
+        return wanted.energy_value
+    price = wanted.cost * np.where(outlook.net_kw > 0, outlook.import_price, outlook.export_price)
+    wear = wanted.wear * float(np.mean(problem.packs.wear_per_kwh))
+    return max(END_PART * float(np.quantile(price, END_QUANTILE)) - wear, 0.0)
+
+
+def left_worth(problem: Problem, energy_kwh: Floats) -> float:
+    """What is left after the last of energy_kwh [n, steps + 1] is worth by the tariff alone, as
+    `cost_of` tells the bill [currency]."""
+    plain = replace(problem.objectives, cost=1.0, wear=1.0, energy_value=None)
+    return end_worth(replace(problem, objectives=plain)) * float(
+        problem.packs.efficiency @ energy_kwh[:, -1])

@@ -23,7 +23,8 @@ from core.coordinator.loop import SiteLoop
 from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
-from core.coordinator.preview import previewed
+from core.coordinator.preview import previewed, prices_of
+from core.coordinator.price_past import same_prices, set_at
 from core.coordinator.prices import PriceFormat, Prices
 from core.coordinator.records import Changed, CoordinatorStore, SiteState
 from core.coordinator.settings import SiteSettings, check_settings, overridden, released
@@ -216,10 +217,13 @@ class CoordinatorDesk:
         shown = self._known(site)
         run = self.store.newest_run(shown.site)
         tariff, now = shown.tariff(settings), self._engine.clock.now()
+        prices = None if run is None or same_prices(settings, set_at(
+            self.store, shown.site, run.plan.made_at, shown.default)) else prices_of(
+            run, tariff, shown.zone)
         peak_kw = 0.0 if run is None or not settings.objectives.peak_per_kw else month_peak_kw(
             self.store, shown.site, shown.zone, run.problem.outlook.step_s, now)
         with self._asking:
-            return previewed(run, settings, tariff, peak_kw, self._planners, now)
+            return previewed(run, settings, prices, peak_kw, self._planners, now)
 
     # -- what people change
 

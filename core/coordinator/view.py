@@ -242,19 +242,24 @@ class SiteView:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The plan as other settings would make it, from the same start as `before`. solve_s: how
-    long that took [s]."""
+    """The plan as other settings would make it, from the same start as `before`. left, left_before:
+    what is left in the packs after each is worth [currency], NaN without a plan before. solve_s:
+    how long it took [s]."""
 
     settings: SiteSettings
     ahead: Ahead
     before: Ahead | None
+    left: float
+    left_before: float
     solve_s: float
 
     @property
     def cost_change(self) -> float:
-        """Of the next 24 hours, by the tariff of `settings`; NaN without a plan before."""
+        """Of the next 24 hours, by the tariff of `settings`, less what more is left in the packs;
+        NaN without a plan before."""
         return (float("nan") if self.before is None
-                else self.ahead.plan.cost.total - self.before.plan.cost.total)
+                else self.ahead.plan.cost.total - self.left
+                - (self.before.plan.cost.total - self.left_before))
 
 
 @dataclass(frozen=True, slots=True)

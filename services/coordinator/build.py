@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from core.coordinator.account import end_worth
 from core.coordinator.problem import Floats, Objectives, Outlook, Packs, Problem
 
 Places = NDArray[np.int64]
@@ -34,8 +35,6 @@ EVEN_PART, LEAST_EVEN = 0.1, 1e-7
 [currency/kW2]."""
 CALM_KW = 10.0
 """A larger pack is as calm as so many of this power side by side [kW]."""
-END_PART, END_QUANTILE = 0.9, 0.25
-"""What is left at the end is worth a little less than what energy costs in the cheaper steps."""
 
 
 class Shape(NamedTuple):
@@ -136,18 +135,6 @@ def energy_range(packs: Packs) -> tuple[Floats, Floats]:
     low = np.where(absurd, packs.energy_kwh, np.minimum(floor, packs.energy_kwh))
     high = np.where(absurd, packs.energy_kwh, np.maximum(ceiling, packs.energy_kwh))
     return low, high
-
-
-def end_worth(problem: Problem) -> float:
-    """What a kWh that can be given after the last step is worth [currency/kWh]: as wanted, or a
-    little less than what a kWh more costs in the cheaper quarter of the steps ahead (import where
-    load exceeds PV, else what export would bring), less the wear of giving it; never below 0."""
-    wanted, outlook = problem.objectives, problem.outlook
-    if wanted.energy_value is not None:
-        return wanted.energy_value
-    price = wanted.cost * np.where(outlook.net_kw > 0, outlook.import_price, outlook.export_price)
-    wear = wanted.wear * float(np.mean(problem.packs.wear_per_kwh))
-    return max(END_PART * float(np.quantile(price, END_QUANTILE)) - wear, 0.0)
 
 
 def weighed_wear(packs: Packs, objectives: Objectives) -> Floats:

@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.coordinator.account import stored
+from core.coordinator.account import end_worth, stored
 from core.coordinator.clusters import LASTING, grouped, nearest, shared_out, summed
 from core.coordinator.problem import Floats, Packs, Problem
 from core.coordinator.projection import Places
 from core.errors import RetryLaterError
-from services.coordinator.build import calm_of, end_worth, weighed_wear
+from services.coordinator.build import calm_of, weighed_wear
 from services.coordinator.merit import Calm, Kinds, by_merit
 from services.coordinator.optimum import Optimiser, Optimum
 from services.coordinator.value import value_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.coordinator.account import stored
+from core.coordinator.account import end_worth, stored
 from core.coordinator.curtailment import at_grid
 from core.coordinator.problem import Floats, Problem
-from services.coordinator.build import end_worth, limit_penalty, weighed_wear
+from services.coordinator.build import limit_penalty, weighed_wear
 
 
 def value_of(problem: Problem, pack_kw: Floats) -> float:
