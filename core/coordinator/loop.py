@@ -528,4 +528,4 @@ def _in_force_s(state: PackState, now: datetime) -> float:
     """The lease of the order that a pack follows, 0 where it follows none, or is not heard."""
     if state.link != "online" or state.heard_at is None or state.lease_s is None:
         return 0.0
-    return state.lease_s if (now - state.heard_at).total_seconds() <= HEARD_S else 0.0
+    return state.lease_s if abs((now - state.heard_at).total_seconds()) <= HEARD_S else 0.0
