@@ -37,7 +37,7 @@ from core.coordinator.scoring import scored
 from core.coordinator.settings import Override, SiteSettings, released
 from core.coordinator.shadow import Challenger
 from core.coordinator.share import Shared, allocated, by_device, in_force, shared
-from core.coordinator.view import Allocated, Level, Note
+from core.coordinator.view import Allocated, Level, Note, Shadow
 from core.coordinator.wear import wear_by_kind
 from core.errors import OrreryError, RetryLaterError
 from core.fleet.ports import PackState
@@ -199,8 +199,9 @@ class SiteLoop:
         """Go on with the newest plan, whoever made it, while it holds."""
         self._run = self.place.store.newest_run(self.place.site)
         self.drives = True
-        # What packs say now is no answer to what was asked of them before.
-        self._allocated = None
+        # What packs say now is no answer to what was asked of them before, and a score goes on from
+        # what was kept last.
+        self._allocated = self._challenger = None
         plan = None if self._run is None else self._run.plan
         age_s = math.inf if plan is None else (now - plan.made_at).total_seconds()
         if plan is None or not 0 <= age_s < 2 * self.place.cadence.period_s or \
@@ -371,12 +372,21 @@ class SiteLoop:
             self._challenger = None
             return
         if known is None or (known.controller, known.champion) != (wanted, champion):
-            self._challenger = known = Challenger(wanted, champion)
+            try:
+                kept = self._kept_shadow(wanted, champion) if known is None else None
+            except RetryLaterError:
+                return  # and with the next plan
+            self._challenger = known = Challenger(wanted, champion, kept)
         kinds = [state.chemistry for state in found.states]
         shadow = known.run(problem, self.place.planners, self._heard, now,
                            self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
         self._keeper.keep(("shadow", wanted), partial(
             self.place.store.keep_shadow, self.place.site, shadow))
+
+    def _kept_shadow(self, wanted: Controller, champion: Controller) -> Shadow | None:
+        """Of the same two, from before a restart."""
+        return next((one for one in self.place.store.shadows(self.place.site)
+                     if (one.controller, one.champion) == (wanted, champion)), None)
 
     def _judge(self, found: Gathered, now: datetime) -> None:
         """The day so far, and once the day that is over; without the store at a later plan."""

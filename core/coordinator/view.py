@@ -160,6 +160,22 @@ class DayCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Lived:
+    """What a score goes on from after a restart. energy_kwh: of the challenger's packs by device;
+    champion_kwh: in the champion's then; began_kwh, began_champion_kwh: in both when the score
+    began. settled_s: up to where minutes were lived through [s since 1970]; cost, champion_cost:
+    paid since, without what is left [currency]."""
+
+    energy_kwh: dict[str, float]
+    champion_kwh: float
+    began_kwh: float
+    began_champion_kwh: float
+    settled_s: float
+    cost: float
+    champion_cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shadow:
     """A challenger's score beside the champion's, over the same time since `since`: what each
     would have paid or paid, the charge that is left counted in [currency]. runs: scored."""
@@ -172,6 +188,7 @@ class Shadow:
     champion_cost: float
     plan: Plan | None = None
     words: str = ""
+    lived: Lived | None = None
 
 
 @dataclass(frozen=True, slots=True)
