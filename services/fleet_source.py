@@ -276,8 +276,10 @@ class MqttFleet:
         topic = allocation_topic(self._site)
         lease_s = lease_s if self._board.knows_leases() else None
         # Devices take none that is not newer, also where this clock was set back.
-        self._issued_s = max(self._seconds(), self._issued_s + LATER_S)
-        for message in allocations(self._site, power_kw, self._issued_s, valid_s, lease_s):
+        issued_s = max(self._seconds(), self._issued_s + LATER_S)
+        messages = allocations(self._site, power_kw, issued_s, valid_s, lease_s)
+        self._issued_s = issued_s
+        for message in messages:
             link.publish_for(topic, said(message), 1, max(1, int(valid_s)))
         self._conversation.sent(f"{topic} {len(power_kw)} packs, "
                                 f"{sum(power_kw.values()):.1f} kW together")

@@ -19,6 +19,7 @@ from core.topology import Topology
 
 MINUTE_S = 60.0
 ABSENT_S = 3600.0
+"""A pack that is silent for so long when a day begins is none of that day's."""
 LEAST_KNOWN = 0.9
 """Part of the fleet's capacity that must be heard for its power to be known."""
 KEEPS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "export_price")

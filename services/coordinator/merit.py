@@ -2,7 +2,8 @@
 
 A pack gives above the price at which what it holds is worth less than what giving brings, and
 takes below the one at which storing pays (worth.py): the more the further it goes. The price at
-which all together make the fleet's power is found, and told.
+which all together make the fleet's power is found, and told. Seldom one fills another, where that
+gains, as in an optimum.
 """
 
 from __future__ import annotations
