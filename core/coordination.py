@@ -7,7 +7,9 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from core.config import Config, CoordinatedSite
@@ -18,12 +20,13 @@ from core.coordinator.gather import TwinSays
 from core.coordinator.loop import Cadence, Place, SiteLoop
 from core.coordinator.meter import HouseMeter, Meter, NoMeter
 from core.coordinator.plan import Controller
-from core.coordinator.ports import Planner
+from core.coordinator.ports import Planner, PriceTelling
+from core.coordinator.price_states import Teller
 from core.coordinator.records import CoordinatorStore
 from core.coordinator.settings import SiteSettings
 from core.coordinator.show import Shown
 from core.coordinator.tariffs import SiteTariff
-from core.engine import Engine, fleets_of
+from core.engine import Engine, devices_of, fleets_of
 from core.errors import ConfigurationError, RetryLaterError
 from core.fleet.ports import FleetSource
 from core.fleet.tree import site_element
@@ -83,10 +86,19 @@ def _of(fleet: FleetSource, engine: Engine, config: Config, houses: tuple[House,
     house = None if said is None or not said.house else _house(said.house, houses, site, config)
     zone = ZoneInfo("UTC") if house is None else house.zone
     meter: Meter = NoMeter() if house is None else HouseMeter(engine, house)
-    tariff = SiteTariff(site, store, zone, house, meter.prices)
+    tariff = SiteTariff(site, store, zone, house, meter.prices, partial(tellers, engine))
     shown = Shown(site, fleet.info.label, site_element(site), _default(said), zone, tariff,
                   fleet.packs, None if house is None else meter.past)
     return shown, fleet, meter, tariff
+
+
+def tellers(engine: Engine) -> dict[str, Teller]:
+    """The sources that tell prices, by name, as they stand now."""
+    return {source.info.name: Teller(
+        source.info.label, next((device.house for device in devices_of(source)), ""),
+        cast(PriceTelling, source).day_ahead, status.error)
+        for source, status in zip(engine.sources, engine.snapshot.sources, strict=True)
+        if hasattr(source, "day_ahead")}
 
 
 def _house(wanted: str, houses: tuple[House, ...], site: str, config: Config) -> House:

@@ -22,8 +22,9 @@ def told(before: SiteSettings | None, after: SiteSettings, currency: str) -> lis
     """[] where nothing differs; before: None where nothing was set."""
     was = SiteSettings() if before is None else before
     found = [*_steers(was, after), *_objectives(was.objectives, after.objectives, currency)]
-    if (was.tariff, was.prices) != (after.tariff, after.prices):
-        found.append(f"prices: {tariff(after.tariff, after.prices)}")
+    if (was.tariff, was.prices, was.prices_from) != (
+            after.tariff, after.prices, after.prices_from):
+        found.append(f"prices: {tariff(after.tariff, after.prices, after.prices_from)}")
     for word, old, new in (("import", was.import_limit_kw, after.import_limit_kw),
                            ("export", was.export_limit_kw, after.export_limit_kw)):
         if old != new:
@@ -63,12 +64,14 @@ def _objectives(was: Objectives, after: Objectives, currency: str) -> list[str]:
     return found
 
 
-def tariff(told_: TariffConfig | None, prices: str) -> str:
+def tariff(told_: TariffConfig | None, prices: str, prices_from: str = "") -> str:
     """"flat, 0.30 EUR/kWh"."""
     if prices:
         return f"the series {prices}"
+    if prices_from:
+        return f"day-ahead, by the source {prices_from}"
     if told_ is None or told_.kind == "measured":
-        return "as its house or a price source tells"
+        return "as its house tells"
     base = words.price(told_.import_per_kwh, told_.currency)
     if told_.kind == "flat":
         return f"flat, {base}"

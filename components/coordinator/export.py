@@ -56,7 +56,7 @@ def _text(client: LocalClient, view: SiteView, room: str, learnt: RlRoom | None)
     if room == choice.PACKS:
         return None if view.allocated is None else packs(view.allocated)
     if learnt is not None:
-        return evaluations(learnt) if learnt.evaluations else None
+        return evaluations(learnt) if learnt.judged else None
     if view.ahead is None:
         return None
     shown = st.session_state.get(choice.BACK) or "6 h"
@@ -116,6 +116,6 @@ def evaluations(room: RlRoom) -> str:
     """A row a version and baseline."""
     rows = [[one.version, one.run, one.at.isoformat(timespec="seconds"), one.days, name, captured,
              one.cost_per_day.get(name, float("nan")), one.violations, one.deployed, one.verdict]
-            for one in room.evaluations for name, captured in one.captured_pct.items()]
+            for one in room.judged for name, captured in one.captured_pct.items()]
     return csv_text([("version", "run", "at", "days", "policy", "captured_pct", "cost_per_day",
                       "violations", "deployed", "verdict"), *rows])

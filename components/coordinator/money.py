@@ -11,22 +11,30 @@ from components import blocks, formats
 from components.blocks import Html
 from components.coordinator import words
 from core.coordinator.plan import Cost
-from core.coordinator.view import PER_KWH, DayCost, ForecastScore, Shadow, SiteView
+from core.coordinator.show import FIRST_DAY
+from core.coordinator.view import (
+    PER_KWH,
+    DayCost,
+    ForecastScore,
+    Shadow,
+    SiteView,
+    Watched,
+)
 
 HEAD = Html('<div class="o o-row hd o-cobill"><span>Today with</span><span>Saved</span>'
             '<span></span><span class="rt">Energy and peak</span><span class="rt">Wear</span>'
             "</div>")
+UNJUDGED = "The first account of today comes with a plan."
 COLD = "Judged every ten minutes, from what the meter told."
 
 
-def cards(view: SiteView) -> None:
-    """Today so far and yesterday in numbers; what is not known yet is not drawn."""
+def cards(view: SiteView, counted: Watched | None) -> None:
+    """Today so far and yesterday in numbers."""
     today, yesterday = view.today, view.yesterday
-    shown = [] if today is None or today.happened is None else _today(view, today)
+    shown = [*_today(view, today), broken(today, counted)]
     if yesterday is not None and yesterday.happened is not None:
         shown += _yesterday(view, yesterday)
-    if shown:
-        blocks.show(blocks.grid(shown, columns=6))
+    blocks.show(blocks.grid(shown, columns=6))
 
 
 def show(view: SiteView) -> None:
@@ -34,41 +42,49 @@ def show(view: SiteView) -> None:
     today = view.today
     blocks.show(blocks.heading("Today so far, against others", _covered(today)))
     if today is None or today.happened is None:
-        why = "No minute of today is known yet." if today is None else words.sentence(today.words)
+        why = UNJUDGED if today is None else words.sentence(today.words)
         blocks.show(blocks.state_box("payments", "Not told yet", why, COLD))
     else:
         blocks.show(_bill(today, view.currency))
     if view.yesterday is not None and view.yesterday.happened is None:
         blocks.show(blocks.note(f"Yesterday: {view.yesterday.words}"))
+    elif view.yesterday is None and view.drives:
+        blocks.show(blocks.note(f"{FIRST_DAY}."))
     _shadows(view)
     _forecasts(view)
 
 
 def _covered(day: DayCost | None) -> str:
-    if day is None or not 0 < day.known < 0.995:
-        return ""
-    return f"{formats.number(100 * day.known)} % of it is known"
+    """"captured 91 % of what was possible; 97 % of it is known"."""
+    known = f"{formats.number(100 * day.known)} % of it is known" if (
+        day is not None and 0 < day.known < 0.995) else ""
+    return "; ".join(part for part in (words.captured(day), known) if part)
 
 
-def _today(view: SiteView, day: DayCost) -> list[Html]:
-    happened = day.happened or Cost(math.nan, math.nan)
+def _today(view: SiteView, day: DayCost | None) -> list[Html]:
+    if day is None or day.happened is None:
+        return [blocks.card(f"{what} today", formats.quantity(math.nan, ""), note="not told yet")
+                for what in ("Saved", "Captured", "Wear")]
     return [
         blocks.card("Saved today", words.money(day.saved, view.currency),
                     note="against no battery"),
         blocks.card("Captured today", formats.quantity(day.captured_pct, "%"),
                     note="of what was possible" if math.isfinite(day.captured_pct)
                     else "nothing was possible yet"),
-        blocks.card("Wear today", words.money(happened.wear, view.currency), note="of all packs"),
-        broken(day)]
+        blocks.card("Wear today", words.money(day.happened.wear, view.currency),
+                    note="of all packs")]
 
 
-def broken(day: DayCost) -> Html:
+def broken(day: DayCost | None, counted: Watched | None) -> Html:
     """So often packs were measured beyond their limits; what the day's account finds beside it."""
-    count, steps = day.violations, day.account_violations
-    note = "as packs were measured" if not steps else (
-        f"as measured; {formats.counted(steps, 'step')} beyond a limit of charge")
-    return blocks.card("Limits broken today", formats.quantity(float(count), ""),
-                       alarm=count + steps > 0, note=note)
+    count = math.nan if counted is None else float(counted.violations)
+    steps = 0 if day is None else day.account_violations
+    note = "counted while packs are steered" if counted is None else (
+        f"as measured in {formats.age(60.0 * counted.minutes)}")
+    if steps:
+        note += f"; {formats.counted(steps, 'step')} beyond a limit of charge"
+    return blocks.card("Limits broken today", formats.quantity(count, ""),
+                       alarm=count > 0 or steps > 0, note=note)
 
 
 def _yesterday(view: SiteView, day: DayCost) -> list[Html]:
@@ -101,7 +117,8 @@ def _bill_row(name: str, cost: Cost | None, saved: float, full: float, currency:
     return (f'<div class="o-row o-cobill{" on" * on}"><span class="nm">{escape(name)}</span>'
             f'<span class="bar"><i style="width:{width:.1f}%"></i></span>'
             f'<span class="num">{blocks.html(words.money(saved, currency))}</span>'
-            f'<span class="num mut2">{spent}</span><span class="num mut2">{wear}</span></div>')
+            f'<span class="num mut2 spent">{spent}</span>'
+            f'<span class="num mut2 worn">{wear}</span></div>')
 
 
 def _shadows(view: SiteView) -> None:

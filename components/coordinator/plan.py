@@ -31,7 +31,7 @@ def show(client: LocalClient, site: str) -> None:
     else:
         end = datetime.fromtimestamp(view.at.timestamp() // 60 * 60, view.at.tzinfo)
         _picture(client, view, view.ahead, end)
-    money.cards(view)
+    money.cards(view, known.watched(site))
     with st.container(key="coordinator_pair"):
         with st.container(key="coordinator_money", gap="xsmall"):
             money.show(view)

@@ -17,7 +17,7 @@ from core.coordinator.learnt import HERE
 from core.coordinator.view import Deployment, Here, Policy, RlRoom
 from core.fleet.ports import CommandLife, PackState
 
-MOST_ROWS, MOST_POLICIES, MOST_NAMED = 40, 6, 3
+MOST_ROWS, MOST_POLICIES, MOST_NAMED, MOST_EACH = 40, 6, 3, 200
 LET, REFUSED = "Deployed: ", "Refused: "
 """As the gate's sentences begin."""
 ACTIONS = ("deploy", "roll_back")
@@ -33,6 +33,8 @@ POLICY_HEAD = Html(f'<div class="o-row hd o-copol"><span>Policy</span><span>{AS_
                    f"<span>{ALONE}</span></div>")
 HEAD = Html('<div class="o-row hd o-cover"><span>Where</span><span>Runs</span><span>Before</span>'
             "<span>Its answer</span></div>")
+EACH_HEAD = Html('<div class="o-row hd o-coeach"><span>Pack</span><span>Runs</span>'
+                 "<span>Before</span></div>")
 
 
 def table(room: RlRoom) -> None:
@@ -65,6 +67,30 @@ def show(client: LocalClient, site: str) -> None:
         found.append(blocks.note(f"The first {MOST_ROWS} of {len(rows)} rows: what was refused or "
                                  "not answered comes before the rest."))
     blocks.show(blocks.heading("Deployed", _counted(packs)), *found)
+    if len(packs) > MOST_NAMED:
+        with st.expander("Each pack by itself", key="coordinator_each_pack"):
+            blocks.show(*each(packs))
+
+
+def each(packs: Sequence[PackState]) -> list[Html]:
+    """What every pack runs, by name."""
+    rows = [f'<div class="o-row o-coeach"><span class="nm">{escape(pack.label)}</span>'
+            f"<span>{escape(_runs(pack))}</span>"
+            f'<span class="mut">{escape(_before(pack))}</span></div>'
+            for pack in sorted(packs, key=lambda one: one.label)[:MOST_EACH]]
+    found = [Html(f'<div class="o o-rows">{EACH_HEAD}{"".join(rows)}</div>')]
+    if len(packs) > MOST_EACH:
+        found.append(blocks.note(f"The first {MOST_EACH} of {len(packs)} packs; under Fleet each "
+                                 "pack's own page tells what it runs."))
+    return found
+
+
+def _runs(pack: PackState) -> str:
+    return "not told yet" if pack.policy is None else pack.policy or NONE
+
+
+def _before(pack: PackState) -> str:
+    return "" if pack.policy_before is None else pack.policy_before or "none"
 
 
 def state_of(client: LocalClient, room: RlRoom, site: str) -> tuple[object, ...]:
@@ -144,9 +170,7 @@ def _packs(packs: Sequence[PackState], answers: Mapping[str, CommandLife]) -> li
     ranks: dict[tuple[str, str, str], int] = {}
     for pack in packs:
         life = answers.get(pack.device)
-        runs = "not told yet" if pack.policy is None else pack.policy or NONE
-        before = "" if pack.policy_before is None else pack.policy_before or "none"
-        key = (runs, before, "" if life is None else answer(life))
+        key = (_runs(pack), _before(pack), "" if life is None else answer(life))
         groups.setdefault(key, []).append(pack.label)
         ranks[key] = 2 if life is None else 0 if life.state in ("refused", "expired") else 1
     return [_row(name, *key) for key in sorted(groups, key=ranks.__getitem__)

@@ -24,7 +24,8 @@ def show(client: LocalClient, known: Coordination, view: SiteView) -> None:
     with st.expander("Prices out of a file, or from a server"):
         blocks.show(blocks.note(blocks.join(
             "CSV or JSON with a time and a price in each row. A server that tells prices by HTTP "
-            "is a source of kind ", blocks.code("prices-http"), " in orrery.toml.")))
+            "is added under Connections, or in orrery.toml as a source of kind ",
+            blocks.code("prices-http"), "; it stands among the tariffs above.")))
         told = st.file_uploader("File with prices", ["csv", "json"], key="coordinator_file",
                                 disabled=bool(why), max_upload_size=max(1, MOST_BYTES // 10**6))
         with st.container(key="coordinator_columns"):

@@ -11,7 +11,7 @@ import streamlit as st
 
 from components import blocks, formats
 from components.blocks import Html, Pair, PressRow
-from components.coordinator import choice, stretches, words
+from components.coordinator import choice, hourly, stretches, words
 from components.coordinator.stretches import Stretch
 from core.coordinator.plan import Binding, Exceeded
 from core.coordinator.problem import Band
@@ -77,8 +77,11 @@ def _hour(view: SiteView, ahead: Ahead, one: Stretch) -> None:
         f"{words.clock(one.start, zone, view.at)} to {words.clock(one.end, zone, view.at)}",
         [blocks.direction_mark(one.way, words.DOES[one.way].capitalize())], pairs), Html("</div>"),
         blocks.heading("Limits that bind then", "what one more would save in this time"),
-        _bindings(stretches.binding_in(ahead.plan, one.steps), ahead, one, currency),
-        *not_met(ahead, zone, view.at))
+        _bindings(stretches.binding_in(ahead.plan, one.steps), ahead, one, currency))
+    hourly.show(view, ahead, one)
+    missed = not_met(ahead, zone, view.at)
+    if missed:
+        blocks.show(*missed)
 
 
 def _mean(band: Band, part: slice) -> str:

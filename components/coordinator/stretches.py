@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from core.coordinator.plan import Binding, Exceeded, Plan
+from core.coordinator.plan import Binding, Plan
 from core.coordinator.problem import Floats, Outlook
 from core.coordinator.view import Ahead
 from core.vocabulary import Direction
@@ -97,7 +97,3 @@ def binding_in(plan: Plan, steps: range) -> list[Binding]:
     """What holds the plan back in any of these steps, the one worth most first."""
     held = [one for one in plan.bindings if any(step in steps for step in one.steps)]
     return sorted(held, key=lambda one: -one.worth_in(steps))
-
-
-def exceeded_in(plan: Plan, steps: range) -> list[Exceeded]:
-    return [one for one in plan.exceeded if one.step in steps]

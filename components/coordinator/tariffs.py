@@ -1,19 +1,27 @@
-"""What energy costs: as the house tells, flat, by time of use, or a series out of a file."""
+"""What energy costs: as the house tells, day-ahead by a source, flat, by time of use, or a series
+out of a file; each with how good it is now."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import streamlit as st
 
 from components import blocks
-from components.coordinator import form
+from components.blocks import Html
+from components.coordinator import form, words
+from core.coordinator.asked import Coordination
+from core.coordinator.price_states import PriceState
 from core.coordinator.settings import SiteSettings
 from core.coordinator.view import SiteView
+from core.errors import OrreryError
 from core.houses import EVERY_DAY, PeriodConfig, TariffConfig
 
-HOUSE, FLAT, BY_TIME, SERIES = "house", "flat", "time_of_use", "series:"
-NAMES = {HOUSE: "As its house or a price source tells", FLAT: "Flat", BY_TIME: "Time of use"}
+HOUSE, FLAT, BY_TIME = "house", "flat", "time_of_use"
+SOURCE, SERIES = "source:", "series:"
+NAMES = {HOUSE: "As its house tells", FLAT: "Flat", BY_TIME: "Time of use"}
+ICONS = {"fresh": "check", "stale": "schedule", "missing": "help"}
 TAKEN = "coordinator_series_taken"
 """Name of the series that was just taken in: it is what a person wants to see a plan with."""
 DAYS = {"Every day": EVERY_DAY, "Weekdays": (0, 1, 2, 3, 4), "Weekend": (5, 6)}
@@ -23,28 +31,78 @@ PERIOD = PeriodConfig(from_hour=17, to_hour=21, import_per_kwh=0.40, export_per_
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
+    """As of `SiteSettings`."""
+
     tariff: TariffConfig | None
     prices: str = ""
+    prices_from: str = ""
 
 
-def chosen(view: SiteView) -> Chosen:
+def chosen(known: Coordination, view: SiteView) -> Chosen:
     """The widgets, with what is set as their beginning."""
     held = view.settings
-    options = [*NAMES, *(SERIES + name for name in view.price_series)]
+    states = _states(known, view)
     kind = _kind(held)
-    if kind not in options:
-        options.append(kind)
+    options = list(dict.fromkeys([
+        HOUSE, *(one for one in states if one.startswith(SOURCE)), FLAT, BY_TIME,
+        *(one for one in states if one.startswith(SERIES)), kind]))
     taken = SERIES + st.session_state.pop(TAKEN, "")
     if taken in options:
         st.session_state[form.key("tariff")] = taken
-    picked = st.selectbox("Tariff", options, format_func=_name, key=form.key("tariff"),
+    picked = st.selectbox("Tariff", options, key=form.key("tariff"),
+                          format_func=lambda one: name(one, states.get(one)),
                           index=0 if taken in options else options.index(kind)) or HOUSE
+    if picked in states:
+        blocks.show(state(states[picked], view))
     if picked.startswith(SERIES):
-        return Chosen(held.tariff, picked.removeprefix(SERIES))
+        told_in = states[picked].currency if picked in states else ""
+        return Chosen(_in(held, told_in or _currency(view.currency)),
+                      prices=picked.removeprefix(SERIES))
+    if picked.startswith(SOURCE):
+        return Chosen(_in(held, _currency(view.currency)), prices_from=picked.removeprefix(SOURCE))
     if picked == HOUSE:
-        told = held.tariff if held.tariff is not None and held.tariff.kind == "measured" else None
+        told = held.tariff if kind == HOUSE else None
         return Chosen(told)
     return Chosen(_flat(held, view.currency) if picked == FLAT else _by_time(held, view.currency))
+
+
+def _states(known: Coordination, view: SiteView) -> dict[str, PriceState]:
+    """By option; {} where they cannot be read, which is said."""
+    prefix = {"house": HOUSE, "source": SOURCE, "series": SERIES}
+    try:
+        return {prefix[one.kind] + one.name: one for one in known.price_states(view.site)}
+    except OrreryError as error:
+        blocks.show(blocks.note(f"Which prices there are cannot be read: {error}"))
+        return {}
+
+
+def name(option: str, state: PriceState | None) -> str:
+    """"Day-ahead prices of Market (fresh)"."""
+    standing = f" ({state.standing})" if state is not None else ""
+    if option.startswith(SOURCE):
+        label = option.removeprefix(SOURCE) if state is None else state.label
+        return f"Day-ahead prices of {label}{standing}"
+    return NAMES.get(option, f"Prices: {option.removeprefix(SERIES)}") + standing
+
+
+def state(one: PriceState, view: SiteView) -> Html:
+    """"Fresh: known until Mon 00:00, 0.08 to 0.31 EUR/kWh in the next 24 h."."""
+    until = "" if one.until is None else \
+        f"known until {words.clock(one.until, st.context.timezone, view.at)}"
+    ahead = f"{words.span(one.low, one.high, view.currency)} in the next 24 h" if math.isfinite(
+        one.low) else ""
+    told = ", ".join(part for part in (until, ahead) if part)
+    why = f" {words.sentence(one.words)}" if one.words else ""
+    return Html(f'<div class="o o-coline">{blocks.symbol(ICONS[one.standing])}<span>'
+                f"<b>{one.standing.capitalize()}</b>{blocks.html(f': {told}.' if told else '.')}"
+                f"{blocks.html(why)}</span></div>")
+
+
+def _in(held: SiteSettings, currency: str) -> TariffConfig:
+    """What prices of elsewhere are in; as it is where that is so already."""
+    if held.tariff is not None and held.tariff.currency == currency:
+        return held.tariff
+    return TariffConfig(kind="measured", currency=currency)
 
 
 def take(name: str) -> None:
@@ -55,13 +113,11 @@ def take(name: str) -> None:
 def _kind(held: SiteSettings) -> str:
     if held.prices:
         return SERIES + held.prices
+    if held.prices_from:
+        return SOURCE + held.prices_from
     if held.tariff is None or held.tariff.kind == "measured":
         return HOUSE
     return held.tariff.kind
-
-
-def _name(kind: str) -> str:
-    return NAMES.get(kind, f"Prices: {kind.removeprefix(SERIES)}")
 
 
 def _flat(held: SiteSettings, currency: str) -> TariffConfig:

@@ -15,6 +15,7 @@ from components.blocks import Html
 from components.coordinator import choice, policies, words
 from components.drawing import Drawing
 from components.tokens import tokens
+from core.coordinator.candidates import SHIPPED
 from core.coordinator.view import Evaluation, RlRoom, TrainingRun
 
 MOST_RUNS, MOST_EVALUATIONS = 6, 8
@@ -37,24 +38,21 @@ def show(client: LocalClient) -> None:
     if room.missing:
         blocks.show(blocks.state_box("deployed_code_alert", "The RL controller is not ready",
                                      words.sentence(room.missing)))
-    if not (room.runs or room.evaluations):
+    if room.runs:
+        _runs(room, client.now())
+    else:
         blocks.show(blocks.state_box(
             "school", "No training has run here",
             "A policy learns from MPC and from perfect foresight in a simulated fleet, is judged "
             "on fixed days, and may drive only if it beats the controller that drives now.",
             blocks.join(blocks.code("make rl"), " starts one; what it learns is shown here live.")))
-    else:
-        _runs(room, client.now())
-        _evaluations(room)
+    _evaluations(room)
     policies.table(room)
 
 
 def _runs(room: RlRoom, now: datetime) -> None:
     live = sum(one.ended_at is None and not _silent_s(one, now) for one in room.runs)
     blocks.show(blocks.heading("Training runs", f"{live} running" if live else "none running now"))
-    if not room.runs:
-        blocks.show(blocks.note("No run is kept; the evaluations below are of earlier ones."))
-        return
     shown = room.runs[:MOST_RUNS]
     curves = [one for one in shown if len(one.curve_steps) > 1]
     if curves:
@@ -126,10 +124,10 @@ def _run(one: TrainingRun, now: datetime) -> str:
 def _evaluations(room: RlRoom) -> None:
     blocks.show(blocks.heading("On fixed days, against every baseline",
                                "captured of what was possible"))
-    if not room.evaluations:
+    if not room.judged:
         blocks.show(blocks.note("Nothing was evaluated yet: a run is, when it ends."))
         return
-    for one in room.evaluations[:MOST_EVALUATIONS]:
+    for one in room.judged[:MOST_EVALUATIONS]:
         blocks.show(evaluation(one))
 
 
@@ -137,6 +135,7 @@ def evaluation(one: Evaluation) -> Html:
     """The verdict first, then a bar a policy and baseline."""
     icon, word = ("verified", "allowed") if one.deployed else ("block", "refused")
     word += " as a site's controller"
+    name = f"{one.version} ({one.run})" if one.run == SHIPPED else one.version
     facts = [f"{formats.counted(one.days, 'day')}", f"violations: {formats.number(one.violations)}"]
     if math.isfinite(one.decision_us):
         facts.append(f"{formats.number(one.decision_us)} µs a decision")
@@ -146,7 +145,7 @@ def evaluation(one: Evaluation) -> Html:
         BASELINES.index(name) if name in BASELINES else len(BASELINES) - 1.5, name))
     bars = "".join(_bar(name, one) for name in names)
     return Html(f'<div class="o o-coeval"><div class="top">{blocks.symbol(icon)}<b>'
-                f"{escape(one.version)}: {escape(word)}</b><span>{escape(one.verdict)}</span></div>"
+                f"{escape(name)}: {escape(word)}</b><span>{escape(one.verdict)}</span></div>"
                 f'<div class="mut">{escape(", ".join(facts))}; '
                 f"{formats.local_time(one.at, st.context.timezone)}</div>{bars}</div>")
 

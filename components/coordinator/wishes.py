@@ -68,7 +68,7 @@ def _asked(client: LocalClient, known: Coordination, view: SiteView) -> SiteSett
     blocks.show(blocks.heading("What is wanted"))
     objectives = _objectives(view.settings.objectives, view.currency)
     blocks.show(blocks.heading("What energy costs"))
-    cost = tariffs.chosen(view)
+    cost = tariffs.chosen(known, view)
     price_file.show(client, known, view)
     blocks.show(blocks.heading("Limits of the connection", "empty: none"))
     with st.container(key="coordinator_limits"):
@@ -82,9 +82,9 @@ def _asked(client: LocalClient, known: Coordination, view: SiteView) -> SiteSett
         "From rest to full power, seconds", 1.0, 600.0, view.settings.ramp_s, 5.0, "%.0f",
         key=form.key("ramp_s"), help="Of each pack; a limit that gets tighter is kept at once")
     return SiteSettings(controller=controller, challenger=challenger, objectives=objectives,
-                        tariff=cost.tariff, prices=cost.prices, import_limit_kw=into,
-                        export_limit_kw=out, pv_curtailable=curtails, ramp_s=float(ramp_s),
-                        override=view.settings.override)
+                        tariff=cost.tariff, prices=cost.prices, prices_from=cost.prices_from,
+                        import_limit_kw=into, export_limit_kw=out, pv_curtailable=curtails,
+                        ramp_s=float(ramp_s), override=view.settings.override)
 
 
 def _limit(label: str, held: float | None, name: str) -> float | None:
@@ -175,6 +175,8 @@ def _setpoint(held: Objectives, unit: str) -> tuple[float | None, float]:
 
 
 def _seen(client: LocalClient, known: Coordination, view: SiteView, asked: SiteSettings) -> None:
+    if asked.tariff is not None:  # both plans are told at the new prices
+        view = replace(view, currency=asked.tariff.currency)
     changed = differences.told(view.settings, asked, view.currency)
     blocks.show(blocks.heading("What would come of it",
                                blocks.legend(LEGEND) if changed else ""))

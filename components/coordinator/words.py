@@ -12,7 +12,6 @@ from components.coordinator import stretches
 from components.coordinator.stretches import Stretch
 from components.formats import Text
 from core.coordinator.plan import Controller
-from core.coordinator.problem import Objectives
 from core.coordinator.view import Ahead, Allocated, DayCost, Silence, SiteView
 
 NAMES: dict[Controller, str] = {"off": "Off", "rule-based": "Rule-based", "mpc": "MPC", "rl": "RL"}
@@ -44,8 +43,12 @@ def price(value: float, currency: str) -> str:
 
 
 def prices(one: Stretch, currency: str) -> str:
+    """Of import."""
+    return span(*one.import_price, currency)
+
+
+def span(low: float, high: float, currency: str) -> str:
     """"0.21 EUR/kWh", "0.21 to 0.50 EUR/kWh"."""
-    low, high = one.import_price
     if formats.number(low, 2) == formats.number(high, 2):
         return price(high, currency)
     return f"{formats.number(low, 2)} to {price(high, currency)}"
@@ -214,24 +217,6 @@ def captured(day: DayCost | None) -> str:
     if day is None or not math.isfinite(day.captured_pct):
         return ""
     return f"captured {formats.number(day.captured_pct)} % of what was possible"
-
-
-def wishes(one: Objectives, currency: str) -> list[str]:
-    """Objectives that are not as they come, in words."""
-    told = []
-    if one.cost != 1:
-        told.append(f"energy counts {formats.number(one.cost, 1)} times its price")
-    if one.wear != 1:
-        told.append(f"wear counts {formats.number(one.wear, 1)} times its cost")
-    if one.peak_per_kw:
-        told.append(f"a kW of peak costs {formats.number(one.peak_per_kw, 2)} {currency}")
-    if one.export_per_kwh:
-        told.append(f"a kWh exported costs {formats.number(one.export_per_kwh, 2)} {currency} more")
-    if one.setpoint_kw is not None:
-        told.append(f"the connection is held at {formats.number(one.setpoint_kw)} kW")
-    if one.reserve:
-        told.append(f"{formats.number(100 * one.reserve)} % stays for outages")
-    return told
 
 
 def signed(kw: float) -> str:

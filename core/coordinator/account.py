@@ -13,8 +13,9 @@ from core.coordinator.curtailment import at_grid
 from core.coordinator.plan import Cost
 from core.coordinator.problem import Connection, Floats, Objectives, Outlook, Packs, Problem
 
-END_PART, END_QUANTILE = 0.9, 0.25
-"""What is left at the end is worth a little less than what energy costs in the cheaper steps."""
+END_PART, CHEAP, DEAR = 0.9, 0.25, 0.9
+"""What is left at the end is worth a little less than what energy costs in the cheap steps, and
+what it saves in the dear ones, quantiles of the steps ahead."""
 
 
 def reach(packs: Packs, energy_kwh: Floats, step_h: float, reserve: float = 0.0,
@@ -77,15 +78,21 @@ def cost_of(pack_kw: Floats, packs: Packs, outlook: Outlook, connection: Connect
 
 
 def end_worth(problem: Problem) -> float:
-    """What a kWh that can be given after the last step is worth [currency/kWh]: as wanted, or a
-    little less than what a kWh more costs in the cheaper quarter of the steps ahead (import where
-    load exceeds PV, else what export would bring), less the wear of giving it; never below 0."""
-    wanted, outlook = problem.objectives, problem.outlook
+    """What a kWh that can be given after the last step is worth [currency/kWh], never below 0: as
+    wanted, or a little less than what a kWh more costs in the cheap steps ahead (import where load
+    exceeds PV, else what export would bring), less the wear of giving it. Where no PV is left over
+    it would be bought anew in the cheap steps, with losses, and is worth that, but no more than
+    giving it in the dear ones saves: who values it by less gives it away in the cheapest hours (in
+    a week of three homes without sun and with a pack for days, 6 % of the bill)."""
+    wanted, outlook, packs = problem.objectives, problem.outlook, problem.packs
     if wanted.energy_value is not None:
         return wanted.energy_value
-    price = wanted.cost * np.where(outlook.net_kw > 0, outlook.import_price, outlook.export_price)
-    wear = wanted.wear * float(np.mean(problem.packs.wear_per_kwh))
-    return max(END_PART * float(np.quantile(price, END_QUANTILE)) - wear, 0.0)
+    short = outlook.net_kw > 0
+    price = wanted.cost * np.where(short, outlook.import_price, outlook.export_price)
+    cheap, dear = END_PART * np.quantile(price, [CHEAP, DEAR])
+    wear = wanted.wear * packs.wear_per_kwh.mean()
+    found = min(cheap / packs.efficiency.mean() ** 2, dear - wear) if short.all() else cheap - wear
+    return max(float(found), 0.0)
 
 
 def left_worth(problem: Problem, energy_kwh: Floats) -> float:

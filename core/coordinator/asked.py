@@ -6,10 +6,19 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from core.coordinator.price_states import PriceState
 from core.coordinator.prices import PriceFormat, Prices
 from core.coordinator.records import Changed
 from core.coordinator.settings import SiteSettings
-from core.coordinator.view import Deployment, Happened, Line, Preview, RlRoom, SiteView
+from core.coordinator.view import (
+    Deployment,
+    Happened,
+    Line,
+    Preview,
+    RlRoom,
+    SiteView,
+    Watched,
+)
 
 
 class Coordination(Protocol):
@@ -53,6 +62,14 @@ class Coordination(Protocol):
                     who: str) -> Prices:
         """Keep a series of prices out of a CSV or JSON file; `SiteSettings.prices` may then be
         `name`. Raises RequestError naming what is wrong in it."""
+        ...
+
+    def price_states(self, site: str) -> Sequence[PriceState]:
+        """Of its house, of each source that tells prices, of each series that was taken in."""
+        ...
+
+    def watched(self, site: str) -> Watched | None:
+        """Today so far; None where no minute was watched."""
         ...
 
     def changes(self, site: str, most: int = 50) -> Sequence[Changed]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from core.coordinator.actor import FILE, Actor, Verdict, data_of, read
+from core.coordinator.actor import FILE, Actor, Record, Verdict, data_of, read
 from core.coordinator.alone import EDGE
 from core.coordinator.learnt import SITE
-from core.coordinator.view import Policy
+from core.coordinator.view import Evaluation, Policy
 from core.errors import GiveUpError, RequestError
 
 NAME = "actor.orrery"
@@ -55,16 +56,35 @@ class Candidates:
             return known
         run = SHIPPED if path == FILE else path.parent.name
         try:
-            return _Seen(changed_ns, _policy(run, read(data_of(path), self._key)))
+            data = data_of(path)
+            return _Seen(changed_ns, _policy(run, read(data, self._key), len(data)))
         except GiveUpError as error:
             none = Verdict("", "", False, str(error))
             return _Seen(changed_ns, Policy(run, run, "", "", none, none, str(error)))
 
 
-def _policy(name: str, actor: Actor) -> Policy:
+def _policy(name: str, actor: Actor, size_bytes: int) -> Policy:
     record = actor.record
     site, edge = (record.verdict(role) or Verdict(role, "", False, NEVER) for role in (SITE, EDGE))
-    return Policy(name, record.version, record.method, record.made_at, site, edge)
+    return Policy(name, record.version, record.method, record.made_at, site, edge,
+                  judged=_judged(name, record, size_bytes))
+
+
+def _judged(name: str, record: Record, size_bytes: int) -> Evaluation | None:
+    """What was measured when it was judged; how long a decision takes is another machine's."""
+    try:
+        at = datetime.fromisoformat(record.made_at)
+    except ValueError:
+        return None
+    if at.tzinfo is None or not record.captured_pct or not record.days:
+        return None
+    site = record.verdict(SITE)
+    return Evaluation(
+        record.version, name, at, len(record.days), record.captured_pct,
+        {who: sum(costs) / len(costs) for who, costs in record.costs.items() if costs},
+        record.violations, site is not None and site.deployed,
+        " ".join(f"{one.role.capitalize()}: {one.words}" for one in record.verdicts),
+        size_bytes=size_bytes)
 
 
 def _changed_ns(path: Path) -> int:

@@ -25,10 +25,11 @@ from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
 from core.coordinator.preview import previewed, prices_of
 from core.coordinator.price_past import same_prices, set_at
+from core.coordinator.price_states import PriceState
 from core.coordinator.prices import PriceFormat, Prices
 from core.coordinator.records import Changed, CoordinatorStore, SiteState
 from core.coordinator.settings import SiteSettings, check_settings, overridden, released
-from core.coordinator.show import Shown, happened, line_of, recalled, site_view
+from core.coordinator.show import Shown, happened, line_of, recalled, site_view, watched
 from core.coordinator.tariffs import StoredPrices, read_file
 from core.coordinator.unread import bare_view, unread
 from core.coordinator.view import (
@@ -40,6 +41,7 @@ from core.coordinator.view import (
     Preview,
     RlRoom,
     SiteView,
+    Watched,
 )
 from core.engine import Engine
 from core.errors import OrreryError, RequestError, RetryLaterError, UnknownIdError
@@ -280,6 +282,15 @@ class CoordinatorDesk:
         self.store.note(shown.site, Note(now, "info", f"{who} took in the prices {name!r}"))
         self._forget(shown.site)
         return found
+
+    def price_states(self, site: str) -> Sequence[PriceState]:
+        """Raises UnknownIdError, RetryLaterError."""
+        shown = self._known(site)
+        return shown.tariff.states(self.store.price_names(site), self._engine.clock.now())
+
+    def watched(self, site: str) -> Watched | None:
+        """Raises UnknownIdError, RetryLaterError."""
+        return watched(self._known(site), self.store, self._engine.clock.now())
 
     def changes(self, site: str, most: int = 50) -> Sequence[Changed]:
         """Who changed what, the newest first."""

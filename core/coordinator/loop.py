@@ -259,8 +259,10 @@ class SiteLoop:
         return self._next_at is None or now >= self._next_at
 
     def _again(self, found: Gathered, now: datetime) -> bool:
-        """There is nothing to steer by, and packs are heard at last, or a minute is over."""
-        if self._run is not None or self._settings.controller == "off":
+        """There is nothing to steer by, or an old plan alone, and packs are heard at last, or a
+        minute is over."""
+        stuck = self._run is None or self._said.get("problem", "") != ""
+        if not stuck or self._settings.controller == "off":
             return False
         return (self._packs_lacked and len(found.packs) > 0) or (
             now - self._tried).total_seconds() >= MINUTE_S

@@ -14,6 +14,7 @@ from core.coordinator.forecasts import Forecaster, HourOfWeek, Past, with_now
 from core.coordinator.meter import LOAD, PV, Meter, Metered
 from core.coordinator.problem import Band, Floats, Outlook
 from core.coordinator.records import Minute
+from core.energy import wall_clock
 from core.errors import RequestError
 from core.tariff import Tariff, prices
 
@@ -23,6 +24,8 @@ COMPLETE = 0.95
 """Part of a past from which on no more of it is asked for."""
 ASSUMED_MOST = 2.0
 """A load that nothing is known of but its present value lies between none and so many times it."""
+GUESSED = {"load": "stay as it is", "PV": "rise and set from what it is now, as on a clear day"}
+SUNRISE_H, SUNSET_H, LEAST_SUN = 6.0, 18.0, 0.2
 BUY, SELL = "import_price", "export_price"
 LEAST_PRICE_DAYS = 14
 """Every hour of the week twice: below it nobody can tell how far off it may be."""
@@ -116,25 +119,39 @@ def expected(past: Mapping[str, Past], now: Metered, forecasters: Mapping[str, F
     neither a past of the load nor its present."""
     if steps < 1:
         raise RequestError(f"A plan of {steps} steps plans nothing: give a horizon of 1 or more")
-    load, load_words = _band(past[LOAD], now.load_kw, forecasters[LOAD], steps, "load")
-    pv, pv_words = _band(past[PV], now.pv_kw, forecasters[PV], steps, "PV")
+    load, load_words = _band(past[LOAD], now.load_kw, forecasters[LOAD], np.ones(steps), "load")
+    pv, pv_words = _band(past[PV], now.pv_kw, forecasters[PV], sun(start, steps, step_s, zone),
+                         "PV")
     told = prices_ahead(tariff, start, steps, step_s, past, zone)
     words = (*load_words, *pv_words, *told.words)
     return Expected(Outlook(start, step_s, load, pv, told.buy, told.sell, told.band), words)
 
 
-def _band(past: Past, now_kw: float, forecaster: Forecaster, steps: int,
+def sun(start: datetime, steps: int, step_s: float, zone: ZoneInfo) -> Floats:
+    """How PV goes on from what it is at `start`, as parts of that [steps]: half a sine from
+    SUNRISE_H to SUNSET_H of the wall clock, for which no place has to be known. What shines below
+    LEAST_SUN of the noon's says little of the day, and is taken for so much of it."""
+    local_h = wall_clock(start.timestamp() + step_s * (np.arange(steps) + 0.5), zone) % DAY_S / 3600
+    shape = np.maximum(np.sin(np.pi * (local_h - SUNRISE_H) / (SUNSET_H - SUNRISE_H)), 0.0)
+    found: Floats = shape / max(float(shape[0]), LEAST_SUN)
+    return found
+
+
+def _band(past: Past, now_kw: float, forecaster: Forecaster, shape: Floats,
           what: str) -> tuple[Band, tuple[str, ...]]:
-    """Magnitudes: nothing below 0."""
+    """Magnitudes: nothing below 0. shape: where the past does not tell, how it goes on from what it
+    is now, as parts of that [steps]."""
+    steps = len(shape)
     try:
         found = forecaster.ahead(past, steps)
     except RequestError as error:
         if not math.isfinite(now_kw):
             raise RequestError(f"The {what} is not known, neither now nor before: see that its "
                                f"meter is connected ({error})") from error
-        flat = np.full(steps, max(0.0, now_kw))
-        return (Band(flat, np.zeros(steps), ASSUMED_MOST * flat),
-                (f"too little is known of the {what}'s past: it is taken to stay as it is",))
+        taken = max(0.0, now_kw) * shape
+        how = GUESSED[what]
+        return (with_now(Band(taken, np.zeros(steps), ASSUMED_MOST * taken), max(0.0, now_kw)),
+                (f"too little is known of the {what}'s past: it is taken to {how}",))
     found = Band(*(np.maximum(one, 0.0) for one in (found.expected, found.low, found.high)))
     return with_now(found, now_kw), ()
 

@@ -101,7 +101,8 @@ def set_at(store: CoordinatorStore, site: str, at: datetime,
 
 
 def same_prices(one: SiteSettings, other: SiteSettings) -> bool:
-    return (one.tariff, one.prices) == (other.tariff, other.prices)
+    return (one.tariff, one.prices, one.prices_from) == (
+        other.tariff, other.prices, other.prices_from)
 
 
 def in_force_since(store: CoordinatorStore, site: str, settings: SiteSettings,

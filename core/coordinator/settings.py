@@ -51,7 +51,8 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """challenger: plans beside the controller, is scored, drives nothing. prices: name of a price
-    series that was taken in, "" = by `tariff`. import_limit_kw, export_limit_kw: of the
+    series that was taken in, "" = by `prices_from`: name of a source that tells prices, "" = by
+    `tariff`. import_limit_kw, export_limit_kw: of the
     connection, None = none. pv_curtailable: the site's inverter holds PV back by itself, where
     export is limited or costs money. ramp_s: in so long a pack goes from rest to its rated power:
     each second its order changes by at most rated kW / ramp_s. A limit that got tighter, of the
@@ -62,6 +63,7 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     objectives: Objectives = msgspec.field(default_factory=Objectives)
     tariff: TariffConfig | None = None
     prices: Annotated[str, Meta(max_length=80)] = ""
+    prices_from: Annotated[str, Meta(max_length=80)] = ""
     import_limit_kw: Limit | None = None
     export_limit_kw: Limit | None = None
     pv_curtailable: bool = False

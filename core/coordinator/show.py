@@ -3,6 +3,7 @@ another."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -10,14 +11,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from core.clock import Clock
+from core.clock import Clock, from_epoch
 from core.coordinator.account import cost_of
 from core.coordinator.meter import LOAD, PV
 from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import CONTROLLERS, Controller
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats
-from core.coordinator.records import Changed, CoordinatorStore, Run
+from core.coordinator.records import CoordinatorStore, Run
 from core.coordinator.settings import SiteSettings
 from core.coordinator.silence import silence_of
 from core.coordinator.tariffs import SiteTariff
@@ -28,6 +29,7 @@ from core.coordinator.view import (
     Happened,
     Line,
     SiteView,
+    Watched,
 )
 from core.errors import RequestError
 from core.fleet.ports import PackState
@@ -35,6 +37,7 @@ from core.fleet.ports import PackState
 MOST_NOTES = 30
 COLUMNS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "export_price",
            "planned_kw", "planned_soc_pct")
+FIRST_DAY = "Nothing is known of yesterday: what today earns is judged when it is over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +106,23 @@ def _problem(drives: bool, told: str, settings: SiteSettings) -> str:
 
 def _days(shown: Shown, store: CoordinatorStore,
           now: datetime) -> tuple[DayCost | None, DayCost | None]:
-    local = now.astimezone(shown.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    today, before = (one.astimezone(now.tzinfo) for one in (local, local - timedelta(days=1)))
+    today, before = midnight(shown, now), midnight(shown, now, 1)
     known = {day.start: day for day in store.days(shown.site, before)}
     return known.get(today), known.get(before)
+
+
+def midnight(shown: Shown, now: datetime, back: int = 0) -> datetime:
+    """When the site's day began; back: so many days before [UTC]."""
+    local = now.astimezone(shown.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (local - timedelta(days=back)).astimezone(now.tzinfo)
+
+
+def watched(shown: Shown, store: CoordinatorStore, now: datetime) -> Watched | None:
+    """A minute counts where packs were steered; raises as the store does."""
+    counted = [one for one in store.minutes(shown.site, midnight(shown, now), now)
+               if one.violations or math.isfinite(one.planned_kw)]
+    return Watched(from_epoch(counted[0].time_s), len(counted),
+                   sum(one.violations for one in counted)) if counted else None
 
 
 def happened(store: CoordinatorStore, site: str, start: datetime, end: datetime,
@@ -139,7 +155,7 @@ def recalled(told: Happened, past: Callable[[datetime, int, float], Mapping[str,
 
 def line_of(view: SiteView) -> Line:
     """For the Overview."""
-    return Line(view.site, _plan_words(view), _earned_words(view.yesterday, view.currency),
+    return Line(view.site, _plan_words(view), _earned_words(view),
                 not (view.problem or view.fallback))
 
 
@@ -160,14 +176,19 @@ def _plan_words(view: SiteView) -> str:
             f"{plan.steps * plan.step_s / 3600.0:.0f} h")
 
 
-def _earned_words(day: DayCost | None, currency: str) -> str:
-    if day is None or day.happened is None:
-        return "" if day is None else f"Yesterday: {day.words}"
+def _earned_words(view: SiteView) -> str:
+    """Of yesterday; where nobody can say, why, and what is known of today."""
+    before, today, currency = view.yesterday, view.today, view.currency
+    if before is not None and before.happened is not None:
+        return f"Yesterday it {_saved(before, currency)}"
+    told = [f"Yesterday: {before.words}"] if before is not None else \
+        [FIRST_DAY] if view.drives else []
+    if today is not None and today.happened is not None:
+        told.append(f"Today so far it {_saved(today, currency)}")
+    return ". ".join(told)
+
+
+def _saved(day: DayCost, currency: str) -> str:
     share = f", {day.captured_pct:.0f} % of what was possible" if np.isfinite(
         day.captured_pct) else ""
-    return f"Yesterday it saved {day.saved:.2f} {currency}".rstrip() + share
-
-
-def changes_of(store: CoordinatorStore, site: str, most: int = 50) -> Sequence[Changed]:
-    """Who changed what, the newest first."""
-    return store.changes(site, most)
+    return f"saved {day.saved:.2f} {currency}".rstrip() + share

@@ -1,18 +1,21 @@
-"""What a site's energy costs by its settings: a series that was taken in, a tariff, or its
-house's."""
+"""What a site's energy costs by its settings: a series that was taken in, a source of prices, a
+tariff, or its house's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 
+from core.coordinator.price_states import PriceState, Teller, state_of
 from core.coordinator.prices import PriceFormat, Prices, read_csv, read_json
 from core.coordinator.records import CoordinatorStore
 from core.coordinator.settings import SiteSettings
-from core.errors import RequestError, RetryLaterError
+from core.errors import OrreryError, RequestError, RetryLaterError
 from core.houses import Currency, House, HouseConfig, house_of
 from core.tariff import PriceSeries, Tariff
 
@@ -57,31 +60,72 @@ class SiteTariff:
 
     def __init__(self, site: str, store: CoordinatorStore, zone: ZoneInfo,
                  house: House | None = None,
-                 told: Callable[[], PriceSeries | None] = lambda: None) -> None:
-        """told: the prices that a source of the house knows now."""
+                 told: Callable[[], PriceSeries | None] = lambda: None,
+                 tellers: Callable[[], Mapping[str, Teller]] = dict) -> None:
+        """told: the prices that a source of the house knows now; tellers: all sources that tell
+        prices, by name."""
         self._site, self._store, self._zone, self._house = site, store, zone, house
-        self._told, self._last = told, dict[str, bytes | None]()
+        self._told, self._tellers = told, tellers
+        self._last = dict[str, bytes | None]()
 
     def __call__(self, settings: SiteSettings) -> Tariff:
-        """Raises RequestError where there is none, RetryLaterError where nobody could read it
-        before either."""
+        """Raises RequestError where there is none, SourceError where its source has told nothing
+        yet, RetryLaterError where nobody could read it before either."""
         if settings.prices:
-            told = self._stored(settings.prices)
+            told = _decoded(settings.prices, self._kept(settings.prices))
             self.check_currency(settings, told.currency, f"the prices {settings.prices!r}")
             return told.series
+        if settings.prices_from:
+            return self._from(settings.prices_from)
         said = settings.tariff
-        if said is None and self._house is not None and self._house.tariff is not None:
-            return self._house.tariff
-        if said is None or said.kind == "measured":
-            series = self._told()
-            if series is None:
-                raise RequestError(NO_TARIFF)
-            return series
+        if said is None:
+            return self._of_house()
+        if said.kind == "measured":
+            return self._measured()
         made = house_of(HouseConfig(id="site", label="site", time_zone=self._zone.key,
                                     tariff=said), "tariff", "the settings")
         if made.tariff is None:
             raise RequestError(NO_TARIFF)
         return made.tariff
+
+    def states(self, series: Sequence[str], now: datetime) -> list[PriceState]:
+        """Of the house's prices, of each other source that tells some, of each of the `series` that
+        were taken in."""
+        house, tellers = self._house, dict(self._tellers())
+        label, error = "" if house is None else house.label, ""
+        if house is not None and house.tariff is None:  # its prices are those of its first source
+            own = next((name for name, one in tellers.items() if one.house == house.id), None)
+            error = "" if own is None else tellers.pop(own).error
+        return [state_of("house", "", label, self._of_house, now, error),
+                *(state_of("source", name, one.label, one.told, now, one.error)
+                  for name, one in tellers.items()),
+                *(self._of_series(name, now) for name in series)]
+
+    def _of_series(self, name: str, now: datetime) -> PriceState:
+        try:
+            kept = _decoded(name, self._store.prices(self._site, name))
+        except OrreryError as lost:
+            return PriceState("series", name, name, "missing", words=str(lost))
+        return replace(state_of("series", name, name, lambda: kept.series, now),
+                       currency=kept.currency)
+
+    def _of_house(self) -> Tariff:
+        if self._house is not None and self._house.tariff is not None:
+            return self._house.tariff
+        return self._measured()
+
+    def _measured(self) -> PriceSeries:
+        series = self._told()
+        if series is None:
+            raise RequestError(NO_TARIFF)
+        return series
+
+    def _from(self, name: str) -> PriceSeries:
+        teller = self._tellers().get(name)
+        if teller is None:
+            raise RequestError(f"No source of prices is called {name[:80]!r} where this site is "
+                               "coordinated: choose another tariff, or name it in orrery.toml")
+        return teller.told()
 
     def currency(self, settings: SiteSettings) -> str:
         """Of its tariff, else of the prices that it goes by; "" where nobody says."""
@@ -89,7 +133,7 @@ class SiteTariff:
         if own or not settings.prices:
             return own
         try:
-            return self._stored(settings.prices).currency
+            return _decoded(settings.prices, self._kept(settings.prices)).currency
         except (RequestError, RetryLaterError):
             return ""
 
@@ -116,12 +160,13 @@ class SiteTariff:
         self._last = dict([*self._last.items(), (name, told)][-REMEMBERED:])
         return told
 
-    def _stored(self, name: str) -> StoredPrices:
-        told = self._kept(name)
-        if told is None:
-            raise RequestError(f"no series of prices is called {name[:80]!r}: take it in again")
-        try:
-            return msgspec.json.decode(told, type=StoredPrices)
-        except msgspec.MsgspecError as error:
-            raise RequestError(f"the series {name[:80]!r} cannot be read ({error}): take it in "
-                               "again") from error
+
+def _decoded(name: str, told: bytes | None) -> StoredPrices:
+    """Raises RequestError."""
+    if told is None:
+        raise RequestError(f"no series of prices is called {name[:80]!r}: take it in again")
+    try:
+        return msgspec.json.decode(told, type=StoredPrices)
+    except msgspec.MsgspecError as error:
+        raise RequestError(f"the series {name[:80]!r} cannot be read ({error}): take it in "
+                           "again") from error

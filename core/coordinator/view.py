@@ -176,6 +176,16 @@ class Lived:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """A day's minutes in which packs were held against their limits, the first of them from
+    `since` on; violations: as of `DayCost`, in all of them."""
+
+    since: datetime
+    minutes: int
+    violations: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shadow:
     """A challenger's score beside the champion's, over the same time since `since`: what each
     would have paid or paid, the charge that is left counted in [currency]. runs: scored."""
@@ -345,7 +355,8 @@ class Deployment:
 class Policy:
     """A learnt policy as a file of this machine. name: of its run; made_at: as its record says;
     site, edge: the gate's word for driving there; untrusted: why its file is not used at all, ""
-    where it is."""
+    where it is. judged: what its signed record says of the fixed days, None where it says
+    nothing."""
 
     name: str
     version: str
@@ -354,6 +365,7 @@ class Policy:
     site: Verdict
     edge: Verdict
     untrusted: str = ""
+    judged: Evaluation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,3 +390,10 @@ class RlRoom:
     missing: str = ""
     policies: Sequence[Policy] = ()
     here: Here | None = None
+
+    @property
+    def judged(self) -> Sequence[Evaluation]:
+        """What runs told here, and behind it what the records of other policies say."""
+        told = {one.version for one in self.evaluations}
+        return [*self.evaluations, *(one.judged for one in self.policies
+                                     if one.judged is not None and one.version not in told)]

@@ -106,12 +106,13 @@ class CoordinatorService:
 
 
 def wanted_sources(config: Config) -> list[Source]:
-    """The fleets over brokers, and what knows a house that a site is coordinated for. Raises
-    ConfigurationError where there is no fleet."""
+    """The fleets over brokers, what knows a house that a site is coordinated for, and what tells
+    prices, which a person may choose. Raises ConfigurationError where there is no fleet."""
     houses = {said.house for said in config.coordinator.sites.values() if said.house}
     made = zip(config.sources, make_sources(config), strict=True)
     found = [source for said, source in made
-             if said.kind == FLEET_KIND or _of_houses(source, houses)]
+             if said.kind == FLEET_KIND or _of_houses(source, houses)
+             or hasattr(source, "day_ahead")]
     if not any(hasattr(source, "packs") for source in found):
         raise ConfigurationError(config.file, "sources", [one.kind for one in config.sources],
                                  f"one of kind {FLEET_KIND!r}, whose packs are coordinated")

@@ -64,8 +64,9 @@ def row(page: Page, words: str) -> Locator:
 
 
 def box(page: Page, words: str) -> Locator:
-    """The checkbox that lies over a row."""
-    return row(page, words).locator("input[type=checkbox]")
+    """The checkbox that lies over a row, by its own name: while the list is replaced, a row's words
+    may lie for a moment beside another's box."""
+    return page.get_by_role("checkbox", name=f"Select {words}")
 
 
 def press(page: Page, name: str) -> None:

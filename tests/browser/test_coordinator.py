@@ -88,6 +88,7 @@ def test_from_the_sentence_to_the_reasons_and_to_a_pack(
     page = visit(app, lend, DESKTOP, "coordinator")
     expect(head(page)).to_contain_text(re.compile(r"^MPC (has|lets) the fleet"), timeout=WAIT_MS)
     expect(main(page)).to_contain_text("next plan in", timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("Limits broken today", timeout=WAIT_MS)
     expect(main(page).locator("[class*=st-key-coordinator_plan] .js-plotly-plot")).to_be_visible(
         timeout=WAIT_MS)
     _hover(page)
@@ -114,9 +115,10 @@ def _hover(page: Page) -> None:
 
 
 def _reasons(page: Page) -> None:
-    """The last time of the plan is pressed; the address remembers it."""
+    """The last time of the plan is pressed; the address remembers it. It may be the only one:
+    whether the fleet does one thing for all of the plan depends on the hour of the day."""
     times = page.locator(".o-cowhy:not(.hd)")
-    expect(times.nth(1)).to_be_visible(timeout=WAIT_MS)
+    expect(times.last).to_be_visible(timeout=WAIT_MS)
     page.get_by_role("button", name=re.compile("^Why from")).last.click()
     expect(page).to_have_url(re.compile(r"hour=\d{8}T\d{4}Z"), timeout=WAIT_MS)
     expect(times.last).to_have_class(re.compile(r"\bon\b"), timeout=WAIT_MS)
@@ -225,6 +227,9 @@ def _curves(page: Page, kept: Path, folder: Path) -> None:
 def _policies(page: Page) -> None:
     """The shipped policy to all packs, and back; the coordinator's own place is refused."""
     room(page, "Training")
+    expect(main(page)).to_contain_text(
+        f"{SHIPPED.version} (as shipped): refused as a site's controller", timeout=WAIT_MS)
+    expect(page.locator(".o-coeval .line")).to_have_count(len(SHIPPED.captured_pct))
     rows = page.locator(".o-cover:not(.hd)")
     all_of_them = rows.filter(has_text="4 packs")
     expect(rows).to_have_count(2, timeout=WAIT_MS)
@@ -271,7 +276,8 @@ def _price_files(page: Page) -> None:
     take.click(timeout=WAIT_MS)
     expect(main(page)).to_contain_text("36 prices taken in", timeout=WAIT_MS)
     page.get_by_role("combobox", name="Tariff").click()
-    page.get_by_role("option", name="Prices: day-ahead.csv").click(timeout=WAIT_MS)
+    page.get_by_role("option", name="Prices: day-ahead.csv (fresh)").click(timeout=WAIT_MS)
+    expect(main(page)).to_contain_text("Fresh: known until", timeout=WAIT_MS)
     expect(main(page)).to_contain_text("prices: the series day-ahead.csv", timeout=WAIT_MS)
     expect(main(page)).to_contain_text("Through the packs, kWh", timeout=WAIT_MS)
 

@@ -17,6 +17,7 @@ from core.coordinator.candidates import Candidates
 from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.plan import Controller, Cost, Exceeded, Plan
 from core.coordinator.ports import Planner
+from core.coordinator.price_states import Teller
 from core.coordinator.problem import Band, Objectives, Outlook, Packs, Problem
 from core.coordinator.records import CoordinatorStore, Minute, Run, SiteState
 from core.coordinator.settings import SiteSettings
@@ -140,10 +141,11 @@ UNMET = Exceeded("import limit", 40, 12.3, "kW", "load less PV is 40.0 kW, the l
 def desk_of(engine: Engine, store: CoordinatorStore, label: str,
             planners: Mapping[Controller, Planner] | None = None,
             candidates: Candidates | None = None,
-            packs: Callable[[], Sequence[PackState]] = list) -> CoordinatorDesk:
+            packs: Callable[[], Sequence[PackState]] = list,
+            tellers: Mapping[str, Teller] | None = None) -> CoordinatorDesk:
     """It drives nothing: it shows what is in the store, of packs that their devices tell of."""
     shown = Shown(SITE, label, f"system_{SITE}", SETTINGS, ZoneInfo("UTC"),
-                  SiteTariff(SITE, store, ZoneInfo("UTC")), packs)
+                  SiteTariff(SITE, store, ZoneInfo("UTC"), tellers=lambda: tellers or {}), packs)
     return CoordinatorDesk(engine, store, [shown], [], planners or make_planners(),
                            lambda: None, candidates=candidates)
 
@@ -152,6 +154,7 @@ def desk_of(engine: Engine, store: CoordinatorStore, label: str,
 def coordinated(operators: OperatorsConfig | None = None,
                 planners: Mapping[Controller, Planner] | None = None,
                 candidates: Candidates | None = None,
+                tellers: Mapping[str, Teller] | None = None,
                 ) -> Iterator[tuple[AuditedClient, CoordinatorStore, FakeFleet, ManualClock]]:
     """A client, and the empty store that its pages look into."""
     clock = ManualClock(START)
@@ -159,7 +162,7 @@ def coordinated(operators: OperatorsConfig | None = None,
     engine = Engine(DEFAULT_LEVELS, [fleet], clock)
     engine.tick()
     kept = open_coordinator(None)
-    desk = desk_of(engine, kept, "Home fleet", planners, candidates, fleet.packs)
+    desk = desk_of(engine, kept, "Home fleet", planners, candidates, fleet.packs, tellers)
     config = Config(sources=[SourceConfig("packs", "packs")], file="orrery.toml",
                     operators=operators or OperatorsConfig(mode="local", demo=True))
     client = AuditedClient(Runtime(config, engine, (), None, None, desk))

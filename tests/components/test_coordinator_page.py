@@ -16,11 +16,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
-from components.coordinator import choice, deploying, orders, price_file
+from components.coordinator import choice, deploying, export, orders, price_file
+from components.coordinator import policies as running
 from components.fleet import orders as fleet_orders
 from core.coordinator.actor import Record, Verdict, load, signed, written
 from core.coordinator.asked import Coordination
 from core.coordinator.candidates import NAME, Candidates
+from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.learnt import HERE, NO_PLACE
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.view import Here, LeftOut
@@ -97,10 +99,12 @@ def test_the_plan_s_room_answers_what_why_and_what_it_earned(
         site: tuple[AuditedClient, CoordinatorStore]) -> None:
     told = shown(opened())
     for part in ("MPC has the fleet charging", "1 pack does not deliver", "next plan in 4 min",
-                 "Saved today", "91", "Captured yesterday", "Perfect foresight",
+                 "Saved today", "captured 91 % of what was possible; 97 % of it is known",
+                 "Captured yesterday", "Perfect foresight",
                  "Rule-based would have paid 88.00 EUR, MPC 84.00 EUR", "Prices are known until",
                  "it stores PV that would earn 0.05", "Limits that bind then",
-                 "One more kWh stored is worth", "82 % came inside its band"):
+                 "One more kWh stored is worth", "Binds; one more would save",
+                 "82 % came inside its band"):
         assert part in told, part
 
 
@@ -205,6 +209,7 @@ def test_without_training_the_room_says_how_to_start_one(
     told = shown(opened(room=choice.TRAINING))
     assert "No training has run here" in told
     assert "make rl" in told
+    assert "Nothing was evaluated yet" in told
 
 
 def test_the_training_room_has_curves_and_verdicts(
@@ -271,6 +276,36 @@ def policy(version: str, *verdicts: Verdict) -> bytes:
     made = actor(1, 8, *(verdicts or (SITE_LET, LET)))
     return signed(written(replace(made, record=msgspec.structs.replace(
         made.record, version=version))), KEY)
+
+
+def test_the_shipped_policy_stands_with_its_figures_on_a_fresh_install(
+        policies: Policies) -> None:
+    """They are those of its own signed record."""
+    client, _, _ = policies
+    told = shown(opened(room=choice.TRAINING))
+    for part in ("No training has run here",
+                 f"{SHIPPED.version} (as shipped): refused as a site's controller",
+                 f"it costs {refused(SHIPPED)}", f"{len(SHIPPED.days)} days, violations: 0"):
+        assert part in told, part
+    room = known(client).rl_room()
+    assert room.evaluations == []
+    found = room.judged[-1]
+    assert found.captured_pct == SHIPPED.captured_pct
+    assert {"rule-based", "mpc", SHIPPED.method} < set(found.captured_pct)
+    for name, share in SHIPPED.captured_pct.items():
+        assert f"{share:.1f}" in told, name
+        costs = SHIPPED.costs[name]
+        assert f"{sum(costs) / len(costs):.2f} a day" in told, name
+    assert "as shipped" in export.evaluations(room)
+
+
+def test_what_a_run_told_of_a_policy_is_not_told_twice(policies: Policies) -> None:
+    client, _, _ = policies
+    desk = known(client)
+    told = replace(desk.rl_room().judged[-1], decision_us=26.0)
+    assert isinstance(desk, CoordinatorDesk)
+    desk.store.keep_evaluation(told)
+    assert [one for one in desk.rl_room().judged if one.version == told.version] == [told]
 
 
 @pytest.fixture
@@ -373,6 +408,19 @@ def test_packs_are_sent_a_policy_and_their_answers_are_told(policies: Policies) 
         assert part in told, part
 
 
+def test_every_pack_can_be_looked_up_with_what_it_runs(policies: Policies) -> None:
+    _, fleet, _ = policies
+    fleet.change(1, policy="v2", policy_before="")
+    fleet.change(2, policy="", label="<b>Pack")
+    (table,) = running.each(fleet.packs())
+    assert "Pack 002</span><span>v2</span>" in table
+    assert 'mut">none</span>' in table
+    assert "&lt;b&gt;Pack</span><span>none: at rest</span>" in table
+    assert table.count("o-coeach") == 4
+    many = running.each(300 * list(fleet.packs()))
+    assert "The first 200 of 900 packs" in many[1]
+
+
 def test_a_policy_that_is_not_written_down_is_not_sent(policies: Policies) -> None:
     client, fleet, place = policies
     client.full = True
@@ -391,6 +439,22 @@ def test_the_overview_has_the_plan_in_a_line(
     told = shown(opened(OVERVIEW))
     assert "MPC has the fleet charging" in told
     assert "88 % of what was possible" in told
+
+
+def test_the_first_minutes_have_words_instead_of_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    with coordinated() as (client, store, _, _):
+        store.save_settings(SITE, SETTINGS, "Anna", START)
+        store.keep_state(SITE, SiteState(START, "edge-1", START + timedelta(minutes=4)))
+        st.cache_data.clear()
+        monkeypatch.setattr(core.runtime, "_shared", client._runtime)
+        told = shown(opened())
+        for part in ("The first plan is made now", "Limits broken today",
+                     "counted while packs are steered",
+                     "The first account of today comes with a plan",
+                     "Nothing is known of yesterday: what today earns is judged"):
+            assert part in told, part
+        assert "Nothing is known of yesterday" in shown(opened(OVERVIEW))
+    st.cache_data.clear()
 
 
 def test_off_and_nobody_are_no_empty_pages(

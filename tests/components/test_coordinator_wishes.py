@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
-from components.coordinator import choice, form
+from components.coordinator import choice, form, tariffs
+from core.coordinator.price_states import Teller
 from core.coordinator.problem import Band, Problem
-from core.coordinator.records import Run
+from core.coordinator.records import CoordinatorStore, Run
+from core.coordinator.tariffs import StoredPrices
 from core.coordinator.view import Ahead, Preview
+from core.errors import SourceError
+from core.tariff import PriceSeries
 from tests.components.coordinator_site import coordinated, fill, planned, problem
-from tests.components.fleet_site import SITE
+from tests.components.fleet_site import SITE, START
 from tests.components.test_coordinator_page import opened, shown
 
 
@@ -31,15 +36,37 @@ RUN = Run(sunny(), planned(sunny()))
 Move = Callable[[AppTest], AppTest]
 
 
+MARKET, SILENT = "market", "<b>silent</b>"
+
+
+def day_ahead() -> PriceSeries:
+    """Of the two days from START on."""
+    price = np.where(np.arange(48) % 24 < 6, 0.08, 0.31)
+    return PriceSeries(START.timestamp() + 3600.0 * np.arange(48), price, 0.5 * price, 3600.0)
+
+
+def nothing_yet() -> PriceSeries:
+    raise SourceError("no prices were told yet")
+
+
+TELLERS = {MARKET: Teller("Market", "home", day_ahead),
+           SILENT: Teller("<i>Old</i>", "home", nothing_yet)}
+
+
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
-    with coordinated() as (client, store, fleet, _):
-        fill(store, fleet, RUN.plan)
-        store.keep_run(SITE, RUN)
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[CoordinatorStore]:
+    with coordinated(tellers=TELLERS) as (client, kept, fleet, _):
+        fill(kept, fleet, RUN.plan)
+        kept.keep_run(SITE, RUN)
         st.cache_data.clear()
         monkeypatch.setattr(core.runtime, "_shared", client._runtime)
-        yield opened(room=choice.OBJECTIVES)
+        yield kept
     st.cache_data.clear()
+
+
+@pytest.fixture
+def app(store: CoordinatorStore) -> AppTest:
+    return opened(room=choice.OBJECTIVES)
 
 
 def slid(name: str, value: float) -> Move:
@@ -118,6 +145,39 @@ def test_a_wish_moves_the_plan(app: AppTest, wish: str) -> None:
     assert "Through the packs, kWh" in told
     before, new = preview(app)
     assert holds(old or before, new), wish
+
+
+def test_each_kind_of_prices_is_there_to_choose_with_its_state(app: AppTest) -> None:
+    box = app.selectbox(key="co_tariff")
+    assert box.options == [
+        "As its house tells (missing)", "Day-ahead prices of Market (fresh)",
+        "Day-ahead prices of <i>Old</i> (missing)", "Flat", "Time of use"]
+    box.set_value(tariffs.SOURCE + MARKET).run()
+    told = shown(app)
+    assert "<b>Fresh</b>: known until Mon 12:00, 0.08 to 0.31 EUR/kWh in the next 24 h." in told
+    assert "prices: day-ahead, by the source market" in told
+    _, new = preview(app)
+    assert sorted(set(np.round(new.outlook.import_price, 6))) == [0.08, 0.31]
+    app.selectbox(key="co_tariff").set_value(tariffs.SOURCE + SILENT).run()
+    told = shown(app)
+    assert "<b>Missing</b>. No prices were told yet." in told
+    assert "No plan can be made so" in told
+    app.selectbox(key="co_tariff").set_value(tariffs.HOUSE).run()
+    assert "No tariff is set for this site" in shown(app)
+
+
+def test_a_series_is_told_in_its_own_currency(app: AppTest, store: CoordinatorStore) -> None:
+    kept = StoredPrices.of("SEK", day_ahead())
+    store.keep_prices(SITE, "spot", msgspec.json.encode(kept), START)
+    app.run()
+    box = app.selectbox(key="co_tariff")
+    assert box.options[-1] == "Prices: spot (fresh)"
+    box.set_value(tariffs.SERIES + "spot").run()
+    told = shown(app)
+    assert "24 hours, SEK" in told
+    assert "prices: the series spot" in told
+    asked = app.session_state[form.SEEN][1].settings
+    assert (asked.prices, asked.tariff.currency) == ("spot", "SEK")
 
 
 def test_a_challenger_is_chosen_beside_the_controller(app: AppTest) -> None:

@@ -16,13 +16,22 @@ import plotly.graph_objects as go
 import pytest
 
 from components.blocks import Alarm
-from components.coordinator import differences, export, figures, money, packs, stretches, words
+from components.coordinator import (
+    differences,
+    export,
+    figures,
+    hourly,
+    money,
+    packs,
+    stretches,
+    words,
+)
 from components.coordinator.figures import Look
 from core.coordinator.plan import Binding
 from core.coordinator.problem import Band, Objectives
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.settings import Override, SiteSettings
-from core.coordinator.show import ahead_of
+from core.coordinator.show import ahead_of, line_of
 from core.coordinator.silence import silence_of
 from core.coordinator.view import (
     PER_KWH,
@@ -32,6 +41,7 @@ from core.coordinator.view import (
     Happened,
     Silence,
     SiteView,
+    Watched,
 )
 from core.houses import TariffConfig
 from tests.components.coordinator_site import (
@@ -195,19 +205,81 @@ def test_the_silence_of_a_site_is_that_of_its_devices_and_of_the_last_order(
     assert found == Silence(60.0, 30.0, 90.0, 1, 1, 3)
 
 
+# -- hour by hour
+
+
+def test_each_hour_tells_what_binds_in_it(view: SiteView, ahead: Ahead) -> None:
+    held = replace(ahead.plan, bindings=(
+        Binding("import limit", (30, 31, 36), 0.1, "kW", (0.1, 0.2, 0.4)),
+        Binding("floor of charge of 1 pack", (37,), 0.03, "kWh", (0.03,))))
+    bound = replace(ahead, plan=held)
+    one = next(each for each in stretches.stretches(bound) if each.first == 30)
+    found = hourly.hours(held, one, "UTC")
+    assert [each.start for each in found] == [30, 36, 42, 48, 54]
+    assert sum(len(each) for each in found) == len(one.steps)
+    rows = [hourly.row(view, bound, each) for each in found]
+    assert "17:00" in rows[0]
+    assert "import limit 0.300 EUR/kW<" in rows[0]
+    assert "import limit 0.400 EUR/kW; floor of charge of 1 pack 0.030 EUR/kWh" in rows[1]
+    assert ">nothing<" in rows[2]
+    half = replace(one, first=33, last=37)
+    assert hourly.hours(held, half, "Asia/Kolkata") == [range(33, 37)], "from 17:30 to 18:10 UTC"
+    assert hourly.hours(held, half, "UTC") == [range(33, 36), range(36, 37)]
+    bare = replace(bound, plan=replace(held, energy_worth=None, bindings=()))
+    assert "not known to this controller" in hourly.row(view, bare, found[0])
+
+
 # -- limits broken
 
 
 @pytest.mark.parametrize(("measured", "steps", "note", "alarm"), [
-    (0, 0, "as packs were measured", False),
-    (3, 0, "as packs were measured", True),
-    (0, 2, "as measured; 2 steps beyond a limit of charge", True)])
+    (0, 0, "as measured in 2 h 05", False),
+    (3, 0, "as measured in 2 h 05", True),
+    (0, 2, "as measured in 2 h 05; 2 steps beyond a limit of charge", True)])
 def test_the_card_tells_what_packs_did(measured: int, steps: int, note: str, alarm: bool) -> None:
-    day = DayCost(START, START, violations=measured, account_violations=steps)
-    told = str(money.broken(day))
+    day = DayCost(START, START, account_violations=steps)
+    told = str(money.broken(day, Watched(START, 125, measured)))
     assert note in told
     assert f">{measured}<" in told.replace(" ", "")
     assert ("alarm" in told) == alarm
+
+
+def test_no_limit_is_told_as_kept_before_anybody_counted() -> None:
+    told = str(money.broken(None, None))
+    assert ">0<" not in told.replace(" ", "")
+    assert "–" in told
+    assert "counted while packs are steered" in told
+
+
+def test_limits_are_counted_from_the_first_minute_on(
+        site: tuple[AuditedClient, CoordinatorStore, FakeFleet]) -> None:
+    """Before the day's first account, and of minutes in which packs were steered alone."""
+    client, store, _ = site
+    known = client.coordination
+    assert not isinstance(known, str)
+    before = known.watched(SITE)
+    assert before == Watched(START - timedelta(hours=2), 120, 0)
+    last = store.minutes(SITE, START - timedelta(hours=2), START)[-1]
+    store.keep_minutes(SITE, [
+        last._replace(time_s=last.time_s - 60.0, violations=4),
+        last._replace(planned_kw=math.nan)])
+    assert known.watched(SITE) == Watched(START - timedelta(hours=2), 119, 4)
+
+
+# -- the line of the Overview
+
+
+def test_the_first_day_is_told_in_words(view: SiteView) -> None:
+    assert line_of(view).earned == "Yesterday it saved 13.50 EUR, 88 % of what was possible"
+    first = replace(view, yesterday=None)
+    assert line_of(first).earned == (
+        "Nothing is known of yesterday: what today earns is judged when it is over. "
+        "Today so far it saved 13.50 EUR, 91 % of what was possible")
+    begun = replace(first, today=None)
+    assert line_of(begun).earned.endswith("is judged when it is over")
+    assert line_of(replace(begun, drives=False)).earned == ""
+    unjudged = replace(begun, yesterday=DayCost(START, START, words="Not judged: no price"))
+    assert line_of(unjudged).earned == "Yesterday: Not judged: no price"
 
 
 # -- differences

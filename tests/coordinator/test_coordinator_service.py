@@ -305,9 +305,11 @@ def test_packs_help_themselves_after_the_time_that_is_told() -> None:
 
 def test_it_takes_the_fleets_and_what_knows_their_houses_and_no_more(tmp_path: Path) -> None:
     config = config_of("mqtt://127.0.0.1:1", tmp_path)
-    more = [*config.sources, SourceConfig("house", "house"), SourceConfig("packs", "packs")]
+    market = SourceConfig("prices-http", "market", {"house": "other",
+                                                    "base_url": "http://127.0.0.1:1"})
+    more = [*config.sources, SourceConfig("house", "house"), SourceConfig("packs", "packs"), market]
     both = msgspec.structs.replace(config, sources=more)
-    assert [source.info.name for source in wanted_sources(both)] == ["fleet", "meter"]
+    assert [source.info.name for source in wanted_sources(both)] == ["fleet", "meter", "market"]
     with pytest.raises(ConfigurationError, match="fleet-mqtt"):
         wanted_sources(msgspec.structs.replace(config, sources=more[1:3]))
 

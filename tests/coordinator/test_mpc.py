@@ -212,6 +212,28 @@ def test_the_end_is_worth_nothing_more_than_prices_ahead_say() -> None:
     assert planned(sells).grid_kw[-1] > -0.01
 
 
+def by_two_prices(stored_part: float) -> Problem:
+    """Twelve dear hours, then twelve cheap ones, without sun, and more stored than the dear ones
+    can use."""
+    problem = site(2, 24, 1, step_h=1.0, energy_value=None, calm=2e-5, patience=1e-4)
+    price = np.where(np.arange(24) < 12, 0.5, 0.1)
+    packs = replace(problem.packs, capacity_kwh=np.full(2, 100.0),
+                    energy_kwh=np.full(2, 100.0 * stored_part), charge_kw=np.full(2, 3.0),
+                    discharge_kw=np.full(2, 3.0), wear_per_kwh=np.full(2, 0.02))
+    return replace(problem, packs=packs, outlook=replace(
+        problem.outlook, load_kw=band(np.full(24, 9.0)), pv_kw=band(np.zeros(24)),
+        import_price=price, export_price=np.zeros(24)))
+
+
+def test_what_is_left_after_dear_hours_is_not_given_in_the_cheapest() -> None:
+    """It would have to be bought again at that price, with losses and wear."""
+    power = planned(by_two_prices(0.9)).fleet_kw
+    assert power[:12] == pytest.approx(6.0, abs=1e-3)
+    assert np.abs(power[12:]).max() < 1e-2, "kept for the dear hours of tomorrow"
+    assert planned(by_two_prices(0.1)).fleet_kw[12:].max() < 1e-2, "nothing is hoarded either"
+    assert planned(by_two_prices(0.1)).fleet_kw[12:].min() > -1e-2
+
+
 def test_no_packs_and_one_step_and_packs_that_rest() -> None:
     problem = site(2, 1)
     nothing = replace(problem, packs=Packs((), *(np.empty(0),) * 8))

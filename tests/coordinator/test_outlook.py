@@ -153,14 +153,30 @@ def test_load_and_pv_are_told_from_their_past_and_begin_with_now() -> None:
     assert told.words == ()
 
 
-def test_what_nobody_knows_stays_as_it_is_or_stops_the_plan() -> None:
+def test_what_nobody_knows_goes_on_from_now_or_stops_the_plan() -> None:
     nothing = {LOAD: past_of(np.full(DAY, np.nan)), PV: past_of(np.full(DAY, np.nan))}
-    told = expected(nothing, Metered(4.0, 1.0), forecasters(), FLAT, NOON, 6, STEP_S)
-    assert told.outlook.net_kw.tolist() == [3.0] * 6
-    assert told.outlook.load_kw.high.tolist() == [8.0] * 6
-    assert "too little is known of the load's past" in told.words[0]
+    told = expected(nothing, Metered(4.0, 1.0), forecasters(), FLAT, NOON, DAY, STEP_S)
+    load, pv = told.outlook.load_kw, told.outlook.pv_kw
+    assert load.expected.tolist() == [4.0] * DAY
+    assert load.high.tolist() == [4.0] + [8.0] * (DAY - 1)
+    assert pv.expected[[0, 18, 36, 108]] == pytest.approx([1.0, 0.6925, 0.0, 0.0218], abs=1e-3)
+    assert not pv.expected[36:108].any(), "the sun does not shine all night"
+    assert pv.expected[-1] == pytest.approx(1.0, abs=1e-3), "and tomorrow as today"
+    assert "too little is known of the load's past: it is taken to stay" in told.words[0]
+    assert "PV's past: it is taken to rise and set" in told.words[1]
     with pytest.raises(RequestError, match="PV is not known"):
         expected(nothing, Metered(4.0), forecasters(), FLAT, NOON, 6, STEP_S)
+
+
+def test_a_morning_s_sun_is_not_taken_for_a_hundredth_of_the_noon_s() -> None:
+    nothing = {LOAD: past_of(np.full(DAY, np.nan)), PV: past_of(np.full(DAY, np.nan))}
+    dawn = NOON.replace(hour=6)
+    told = expected(nothing, Metered(4.0, 1.0), forecasters(), FLAT, dawn, DAY, STEP_S)
+    assert told.outlook.pv_kw.expected[0] == 1.0
+    assert told.outlook.pv_kw.expected.max() == pytest.approx(5.0, abs=1e-2)
+    stockholm = ZoneInfo("Europe/Stockholm")
+    told = expected(nothing, Metered(4.0, 1.0), forecasters(), FLAT, dawn, DAY, STEP_S, stockholm)
+    assert int(told.outlook.pv_kw.expected.argmax()) in (29, 30), "eleven of UTC is their noon"
 
 
 def test_a_memory_asks_once_for_the_past_and_then_for_what_is_new() -> None:
