@@ -33,8 +33,9 @@ from services.coordinator.worth import Worth, worth_of
 
 FINER = 3
 """So many times as many groups as one programme takes."""
-LITTLE = 2e-3
-"""Of what the plan saves: where members that do the same part lose no more, that is the plan."""
+LITTLE, ENOUGH = 2e-3, 1e-2
+"""Of what the groups' plan saves: where packs lose no more by doing the same part, or by merit, the
+other is not tried."""
 KINDS = 128
 ROUNDS = 4
 """In which small groups tell the prices at which they would do what is planned."""
@@ -86,15 +87,26 @@ class ManyPacks:
         before = None if problem.before_kw is None else summed(problem.before_kw, groups)
         asked = replace(problem, packs=groups.virtual, before_kw=before)
         found = self._in_blocks(asked, at_once, limit_s, until, groups.count)
-        evenly = shared_out(groups, problem.packs, found.plan.pack_kw, problem.outlook.step_h)
-        plan = Many(evenly, found.plan.optimum, len(groups.members), 0)
-        value, best = value_of(problem, evenly), value_of(asked, found.plan.pack_kw)
+        kinds = grouped(problem.packs, KINDS, LASTING).virtual
+
+        def evenly() -> Many:
+            powers = shared_out(groups, problem.packs, found.plan.pack_kw, problem.outlook.step_h)
+            return Many(powers, found.plan.optimum, len(groups.members), 0)
+
+        def preferring() -> Many:
+            powers = _by_merit(problem, asked, found, kinds)
+            return Many(powers, found.plan.optimum, len(groups.members), 0, by_merit=True)
+
+        # Of few kinds members of a group are alike.
+        ways = (evenly, preferring) if len(kinds) < KINDS else (preferring, evenly)
+        plan = ways[0]()
+        value, best = value_of(problem, plan.pack_kw), value_of(asked, found.plan.pack_kw)
         resting = value_of(asked, np.zeros_like(found.plan.pack_kw))
-        if value - best <= LITTLE * (resting - best) or self._clock() > until:
+        enough = (ENOUGH if plan.by_merit else LITTLE) * (resting - best)
+        if value - best <= enough or self._clock() > until:
             return plan
-        merit = _by_merit(problem, asked, found)
-        return plan if value_of(problem, merit) >= value else replace(plan, pack_kw=merit,
-                                                                      by_merit=True)
+        other = ways[1]()
+        return other if value_of(problem, other.pack_kw) < value else plan
 
     def _in_blocks(self, problem: Problem, at_once: int, limit_s: float, until: float,
                    members: Floats | None = None) -> _Found:
@@ -135,12 +147,11 @@ class ManyPacks:
         return done, optima
 
 
-def _by_merit(problem: Problem, asked: Problem, found: _Found) -> Floats:
+def _by_merit(problem: Problem, asked: Problem, found: _Found, kinds: Packs) -> Floats:
     """The power of the groups in `asked` by all packs. Prices that hold for hours tell nothing of
     when: the groups first say at which they would do what is planned, a few times, more slowly each
     time."""
     step_h, wanted = problem.outlook.step_h, problem.objectives
-    kinds = grouped(problem.packs, KINDS, LASTING).virtual
     small, price = _kinds(asked, kinds), found.price.copy()
     fleet_kw = found.plan.pack_kw.sum(axis=0)
 
