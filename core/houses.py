@@ -21,7 +21,8 @@ Hour = Annotated[int, msgspec.Meta(ge=0, le=24)]
 Weekday = Annotated[int, msgspec.Meta(ge=0, le=6)]
 HouseId = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
-Currency = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}\Z")]
+CURRENCY = r"^[A-Z]{3}\Z"
+Currency = Annotated[str, msgspec.Meta(pattern=CURRENCY)]
 
 EVERY_DAY = tuple(range(7))
 

@@ -52,6 +52,8 @@ PATIENCE_S = 10.0
 PING_WAIT_S = 5.0
 HASTE_S = 10.0
 MOST_ASKED = 50
+LATER_S = 1e-3
+"""From an order to the next, at least [s]."""
 SELF = "orrery, connections"
 """Who issues the pings of the Connections page."""
 
@@ -173,7 +175,7 @@ class MqttFleet:
                                  self._conversation)
         self._lock = threading.Lock()
         self._link: Link | None = None
-        self._since_s = self._asked_s = float("-inf")
+        self._since_s = self._asked_s = self._issued_s = float("-inf")
 
     @property
     def info(self) -> SourceInfo:
@@ -273,7 +275,11 @@ class MqttFleet:
         link = self._usable()
         topic = allocation_topic(self._site)
         lease_s = lease_s if self._board.knows_leases() else None
-        for message in allocations(self._site, power_kw, self._seconds(), valid_s, lease_s):
+        # Devices take none that is not newer, also where this clock was set back.
+        issued_s = max(self._seconds(), self._issued_s + LATER_S)
+        messages = allocations(self._site, power_kw, issued_s, valid_s, lease_s)
+        self._issued_s = issued_s
+        for message in messages:
             link.publish_for(topic, said(message), 1, max(1, int(valid_s)))
         self._conversation.sent(f"{topic} {len(power_kw)} packs, "
                                 f"{sum(power_kw.values()):.1f} kW together")

@@ -232,7 +232,9 @@ def _bill(view: SiteView, seen: Preview) -> Html:
     rows = [("Energy", None if old is None else old.energy, new.energy, 2),
             ("Wear", None if old is None else old.wear, new.wear, 2),
             ("Peak", None if old is None else old.demand, new.demand, 2),
-            ("All", None if old is None else old.total, new.total, 2),
+            ("Left in the packs", None if old is None else -seen.left_before, -seen.left, 2),
+            ("All", None if old is None else old.total - seen.left_before, new.total - seen.left,
+             2),
             ("Through the packs, kWh", _moved(before), _moved(after), 0),
             ("Highest import, kW", _peak(before), _peak(after), 1)]
     lines = "".join(
@@ -246,7 +248,8 @@ def _bill(view: SiteView, seen: Preview) -> Html:
             '<span class="rt">change</span></div>')
     return Html(f'<div class="o o-rows">{head}{lines}</div>'
                 f'<div class="o o-note">{_solved(seen.solve_s)}, from the same packs and '
-                "forecasts; both at the new prices.</div>")
+                "forecasts; both at the new prices. What is left counts as what it costs to store "
+                "it when that is cheap.</div>")
 
 
 def _solved(seconds: float) -> str:

@@ -11,7 +11,11 @@ import numpy as np
 
 from core.coordinator.curtailment import at_grid
 from core.coordinator.plan import Cost
-from core.coordinator.problem import Connection, Floats, Objectives, Outlook, Packs
+from core.coordinator.problem import Connection, Floats, Objectives, Outlook, Packs, Problem
+
+END_PART, CHEAP, DEAR = 0.9, 0.25, 0.9
+"""What is left at the end is worth a little less than what energy costs in the cheap steps, and
+what it saves in the dear ones, quantiles of the steps ahead."""
 
 
 def reach(packs: Packs, energy_kwh: Floats, step_h: float, reserve: float = 0.0,
@@ -71,3 +75,29 @@ def cost_of(pack_kw: Floats, packs: Packs, outlook: Outlook, connection: Connect
     wear = outlook.step_h * float(packs.wear_per_kwh @ np.abs(pack_kw).sum(axis=1))
     raised_kw = max(float(bought.max(initial=0.0)) - connection.peak_kw, 0.0)
     return Cost(energy, wear, objectives.peak_per_kw * raised_kw)
+
+
+def end_worth(problem: Problem) -> float:
+    """What a kWh that can be given after the last step is worth [currency/kWh], never below 0: as
+    wanted, or a little less than what a kWh more costs in the cheap steps ahead (import where load
+    exceeds PV, else what export would bring), less the wear of giving it. Where no PV is left over
+    it would be bought anew in the cheap steps, with losses, and is worth that, but no more than
+    giving it in the dear ones saves: who values it by less gives it away in the cheapest hours (in
+    a week of three homes without sun and with a pack for days, 6 % of the bill)."""
+    wanted, outlook, packs = problem.objectives, problem.outlook, problem.packs
+    if wanted.energy_value is not None:
+        return wanted.energy_value
+    short = outlook.net_kw > 0
+    price = wanted.cost * np.where(short, outlook.import_price, outlook.export_price)
+    cheap, dear = END_PART * np.quantile(price, [CHEAP, DEAR])
+    wear = wanted.wear * packs.wear_per_kwh.mean()
+    found = min(cheap / packs.efficiency.mean() ** 2, dear - wear) if short.all() else cheap - wear
+    return max(float(found), 0.0)
+
+
+def left_worth(problem: Problem, energy_kwh: Floats) -> float:
+    """What is left after the last of energy_kwh [n, steps + 1] is worth by the tariff alone, as
+    `cost_of` tells the bill [currency]."""
+    plain = replace(problem.objectives, cost=1.0, wear=1.0, energy_value=None)
+    return end_worth(replace(problem, objectives=plain)) * float(
+        problem.packs.efficiency @ energy_kwh[:, -1])

@@ -182,7 +182,14 @@ def _parsed(body: bytes) -> Actor:
             ZoneInfoNotFoundError) as error:
         raise GiveUpError(f"The actor cannot be read: {error}") from error
     _check_shape(layers, bool(arrays))
-    return Actor(layers, typical, record)
+    return Actor(layers, typical, _spelled(record))
+
+
+def _spelled(record: Record) -> Record:
+    """With the words of the gate as people read them; older ones write MPC small."""
+    return msgspec.structs.replace(record, verdicts=tuple(
+        msgspec.structs.replace(one, words=one.words.replace(" mpc", " MPC"))
+        for one in record.verdicts))
 
 
 def _numbers(values: NDArray[np.generic], axes: int) -> F32:

@@ -13,13 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.coordinator.account import after, reach
 from core.coordinator.problem import Floats, Packs
-from core.coordinator.projection import project_band
+from core.coordinator.projection import Places, project_groups
 
-Places = NDArray[np.int64]
 LEAST_WIDTH = 1e-9
 """Parts of capacity: a pack with less between its floor and its ceiling does not move."""
 LEAST_RATE = 0.01
@@ -27,6 +25,9 @@ LEAST_RATE = 0.01
 LEAST_WEAR = 1e-3
 """Less wear is all alike [currency/kWh]."""
 SAME_KW = 1e-6
+AS_NOW, LASTING = (1.0, 1.0, 1.0, 1.0, 1.0), (0.5, 0.25, 1.0, 1.0, 0.0)
+"""How much each of `_traits` matters: to what packs do from now on, and to what they are whatever
+they hold, where wear and efficiency are reckoned with besides."""
 ALIKE = 1e-3
 """Packs whose traits differ by less than such a part of a class are of one group."""
 
@@ -43,10 +44,10 @@ class Groups:
         return np.array([len(places) for places in self.members], dtype=np.float64)
 
 
-def grouped(packs: Packs, most: int) -> Groups:
+def grouped(packs: Packs, most: int, matters: Sequence[float] = AS_NOW) -> Groups:
     """Packs in at most so many groups: the group that differs most within itself is split at the
-    mean of the trait in which it does, over and over."""
-    traits = _traits(packs)
+    mean of the trait in which it does, over and over. matters: weights of the traits."""
+    traits = _traits(packs) * np.asarray(matters)
     weight = packs.capacity_kwh / packs.capacity_kwh.sum()
     members: list[Places] = [np.arange(len(packs))]
     spreads = [_spread(traits, weight, members[0])]
@@ -64,6 +65,14 @@ def grouped(packs: Packs, most: int) -> Groups:
     return Groups(_virtual(packs, members), members)
 
 
+def nearest(packs: Packs, others: Packs, matters: Sequence[float]) -> Places:
+    """Which of the others each pack is most like [n]."""
+    mine, theirs = (_traits(one) * np.asarray(matters) for one in (packs, others))
+    far = (mine * mine).sum(axis=1)[:, None] - 2.0 * mine @ theirs.T + (theirs * theirs).sum(axis=1)
+    found: Places = far.argmin(axis=1)
+    return found
+
+
 def summed(values: Floats, groups: Groups) -> Floats:
     """Of packs [n, ...] for groups [groups, ...]; NaN where no member has a number."""
     found = []
@@ -77,19 +86,18 @@ def summed(values: Floats, groups: Groups) -> Floats:
 
 def shared_out(groups: Groups, packs: Packs, group_kw: Floats, step_h: float) -> Floats:
     """Power of each pack [n, steps] for the groups' [groups, steps]."""
-    found = np.zeros((len(packs), group_kw.shape[1]))
-    energy = packs.energy_kwh.astype(np.float64)
-    floor = packs.floor * packs.capacity_kwh
-    width = np.maximum(packs.ceiling - packs.floor, LEAST_WIDTH) * packs.capacity_kwh
+    order, starts = np.concatenate(groups.members), _starts(groups)
+    mine, found = packs.at(order), np.zeros((len(packs), group_kw.shape[1]))
+    energy = mine.energy_kwh.astype(np.float64)
+    floor = mine.floor * mine.capacity_kwh
+    width = np.maximum(mine.ceiling - mine.floor, LEAST_WIDTH) * mine.capacity_kwh
     for step in range(group_kw.shape[1]):
-        take, give = reach(packs, energy, step_h)
-        power = np.zeros(len(packs))
-        for places, total in zip(groups.members, group_kw[:, step].tolist(), strict=True):
-            power[places] = _shared(total, energy[places] - floor[places], width[places],
-                                    take[places], give[places], packs.efficiency[places], step_h)
-        power = _made_up(power, float(group_kw[:, step].sum()), take, give)
-        found[:, step] = power
-        energy = after(packs, energy, power, step_h)
+        take, give = reach(mine, energy, step_h)
+        totals = group_kw[:, step]
+        power = _shared(totals, starts, energy - floor, width, take, give, mine.efficiency, step_h)
+        power = _made_up(power, float(totals.sum()), take, give)
+        found[order, step] = power
+        energy = after(mine, energy, power, step_h)
     return found
 
 
@@ -100,9 +108,10 @@ def _traits(packs: Packs) -> Floats:
     part = (packs.energy_kwh / packs.capacity_kwh - packs.floor) / width
     hours = [np.log(packs.capacity_kwh / np.maximum(power, LEAST_RATE * packs.capacity_kwh))
              for power in (packs.charge_kw, packs.discharge_kw)]
-    return np.column_stack((packs.efficiency / 0.03, np.log(np.maximum(
-        packs.wear_per_kwh, LEAST_WEAR)) / np.log(2.0), *(hour / np.log(1.5) for hour in hours),
-        np.clip(part, 0.0, 1.0) / 0.25))
+    wear = np.log2(np.maximum(packs.wear_per_kwh, LEAST_WEAR))
+    return np.column_stack((packs.efficiency / 0.03, wear / 0.5,
+                            *(hour / np.log(1.5) for hour in hours),
+                            np.clip(part, 0.0, 1.0) / 0.5))
 
 
 def _spread(traits: Floats, weight: Floats, places: Places) -> tuple[float, int]:
@@ -134,21 +143,25 @@ def _means(values: Floats, weight: Floats, members: Sequence[Places]) -> Iterato
         yield float((values[places] * weight[places]).sum() / weight[places].sum())
 
 
-def _shared(total: float, above: Floats, width: Floats, take: Floats, give: Floats,
-            efficiency: Floats, step_h: float) -> Floats:
-    """A group's power by its members: all to the same part of their width."""
-    nothing = np.zeros(len(width))
-    if abs(total) <= SAME_KW:
-        return nothing
-    worth = efficiency if total > 0 else 1.0 / efficiency
-    moved = total * step_h / float((worth * width).sum() / width.sum())
-    part = (above.sum() - moved) / width.sum()
+def _starts(groups: Groups) -> Places:
+    """Where each group begins in the columns of all members."""
+    ends = np.cumsum([len(places) for places in groups.members])
+    return np.concatenate([[0], ends[:-1]]).astype(np.int64)
+
+
+def _shared(totals: Floats, starts: Places, above: Floats, width: Floats, take: Floats,
+            give: Floats, efficiency: Floats, step_h: float) -> Floats:
+    """Groups' powers by their members, group behind group: all of one to the same part of their
+    width."""
+    sizes = np.diff(np.append(starts, len(width)))
+    total = np.repeat(totals, sizes)
+    worth = np.where(total > 0, efficiency, 1.0 / efficiency)
+    whole = np.add.reduceat(width, starts)
+    moved = totals * step_h * whole / np.add.reduceat(worth * width, starts)
+    part = np.repeat((np.add.reduceat(above, starts) - moved) / whole, sizes)
     wish: Floats = (above - part * width) * worth / step_h
-    wish += (total - wish.sum()) * width / width.sum()
-    low, high = (nothing, give) if total > 0 else (-take, nothing)
-    if (wish >= low).all() and (wish <= high).all():
-        return wish
-    return project_band(wish, low, high, total, total, 1.0 / width)
+    low, high = np.where(total < -SAME_KW, -take, 0.0), np.where(total > SAME_KW, give, 0.0)
+    return project_groups(wish, low, high, totals, starts, 1.0 / width)
 
 
 def _made_up(power: Floats, total: float, take: Floats, give: Floats) -> Floats:
@@ -161,4 +174,5 @@ def _made_up(power: Floats, total: float, take: Floats, give: Floats) -> Floats:
         low, high = power, np.where(power < 0, 0.0, np.maximum(give, power))
     else:
         low, high = np.where(power > 0, 0.0, np.minimum(-take, power)), power
-    return project_band(power, low, high, total, total)
+    return project_groups(power, low, high, np.array([total]), np.zeros(1, dtype=np.int64),
+                          np.ones(len(power)))

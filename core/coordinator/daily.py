@@ -31,7 +31,8 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     "mpc" finds perfect foresight, "rule-based" is what the rules would have done. What cannot be
     told is said in words."""
     best, rules = planners.get("mpc"), planners.get("rule-based")
-    known = [one for one in minutes if np.isfinite(one.load_kw) and one.kinds]
+    names = sorted(set(kinds))
+    known = [one for one in minutes if _known(one, names)]
     if not known:
         return DayCost(start, until, words="Nothing is known of this day yet")
     # Of a step that began before anybody listened, nobody knows what went through the packs.
@@ -46,7 +47,6 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     if best is None or best.missing:
         return DayCost(begin, until, violations=violations, words=(
             best.missing if best is not None else "No optimiser is installed to compare with"))
-    names = sorted(set(kinds))
     powers = _powers(minutes, names, begin, steps, step_s)
     stored = _edges(known, names, begin, steps, step_s)
     span = Span(_virtual(packs, kinds, names, stored[:, 0], powers),
@@ -102,8 +102,16 @@ def _powers(minutes: Sequence[Minute], names: Sequence[str], begin: datetime, st
 
 def _edges(known: Sequence[Minute], names: Sequence[str], begin: datetime, steps: int,
            step_s: float) -> Floats:
-    """Stored energy at the edges of steps [kinds, steps + 1]: of the last minute before each."""
+    """Stored energy at the edges of steps [kinds, steps + 1]: of the last minute before each in
+    which all is known, NaN where that was more than a step before."""
     times = np.array([one.time_s for one in known])
     edges = begin.timestamp() + step_s * np.arange(steps + 1)
     at = np.clip(np.searchsorted(times, edges, side="left") - 1, 0, len(known) - 1)
-    return np.array([[known[row].kinds.get(name, UNKNOWN)[1] for row in at] for name in names])
+    found = np.array([[known[row].kinds[name][1] for row in at] for name in names])
+    return np.where(edges - times[at] <= step_s, found, np.nan)
+
+
+def _known(minute: Minute, names: Sequence[str]) -> bool:
+    """The load, and what the packs of every kind did and hold."""
+    return bool(names) and math.isfinite(minute.load_kw) and all(
+        math.isfinite(value) for name in names for value in minute.kinds.get(name, UNKNOWN))

@@ -4,6 +4,7 @@ pages ask of any coordinator by way of the store."""
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,8 @@ from core.coordinator.loop import SiteLoop
 from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
-from core.coordinator.preview import previewed
+from core.coordinator.preview import previewed, prices_of
+from core.coordinator.price_past import same_prices, set_at
 from core.coordinator.price_states import PriceState
 from core.coordinator.prices import PriceFormat, Prices
 from core.coordinator.records import Changed, CoordinatorStore, SiteState
@@ -43,6 +45,7 @@ from core.coordinator.view import (
 )
 from core.engine import Engine
 from core.errors import OrreryError, RequestError, RetryLaterError, UnknownIdError
+from core.houses import CURRENCY
 
 log = logging.getLogger(__name__)
 
@@ -216,10 +219,13 @@ class CoordinatorDesk:
         shown = self._known(site)
         run = self.store.newest_run(shown.site)
         tariff, now = shown.tariff(settings), self._engine.clock.now()
+        prices = None if run is None or same_prices(settings, set_at(
+            self.store, shown.site, run.plan.made_at, shown.default)) else prices_of(
+            run, tariff, shown.zone)
         peak_kw = 0.0 if run is None or not settings.objectives.peak_per_kw else month_peak_kw(
             self.store, shown.site, shown.zone, run.problem.outlook.step_s, now)
         with self._asking:
-            return previewed(run, settings, tariff, peak_kw, self._planners, now)
+            return previewed(run, settings, prices, peak_kw, self._planners, now)
 
     # -- what people change
 
@@ -266,6 +272,10 @@ class CoordinatorDesk:
         shown, now = self._known(site), self._engine.clock.now()
         if not 1 <= len(name.strip()) <= LONGEST_NAME:
             raise RequestError(f"Give the prices a name of 1 to {LONGEST_NAME} characters")
+        if not re.match(CURRENCY, currency):
+            raise RequestError(f"The currency of the prices is {currency[:8]!r}: give its three "
+                               "letters, as EUR")
+        shown.tariff.check_currency(self.settings(site), currency, f"the prices {name!r}")
         found = read_file(file, form)
         kept = StoredPrices.of(currency, found.series)
         self.store.keep_prices(shown.site, name, msgspec.json.encode(kept), now)

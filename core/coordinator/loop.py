@@ -24,7 +24,7 @@ from core.coordinator.forecasts import Forecaster, Past
 from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
 from core.coordinator.keeping import Keeper
 from core.coordinator.meter import LOAD, PV, Meter
-from core.coordinator.minutes import Minutes, fleet_now, planned_at
+from core.coordinator.minutes import Minutes, Roll, fleet_now, planned_at
 from core.coordinator.outlook import Memory, expected, priced
 from core.coordinator.peak import month_peak_kw
 from core.coordinator.plan import CONTROLLERS, Controller, Plan
@@ -37,7 +37,7 @@ from core.coordinator.scoring import scored
 from core.coordinator.settings import Override, SiteSettings, released
 from core.coordinator.shadow import Challenger
 from core.coordinator.share import Shared, allocated, by_device, in_force, shared
-from core.coordinator.view import Allocated, Level, Note
+from core.coordinator.view import Allocated, Level, Note, Shadow
 from core.coordinator.wear import wear_by_kind
 from core.errors import OrreryError, RetryLaterError
 from core.fleet.ports import PackState
@@ -125,7 +125,8 @@ class SiteLoop:
         self._memory = Memory(place.meter, place.cadence.step_s)
         self._price_past = PricePast(place.store, place.site, place.cadence.step_s, settings)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
-        self._minutes, self._refusals, self._deeds = Minutes(), Refusals(), Deeds()
+        self._minutes, self._roll = Minutes(), Roll()
+        self._refusals, self._deeds = Refusals(), Deeds()
         self._number, self._tried = UNREAD, clock.now()
         self._past_lacked = self._packs_lacked = False
         self._run: Run | None = None
@@ -198,8 +199,9 @@ class SiteLoop:
         """Go on with the newest plan, whoever made it, while it holds."""
         self._run = self.place.store.newest_run(self.place.site)
         self.drives = True
-        # What packs say now is no answer to what was asked of them before.
-        self._allocated = None
+        # What packs say now is no answer to what was asked of them before, and a score goes on from
+        # what was kept last.
+        self._allocated = self._challenger = None
         plan = None if self._run is None else self._run.plan
         age_s = math.inf if plan is None else (now - plan.made_at).total_seconds()
         if plan is None or not 0 <= age_s < 2 * self.place.cadence.period_s or \
@@ -372,12 +374,21 @@ class SiteLoop:
             self._challenger = None
             return
         if known is None or (known.controller, known.champion) != (wanted, champion):
-            self._challenger = known = Challenger(wanted, champion)
+            try:
+                kept = self._kept_shadow(wanted, champion) if known is None else None
+            except RetryLaterError:
+                return  # and with the next plan
+            self._challenger = known = Challenger(wanted, champion, kept)
         kinds = [state.chemistry for state in found.states]
         shadow = known.run(problem, self.place.planners, self._heard, now,
                            self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
         self._keeper.keep(("shadow", wanted), partial(
             self.place.store.keep_shadow, self.place.site, shadow))
+
+    def _kept_shadow(self, wanted: Controller, champion: Controller) -> Shadow | None:
+        """Of the same two, from before a restart."""
+        return next((one for one in self.place.store.shadows(self.place.site)
+                     if (one.controller, one.champion) == (wanted, champion)), None)
 
     def _judge(self, found: Gathered, now: datetime) -> None:
         """The day so far, and once the day that is over; without the store at a later plan."""
@@ -474,8 +485,9 @@ class SiteLoop:
         metered = replace(metered, **self._prices(now))
         wrong = self._deeds.take(found, None if sent is None else sent.within,
                                  self._refusals.standing, now)
-        done = self._minutes.take(now, metered, fleet_now(states, frame, topology), self._run,
-                                  wrong)
+        fleet = fleet_now(states, frame, topology, self._roll, now,
+                          now.astimezone(self.place.zone).date())
+        done = self._minutes.take(now, metered, fleet, self._run, wrong)
         if done:
             self._keeper.keep_minutes(done)
             begin_s = now.timestamp() - 2.0 * self.place.cadence.period_s - 120.0
@@ -528,4 +540,4 @@ def _in_force_s(state: PackState, now: datetime) -> float:
     """The lease of the order that a pack follows, 0 where it follows none, or is not heard."""
     if state.link != "online" or state.heard_at is None or state.lease_s is None:
         return 0.0
-    return state.lease_s if (now - state.heard_at).total_seconds() <= HEARD_S else 0.0
+    return state.lease_s if abs((now - state.heard_at).total_seconds()) <= HEARD_S else 0.0

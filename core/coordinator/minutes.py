@@ -6,17 +6,20 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 
 from core.coordinator.meter import Metered
+from core.coordinator.problem import Floats
 from core.coordinator.records import Minute, Run
 from core.fleet.ports import PackState
 from core.frames import Frame
 from core.topology import Topology
 
 MINUTE_S = 60.0
+ABSENT_S = 3600.0
+"""A pack that is silent for so long when a day begins is none of that day's."""
 LEAST_KNOWN = 0.9
 """Part of the fleet's capacity that must be heard for its power to be known."""
 KEEPS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "export_price")
@@ -24,34 +27,71 @@ KEEPS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All packs of a site at one moment, planned with or not. kinds: chemistry -> power [kW] and
-    stored energy [kWh]. NaN where too few are heard."""
+    """All packs of a site at one moment, planned with or not: NaN where too few are heard. kinds:
+    chemistry -> power [kW] and stored energy [kWh] of all of its packs that count, NaN where one
+    of them is not heard."""
 
     power_kw: float
     soc_pct: float
     kinds: Mapping[str, tuple[float, float]]
 
 
-def fleet_now(states: Sequence[PackState], frame: Frame, topology: Topology) -> Fleet:
+class Roll:
+    """The packs that do not count today, because nobody has heard them for an hour when the day
+    began: of all others sums of a day are told, and what is stored at its ends is of the same
+    packs. For one thread."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, datetime] = {}
+        self._day: date | None = None
+        self._absent: frozenset[str] = frozenset()
+
+    def absent(self, heard: Mapping[str, bool], now: datetime, day: date) -> frozenset[str]:
+        """heard: by device, whether its power, charge and capacity are known now; day: of the
+        site's clock."""
+        for device, known in heard.items():
+            if known or device not in self._heard:
+                self._heard[device] = now
+        if self._day != day:
+            self._day = day
+            self._absent = frozenset(device for device in heard if (
+                now - self._heard[device]).total_seconds() >= ABSENT_S)
+        return self._absent
+
+
+def fleet_now(states: Sequence[PackState], frame: Frame, topology: Topology, roll: Roll,
+              now: datetime, day: date) -> Fleet:
     """As the frame has it; what is stale is missing."""
     nodes = np.array([topology.index(state.element) for state in states], dtype=np.int64)
-    capacity = np.array([state.capacity_kwh or 0.0 for state in states])
+    capacity = np.array([math.nan if state.capacity_kwh is None else state.capacity_kwh
+                         for state in states], dtype=np.float64)
     stale = frame.stale[nodes]
     power, soc = (np.where(stale, np.nan, frame.columns[name][nodes]).astype(np.float64)
                   for name in ("power_kw", "soc_pct"))
-    whole = float(capacity.sum())
-    sums = []
-    for values, weights in ((power, np.ones(len(states))), (soc, capacity)):
-        known = np.isfinite(values)
-        enough = whole > 0 and float(capacity[known].sum()) >= LEAST_KNOWN * whole
-        sums.append(float((values * weights)[known].sum()) if enough else math.nan)
-    known_kwh = float(capacity[np.isfinite(soc)].sum())
+    stored = soc * capacity / 100.0
+    weight = np.nan_to_num(capacity)
+    sums = [_of_most(values, weight) for values in (power, stored)]
+    known_kwh = float(weight[np.isfinite(stored)].sum())
+    heard = np.isfinite(power) & np.isfinite(stored)
+    absent = roll.absent(dict(zip((state.device for state in states), heard.tolist(),
+                                  strict=True)), now, day)
     kinds: dict[str, tuple[float, float]] = {}
     for kind in sorted({state.chemistry for state in states}):
         own = np.array([state.chemistry == kind for state in states])
-        kinds[kind] = (float(np.nansum(power[own])),
-                       float(np.nansum(soc[own] * capacity[own]) / 100.0))
-    return Fleet(sums[0], sums[1] / known_kwh if known_kwh > 0 else math.nan, kinds)
+        counts = own & np.array([state.device not in absent for state in states])
+        if counts.any():
+            # Of one that is back in the middle of a day nothing is known at its beginning.
+            whole = bool((heard == counts)[own].all())
+            kinds[kind] = (float(power[counts].sum()), float(stored[counts].sum())) if whole else (
+                math.nan, math.nan)
+    return Fleet(sums[0], 100.0 * sums[1] / known_kwh if known_kwh > 0 else math.nan, kinds)
+
+
+def _of_most(values: Floats, weight: Floats) -> float:
+    """The sum of what is known, NaN where that is too little."""
+    known, whole = np.isfinite(values), float(weight.sum())
+    enough = whole > 0 and float(weight[known].sum()) >= LEAST_KNOWN * whole
+    return float(values[known].sum()) if enough else math.nan
 
 
 class Minutes:
@@ -93,7 +133,8 @@ class Minutes:
 
     def _made(self) -> Minute:
         means = {name: _mean(values) for name, values in self._sums.items()}
-        kinds = {kind: (_mean([power for power, _ in pairs]), pairs[-1][1])
+        # A minute in which a pack was silent is not known of its kind.
+        kinds = {kind: (sum(power for power, _ in pairs) / len(pairs), pairs[-1][1])
                  for kind, pairs in self._kinds.items()}
         return Minute(time_s=self._at_s, planned_kw=_mean([kw for kw, _ in self._planned]),
                       planned_soc_pct=_mean([soc for _, soc in self._planned]),

@@ -45,9 +45,9 @@ class PricePast:
             self._held, self._end = settings, None
         start = end - timedelta(seconds=self._steps * self._step_s)
         self._move(settings, start, end)
-        for which, values in enumerate(self._values.values()):
-            told = step_prices(tariff, start, self._steps, self._step_s, which)
-            values[np.isfinite(told)] = told[np.isfinite(told)]
+        for name, told in told_past(tariff, end, self._step_s).items():
+            known = np.isfinite(told.values)
+            self._values[name][known] = told.values[known]
         return {name: Past(start, self._step_s, values.copy())
                 for name, values in self._values.items()}
 
@@ -80,6 +80,24 @@ class PricePast:
                 means = step_means(times, column(minutes, name), start, self._steps, self._step_s)
                 values[np.isfinite(means)] = means[np.isfinite(means)]
             since = until
+
+
+def told_past(tariff: Tariff, end: datetime, step_s: float) -> dict[str, Past]:
+    """BUY and SELL of PRICE_DAYS up to `end` as a tariff tells them itself, NaN where it does not;
+    nothing for one that knows all that comes."""
+    if not isinstance(tariff, PriceSeries):
+        return {}
+    steps = round(PRICE_DAYS * DAY_S / step_s)
+    start = end - timedelta(seconds=steps * step_s)
+    return {name: Past(start, step_s, step_prices(tariff, start, steps, step_s, which))
+            for which, name in enumerate((BUY, SELL))}
+
+
+def set_at(store: CoordinatorStore, site: str, at: datetime,
+           default: SiteSettings) -> SiteSettings:
+    """A site's settings as they were. Raises RetryLaterError."""
+    return next((change.settings for change in store.changes(site, MOST_CHANGES)
+                 if change.at <= at), default)
 
 
 def same_prices(one: SiteSettings, other: SiteSettings) -> bool:

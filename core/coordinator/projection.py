@@ -12,13 +12,16 @@ projected for itself.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from core.coordinator.problem import Floats
 from core.errors import RequestError
 
+Places = NDArray[np.int64]
 MOST_KW = 1e12
 """Larger numbers are no powers [kW]."""
+MOST_ROUNDS = 60
+"""Of Newton's steps; a handful do, halves alone take so many."""
 
 
 def project(wish: ArrayLike, low: ArrayLike, high: ArrayLike, total: ArrayLike,
@@ -49,6 +52,41 @@ def project_band(wish: ArrayLike, low: ArrayLike, high: ArrayLike, least_total: 
     if off.any():
         aim = np.clip(aim, low_kw.sum(-1), high_kw.sum(-1))
         found[off] = _at_sum(near[off], low_kw[off], high_kw[off], minds[off], aim[off])
+    return found
+
+
+def project_groups(wish: Floats, low: Floats, high: Floats, totals: Floats, starts: Places,
+                   weight: Floats) -> Floats:
+    """`project` of many fleets of unlike size at once, one behind the other in the columns [n].
+
+    totals [groups]; starts: where each begins [groups], rising, the first 0, none empty. For finite
+    numbers with low <= high and weight > 0 (not looked at). The multiplier is found by Newton's
+    steps on the pieces, kept between brackets, which ends at the piece that holds the total.
+    """
+    sizes = np.diff(np.append(starts, len(wish)))
+    least, most = np.add.reduceat(low, starts), np.add.reduceat(high, starts)
+    aim = np.clip(totals, least, most)
+    scale = 1e-9 * (1.0 + np.abs(least) + np.abs(most))
+    below = np.minimum.reduceat(weight * (low - wish), starts)
+    above = np.maximum.reduceat(weight * (high - wish), starts)
+    short, over = aim - least, aim - most
+    at = np.clip(np.zeros(len(starts)), below, above)
+    for tried in range(MOST_ROUNDS):
+        moved = wish + np.repeat(at, sizes) / weight
+        found: Floats = np.minimum(np.maximum(moved, low), high)
+        off = aim - np.add.reduceat(found, starts)
+        lacks = off > 0
+        unsettled = np.abs(off) > scale
+        if not unsettled.any():
+            break
+        below, short = np.where(lacks, at, below), np.where(lacks, off, short)
+        above, over = np.where(lacks, above, at), np.where(lacks, over, off)
+        rise = np.add.reduceat(np.where(moved == found, 1.0 / weight, 0.0), starts)
+        step = at + np.divide(off, rise, out=np.full(len(at), np.inf), where=rise > 0)
+        part = np.divide(short, short - over, out=np.full(len(at), 0.5), where=short > over)
+        between = below + (above - below) * (part if tried % 2 == 0 else 0.5)
+        inside = (step > below) & (step < above)
+        at = np.where(unsettled, np.where(inside, step, between), at)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -22,6 +22,7 @@ from core.coordinator.view import (
     TrainingRun,
 )
 from core.coordinator.wear import PackLife
+from core.twin.interval import Interval
 
 LEASE_S = 30.0
 """So long who coordinates a site is believed to live without a word [s]."""
@@ -89,10 +90,13 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class FleetLives:
-    """Of packs, by element, as a digital twin has foretold them at `at`."""
+    """Of packs, by element, as a digital twin has foretold them at `at`; with it what it has found
+    of their health: soh_pct [%] and capacity (share of the rated one), where it has."""
 
     at: datetime
     lives: Mapping[str, PackLife]
+    soh_pct: Mapping[str, float] = field(default_factory=dict)
+    capacity: Mapping[str, Interval] = field(default_factory=dict)
 
 
 class CoordinatorStore(Protocol):

@@ -38,8 +38,8 @@ class Refusals:
             share = asked.get(state.device)
             if share is None or state.device in self._standing:
                 continue
-            delivery, why = delivered(state, share, now)
-            if delivery != "refused" or state.heard_at is None or state.heard_at <= last.at:
+            delivery, why = delivered(state, share, last.at, now)
+            if delivery != "refused":
                 self._seen.pop(state.device, None)
                 continue
             self._seen[state.device] = self._seen.get(state.device, 0) + 1

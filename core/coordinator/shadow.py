@@ -17,7 +17,7 @@ from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats, Packs, Problem
 from core.coordinator.records import Minute
-from core.coordinator.view import Shadow
+from core.coordinator.view import Lived, Shadow
 from core.coordinator.wear import wear_per_kwh
 
 MINUTE_S, MINUTE_H = 60.0, 1.0 / 60.0
@@ -40,11 +40,14 @@ class _Lived:
 
 
 class Challenger:
-    """Of one site and one controller; for one thread."""
+    """Of one site and one controller; for one thread. kept: its score before a restart, with which
+    it goes on."""
 
-    def __init__(self, controller: Controller, champion: Controller) -> None:
+    def __init__(self, controller: Controller, champion: Controller,
+                 kept: Shadow | None = None) -> None:
         self.controller, self.champion = controller, champion
         self._lived: _Lived | None = None
+        self._kept = kept
 
     def run(self, problem: Problem, planners: Mapping[Controller, Planner],
             minutes: Sequence[Minute], now: datetime, limit_s: float,
@@ -66,6 +69,14 @@ class Challenger:
         return self._told(lived, problem)
 
     def _begun(self, packs: Packs, now: datetime) -> _Lived:
+        """What the champion's packs did while nobody looked is in neither's score, as is what they
+        paid then."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept.lived is not None:
+            was, meanwhile = kept.lived, float(packs.energy_kwh.sum()) - kept.lived.champion_kwh
+            return _Lived(dict(was.energy_kwh), was.began_kwh, was.began_champion_kwh + meanwhile,
+                          kept.since, max(was.settled_s, now.timestamp()), kept.plan, kept.runs,
+                          was.cost, was.champion_cost)
         energy = dict(zip(packs.ids, packs.energy_kwh.tolist(), strict=True))
         whole = float(packs.energy_kwh.sum())
         return _Lived(energy, whole, whole, now, now.timestamp())
@@ -82,7 +93,8 @@ class Challenger:
             if minute.time_s < lived.settled_s:
                 continue
             lived.settled_s = minute.time_s + MINUTE_S
-            if not math.isfinite(minute.load_kw + minute.pv_kw + minute.grid_kw):
+            did = sum(power for power, _ in minute.kinds.values())
+            if not math.isfinite(minute.load_kw + minute.pv_kw + minute.grid_kw + did):
                 continue
             powers = self._powers(lived, packs, own, minute.time_s)
             own = after(packs, own, powers, MINUTE_H)
@@ -92,7 +104,7 @@ class Challenger:
                                np.array([minute.export_price]), problem.connection)[0])
             lived.cost += MINUTE_H * (wear + _bill(flow, minute))
             worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(power)
-                       for kind, (power, _) in minute.kinds.items() if math.isfinite(power))
+                       for kind, (power, _) in minute.kinds.items())
             lived.champion_cost += MINUTE_H * (worn + _bill(minute.grid_kw, minute))
         lived.energy_kwh.update(zip(packs.ids, own.tolist(), strict=True))
 
@@ -111,11 +123,14 @@ class Challenger:
         worth = max(0.0, float(problem.outlook.import_price.mean()))
         own = sum(lived.energy_kwh[device] for device in problem.packs.ids)
         left = worth * (own - lived.began_kwh)
-        champion_left = worth * (float(problem.packs.energy_kwh.sum()) - lived.began_champion_kwh)
+        champion_kwh = float(problem.packs.energy_kwh.sum())
+        champion_left = worth * (champion_kwh - lived.began_champion_kwh)
         plan = lived.plan
+        kept = Lived(dict(lived.energy_kwh), champion_kwh, lived.began_kwh,
+                     lived.began_champion_kwh, lived.settled_s, lived.cost, lived.champion_cost)
         return Shadow(self.controller, self.champion, lived.since, lived.runs, lived.cost - left,
                       lived.champion_cost - champion_left, plan,
-                      "" if plan is None or plan.standing == "planned" else plan.words)
+                      "" if plan is None or plan.standing == "planned" else plan.words, kept)
 
 
 def _bill(grid_kw: float, minute: Minute) -> float:

@@ -35,8 +35,9 @@ STEP_S = 60.0
 """A box holds so long at least: what a pack may do for a minute harms nothing in ten seconds."""
 SAME, SAME_KW = 0.03, 0.1
 """Powers that differ by less, as a part or in kW, are the same."""
-SETTLE_S = 5.0
-"""So long a device has to take an allocation [s]."""
+SETTLE_S, TAKE_S = 5.0, 2.0
+"""So long a device has to take an allocation; what it measured so soon after, or before, says
+nothing of one that it does not follow yet [s]."""
 WORN = 1.1
 """A pack that wears so much more or less than the mean is used less or more for it."""
 CHARGED_PCT = 3.0
@@ -147,9 +148,12 @@ def allocated(found: Gathered, sent: Shared, override: Override | None, planned:
               refused: Mapping[str, Refused]) -> Allocated:
     """As it is shown. before: the last one, by which it is known what devices had time to take;
     refused: what packs would not take, by device."""
-    earlier = {} if before is None else {share.device: share for share in before.shares}
+    holds = before is not None and before.at <= now < before.valid_until
+    earlier = {share.device: share for share in before.shares} if before and holds else {}
+    asked_at = before.at if before is not None else now
     shares = [
-        _share(place, state, found, sent, earlier.get(state.device), refused.get(state.device), now)
+        _share(place, state, found, sent, refused.get(state.device),
+               delivered(state, earlier.get(state.device), asked_at, now))
         for place, state in enumerate(found.states)]
     sum_kw = float(sent.asked_kw.sum())
     off = abs(sum_kw - sent.target_kw) > max(SAME_KW, SAME * abs(sent.target_kw))
@@ -161,12 +165,11 @@ def allocated(found: Gathered, sent: Shared, override: Override | None, planned:
                      shares, words)
 
 
-def _share(place: int, state: PackState, found: Gathered, sent: Shared,
-           earlier: PackShare | None, refused: Refused | None, now: datetime) -> PackShare:
+def _share(place: int, state: PackState, found: Gathered, sent: Shared, refused: Refused | None,
+           became: tuple[Delivery, str]) -> PackShare:
     asked, equal = float(sent.asked_kw[place]), float(sent.equal_kw[place])
     told = float("nan") if state.allocation_kw is None else state.allocation_kw
-    delivery, refusal = delivered(state, earlier, now) if refused is None else (
-        "refused", refused.why)
+    delivery, refusal = became if refused is None else ("refused", refused.why)
     return PackShare(
         state.device, state.element, state.label, asked, equal, told,
         float(found.power_kw[place]), float(found.soc_pct[place]),
@@ -178,16 +181,20 @@ def same_kw(one: float, other: float) -> bool:
     return abs(one - other) <= max(SAME_KW, SAME * max(abs(one), abs(other)))
 
 
-def delivered(state: PackState, earlier: PackShare | None,
+def delivered(state: PackState, earlier: PackShare | None, asked_at: datetime,
               now: datetime) -> tuple[Delivery, str]:
-    """What became of the allocation before, by the device's own word, and its reason."""
+    """What became of the allocation that is in force, by what the device said after it was sent at
+    asked_at, and its reason."""
     if state.heard_at is None or state.allocation_kw is None or \
             (now - state.heard_at).total_seconds() > 3.0 * SETTLE_S:
         return "silent", "its device does not say what it does"
-    if earlier is None:
+    after_s = (state.heard_at - asked_at).total_seconds()
+    if earlier is None or after_s <= 0:
         return "on its way", ""
     if same_kw(state.allocation_kw, earlier.asked_kw):
         return "delivered", ""
+    if after_s < TAKE_S:
+        return "on its way", ""
     return "refused", state.limit_reason or (f"it goes for {state.allocation_kw:.1f} instead of "
                                              f"{earlier.asked_kw:.1f} kW and does not say why")
 

@@ -16,7 +16,7 @@ from core.coordinator.prices import PriceFormat, Prices, read_csv, read_json
 from core.coordinator.records import CoordinatorStore
 from core.coordinator.settings import SiteSettings
 from core.errors import OrreryError, RequestError, RetryLaterError
-from core.houses import House, HouseConfig, house_of
+from core.houses import Currency, House, HouseConfig, house_of
 from core.tariff import PriceSeries, Tariff
 
 REMEMBERED = 4
@@ -27,7 +27,7 @@ NO_TARIFF = "No tariff is set for this site: choose one, or take in a series of 
 class StoredPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A `PriceSeries` as it is kept."""
 
-    currency: str
+    currency: Currency
     time_s: list[float]
     import_per_kwh: list[float]
     export_per_kwh: list[float]
@@ -72,7 +72,9 @@ class SiteTariff:
         """Raises RequestError where there is none, SourceError where its source has told nothing
         yet, RetryLaterError where nobody could read it before either."""
         if settings.prices:
-            return _decoded(settings.prices, self._kept(settings.prices)).series
+            told = _decoded(settings.prices, self._kept(settings.prices))
+            self.check_currency(settings, told.currency, f"the prices {settings.prices!r}")
+            return told.series
         if settings.prices_from:
             return self._from(settings.prices_from)
         said = settings.tariff
@@ -126,7 +128,23 @@ class SiteTariff:
         return teller.told()
 
     def currency(self, settings: SiteSettings) -> str:
-        """"" where nobody says."""
+        """Of its tariff, else of the prices that it goes by; "" where nobody says."""
+        own = self._own_currency(settings)
+        if own or not settings.prices:
+            return own
+        try:
+            return _decoded(settings.prices, self._kept(settings.prices)).currency
+        except (RequestError, RetryLaterError):
+            return ""
+
+    def check_currency(self, settings: SiteSettings, currency: str, what: str) -> None:
+        """Raises RequestError where `what` is in another currency than the site."""
+        own = self._own_currency(settings)
+        if own and currency != own:
+            raise RequestError(f"{what} are in {currency}, this site reckons in {own}: give them "
+                               f"in {own}, or set a tariff in {currency} first")
+
+    def _own_currency(self, settings: SiteSettings) -> str:
         if settings.tariff is not None:
             return settings.tariff.currency
         return "" if self._house is None else self._house.currency

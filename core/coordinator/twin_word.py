@@ -26,6 +26,8 @@ SURE_RESISTANCE = 0.3
 """A resistance with a greater standard deviation says nothing of a power."""
 NO_LIVES = ("what a kWh wears is taken by each pack's chemistry: the app's digital twin foretells "
             "the lives of packs, and has told none here")
+NO_HEALTH = ("capacities are taken as devices tell them: the app's digital twin finds them, and "
+             "has told none here")
 
 
 class Cell(NamedTuple):
@@ -63,8 +65,10 @@ class TwinWord:
                           "chemistry; see its page")
             self._without = f"{BY_CHEMISTRY}, for the twin is stale"
             return
-        if lives is None:
-            self.words = NO_LIVES
+        if lives is None:  # a twin without a history, which is told by another
+            healthy = any(map(math.isfinite, soh_pct.values())) or any(
+                one.known for one in capacity.values())
+            self.words = NO_LIVES if healthy else f"{NO_LIVES}; {NO_HEALTH}"
         self._soh_pct, self._capacity, self._lives = soh_pct, capacity, lives or {}
         self._cells = {node: Cell(*cell) for node, *cell in zip(
             table.packs.tolist(), table.soc_pct.tolist(), table.soc_sigma_pct.tolist(),

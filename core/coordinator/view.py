@@ -160,6 +160,22 @@ class DayCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Lived:
+    """What a score goes on from after a restart. energy_kwh: of the challenger's packs by device;
+    champion_kwh: in the champion's then; began_kwh, began_champion_kwh: in both when the score
+    began. settled_s: up to where minutes were lived through [s since 1970]; cost, champion_cost:
+    paid since, without what is left [currency]."""
+
+    energy_kwh: dict[str, float]
+    champion_kwh: float
+    began_kwh: float
+    began_champion_kwh: float
+    settled_s: float
+    cost: float
+    champion_cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """A day's minutes in which packs were held against their limits, the first of them from
     `since` on; violations: as of `DayCost`, in all of them."""
@@ -182,6 +198,7 @@ class Shadow:
     champion_cost: float
     plan: Plan | None = None
     words: str = ""
+    lived: Lived | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,19 +269,24 @@ class SiteView:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The plan as other settings would make it, from the same start as `before`. solve_s: how
-    long that took [s]."""
+    """The plan as other settings would make it, from the same start as `before`. left, left_before:
+    what is left in the packs after each is worth [currency], NaN without a plan before. solve_s:
+    how long it took [s]."""
 
     settings: SiteSettings
     ahead: Ahead
     before: Ahead | None
+    left: float
+    left_before: float
     solve_s: float
 
     @property
     def cost_change(self) -> float:
-        """Of the next 24 hours, by the tariff of `settings`; NaN without a plan before."""
+        """Of the next 24 hours, by the tariff of `settings`, less what more is left in the packs;
+        NaN without a plan before."""
         return (float("nan") if self.before is None
-                else self.ahead.plan.cost.total - self.before.plan.cost.total)
+                else self.ahead.plan.cost.total - self.left
+                - (self.before.plan.cost.total - self.left_before))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 
+from core.coordinator.account import end_worth
 from core.coordinator.problem import Floats, Objectives, Outlook, Packs, Problem
 
 Places = NDArray[np.int64]
@@ -34,9 +35,6 @@ EVEN_PART, LEAST_EVEN = 0.1, 1e-7
 [currency/kW2]."""
 CALM_KW = 10.0
 """A larger pack is as calm as so many of this power side by side [kW]."""
-END_PART, CHEAP, DEAR = 0.9, 0.25, 0.9
-"""What is left at the end is worth a little less than what energy costs in the cheap steps, and
-what it saves in the dear ones, quantiles of the steps ahead."""
 
 
 class Shape(NamedTuple):
@@ -139,22 +137,10 @@ def energy_range(packs: Packs) -> tuple[Floats, Floats]:
     return low, high
 
 
-def end_worth(problem: Problem) -> float:
-    """What a kWh that can be given after the last step is worth [currency/kWh], never below 0: as
-    wanted, or a little less than what a kWh more costs in the cheap steps ahead (import where load
-    exceeds PV, else what export would bring), less the wear of giving it. Where no PV is left over
-    it would be bought anew in the cheap steps, with losses, and is worth that, but no more than
-    giving it in the dear ones saves: who values it by less gives it away in the cheapest hours (in
-    a week of three homes without sun and with a pack for days, 6 % of the bill)."""
-    wanted, outlook, packs = problem.objectives, problem.outlook, problem.packs
-    if wanted.energy_value is not None:
-        return wanted.energy_value
-    short = outlook.net_kw > 0
-    price = wanted.cost * np.where(short, outlook.import_price, outlook.export_price)
-    cheap, dear = END_PART * np.quantile(price, [CHEAP, DEAR])
-    wear = wanted.wear * packs.wear_per_kwh.mean()
-    found = min(cheap / packs.efficiency.mean() ** 2, dear - wear) if short.all() else cheap - wear
-    return max(float(found), 0.0)
+def weighed_wear(packs: Packs, objectives: Objectives) -> Floats:
+    """What a kWh through each pack costs it, as it is wanted to count [currency/kWh] [n]."""
+    found: Floats = np.maximum(objectives.wear * packs.wear_per_kwh, LEAST_WEAR)
+    return found
 
 
 def limit_penalty(objectives: Objectives, outlook: Outlook) -> float:
@@ -298,8 +284,7 @@ def _costs(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
     packs, outlook, wanted, at = (problem.packs, problem.outlook, problem.objectives, pattern.at)
     step_h = outlook.step_h
     curvature, slope = np.zeros(at.count), np.zeros(at.count)
-    wear = np.maximum(wanted.wear * packs.wear_per_kwh, LEAST_WEAR) * step_h
-    slope[at.charge] = slope[at.discharge] = wear
+    slope[at.charge] = slope[at.discharge] = weighed_wear(packs, wanted) * step_h
     slope[at.energy[-1]] = -end_worth(problem) * packs.efficiency
     over = limit_penalty(wanted, outlook) * step_h
     early = wanted.patience * step_h * np.arange(outlook.steps, 0, -1)
@@ -312,7 +297,7 @@ def _costs(problem: Problem, pattern: Pattern) -> tuple[Floats, Floats]:
     slope[at.lacking] = wanted.reserve_per_kwh * step_h
     slope[at.above] = slope[at.below] = wanted.setpoint_per_kwh * step_h
     slope[at.peak] = wanted.peak_per_kw
-    even, calm, before = _calm(problem)
+    even, calm, before = calm_of(problem)
     for columns, way in ((at.charge, -1.0), (at.discharge, 1.0)):
         curvature[columns] = 2.0 * (even + calm)
         slope[columns] -= 2.0 * calm * np.maximum(way * before, 0.0)
@@ -329,14 +314,15 @@ def _of_curtailed(problem: Problem) -> Floats:
     return found
 
 
-def _calm(problem: Problem) -> tuple[Floats, Floats, Floats]:
+def calm_of(problem: Problem) -> tuple[Floats, Floats, Floats]:
     """Weights of power itself [packs] and of what differs from the plan before [steps, packs]
     [currency/kW2], and the power of that plan [kW]."""
     packs, calm = problem.packs, problem.objectives.calm
     alike = np.maximum((packs.charge_kw + packs.discharge_kw) / (2.0 * CALM_KW), 1.0)
     even = max(EVEN_PART * calm, LEAST_EVEN) / alike
-    before = np.full((problem.outlook.steps, len(packs)), np.nan)
-    if problem.before_kw is not None:
-        before = problem.before_kw.T
+    if problem.before_kw is None:
+        none = np.broadcast_to(0.0, (problem.outlook.steps, len(packs)))
+        return even, none, none
+    before = problem.before_kw.T
     known = np.isfinite(before)
     return even, np.where(known, calm / alike, 0.0), np.where(known, before, 0.0)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MOST_CELLS = 3500
 """Packs x steps in one programme: 40 to 100 ms by what is wanted."""
 MOST_EACH = 150_000
-"""Packs x steps that are planned each for itself, more as groups alone: about 3 s."""
+"""Packs x steps that are planned each for itself, more as small groups: about 3 s."""
 LEAST_AT_ONCE = 8
 NEEDED = ("piqp", "highspy", "scipy")
 
@@ -80,6 +80,8 @@ class MpcPlanner:
         words = f"{count:,} packs planned as {found.groups} groups of like ones"
         if found.single:
             words += f", then {'each' if found.single == count else f'{found.single:,}'} for itself"
+        elif found.by_merit:
+            words += ", their power to those packs first that gain most by it"
         return self._told(problem, made_at, found.pack_kw, began, found.optimum.worth,
                           found.optimum.bindings, words)
 

@@ -13,7 +13,7 @@ from core.coordinator.plan import Binding
 from core.coordinator.problem import Floats, Problem
 from services.coordinator.binaries import Conflicts, chosen, conflicts, without
 from services.coordinator.build import Program, energy_range, programme
-from services.coordinator.reasons import bindings, energy_worth
+from services.coordinator.reasons import bindings, energy_worth, reserve_worth
 from services.coordinator.solver import Solution, Solver
 
 ROUNDS = 4
@@ -25,10 +25,14 @@ SAME_KWH = 1e-6
 @dataclass(frozen=True, slots=True)
 class Optimum:
     """pack_kw [n, steps], exact in all limits of packs; worth [steps]: `Plan.energy_worth`.
-    value: of the objective; choices: pairs of flows of which one had to be forbidden."""
+    price: of one more kWh at the connection; held: what a kWh more in store at the end of each
+    step saves of the reserve [currency/kWh], [steps]. value: of the objective; choices: pairs of
+    flows of which one had to be forbidden."""
 
     pack_kw: Floats
     worth: Floats
+    price: Floats
+    held: Floats
     bindings: tuple[Binding, ...]
     value: float
     choices: int = 0
@@ -54,6 +58,8 @@ class Optimiser:
         ones = np.ones(len(problem.packs))
         return Optimum(_powers(problem, program, found),
                        energy_worth(program, found, problem.packs),
+                       -found.equal[program.pattern.balance] / problem.outlook.step_h,
+                       reserve_worth(program, found),
                        bindings(program, found, problem, ones if members is None else members),
                        found.value, choices)
 

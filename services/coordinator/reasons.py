@@ -26,6 +26,12 @@ def energy_worth(program: Program, found: Solution, packs: Packs) -> Floats:
     return mean
 
 
+def reserve_worth(program: Program, found: Solution) -> Floats:
+    """What a kWh more in store would save of the reserve in each step [currency/kWh], [steps]."""
+    shape = program.pattern.shape
+    return found.limits[-shape.steps:] if shape.reserve else np.zeros(shape.steps)
+
+
 def bindings(program: Program, found: Solution, problem: Problem,
              members: Floats) -> tuple[Binding, ...]:
     """Limits that hold the plan back, the one worth most over its steps first. members: how many

@@ -52,8 +52,8 @@ class CoordinatorService:
         self.desk: CoordinatorDesk = desk
 
     def _twin_says(self) -> TwinSays | None:
-        """A filter of this process's own, over the newest frame; lives take a history, and are
-        foretold by the app's twin alone (core/coordinator/lives.py)."""
+        """A filter of this process's own, over the newest frame: charge and resistance. Lives and
+        capacities take a history: the app's twin finds them (core/coordinator/lives.py)."""
         if self._twin is None:
             return None
         snapshot = self.engine.snapshot

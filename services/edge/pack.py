@@ -21,6 +21,8 @@ from services.edge.undisturbed import Undisturbed
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero, or by a learnt policy [s]."""
 ALONE_EVERY_S = 10.0
+SET_BACK_S = 1.0
+"""A clock that is set back by more ends what was allocated [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +34,27 @@ class Setpoint:
 
 
 class Centre:
-    """What the centre wants of a pack, and whether it still speaks. silent_s: so long its silence
-    is borne [s]."""
+    """What the centre wants of a pack, and whether it still speaks: by this device's own clock
+    alone, however far off that or the sender's is. silent_s: so long its silence is borne [s]."""
 
     def __init__(self, silent_s: float = SILENT_S) -> None:
         self.silent_s = silent_s
         self._heard_s = -math.inf
         self._power_kw = 0.0
-        self._issued_s = self._until_s = -math.inf
+        self._issued_s = self._taken_s = self._until_s = -math.inf
         self._lease_s = 0.0
 
     def heard(self, now_s: float) -> None:
         """Any word of it."""
-        self._heard_s = max(self._heard_s, now_s)
+        self._heard_s = now_s
+
+    def in_force(self, now_s: float) -> bool:
+        """What it wants holds; no longer where this clock was set back since."""
+        return self._taken_s - SET_BACK_S <= now_s <= self._until_s
 
     def lease_s(self, now_s: float) -> float:
         """Of the order in force, 0 where there is none, or it has none."""
-        return self._lease_s if now_s <= self._until_s else 0.0
+        return self._lease_s if self.in_force(now_s) else 0.0
 
     def superseded(self, allocation: Allocation, now_s: float) -> bool:
         """A later lease than its own is in force. When that one's orders have ended it is
@@ -56,20 +62,29 @@ class Centre:
         return allocation.lease_s is not None and allocation.lease_s < self.lease_s(now_s)
 
     def allocate(self, device: str, allocation: Allocation, now_s: float) -> bool:
-        """False for one that is not newer than the last, of an older lease, or not for this
-        device."""
-        if allocation.issued_s <= self._issued_s or device not in allocation.power_kw or \
-                self.superseded(allocation, now_s):
+        """False for one that came before, is not newer than the last of its sender, of an older
+        lease, or not for this device."""
+        if device not in allocation.power_kw or self.superseded(allocation, now_s) or \
+                self._is_old(allocation, now_s):
             return False
         self._issued_s, self._lease_s = allocation.issued_s, allocation.lease_s or 0.0
-        self._until_s = allocation.issued_s + allocation.valid_s
+        self._taken_s, self._until_s = now_s, now_s + allocation.valid_s
         self._power_kw = allocation.power_kw[device]
         return True
+
+    def _is_old(self, allocation: Allocation, now_s: float) -> bool:
+        """Of one sender none is taken after a newer one. Another's is, once the last order has
+        ended: its clock may be behind."""
+        lease_s = allocation.lease_s or 0.0
+        same = allocation.lease_s is not None and lease_s == self._lease_s
+        if same or (self.in_force(now_s) and lease_s <= self._lease_s):
+            return allocation.issued_s <= self._issued_s
+        return allocation.issued_s == self._issued_s
 
     def out_of_reach(self, now_s: float) -> bool:
         """It has allocated before, and does no longer."""
         silent = now_s - self._heard_s > self.silent_s
-        return self._until_s > -math.inf and (silent or now_s > self._until_s)
+        return self._until_s > -math.inf and (silent or not self.in_force(now_s))
 
     def wish(self, now_s: float) -> Setpoint:
         """0 kW without a valid allocation, and when the centre is silent."""
@@ -77,7 +92,7 @@ class Centre:
             return Setpoint(0.0, "no allocation yet")
         if now_s - self._heard_s > self.silent_s:
             return Setpoint(0.0, "the centre is silent")
-        if now_s > self._until_s:
+        if not self.in_force(now_s):
             return Setpoint(0.0, "the allocation has expired")
         return Setpoint(self._power_kw, "")
 

@@ -225,7 +225,7 @@ def test_the_training_room_has_curves_and_verdicts(
 
 
 def refused(record: Record) -> str:
-    """"5.01 a day more than mpc"."""
+    """"5.01 a day more than MPC"."""
     verdict = record.verdict("site")
     assert verdict is not None
     return verdict.words.partition("it costs ")[2].rstrip(".")
@@ -372,13 +372,13 @@ def test_what_cannot_be_deployed_says_why_beside_its_button(policies: Policies) 
     assert app.button(key="coordinator_deploy_go").disabled
     told = shown(app)
     for part in ("Sign in as operator", "Roll back: nothing was deployed there",
-                 "The actor was changed after it was signed", "3.00 a day more than mpc",
+                 "The actor was changed after it was signed", "3.00 a day more than MPC",
                  "Deploy: The actor was changed"):
         assert part in told, part
     app.selectbox(key="coordinator_policy").set_value("v3").run()
     assert "Deploy: It was never judged for this" in shown(app)
     app.selectbox(key="coordinator_where").set_value(HERE).run()
-    assert "Deploy: Refused: it costs 3.00 a day more than mpc" in shown(app)
+    assert "Deploy: Refused: it costs 3.00 a day more than MPC" in shown(app)
     fleet.change(0, policy="v2", policy_before="v1")
     place = deploying.Place("Pack 001", fleet_orders.of_pack(fleet.told[0]))
     v2 = next(one for one in known(client).rl_room().policies if one.name == "v2")

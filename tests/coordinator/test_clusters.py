@@ -114,8 +114,8 @@ def test_groups_cost_what_single_packs_cost(count: int, steps: int,
     problem = fleet(count, steps, 7)
     problem = replace(problem, objectives=replace(problem.objectives, **wanted))
     single = value_of(problem, MpcPlanner(WHOLE).plan(problem, NOW, 30.0))
-    plan = MpcPlanner(30 * steps, most_each=0).plan(problem, NOW, 30.0)
-    assert plan.words.endswith("30 groups of like ones")
+    plan = MpcPlanner(10 * steps, most_each=0).plan(problem, NOW, 30.0)
+    assert "30 groups of like ones" in plan.words
     saving = saved(problem, plan, single)
     assert saving > 0
     assert 0.0 <= value_of(problem, plan) - single + 1e-3 < 0.01 * saving
@@ -143,7 +143,7 @@ def test_packs_without_two_alike_are_planned_in_parts_as_well_as_all_at_once(
     assert parts.words.endswith("then each for itself")
     lost, lost_by_groups = value_of(problem, parts) - best, value_of(problem, groups) - best
     assert -1e-3 < lost < 0.01 * saved(problem, parts, best)
-    assert lost < 0.3 * lost_by_groups, (lost, lost_by_groups)
+    assert lost < lost_by_groups < 0.02 * saved(problem, parts, best), (lost, lost_by_groups)
 
 
 def test_what_others_hold_of_the_reserve_need_not_be_bought_again() -> None:

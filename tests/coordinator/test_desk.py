@@ -150,6 +150,43 @@ def test_a_preview_changes_nothing_and_tells_what_it_would(site: Desk) -> None:
         site.desk.preview(SITE, msgspec.structs.replace(before, objectives=Objectives(wear=-1.0)))
 
 
+def test_a_preview_has_the_prices_that_the_plan_has_then(site: Desk) -> None:
+    """Known for fourteen hours more, and for twenty days before: the rest is foretold."""
+    site.live(75)
+    hours = [f"{NOON + timedelta(hours=hour):%Y-%m-%dT%H:%M}+00:00,{0.2 + 0.1 * (hour % 7 == 3)}"
+             for hour in range(-480, 15)]
+    site.desk.take_prices(SITE, "own", "\n".join(["time,price", *hours]).encode(), PriceFormat(),
+                          "USD", "eve")
+    asked = msgspec.structs.replace(site.desk.settings(SITE), prices="own")
+    told = site.desk.preview(SITE, asked).ahead.outlook
+    site.desk.apply(SITE, asked, "eve")
+    site.live(10)
+    planned = site.view().ahead
+    assert planned is not None
+    calmer = site.desk.preview(SITE, msgspec.structs.replace(
+        asked, objectives=Objectives(wear=2.0))).ahead.outlook
+    for seen in (told, calmer):
+        assert seen.import_price.tolist() == planned.outlook.import_price.tolist()
+        assert seen.export_price.tolist() == planned.outlook.export_price.tolist()
+        assert seen.import_band is not None
+        assert planned.outlook.import_band is not None
+        assert seen.import_band.high.tolist() == planned.outlook.import_band.high.tolist()
+
+
+def test_a_wish_that_merely_empties_the_packs_does_not_look_cheaper(site: Desk) -> None:
+    flat = TariffConfig(kind="flat", currency="EUR", import_per_kwh=0.3, export_per_kwh=0.3)
+    held = SiteSettings(tariff=flat, objectives=Objectives(energy_value=1.0))
+    site.desk.apply(SITE, held, "eve")
+    site.live(75)
+    told = site.desk.preview(SITE, msgspec.structs.replace(
+        held, objectives=Objectives(energy_value=0.0)))
+    assert told.before is not None
+    assert told.before.soc_pct[-1] > 50.0 > told.ahead.soc_pct[-1]
+    bill = told.before.plan.cost.total - told.ahead.plan.cost.total
+    assert bill > 10.0, "by the bill alone it looks much cheaper"
+    assert abs(told.cost_change) < 0.25 * bill
+
+
 def test_settings_are_applied_with_a_name_and_an_override_is_confirmed_and_ended(
         site: Desk) -> None:
     site.live(10)
@@ -172,7 +209,7 @@ def test_prices_are_taken_in_from_a_file_and_planned_with(site: Desk) -> None:
     hours = [f"{NOON + timedelta(hours=hour):%Y-%m-%dT%H:%M+00:00},{0.4 if hour > 12 else 0.1}"
              for hour in range(-12, 40)]
     found = site.desk.take_prices(SITE, "own", "\n".join(["time,price", *hours]).encode(),
-                                  PriceFormat(), "EUR", "eve")
+                                  PriceFormat(), "USD", "eve")
     assert found.median == pytest.approx(0.4, abs=0.31)
     site.desk.apply(SITE, SiteSettings(prices="own"), "eve")
     site.live(10)
@@ -183,10 +220,29 @@ def test_prices_are_taken_in_from_a_file_and_planned_with(site: Desk) -> None:
     assert view.ahead.outlook.import_price[-1] == pytest.approx(0.4)
     for file in (b"time,price\n2026-03-01T00:00+00:00,eleven", b"\xff\xfe", b"{}"):
         with pytest.raises(RequestError):
-            site.desk.take_prices(SITE, "own", file, PriceFormat(), "EUR", "eve")
+            site.desk.take_prices(SITE, "own", file, PriceFormat(), "USD", "eve")
     site.desk.apply(SITE, SiteSettings(prices="nowhere"), "eve")
     site.live(10)
     assert "no series of prices is called 'nowhere'" in site.view().problem
+
+
+def test_prices_in_another_currency_are_named_and_refused(site: Desk) -> None:
+    file = f"time,price\n{NOON:%Y-%m-%dT%H:%M}+00:00,0.3\n".encode()
+    for currency, why in (("EUR", "the prices 'own' are in EUR, this site reckons in USD: give "
+                           "them in USD, or set a tariff in EUR first"),
+                          ("euro", "'euro': give its three letters"), ("", "three letters")):
+        with pytest.raises(RequestError, match=why):
+            site.desk.take_prices(SITE, "own", file, PriceFormat(), currency, "eve")
+    assert site.view().price_series == []
+    euros = TariffConfig(kind="flat", currency="EUR", import_per_kwh=0.3)
+    site.desk.apply(SITE, SiteSettings(tariff=euros), "eve")
+    site.desk.take_prices(SITE, "own", file, PriceFormat(), "EUR", "eve")
+    site.desk.apply(SITE, SiteSettings(tariff=euros, prices="own"), "eve")
+    site.live(10)
+    assert (site.view().problem, site.view().currency) == ("", "EUR")
+    site.desk.apply(SITE, SiteSettings(prices="own"), "eve")
+    site.live(10)
+    assert "'own' are in EUR, this site reckons in USD" in site.view().problem
 
 
 def test_what_goes_wrong_is_an_alarm_at_its_element(site: Desk) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.clock import ManualClock
 from core.coordinator.gather import Refused, TwinSays, gathered
 from core.coordinator.safe import CUTS, box
-from core.coordinator.twin_word import DISAGREES_PCT, NO_LIVES
+from core.coordinator.twin_word import DISAGREES_PCT, NO_HEALTH, NO_LIVES
 from core.coordinator.usual import CEILING, FLOOR, HEADROOM, MOST_A
 from core.coordinator.wear import BY_CHEMISTRY, BY_FADE, PackLife
 from core.twin.interval import UNKNOWN, Interval
@@ -264,4 +264,6 @@ def test_without_a_fresh_twin_wear_is_by_chemistry_and_that_is_said(fleet: Fleet
     assert "wear by chemistry" in stale.words
     service = gathered(seen(fleet, twin=says(fleet, 50.0)))
     assert service.packs.wear_per_kwh == pytest.approx(usual)
-    assert service.words == NO_LIVES
+    assert service.words == f"{NO_LIVES}; {NO_HEALTH}"
+    healthy = gathered(seen(fleet, twin=says(fleet, 50.0, capacity=Interval.of(0.8, 0.01))))
+    assert healthy.words == NO_LIVES

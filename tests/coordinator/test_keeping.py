@@ -107,13 +107,16 @@ def test_prices_that_were_read_before_are_known_without_the_store(away: Away) ->
     told = StoredPrices("EUR", [NOON.timestamp()], [0.3], [0.1], 3600.0)
     away.store.keep_prices(SITE, "day ahead", msgspec.json.encode(told), NOON)
     tariff = SiteTariff(SITE, away.store, ZoneInfo("UTC"))
-    tariff(SiteSettings(prices="day ahead"))
+    asked = SiteSettings(prices="day ahead")
+    tariff(asked)
+    assert (tariff.currency(SiteSettings()), tariff.currency(asked)) == ("", "EUR")
     away.store.close()
     known = tariff(SiteSettings(prices="day ahead"))
     assert isinstance(known, PriceSeries)
     assert known.import_per_kwh.tolist() == [0.3]
     with pytest.raises(RetryLaterError):
         tariff(SiteSettings(prices="another"))
+    assert tariff.currency(SiteSettings(prices="another")) == ""
 
 
 def test_only_so_much_waits_and_the_oldest_goes_first(away: Away) -> None:

@@ -52,6 +52,65 @@ def test_a_lease_is_forgotten_with_its_last_order() -> None:
     assert takes(centre, 3.0, 61.0, OLD_S)
 
 
+@pytest.mark.parametrize("off_s", [-3600.0, -30.0, 59.0, 3600.0])
+def test_a_device_whose_clock_is_off_obeys_for_as_long_as_an_order_is_valid(off_s: float) -> None:
+    """It neither holds each order for expired nor obeys the last one for an hour."""
+    centre = Centre(3600.0)
+    for after_s in (0.0, 5.0, 10.0):
+        here_s = NOW_S + off_s + after_s
+        centre.heard(here_s)
+        assert centre.allocate("pack_1", order(after_s, after_s, OLD_S), here_s)
+        assert centre.wish(here_s + 4.9).power_kw == after_s
+    last_s = NOW_S + off_s + 10.0
+    assert centre.wish(last_s + 60.0).power_kw == 10.0
+    assert centre.wish(last_s + 60.1).reason == "the allocation has expired"
+    assert centre.out_of_reach(last_s + 60.1)
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_a_device_whose_clock_is_set_right_goes_on_with_the_next_order(step_s: float) -> None:
+    centre = Centre(60.0)
+    centre.heard(NOW_S)
+    assert takes(centre, 2.0, 0.0, NEW_S)
+    here_s = NOW_S + step_s + 5.0
+    assert centre.wish(here_s).power_kw == 0.0, "nobody knows how old the last one is"
+    assert centre.lease_s(here_s) == 0.0
+    centre.heard(here_s)
+    assert centre.allocate("pack_1", order(3.0, 5.0, NEW_S), here_s)
+    assert centre.wish(here_s + 1.0).power_kw == 3.0
+    assert centre.wish(here_s + 61.0).reason == "the centre is silent"
+
+
+@pytest.mark.parametrize("lease_s", [None, OLD_S])
+def test_another_sender_whose_clock_is_behind_is_obeyed_once_the_last_order_has_ended(
+        lease_s: float | None) -> None:
+    centre = Centre(3600.0)
+    assert takes(centre, 2.0, 0.0, NEW_S)
+    behind = order(3.0, -3600.0, lease_s)
+    assert not centre.allocate("pack_1", behind, NOW_S + 30.0)
+    assert centre.allocate("pack_1", behind, NOW_S + 61.0)
+
+
+def test_an_order_that_came_before_is_never_taken_again() -> None:
+    """Not after the last one has ended either, be it this one or an earlier of its sender."""
+    centre = Centre(3600.0)
+    first, last = order(1.0, 0.0, NEW_S), order(2.0, 5.0, NEW_S)
+    assert all(centre.allocate("pack_1", one, NOW_S + 5.0) for one in (first, last))
+    for again in (first, last):
+        assert not centre.allocate("pack_1", again, NOW_S + 6.0)
+        assert not centre.allocate("pack_1", again, NOW_S + 3600.0)
+    plain = order(1.0, 3600.0, None)
+    assert centre.allocate("pack_1", plain, NOW_S + 3600.0)
+    assert not centre.allocate("pack_1", plain, NOW_S + 7200.0)
+
+
+def test_a_later_lease_is_followed_at_once_whatever_its_sender_s_clock_says() -> None:
+    centre = Centre(3600.0)
+    assert takes(centre, 1.0, 0.0, OLD_S)
+    assert centre.allocate("pack_1", order(2.0, -600.0, NEW_S), NOW_S + 1.0)
+    assert not takes(centre, 3.0, 2.0, OLD_S)
+
+
 @pytest.mark.parametrize("first", [None, NEW_S])
 def test_an_order_without_a_lease_is_taken_as_ever(first: float | None) -> None:
     centre = Centre(3600.0)

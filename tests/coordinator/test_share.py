@@ -18,7 +18,7 @@ from core.coordinator.plan import Cost, Plan
 from core.coordinator.problem import Band, Connection, Objectives, Outlook, Problem
 from core.coordinator.records import Run
 from core.coordinator.settings import SiteSettings
-from core.coordinator.share import Shared, allocated, followed, in_force, shared
+from core.coordinator.share import Shared, allocated, delivered, followed, in_force, shared
 from core.coordinator.view import Allocated
 from core.coordinator.wear import PackLife
 from core.twin.tree import PackTable
@@ -43,6 +43,30 @@ def run_of(found: Gathered, each_kw: float, net_kw: float, buy: float = BUY, sel
     plan = Plan(NOON, NOON, 600.0, found.packs.ids, "mpc", np.full((count, STEPS), each_kw),
                 np.full((count, STEPS + 1), 5.0), net - count * each_kw, Cost(0.0, 0.0))
     return Run(Problem(found.packs, outlook, objectives=Objectives(**wanted)), plan)
+
+
+@pytest.mark.parametrize(("heard_s", "told_kw", "becomes"), [
+    (-1.0, 2.0, "on its way"),   # what it said before says nothing of this one, be it the same
+    (-1.0, 0.0, "on its way"),
+    (1.0, 2.0, "delivered"),
+    (1.0, 0.0, "on its way"),    # it may not have it yet
+    (4.0, 0.0, "refused"),
+    (-15.0, 2.0, "silent")])
+def test_what_became_of_an_allocation_is_told_by_what_was_heard_since(
+        heard_s: float, told_kw: float, becomes: str) -> None:
+    found = found_of("LFP")
+    run, now = run_of(found, 2.0, 2.0), NOON + timedelta(seconds=5)
+    sent = shared(found, run, None, NOON, 2.0, Connection())
+    first = allocated(found, sent, None, True, NOON, 60.0, None, {})
+    state = replace(found.states[0], allocation_kw=told_kw,
+                    heard_at=NOON + timedelta(seconds=heard_s))
+    assert delivered(state, first.shares[0], NOON, now)[0] == becomes
+    later = replace(found, states=[state])
+    told = allocated(later, sent, None, True, now, 60.0, first, {})
+    assert told.shares[0].delivery == becomes
+    ended = replace(first, valid_until=now)
+    told = allocated(later, sent, None, True, now, 60.0, ended, {})
+    assert told.shares[0].delivery in ("on its way", "silent"), "it is no longer in force"
 
 
 @pytest.mark.parametrize(("planned_kw", "net_kw", "now_kw", "added_kw"), [

@@ -23,7 +23,7 @@ def test_who_wins_every_day_is_deployed() -> None:
     verdict = judged("site", "mpc", HELD, outcome(5.0), 30.0)
     assert verdict.deployed
     assert "64 days" in verdict.words
-    assert "less than mpc" in verdict.words
+    assert "less than MPC" in verdict.words
 
 
 def test_a_sabotaged_policy_is_refused() -> None:

@@ -518,6 +518,11 @@ def test_an_allocation_goes_to_its_topic_with_its_end_and_a_wrong_one_nowhere(
     source.allocate({"pack_1": -2.5}, 60.0, NOW_S - 5.0)
     until(lambda: len(talker.heard) == 2, "the next one comes")
     assert read_small(talker.heard[1][1], Allocation).lease_s == NOW_S - 5.0
+    clock.advance(-3600.0)
+    source.allocate({"pack_1": -2.5}, 60.0, NOW_S - 5.0)
+    until(lambda: len(talker.heard) == 3, "the one after the clock was set back")
+    issued = [read_small(heard[1], Allocation).issued_s for heard in talker.heard]
+    assert issued[0] < issued[1] < issued[2] < NOW_S + 1.0
     qos, expiry_s, retained = talker.how[0]
     assert (qos, retained) == (1, False)
     assert expiry_s is not None

@@ -18,6 +18,8 @@ from services.coordinator.rl.evaluate import Outcome
 DRAWS, SEED = 10_000, 64
 SURE = 0.95
 LEAST_DAYS = 30
+CALLED = {"mpc": "MPC"}
+"""Champions whose names people spell otherwise."""
 MOST_US = 100.0
 """That a decision may take [us]."""
 
@@ -52,16 +54,16 @@ def judged(role: str, champion: str, held: Floats, challenger: Outcome,
     if refusal:
         return Verdict(role, champion, False, f"Refused: {refusal}.")
     found = difference(held, challenger.costs)
-    days, size = len(held), abs(found.mean)
+    days, size, known = len(held), abs(found.mean), CALLED.get(champion, champion)
     span = f"{found.least:.2f} to {found.most:.2f}"
     if found.least > 0.0:
         return Verdict(role, champion, True, f"Deployed: on {days} days it costs {size:.2f} a day "
-                       f"less than {champion} (surely {found.least:.2f} or more).")
+                       f"less than {known} (surely {found.least:.2f} or more).")
     if found.mean > 0.0:
         return Verdict(role, champion, False, f"Refused: on {days} days it costs {size:.2f} a day "
-                       f"less than {champion}, which may be chance ({span}).")
+                       f"less than {known}, which may be chance ({span}).")
     return Verdict(role, champion, False, f"Refused: on {days} days it costs {size:.2f} a day "
-                   f"more than {champion}.")
+                   f"more than {known}.")
 
 
 def _unfit(challenger: Outcome, decision_us: float) -> str:

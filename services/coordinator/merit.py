@@ -1,0 +1,125 @@
+"""A fleet's power by its packs, step by step, to those first that gain most by it.
+
+A pack gives above the price at which what it holds is worth less than what giving brings, and
+takes below the one at which storing pays (worth.py): the more the further it goes. The price at
+which all together make the fleet's power is found, and told. Seldom one fills another, where that
+gains, as in an optimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.coordinator.account import after, reach
+from core.coordinator.problem import Floats, Packs
+from services.coordinator.worth import LEVELS, Worth
+
+MOST_TRIES, NEAR = 15, 1e-3
+"""Of prices, and what is near enough, as a part of what all packs can do."""
+LEAST_RISE = 1e-5
+"""From no power to all of it [currency/kWh]: no two packs are quite the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Of each pack [n]: its kind, its wear as it is weighed [currency/kWh], and by how much that
+    and its efficiency differ from its kind's."""
+
+    kind: NDArray[np.int64]
+    wear: Floats
+    off_wear: Floats
+    off_efficiency: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Weights of power itself [n] and of what differs from the plan before [steps, n]
+    [currency/kW2], and the power of that plan [kW]: `build.calm_of`."""
+
+    even: Floats
+    calm: Floats
+    before: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What packs give at most, from which price on, and at which they give all of it; take
+    alike, downwards [n]."""
+
+    give: Floats
+    give_from: Floats
+    give_all: Floats
+    take: Floats
+    take_from: Floats
+    take_all: Floats
+
+    def cleared(self, total: float) -> tuple[Floats, float]:
+        """What all do for `total` [kW], and at what price: false position, of which an end that
+        stays counts half as much (Illinois), and between the two ends that are left in parts."""
+        aim = min(max(total, -float(self.take.sum())), float(self.give.sum()))
+        ups = self.give / (self.give_all - self.give_from)
+        downs = self.take / (self.take_from - self.take_all)
+        low, high = float(self.take_all.min()), float(self.give_all.max())
+        less, more = -self.take, self.give
+        short, over = (float(less.sum()) - aim, float(more.sum()) - aim)
+        near, weights = NEAR * (over - short), [1.0, 1.0]
+        for _ in range(MOST_TRIES):
+            if short >= -near or over <= near:
+                break
+            middle = low + (high - low) * weights[0] * short / (
+                weights[0] * short - weights[1] * over)
+            found = np.minimum(np.maximum((middle - self.give_from) * ups, 0.0), self.give)
+            found -= np.minimum(np.maximum((self.take_from - middle) * downs, 0.0), self.take)
+            off = float(found.sum()) - aim
+            if off < 0:
+                low, less, short, weights = middle, found, off, [1.0, 0.5 * weights[1]]
+            else:
+                high, more, over, weights = middle, found, off, [0.5 * weights[0], 1.0]
+        part = -short / (over - short) if over > short else 0.0
+        return less + (more - less) * part, low + (high - low) * part
+
+
+def by_merit(packs: Packs, kinds: Kinds, worth: Worth, fleet_kw: Floats, step_h: float,
+             calm: Calm) -> tuple[Floats, Floats]:
+    """Powers [n, steps] whose sums are fleet_kw [steps] as far as packs can, and the price of each
+    step [currency/kWh]."""
+    energy = packs.energy_kwh.astype(np.float64)
+    powers, prices = np.zeros((len(packs), len(fleet_kw))), np.zeros(len(fleet_kw))
+    floor = packs.floor * packs.capacity_kwh
+    levels = (LEVELS - 1) / np.maximum((packs.ceiling - packs.floor) * packs.capacity_kwh, 1e-9)
+
+    def told(step: int, energy_kwh: Floats) -> Floats:
+        at = np.minimum(np.maximum((energy_kwh - floor) * levels, 0.0), LEVELS - 1.0)
+        below = np.minimum(at.astype(np.int64), LEVELS - 2)
+        part, place = at - below, kinds.kind * LEVELS + below
+        values = worth[step].take(place, axis=1)
+        own, by_wear, by_efficiency = values + (worth[step].take(place + 1, axis=1) - values) * part
+        found: Floats = own + kinds.off_wear * by_wear + kinds.off_efficiency * by_efficiency
+        return found
+
+    for step in range(len(fleet_kw)):
+        take, give = reach(packs, energy, step_h)
+        ends = told(step, np.stack((energy, energy - give * step_h / packs.efficiency,
+                                    energy + take * step_h * packs.efficiency)))
+        offer = _offer(packs, kinds, take, give, ends, step, step_h, calm)
+        powers[:, step], prices[step] = offer.cleared(float(fleet_kw[step]))
+        energy = after(packs, energy, powers[:, step], step_h)
+    return powers, prices
+
+
+def _offer(packs: Packs, kinds: Kinds, take: Floats, give: Floats,
+           ends: Floats, step: int, step_h: float, calm: Calm) -> _Offer:
+    """ends: worth of a stored kWh where packs are, and after all is given, or taken [3, n]."""
+    here, emptier, fuller = ends
+    rise, before = 2.0 / step_h * (calm.even + calm.calm[step]), calm.before[step]
+    used = 2.0 / step_h * calm.calm[step] * before
+    takes = here * packs.efficiency - kinds.wear - np.minimum(used, 0.0)
+    gives = np.maximum(here / packs.efficiency + kinds.wear - np.maximum(used, 0.0), takes)
+    return _Offer(
+        give, gives, gives + np.maximum((emptier - here) / packs.efficiency, 0.0) + rise * give
+        + LEAST_RISE,
+        take, takes, takes - np.maximum((here - fuller) * packs.efficiency, 0.0) - rise * take
+        - LEAST_RISE)
