@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from core.config import load_config
 from core.engine import Engine
@@ -19,6 +19,7 @@ from scripts.app_process import AppProcess
 from sim.fleet import Fleet
 from store.embedded import EmbeddedStore
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 from tests.twin_physics.bpx_cell import bpx
 
 SITE = """

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 
 Open = Callable[..., Page]
 SITE = """
@@ -130,11 +131,10 @@ def test_rows_are_found_filtered_and_sorted_and_the_address_remembers_it(visit: 
     again = visit("?" + page.url.partition("?")[2])
     expect(rows(again)).to_have_count(3, timeout=WAIT_MS)
     assert again.locator(".o-pk.hd .on").inner_text() == "Power"
-    power = again.locator(".o-pk[data-pack] .pow .a")
-    numbers = power.locator("span:first-child").all_inner_texts()
-    units = power.locator(".o-un").all_inner_texts()
-    watts = [float(number) * {"W": 1.0, "kW": 1000.0}[unit.strip()]
-             for number, unit in zip(numbers, units, strict=True)]
+    told = again.locator(".o-pk[data-pack] .pow .a").evaluate_all(
+        "all => all.map(one => [one.querySelector('span').innerText,"
+        " one.querySelector('.o-un').innerText])")  # all of one refresh
+    watts = [float(number) * {"W": 1.0, "kW": 1000.0}[unit.strip()] for number, unit in told]
     assert len(watts) == 3
     assert watts == sorted(watts, reverse=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from core.alarms.records import Batch, Transition
 from core.alarms.states import Event, State
@@ -25,6 +25,7 @@ from sim.fleet import Options, create
 from store.embedded import EmbeddedStore
 from store.records import open_alarms
 from tests.browser.driver import WAIT_MS, drill, open_scene, settle, sphere_at
+from tests.browser.patience import expect
 
 OPTIONS = {"seed": 7, "systems": 2, "past_hours": 0}
 CONFIG = """

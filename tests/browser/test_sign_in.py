@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 from tests.browser.provider import BACK, Provider, running_provider
 from tests.browser.test_fleet import ORDERS, order, panel, row
 

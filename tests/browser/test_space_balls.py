@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from scripts.app_process import AppProcess
@@ -24,6 +24,7 @@ from tests.browser.driver import (
     wait_drawn,
     wait_path,
 )
+from tests.browser.patience import expect
 
 Console = Callable[[Page], list[str]]
 MODULE = "system_0_cluster_0_rack_0_module_0"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from components.space import table
 from core.alarms.journal import AlarmJournal
@@ -17,6 +17,7 @@ from scripts.app_process import AppProcess
 from tests.browser.alarm_site import start
 from tests.browser.barriers import SCRIPT, violations
 from tests.browser.driver import WAIT_MS, open_scene, select, settle, wait_path
+from tests.browser.patience import expect
 
 RACK = "system_0_cluster_0_rack_0"
 MODULE = f"{RACK}_module_0"

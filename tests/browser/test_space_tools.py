@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS, open_scene, settle, wait_path
+from tests.browser.patience import expect
 
 PLACE = "system_0_cluster_0"
 
