@@ -46,14 +46,14 @@ MOST_AHEAD = 4000
 
 def run(short: bool = False) -> Iterator[dict[str, object]]:
     """20 s at each rate, 1,000 commands, two minutes of decisions, the page and the whole fleet
-    (short: 2 s, 50, 2 s, without these two)."""
+    (short: 2 s, 50, 1 s, without these two)."""
     with tempfile.TemporaryDirectory() as folder:
         broker = Mosquitto(Path(folder) / "broker")
         broker.start()
         try:
             yield from _ingest(Path(folder), broker, 2.0 if short else 20.0)
             yield from _commands(Path(folder), broker, 50 if short else 1000)
-            yield from _fleet_decision.run(Path(folder), broker, 2.0 if short else 120.0)
+            yield from _fleet_decision.run(Path(folder), broker, 1.0 if short else 120.0)
             for packs, cells, most_ms in POLLED:
                 yield from _polls(broker, packs, cells, most_ms, 3 if short else 15)
         finally:
