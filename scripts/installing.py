@@ -17,9 +17,10 @@ from setup import ROOT, STATE, VENV, VENV_PYTHON, VIEWER
 
 OLDEST = (3, 11)
 LOG = os.path.join(VENV, "orrery-setup.log")
-# A third of all modules: packages' own tests and parts that nothing here imports. What is imported
-# after all is compiled then.
-UNUSED = r"site-packages.*[/\\](tests|fontTools|graph_objs|mypyc?|rllib)[/\\]"
+# Two in five of all modules: packages' own tests and parts that nothing here imports. What is
+# imported after all is compiled then.
+UNUSED = (r"site-packages.*[/\\](tests?|testing|fontTools|graph_objs|mypyc?|rllib|lexers|vegalite"
+          r"|physics|distutils|async_api|ray[/\\](data|serve|tune|train|llm))[/\\]")
 
 # What a line of the log means for a person; the first that fits is said.
 REASONS = [

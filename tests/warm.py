@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -100,6 +101,16 @@ class Forked:
 # -- the warm process
 
 
+def read_installed_once() -> None:
+    """Streamlit reads of all installed packages whether they bring components: no app installs
+    one."""
+    from streamlit.components.v2 import manifest_scanner
+
+    told = cache(manifest_scanner.scan_component_manifests)
+    told()
+    manifest_scanner.scan_component_manifests = told
+
+
 def requests(answers: TextIO) -> dict[str, Any] | None:
     """Answer until the one that asks ends, then None; in a forked process what it shall become."""
     living: set[int] = set()
@@ -147,6 +158,7 @@ def main() -> None:
     os.dup2(2, 1)
     for name in IMPORTED:
         importlib.import_module(name)
+    read_installed_once()
     gc.freeze()
     what = requests(answers)
     if what is not None:
