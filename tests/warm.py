@@ -140,6 +140,7 @@ def _status(pid: int, living: set[int]) -> int | None:
 
 def become(what: dict[str, Any]) -> None:
     """`python -m streamlit` with these arguments, environment and log."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with contextlib.ExitStack() as opened:
         nothing = opened.enter_context(open(os.devnull, "rb"))
         log = opened.enter_context(open(what["log"], "wb"))
@@ -153,7 +154,9 @@ def become(what: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Import, then answer; a forked one leaves here as any other program."""
+    """Import, then answer; a forked one leaves here as any other program. A person's interrupt ends
+    the tests, and they end this."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for name in IMPORTED:
