@@ -42,8 +42,8 @@ def page_names() -> list[str]:
 
 
 def wait_until_settled(page: Page, timeout_s: float = 45.0) -> bool:
-    """It rests, and rests QUIET_S later, with all drawn meanwhile: that a part runs each second is no
-    unrest. False when the time is over (the picture shows why)."""
+    """It rests, and rests QUIET_S later, with all drawn meanwhile: a part that runs each second is
+    no unrest. False when the time is over (the picture shows why)."""
     deadline = time.monotonic() + timeout_s
     since: float | None = None
     while (now := time.monotonic()) < deadline:
