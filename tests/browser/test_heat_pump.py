@@ -398,7 +398,7 @@ def test_both_tables_hold_what_is_shown(visit: Open) -> None:
     first = viewer.panel("events").locator(".o-evt").first.inner_text()
     at = pd.Timestamp(newest["time_utc"]).tz_convert(ZONE)
     assert f"{at:%H:%M}" in first
-    assert viewer.panel("events").locator(".o-evt").count() == 20
+    expect(viewer.panel("events").locator(".o-evt")).to_have_count(20)
     starts = happened[(happened["kind"] == "compressor") & (happened["change"] == "on")]
     told = _inside(pd.to_datetime(starts["time_utc"]), log)
     on = log["compressor_on"].to_numpy() >= 0.5

@@ -80,7 +80,7 @@ def test_depth_colour_filter_settings_files_and_the_link(
     page.reload()
     wait_path(page, PLACE)
     settle(page)
-    assert page.url == everything
+    expect(page).to_have_url(everything)
     wait_rows(page, 5 * children)
     expect(page.get_by_text("matches by its own values")).to_be_visible(timeout=WAIT_MS)
 
