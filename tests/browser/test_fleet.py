@@ -130,7 +130,7 @@ def test_rows_are_found_filtered_and_sorted_and_the_address_remembers_it(visit: 
     expect(page).to_have_url(re.compile("sort=Most.power"), timeout=WAIT_MS)
     again = visit("?" + page.url.partition("?")[2])
     expect(rows(again)).to_have_count(3, timeout=WAIT_MS)
-    expect(again.locator(".o-pk.hd .on")).to_have_text("Power")
+    expect(again.locator(".o-pk.hd .on")).to_have_text("Power", use_inner_text=True)
     told = again.locator(".o-pk[data-pack] .pow .a").evaluate_all(
         "all => all.map(one => [one.querySelector('span').innerText,"
         " one.querySelector('.o-un').innerText])")  # all of one refresh

@@ -152,8 +152,8 @@ def test_the_recorded_site_is_selectable_to_the_cell(app: AppProcess, page: Page
     details = page.locator(".st-key-panel_details")
     expect(details).to_contain_text("Selected", timeout=WAIT_MS)
     expect(details).to_contain_text("Cell 7")
-    expect(details).to_contain_text(re.compile(r"Voltage\s*3\.2\d\d\s*V"))
-    expect(details).to_contain_text(re.compile(r"State of charge\s*–"))
+    expect(details).to_contain_text(re.compile(r"Voltage\s*3\.2\d\d\s*V"), use_inner_text=True)
+    expect(details).to_contain_text(re.compile(r"State of charge\s*–"), use_inner_text=True)
 
 
 def test_an_unknown_address_shows_the_nearest_ancestor_and_says_so(
