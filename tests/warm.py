@@ -26,8 +26,8 @@ from scripts.app_process import ROOT
 FORKS = sys.platform == "linux"
 """Elsewhere a fork of a process with loaded frameworks may not run on."""
 BEGUN_BY = ("-m", "streamlit")
-READ_AT_THE_START = {"HOME", "PYTHONPATH"}
-"""Variables by which an import may find something else."""
+READ_LATER = {"ORRERY_CHANGE_SOURCES", "STREAMLIT_SECRETS_FILES", "STREAMLIT_SERVER_COOKIE_SECRET"}
+"""Variables that no import and no start of an interpreter looks at."""
 IMPORTED = (
     "streamlit.web.cli", "streamlit.web.bootstrap", "streamlit.web.server.server", "uvicorn",
     "pandas", "pyarrow", "plotly.graph_objects", "pydeck", "duckdb", "sqlalchemy", "tomlkit",
@@ -38,7 +38,7 @@ PAUSE_S = 0.02
 
 def can_fork(environment: Mapping[str, str] | None) -> bool:
     """Whether an app with these variables of its own is one that may begin warm."""
-    return not READ_AT_THE_START & set(environment or {})
+    return set(environment or {}) <= READ_LATER
 
 
 class Warm:
