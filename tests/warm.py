@@ -111,7 +111,7 @@ def read_installed_once() -> None:
     manifest_scanner.scan_component_manifests = told
 
 
-def requests(answers: TextIO) -> dict[str, Any] | None:
+def serve(answers: TextIO) -> dict[str, Any] | None:
     """Answer until the one that asks ends, then None; in a forked process what it shall become."""
     living: set[int] = set()
     for text in sys.stdin:
@@ -163,7 +163,7 @@ def main() -> None:
         importlib.import_module(name)
     read_installed_once()
     gc.freeze()
-    what = requests(answers)
+    what = serve(answers)
     if what is not None:
         answers.close()
         become(what)
