@@ -21,6 +21,7 @@ LOG = os.path.join(VENV, "orrery-setup.log")
 # imported after all is compiled then.
 UNUSED = (r"site-packages.*[/\\](tests?|testing|fontTools|graph_objs|mypyc?|rllib|lexers|vegalite"
           r"|physics|distutils|async_api|ray[/\\](data|serve|tune|train|llm))[/\\]")
+DATA_ALONE = "its data alone"
 
 # What a line of the log means for a person; the first that fits is said.
 REASONS = [
@@ -109,11 +110,13 @@ def make_environment() -> None:
         raise SetupError("The environment .venv was not made:\n" + made.stdout.decode())
 
 
-def pins(path: str) -> list[str]:
-    """The requirement lines of a file, less comments, references and the viewer's folder."""
+def pins(path: str, alone: bool = False) -> list[str]:
+    """The requirement lines of a file, less comments, references and the viewer's folder. alone:
+    those of which the data alone are used, which are installed without what they need."""
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        lines = [line.split("#")[0].strip() for line in file]
-    return [line for line in lines if line and not line.startswith(("-", "."))]
+        lines = [line.partition("#") for line in file]
+    return [line.strip() for line, _, note in lines
+            if line.strip() and line[0] not in "-." and (note.strip() == DATA_ALONE) == alone]
 
 
 def telling_lines(said: str) -> list[str]:
@@ -161,13 +164,16 @@ def write_state(state: dict[str, str]) -> None:
 
 
 def install_step(step: Step, names: list[str], steps: dict[str, str], state: dict[str, str],
-                 what: list[str]) -> None:
-    """One pip run for the stale digests `names`; a break in it leaves them stale."""
+                 what: list[str], alone: list[str] | None = None) -> None:
+    """A pip run for the stale digests `names`, and one for what comes without what it needs; a
+    break in one leaves them stale."""
     if not names:
         step.done("unchanged")
         return
     write_state({name: value for name, value in state.items() if name not in names})
     pip_install(what)
+    if alone:
+        pip_install(["--no-deps", "--no-compile"] + alone)
     if "--no-compile" in what:
         compile_installed()
     state.update({name: steps[name] for name in names})
@@ -185,8 +191,9 @@ def run_steps(steps: dict[str, str], state: dict[str, str], stale: list[str], co
         step.done()
     files = {"packages": "requirements.txt", "dev": "requirements-dev.txt"}
     names = [name for name in files if name in stale]
-    what = [pin for name in names for pin in pins(files[name])]
-    install_step(Step(2, count, "Packages"), names, steps, state, ["--no-compile"] + what)
+    what, alone = ([pin for name in names for pin in pins(files[name], data_alone)]
+                   for data_alone in (False, True))
+    install_step(Step(2, count, "Packages"), names, steps, state, ["--no-compile"] + what, alone)
     names = [name for name in stale if name == "viewer"]
     install_step(Step(3, count, "Viewer"), names, steps, state, ["./" + VIEWER])
 
