@@ -17,6 +17,7 @@ from setup import ROOT, STATE, VENV, VENV_PYTHON, VIEWER
 
 OLDEST = (3, 11)
 LOG = os.path.join(VENV, "orrery-setup.log")
+VIEWER_LOG, WHEEL = os.path.join(VENV, "orrery-viewer.log"), os.path.join(VENV, "orrery-viewer")
 # Two in five of all modules: packages' own tests and parts that nothing here imports. What is
 # imported after all is compiled then.
 UNUSED = (r"site-packages.*[/\\](tests?|testing|fontTools|graph_objs|mypyc?|rllib|lexers|vegalite"
@@ -126,23 +127,39 @@ def telling_lines(said: str) -> list[str]:
     return errors[:12] or lines[-15:]
 
 
+class Pip:
+    """One quiet run of pip."""
+
+    def __init__(self, arguments: list[str], log: str = LOG) -> None:
+        command = [VENV_PYTHON, "-m", "pip", "--no-input", "--disable-pip-version-check"]
+        self.log = log
+        with open(log, "ab") as file:
+            self.start = file.tell()
+            self.process = subprocess.Popen(command + arguments, cwd=ROOT, stdin=subprocess.DEVNULL,
+                                            stdout=file, stderr=subprocess.STDOUT)
+
+    def end(self) -> None:
+        """Wait for it; on failure show the end of its log and what it means."""
+        if self.process.wait() == 0:
+            return
+        with open(self.log, "rb") as file:
+            file.seek(self.start)
+            said = file.read().decode(errors="replace")
+        tail = "\n".join("    " + line for line in telling_lines(said))
+        meaning = [words for pattern, words in REASONS if re.search(pattern, said)]
+        advice = meaning[0] if meaning else "Run the command again; the lines above are pip's."
+        where = os.path.relpath(self.log, ROOT)
+        raise SetupError("not installed. From " + where + ":\n" + tail + "\n" + advice)
+
+    def stop(self) -> None:
+        """At once, where nobody waits for it any more."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
 def pip_install(arguments: list[str]) -> None:
-    """Run pip quietly; on failure show the end of its log and what it means."""
-    command = [VENV_PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    with open(LOG, "ab") as log:
-        start = log.tell()
-        ran = subprocess.run(command + arguments, cwd=ROOT, stdin=subprocess.DEVNULL,
-                             stdout=log, stderr=subprocess.STDOUT, check=False)
-    if ran.returncode == 0:
-        return
-    with open(LOG, "rb") as log:
-        log.seek(start)
-        said = log.read().decode(errors="replace")
-    tail = "\n".join("    " + line for line in telling_lines(said))
-    meaning = [words for pattern, words in REASONS if re.search(pattern, said)]
-    advice = meaning[0] if meaning else "Run the command again; the lines above are pip's."
-    where = os.path.relpath(LOG, ROOT)
-    raise SetupError("not installed. From " + where + ":\n" + tail + "\n" + advice)
+    Pip(["install"] + arguments).end()
 
 
 def compile_installed() -> None:
@@ -193,9 +210,25 @@ def run_steps(steps: dict[str, str], state: dict[str, str], stale: list[str], co
     names = [name for name in files if name in stale]
     what, alone = ([pin for name in names for pin in pins(files[name], data_alone)]
                    for data_alone in (False, True))
-    install_step(Step(2, count, "Packages"), names, steps, state, ["--no-compile"] + what, alone)
-    names = [name for name in stale if name == "viewer"]
-    install_step(Step(3, count, "Viewer"), names, steps, state, ["./" + VIEWER])
+    step = Step(2, count, "Packages")
+    shutil.rmtree(WHEEL, ignore_errors=True)
+    building = built_meanwhile() if names and "viewer" in stale else None
+    try:
+        install_step(step, names, steps, state, ["--no-compile"] + what, alone)
+        step, what = Step(3, count, "Viewer"), ["./" + VIEWER]
+        if building is not None:
+            building.end()
+            what = ["--no-deps"] + glob.glob(os.path.join(WHEEL, "*.whl"))
+        install_step(step, [name for name in stale if name == "viewer"], steps, state, what)
+    finally:
+        if building is not None:
+            building.stop()
+
+
+def built_meanwhile() -> Pip:
+    """The viewer's wheel, built while packages are installed: pip installs on one processor. What
+    the viewer itself needs is among the packages."""
+    return Pip(["wheel", "--no-deps", "--wheel-dir", WHEEL, "./" + VIEWER], VIEWER_LOG)
 
 
 def install(steps: dict[str, str], state: dict[str, str], stale: list[str], count: int) -> int:
