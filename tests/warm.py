@@ -115,7 +115,7 @@ def serve(answers: TextIO) -> dict[str, Any] | None:
     """Answer until the one that asks ends, then None; in a forked process what it shall become."""
     living: set[int] = set()
     for text in sys.stdin:
-        asked = json.loads(text)
+        asked: dict[str, Any] = json.loads(text)
         if "status_of" in asked:
             answer = _status(asked["status_of"], living)
         else:
