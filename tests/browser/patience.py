@@ -17,7 +17,8 @@ from playwright.sync_api import expect as expect_once
 
 WAIT_MS = 45_000
 TWICE = "strict mode violation"
-PAUSE_S = 0.05
+PAUSE_S, LOOK_MS = 0.05, 1000.0
+"""Between two looks, and for one at least: a look that is cut short says nothing of two."""
 
 
 class Patient:
@@ -31,23 +32,24 @@ class Patient:
 
         def waited(*wanted: Any, timeout: float = WAIT_MS, **more: Any) -> None:
             deadline_s = time.monotonic() + timeout / 1000.0
-            while not _holds(ask, wanted, more, deadline_s):
+            while _twice(ask, wanted, {**more, "timeout": timeout}, deadline_s):
                 threading.Event().wait(PAUSE_S)
+                timeout = max(LOOK_MS, 1000.0 * (deadline_s - time.monotonic()))
 
         return waited
 
 
-def _holds(ask: Callable[..., None], wanted: tuple[Any, ...], more: dict[str, Any],
+def _twice(ask: Callable[..., None], wanted: tuple[Any, ...], more: dict[str, Any],
            deadline_s: float) -> bool:
-    """False where two are there and there is time left; raises AssertionError for all else."""
-    left_s = deadline_s - time.monotonic()
+    """Whether there are two and there is time left; raises AssertionError for all else that is not
+    as it should be."""
     try:
-        ask(*wanted, timeout=max(1.0, 1000.0 * left_s), **more)
+        ask(*wanted, **more)
     except AssertionError as error:
-        if TWICE in str(error) and left_s > 0:
-            return False
+        if TWICE in str(error) and time.monotonic() < deadline_s:
+            return True
         raise
-    return True
+    return False
 
 
 def expect(actual: Page | Locator) -> Any:
