@@ -131,7 +131,7 @@ def _measured(load: Load, centre: Process, report: Path, seconds: float, rate: i
         if (now := _told(report)) != told[-1]:
             told.append(now)
         if len(told) < 3:
-            until_s = max(seconds, min(spent_s + 1.0, LONGEST_S))
+            until_s = max(seconds, min(time.monotonic() - began + 1.0, LONGEST_S))
     until(lambda: _told(report)[1] >= load.sent, "the ingest has stored all", 60.0)
     if len(told) < 3:
         raise FigureError("the ingest reported less than twice")
