@@ -14,6 +14,7 @@ TWO = "<p class=row>old</p><p class=row>new</p>"
 
 def test_two_are_waited_out_and_told_where_they_stay(lend: Callable[..., Page]) -> None:
     page = lend(viewport={"width": 600, "height": 400})
+    page.goto("about:blank")
     page.set_content(TWO)
     page.evaluate("setTimeout(() => document.querySelector('.row').remove(), 200)")
     expect(page.locator(".row")).to_have_text("new")

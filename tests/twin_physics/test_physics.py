@@ -42,7 +42,7 @@ from tests.twin_physics.bpx_cell import bpx
 
 POINTS, STEP_S, AH = 31, 10.0, 50.0
 WINDOW_H = (POINTS - 1) * STEP_S / 3600.0
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 MINIMAL = {"PATH": "/usr/bin:/bin", **ITS_OWN}
 
 
@@ -61,7 +61,7 @@ def by_pybamm() -> dict[str, Any]:
                "json.dump({'stumbled': stumbling.stumbled(), 'truth': truth.truth(),"
                " 'energies': energy.balances()}, sys.stdout)")
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
-                         timeout=300, check=True, env=MINIMAL)
+                         timeout=TIMEOUT_S, check=True, env=MINIMAL)
     return json.loads(ran.stdout)  # type: ignore[no-any-return]
 
 
