@@ -31,7 +31,7 @@ from services.coordinator.rl.export import decision_us
 from services.coordinator.rl.labels import Teacher
 from sim.site import Options, create
 
-FEW = 4
+FEW = 1
 YEAR_DAYS = 366
 FOLDER = Path(__file__).parent / "actors"
 DIGESTS = {
@@ -43,7 +43,7 @@ line = partial(figure_line, "coordinator")
 
 
 def learnt(short: bool = False) -> Iterator[dict[str, object]]:
-    """All figures (short: the first of the days alone)."""
+    """All figures (short: of the first of the days alone)."""
     policies = shipped()
     for name, (actor, path) in policies.items():
         yield line(f"{name} policy", "size", path.stat().st_size / 1000.0, "kB",

@@ -45,8 +45,8 @@ HOUR_S, DAY, HORIZON, YEAR = 3600.0, 24, 24, 8760
 PV_KW = 4.0
 PAST = 71 * DAY
 """What forecasts are told of."""
-SHORT = slice(100 * DAY, 121 * DAY)
-"""Three weeks of November."""
+SHORT = slice(100 * DAY, 107 * DAY)
+"""A week of November."""
 LIMIT_S = 5.0
 TOLERANCE = 1e-6
 
@@ -86,9 +86,9 @@ def pack() -> Packs:
 
 
 def year(short: bool) -> Iterator[dict[str, object]]:
-    """All figures (short: three weeks of November)."""
+    """All figures (short: a week of November)."""
     homes, span = Homes.read(), SHORT if short else slice(0, YEAR)
-    case = "three homes, three weeks" if short else "three homes, a year"
+    case = "three homes, a week" if short else "three homes, a year"
     without, best = bill(homes, span), foresight(homes, span)
     share = partial(captured, without, best)
     yield line(case, "rules of self-consumption, captured", share(by_rules(homes, span)), "%")

@@ -14,15 +14,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Running(Protocol):
+    """What is used of subprocess.Popen."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float) -> int: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+Begun = Callable[[Sequence[str], Mapping[str, str], Path], Running]
 
 
 class AppStartError(RuntimeError):
@@ -64,13 +81,14 @@ class AppProcess:
 
     history: where its history goes; a temporary folder, removed at the end, when None.
     config: an orrery.toml; the built-in demo when None. environment: further variables.
-    root: the folder that it runs in. port: any free one when None.
+    root: the folder that it runs in. port: any free one when None. begun: what begins it instead
+    of subprocess.Popen, from command, environment and the path of its log.
     """
 
     def __init__(self, script: str = "Home.py", *, history: Path | None = None,
                  config: Path | None = None, environment: Mapping[str, str] | None = None,
                  arguments: Sequence[str] = (), root: Path = ROOT,
-                 port: int | None = None) -> None:
+                 port: int | None = None, begun: Begun | None = None) -> None:
         self.port = free_port() if port is None else port
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._own = tempfile.TemporaryDirectory(prefix="orrery-", ignore_cleanup_errors=True)
@@ -86,7 +104,8 @@ class AppProcess:
                              **(environment or {})}
         if config is not None:
             self._environment["ORRERY_CONFIG"] = str(config)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._begun = begun or self._begin
+        self._process: Running | None = None
 
     @property
     def pid(self) -> int:
@@ -108,10 +127,14 @@ class AppProcess:
 
     def spawn(self) -> None:
         """Start it and come back at once."""
-        with self.log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=self._root, env=self._environment,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        self._process = self._begun(self._command, self._environment, self.log_path)
+
+    def _begin(self, command: Sequence[str], environment: Mapping[str, str],
+               log_path: Path) -> subprocess.Popen[bytes]:
+        with log_path.open("wb") as log:
+            return subprocess.Popen(command, cwd=self._root, env=environment,
+                                    stdin=subprocess.DEVNULL, stdout=log,
+                                    stderr=subprocess.STDOUT)
 
     def wait_until_healthy(self, timeout_s: float = 60.0) -> None:
         """Come back when /_stcore/health answers; raise with its last words when it does not."""

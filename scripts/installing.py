@@ -17,9 +17,12 @@ from setup import ROOT, STATE, VENV, VENV_PYTHON, VIEWER
 
 OLDEST = (3, 11)
 LOG = os.path.join(VENV, "orrery-setup.log")
-# A third of all modules: packages' own tests and parts that nothing here imports. What is imported
-# after all is compiled then.
-UNUSED = r"site-packages.*[/\\](tests|fontTools|graph_objs|mypyc?|rllib)[/\\]"
+VIEWER_LOG, WHEEL = os.path.join(VENV, "orrery-viewer.log"), os.path.join(VENV, "orrery-viewer")
+# Two in five of all modules: packages' own tests and parts that nothing here imports. What is
+# imported after all is compiled then.
+UNUSED = (r"site-packages.*[/\\](tests?|testing|fontTools|graph_objs|mypyc?|rllib|lexers|vegalite"
+          r"|physics|distutils|async_api|ray[/\\](data|serve|tune|train|llm))[/\\]")
+DATA_ALONE = "its data alone"
 
 # What a line of the log means for a person; the first that fits is said.
 REASONS = [
@@ -108,11 +111,13 @@ def make_environment() -> None:
         raise SetupError("The environment .venv was not made:\n" + made.stdout.decode())
 
 
-def pins(path: str) -> list[str]:
-    """The requirement lines of a file, less comments, references and the viewer's folder."""
+def pins(path: str, alone: bool = False) -> list[str]:
+    """The requirement lines of a file, less comments, references and the viewer's folder. alone:
+    those of which the data alone are used, which are installed without what they need."""
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
-        lines = [line.split("#")[0].strip() for line in file]
-    return [line for line in lines if line and not line.startswith(("-", "."))]
+        lines = [line.partition("#") for line in file]
+    return [line.strip() for line, _, note in lines
+            if line.strip() and line[0] not in "-." and (note.strip() == DATA_ALONE) == alone]
 
 
 def telling_lines(said: str) -> list[str]:
@@ -122,23 +127,39 @@ def telling_lines(said: str) -> list[str]:
     return errors[:12] or lines[-15:]
 
 
+class Pip:
+    """One quiet run of pip."""
+
+    def __init__(self, arguments: list[str], log: str = LOG) -> None:
+        command = [VENV_PYTHON, "-m", "pip", "--no-input", "--disable-pip-version-check"]
+        self.log = log
+        with open(log, "ab") as file:
+            self.start = file.tell()
+            self.process = subprocess.Popen(command + arguments, cwd=ROOT, stdin=subprocess.DEVNULL,
+                                            stdout=file, stderr=subprocess.STDOUT)
+
+    def end(self) -> None:
+        """Wait for it; on failure show the end of its log and what it means."""
+        if self.process.wait() == 0:
+            return
+        with open(self.log, "rb") as file:
+            file.seek(self.start)
+            said = file.read().decode(errors="replace")
+        tail = "\n".join("    " + line for line in telling_lines(said))
+        meaning = [words for pattern, words in REASONS if re.search(pattern, said)]
+        advice = meaning[0] if meaning else "Run the command again; the lines above are pip's."
+        where = os.path.relpath(self.log, ROOT)
+        raise SetupError("not installed. From " + where + ":\n" + tail + "\n" + advice)
+
+    def stop(self) -> None:
+        """At once, where nobody waits for it any more."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
 def pip_install(arguments: list[str]) -> None:
-    """Run pip quietly; on failure show the end of its log and what it means."""
-    command = [VENV_PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    with open(LOG, "ab") as log:
-        start = log.tell()
-        ran = subprocess.run(command + arguments, cwd=ROOT, stdin=subprocess.DEVNULL,
-                             stdout=log, stderr=subprocess.STDOUT, check=False)
-    if ran.returncode == 0:
-        return
-    with open(LOG, "rb") as log:
-        log.seek(start)
-        said = log.read().decode(errors="replace")
-    tail = "\n".join("    " + line for line in telling_lines(said))
-    meaning = [words for pattern, words in REASONS if re.search(pattern, said)]
-    advice = meaning[0] if meaning else "Run the command again; the lines above are pip's."
-    where = os.path.relpath(LOG, ROOT)
-    raise SetupError("not installed. From " + where + ":\n" + tail + "\n" + advice)
+    Pip(["install"] + arguments).end()
 
 
 def compile_installed() -> None:
@@ -160,13 +181,16 @@ def write_state(state: dict[str, str]) -> None:
 
 
 def install_step(step: Step, names: list[str], steps: dict[str, str], state: dict[str, str],
-                 what: list[str]) -> None:
-    """One pip run for the stale digests `names`; a break in it leaves them stale."""
+                 what: list[str], alone: list[str] | None = None) -> None:
+    """A pip run for the stale digests `names`, and one for what comes without what it needs; a
+    break in one leaves them stale."""
     if not names:
         step.done("unchanged")
         return
     write_state({name: value for name, value in state.items() if name not in names})
     pip_install(what)
+    if alone:
+        pip_install(["--no-deps", "--no-compile"] + alone)
     if "--no-compile" in what:
         compile_installed()
     state.update({name: steps[name] for name in names})
@@ -184,10 +208,27 @@ def run_steps(steps: dict[str, str], state: dict[str, str], stale: list[str], co
         step.done()
     files = {"packages": "requirements.txt", "dev": "requirements-dev.txt"}
     names = [name for name in files if name in stale]
-    what = [pin for name in names for pin in pins(files[name])]
-    install_step(Step(2, count, "Packages"), names, steps, state, ["--no-compile"] + what)
-    names = [name for name in stale if name == "viewer"]
-    install_step(Step(3, count, "Viewer"), names, steps, state, ["./" + VIEWER])
+    what, alone = ([pin for name in names for pin in pins(files[name], data_alone)]
+                   for data_alone in (False, True))
+    step = Step(2, count, "Packages")
+    shutil.rmtree(WHEEL, ignore_errors=True)
+    building = built_meanwhile() if names and "viewer" in stale else None
+    try:
+        install_step(step, names, steps, state, ["--no-compile"] + what, alone)
+        step, what = Step(3, count, "Viewer"), ["./" + VIEWER]
+        if building is not None:
+            building.end()
+            what = ["--no-deps"] + glob.glob(os.path.join(WHEEL, "*.whl"))
+        install_step(step, [name for name in stale if name == "viewer"], steps, state, what)
+    finally:
+        if building is not None:
+            building.stop()
+
+
+def built_meanwhile() -> Pip:
+    """The viewer's wheel, built while packages are installed: pip installs on one processor. What
+    the viewer itself needs is among the packages."""
+    return Pip(["wheel", "--no-deps", "--wheel-dir", WHEEL, "./" + VIEWER], VIEWER_LOG)
 
 
 def install(steps: dict[str, str], state: dict[str, str], stale: list[str], count: int) -> int:

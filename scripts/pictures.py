@@ -22,15 +22,16 @@ SIZES: dict[str, ViewportSize] = {
     "d": {"width": 1440, "height": 900},
     "p": {"width": 390, "height": 844},
 }
-# Nothing runs for the first time, no skeleton waits for data, every viewer has drawn.
-SETTLED = """() => {
+# No skeleton waits for data, every viewer has drawn.
+DRAWN = """() => !document.querySelector('[data-testid=stSkeleton]')
+    && Array.from(window.__spheres ?? []).every(viewer => viewer.ready)"""
+# There is a page, and none of its parts runs.
+RESTS = """() => {
   const app = document.querySelector('[data-testid=stApp]');
   const main = document.querySelector('[data-testid=stMain]');
   if (!app || !main || !main.innerText.trim()) return false;
   if (document.querySelector('[data-testid=stStatusWidget]')) return false;
-  if (document.querySelector('[data-testid=stSkeleton]')) return false;
-  if (!['notRunning', undefined].includes(app.dataset.testScriptState)) return false;
-  return Array.from(window.__spheres ?? []).every(viewer => viewer.ready);
+  return ['notRunning', undefined].includes(app.dataset.testScriptState);
 }"""
 QUIET_S = 1.5
 
@@ -41,16 +42,17 @@ def page_names() -> list[str]:
 
 
 def wait_until_settled(page: Page, timeout_s: float = 45.0) -> bool:
-    """Settled, and so for QUIET_S; False when the time is over (the picture shows why)."""
+    """It rests, and rests QUIET_S later, with all drawn meanwhile: a part that runs each second is
+    no unrest. False when the time is over (the picture shows why)."""
     deadline = time.monotonic() + timeout_s
     since: float | None = None
-    while time.monotonic() < deadline:
-        if not page.evaluate(SETTLED):
+    while (now := time.monotonic()) < deadline:
+        if not page.evaluate(DRAWN):
             since = None
-        elif since is None:
-            since = time.monotonic()
-        elif time.monotonic() - since >= QUIET_S:
-            return True
+        elif page.evaluate(RESTS):
+            since = now if since is None else since
+            if now - since >= QUIET_S:
+                return True
         page.wait_for_timeout(150)
     return False
 

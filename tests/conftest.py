@@ -28,6 +28,7 @@ from scripts.app_process import free_port as any_free_port
 from scripts.chromium import FLAGS, find_chromium
 from tests.loopback.sitecustomize import hold_to_loopback
 from tests.told_past import RUN_FOLDER, copy_of_told_past
+from tests.warm import FORKS, Warm, can_fork
 
 if TYPE_CHECKING:
     from bench._postgres import PostgresServer
@@ -195,11 +196,23 @@ def is_free(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def app_server() -> Iterator[Callable[..., AppProcess]]:
+def warm() -> Iterator[Warm | None]:
+    """What apps are forked from; None where that is not possible."""
+    if not FORKS:
+        yield None
+        return
+    began = Warm({"PYTHONPATH": str(GUARD)})
+    yield began
+    began.close()
+
+
+@pytest.fixture(scope="session")
+def app_server(warm: Warm | None) -> Iterator[Callable[..., AppProcess]]:
     """Start the app: `app_server(script="Home.py", history=..., config=..., environment=...)`.
 
     Comes back when it is healthy; has `url`, `port`, `pid`, `log()` and `stop()`. What a test
     does not stop ends with the session; a module that is done with its server should stop it.
+    Begins warm (`tests/warm.py`) where its environment lets it.
     """
     started: list[AppProcess] = []
     usual = quiet_port()
@@ -208,7 +221,8 @@ def app_server() -> Iterator[Callable[..., AppProcess]]:
               config: Path | None = None, environment: dict[str, str] | None = None) -> AppProcess:
         guarded = {"PYTHONPATH": str(GUARD), **(environment or {})}
         app = AppProcess(script, history=history, config=config, environment=guarded,
-                         port=usual if is_free(usual) else None)
+                         port=usual if is_free(usual) else None,
+                         begun=warm.begin if warm is not None and can_fork(environment) else None)
         started.append(app)
         return app.start()
 

@@ -120,18 +120,20 @@ def fused(state: FloatArray, variance: FloatArray, volts: FloatArray, residual: 
             rr -= gr * gr * inverse
             rl -= gr * gl * inverse
             ll -= gl * gl * inverse
-            p_soc[cell] = soc if soc != soc else min(max(soc, low), high)
+            # What surprises is bound below, once it is corrected.
+            as_is = (off > surprise) & (off < infinite) & (soc == soc)
+            p_soc[cell] = soc if as_is or soc != soc else min(max(soc, low), high)
             p_res[cell] = min(max(resistance, np.float32(0.1)), np.float32(10.0))
             p_leak[cell] = min(max(leak, np.float32(-0.1)), np.float32(0.1))
-            p_ss[cell] = min(max(ss, np.float32(1e-8)), np.float32(0.25))
-            p_rr[cell] = min(max(rr, np.float32(1e-6)), np.float32(4.0))
-            p_ll[cell] = min(max(ll, np.float32(1e-10)), np.float32(1e-2))
+            p_ss[cell] = ss if as_is else min(max(ss, np.float32(1e-8)), np.float32(0.25))
+            p_rr[cell] = rr if as_is else min(max(rr, np.float32(1e-6)), np.float32(4.0))
+            p_ll[cell] = ll if as_is else min(max(ll, np.float32(1e-10)), np.float32(1e-2))
             p_sr[cell], p_sl[cell], p_rl[cell] = sr, sl, rl
         if far_off == 0:
             continue
         for cell in range(end - first):  # those that the model did not expect
             left, soc = p_left[cell], p_soc[cell]
-            if not surprise < abs(left) < most_off or soc != soc:
+            if not surprise < abs(left) or soc != soc:
                 continue
             resistance, ss, sr, sl = p_res[cell], p_ss[cell], p_sr[cell], p_sl[cell]
             rr, rl = p_rr[cell], p_rl[cell]
@@ -140,8 +142,7 @@ def fused(state: FloatArray, variance: FloatArray, volts: FloatArray, residual: 
             told = soc_at[at + np.uint32(min(max((told_v - low_v) * per_v, zero), last))]
             told_slope = slopes[np.uint32(min(max((told - low) * per, zero), last))]
             away = told - soc
-            if h < least and told_slope < least:
-                continue
+            good = (abs(left) < most_off) & ((h >= least) | (told_slope >= least))
             far = abs(away) > near
             if far:
                 h = left / away
@@ -151,7 +152,7 @@ def fused(state: FloatArray, variance: FloatArray, volts: FloatArray, residual: 
             s = noise + charge_noise * steeper * steeper
             if product < s or not far:
                 s = s * alike
-            inverse = one / (s + product)
+            inverse = one / (s + product) if good else zero
             weight = left * inverse
             p_soc[cell] = min(max(soc + gs * weight, low), high)
             p_res[cell] = min(max(resistance + gr * weight, np.float32(0.1)), np.float32(10.0))

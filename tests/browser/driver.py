@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
-WAIT_MS = 45_000
+from tests.browser.patience import WAIT_MS, expect
+
 POLL_MS = 100
 """A look at every frame would make the page draw frames."""
 ONE_CELL_AWAY = [("system_0", "double click"), ("system_0_cluster_0", "right click"),

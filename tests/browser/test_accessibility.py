@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from scripts.app_process import AppProcess
 from scripts.pictures import page_names, wait_until_settled
 from tests.browser.barriers import SCRIPT, violations
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from core.alarms.journal import AlarmJournal
 from core.alarms.records import Finding, Key
@@ -17,6 +17,7 @@ from core.clock import ManualClock
 from scripts.app_process import AppProcess
 from tests.browser.alarm_site import start
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 
 Open = Callable[..., Page]
 DESKTOP, PHONE = (1440, 900), (390, 844)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from scripts.app_process import AppProcess, free_port
 from scripts.chromium import FLAGS
 from tests.browser.driver import POLL_MS, WAIT_MS
+from tests.browser.patience import expect
 from tests.browser.provider import BACK, running_provider
 from tests.browser.test_fleet import order, panel, row
 from tests.browser.test_sign_in import ADA, SITE, sign_in

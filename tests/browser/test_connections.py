@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from scripts.app_process import AppProcess
 from sources.husdata_http import ALL_DATA
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 from tests.sources.husdata_player import IVT, answer
 from tests.sources.web import Web, data
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from core.coordinator.view import TrainingRun
 from scripts.app_process import AppProcess
 from services.coordinator.rl.progress import Progress
 from store.records import open_coordinator
-from tests.browser.driver import WAIT_MS
+from tests.browser.driver import POLL_MS, WAIT_MS
+from tests.browser.patience import expect
 from tests.coordinator_rl.cases import SHIPPED
 
 Lend = Callable[..., Page]
@@ -50,6 +53,11 @@ backfill_hours = 0
 enabled = false
 """
 DESKTOP, PHONE = (1440, 900), (390, 844)
+TOGETHER = ["Load, expected", "Grid, planned", "Import price 0.", "EUR", "Charge, planned"]
+TOLD = """parts => {
+  const told = document.querySelector("[class*=st-key-coordinator_plan] .hoverlayer")?.textContent;
+  return parts.every(part => told?.includes(part));
+}"""
 LOOKING = "You are looking only. Sign in as operator first."
 WIDE = ("[document.documentElement, document.querySelector('[data-testid=stMain]')]"
         ".every(one => one.scrollWidth <= one.clientWidth)")
@@ -105,13 +113,12 @@ def test_from_the_sentence_to_the_reasons_and_to_a_pack(
 def _hover(page: Page) -> None:
     """The present moment of the plan tells power, price and charge together."""
     field = page.locator("[class*=st-key-coordinator_plan] .js-plotly-plot .nsewdrag").first
-    told = page.locator(".hoverlayer")
-    for share in (0.6, 0.61, 0.62):  # it may be drawn anew in between
+    for share in (0.6, 0.61, 0.62, 0.63, 0.64):  # it may be drawn anew in between
         field.hover(position={"x": share * field.bounding_box()["width"], "y": 20})
-        if told.get_by_text("Load, expected").count():
-            break
-    for part in ("Load, expected", "Grid, planned", "Import price 0.", "EUR", "Charge, planned"):
-        expect(told).to_contain_text(part, timeout=WAIT_MS)
+        with suppress(PlaywrightTimeout):
+            page.wait_for_function(TOLD, arg=TOGETHER, polling=POLL_MS, timeout=WAIT_MS / 5)
+            return
+    raise AssertionError(f"not told together: {', '.join(TOGETHER)}")
 
 
 def _reasons(page: Page) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from core.config import load_config
 from core.engine import Engine
@@ -29,6 +29,7 @@ from sim.fleet import Fleet
 from store.embedded import EmbeddedStore
 from store.twin import TrendDatabase
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 from tests.components.twin_site import aged
 from tests.twin_physics.bpx_cell import bpx
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from scripts.app_process import AppProcess
 from scripts.pictures import page_names
 from tests.browser.driver import POLL_MS, WAIT_MS
+from tests.browser.patience import expect
 
 Lend = Callable[..., Page]
 SITE = """

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS, open_scene, settle, sphere_at, wait_path
+from tests.browser.patience import expect
 
 Lend = Callable[..., Page]
 FOUND = ".st-key-rows_space_found"

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 from tests.loopback.sitecustomize import WITHOUT
 
 Open = Callable[..., Page]
@@ -132,12 +133,11 @@ def test_rows_are_found_filtered_and_sorted_and_the_address_remembers_it(visit: 
     expect(page).to_have_url(re.compile("sort=Most.power"), timeout=WAIT_MS)
     again = visit("?" + page.url.partition("?")[2])
     expect(rows(again)).to_have_count(3, timeout=WAIT_MS)
-    assert again.locator(".o-pk.hd .on").inner_text() == "Power"
-    power = again.locator(".o-pk[data-pack] .pow .a")
-    numbers = power.locator("span:first-child").all_inner_texts()
-    units = power.locator(".o-un").all_inner_texts()
-    watts = [float(number) * {"W": 1.0, "kW": 1000.0}[unit.strip()]
-             for number, unit in zip(numbers, units, strict=True)]
+    expect(again.locator(".o-pk.hd .on")).to_have_text("Power", use_inner_text=True)
+    told = again.locator(".o-pk[data-pack] .pow .a").evaluate_all(
+        "all => all.map(one => [one.querySelector('span').innerText,"
+        " one.querySelector('.o-un').innerText])")  # all of one refresh
+    watts = [float(number) * {"W": 1.0, "kW": 1000.0}[unit.strip()] for number, unit in told]
     assert len(watts) == 3
     assert watts == sorted(watts, reverse=True)
 

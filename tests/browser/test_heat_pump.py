@@ -6,7 +6,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -17,11 +17,12 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import POLL_MS, WAIT_MS
+from tests.browser.patience import expect
 
 Open = Callable[..., "PumpPage"]
 SITE = """
@@ -45,9 +46,11 @@ PUMPS = (
      "seed = 12\npower_meter = false\nmachine_map = true"),
     ("nibe-ground", "nibe_s_series", "oak", "NIBE ground", "seed = 13\nmachine = \"nibe-f-8\""),
     ("nibe-air", "nibe_smo_air", "hill", "NIBE air",
-     "seed = 14\nmachine = \"nibe-air-16\"\nhouse_w_per_k = 520\noutdoor_offset_c = -6.0\n"
+     "seed = 14\nmachine = \"nibe-air-16\"\nhouse_w_per_k = 520\noutdoor_offset_c = -15.0\n"
      "heat_meter = true"),
 )
+"""The last where it is so cold that auxiliary heat is needed in any month, at whose time of the
+year these tests may run."""
 FIRST = "pine_heat_pump"
 DESKTOP, PHONE = (1440, 900), (390, 844)
 WHOLE_PX = 7000
@@ -72,10 +75,10 @@ FAR, LEAST_DRAWN = 30, 0.01
 
 
 class PumpPage:
-    """The page of one viewer."""
+    """The page of one viewer, whose clock is that of a zone."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self, page: Page, zone: str) -> None:
+        self.page, self._zone = page, ZoneInfo(zone)
 
     def ready(self) -> None:
         """The last chart of the page is there too."""
@@ -113,9 +116,12 @@ class PumpPage:
 
     def wait_span_h(self, key: str, hours: float) -> None:
         """On the wall: one hour more or less where the clocks were changed meanwhile."""
-        slack = 0.1 if hours < 100 else 1.1
+        end = datetime.now(UTC)
+        walls = [at.astimezone(self._zone).replace(tzinfo=UTC)
+                 for at in (end - timedelta(hours=hours), end)]
+        wall_h = (walls[1] - walls[0]).total_seconds() / 3600.0
         self.until(key, "Math.abs((r => r[1] - r[0])(gd._fullLayout.xaxis.range.map("
-                        f"gd._fullLayout.xaxis.r2l)) / 3.6e6 - {hours}) < {slack}")
+                        f"gd._fullLayout.xaxis.r2l)) / 3.6e6 - {wall_h}) < 0.1")
 
     def alt(self, key: str) -> str:
         return self.panel(key).locator(".js-plotly-plot").get_attribute("aria-label") or ""
@@ -196,7 +202,7 @@ def visit(app: AppProcess, lend: Callable[..., Page]) -> Open:
         page = lend(reduced_motion="reduce", viewport={"width": size[0], "height": size[1]},
                     timezone_id=zone)
         page.goto(f"{app.url}/heat_pump{more}")
-        found = PumpPage(page)
+        found = PumpPage(page, zone)
         found.ready()
         return found
 
@@ -392,12 +398,13 @@ def test_both_tables_hold_what_is_shown(visit: Open) -> None:
     first = viewer.panel("events").locator(".o-evt").first.inner_text()
     at = pd.Timestamp(newest["time_utc"]).tz_convert(ZONE)
     assert f"{at:%H:%M}" in first
-    assert viewer.panel("events").locator(".o-evt").count() == 20
+    expect(viewer.panel("events").locator(".o-evt")).to_have_count(20)
     starts = happened[(happened["kind"] == "compressor") & (happened["change"] == "on")]
     told = _inside(pd.to_datetime(starts["time_utc"]), log)
     on = log["compressor_on"].to_numpy() >= 0.5
     rose = pd.to_datetime(log["time_utc"])[1:][np.diff(on.astype(int)) == 1]
-    assert len(told) > 50
+    heated = log["outdoor_c"].mean() < 2.0  # in summer hot water alone, three times a day
+    assert len(told) > (50 if heated else 14)
     assert sorted(told) == sorted(_inside(rose, log))
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from scripts.app_process import AppProcess
+from tests.browser.patience import expect
 from tests.sources.mosquitto import until
 
 ROOT = Path(__file__).resolve().parents[2]

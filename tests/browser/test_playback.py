@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from core.alarms.records import Batch, Transition
 from core.alarms.states import Event, State
@@ -25,6 +25,7 @@ from sim.fleet import Options, create
 from store.embedded import EmbeddedStore
 from store.records import open_alarms
 from tests.browser.driver import WAIT_MS, drill, open_scene, settle, sphere_at
+from tests.browser.patience import expect
 
 OPTIONS = {"seed": 7, "systems": 2, "past_hours": 0}
 CONFIG = """
@@ -185,7 +186,7 @@ def test_a_link_opens_its_moment_everywhere_and_it_plays_and_ends(
     page.get_by_role("button", name="Live", exact=True).click()
     expect(page.get_by_role("button", name="Play back")).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".o-title .o-pill").first).to_have_text("Live")
-    assert "t=" not in page.url
+    expect(page).not_to_have_url(re.compile("[?&]t="))
     assert borders(page) == ["solid", "solid"]
     assert camera(page) == stood
     page.go_back()

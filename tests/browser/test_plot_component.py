@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from orrery_spheres import assets_dir
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request
 from plotly.offline import get_plotlyjs_version
 
 from components.tokens import DARK, LIGHT, rgb
 from scripts.app_process import AppProcess
+from tests.browser.patience import expect
 from tests.conftest import GUARD
 
 ROOT = Path(__file__).resolve().parents[2]

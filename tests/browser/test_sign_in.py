@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 from tests.browser.provider import BACK, Provider, running_provider
 from tests.browser.test_fleet import ORDERS, order, panel, row
+from tests.sources.mosquitto import until
 
 ADA, BOB = "ada@site.example", "bob@site.example"
 SITE = f"""
@@ -91,7 +93,7 @@ def test_an_operator_acts_another_one_looks_and_both_can_leave(
     expect(stopped).to_contain_text("executed", timeout=WAIT_MS)
     expect(stopped).to_contain_text(ADA, timeout=WAIT_MS)
     sign_out(page)
-    assert provider.signed_out == 1
+    until(lambda: provider.signed_out == 1, "the provider hears that somebody left")
 
     sign_in(page, BOB)
     expect(page.locator("h1").first).to_contain_text("1 system", timeout=WAIT_MS)
@@ -101,7 +103,7 @@ def test_an_operator_acts_another_one_looks_and_both_can_leave(
     expect(panel(page).get_by_text(f"{BOB} is not among the operators of this site.")
            ).to_be_visible(timeout=WAIT_MS)
     sign_out(page)
-    assert provider.signed_out == 2
+    until(lambda: provider.signed_out == 2, "the provider hears that somebody left")
 
 
 def test_a_token_that_the_provider_did_not_sign_lets_nobody_in(

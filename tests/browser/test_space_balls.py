@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from scripts.app_process import AppProcess
@@ -24,6 +24,7 @@ from tests.browser.driver import (
     wait_drawn,
     wait_path,
 )
+from tests.browser.patience import expect
 
 Console = Callable[[Page], list[str]]
 MODULE = "system_0_cluster_0_rack_0_module_0"
@@ -67,7 +68,7 @@ def test_from_the_grid_to_a_cell_by_each_gesture_and_back(app: AppProcess, page:
     for node_id, gesture in ONE_CELL_AWAY:
         drill(page, node_id, gesture)
     expect_crumbs(page, MODULE_CRUMBS)
-    assert page.url.endswith(f"path={MODULE}")
+    expect(page).to_have_url(re.compile(f"path={MODULE}$"))
 
     page.mouse.click(*sphere_at(page, f"{MODULE}_cell_3"), button="right")
     expect(page.locator(".toast", has_text="last level")).to_be_visible(timeout=WAIT_MS)
@@ -151,8 +152,8 @@ def test_the_recorded_site_is_selectable_to_the_cell(app: AppProcess, page: Page
     details = page.locator(".st-key-panel_details")
     expect(details).to_contain_text("Selected", timeout=WAIT_MS)
     expect(details).to_contain_text("Cell 7")
-    assert re.search(r"Voltage\s*3\.2\d\d\s*V", details.inner_text())
-    assert re.search(r"State of charge\s*–", details.inner_text())
+    expect(details).to_contain_text(re.compile(r"Voltage\s*3\.2\d\d\s*V"), use_inner_text=True)
+    expect(details).to_contain_text(re.compile(r"State of charge\s*–"), use_inner_text=True)
 
 
 def test_an_unknown_address_shows_the_nearest_ancestor_and_says_so(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from components.space import table
 from core.alarms.journal import AlarmJournal
@@ -17,6 +17,7 @@ from scripts.app_process import AppProcess
 from tests.browser.alarm_site import start
 from tests.browser.barriers import SCRIPT, violations
 from tests.browser.driver import WAIT_MS, open_scene, select, settle, wait_path
+from tests.browser.patience import expect
 
 RACK = "system_0_cluster_0_rack_0"
 MODULE = f"{RACK}_module_0"
@@ -171,7 +172,7 @@ def test_the_table_keeps_sort_focus_and_selection_while_it_is_live(
     expect(page).to_have_url(re.compile("sort=-temperature_c"), timeout=WAIT_MS)
     row.get_by_role("button", name="Go into Module 0").click()
     expect(table.locator("caption")).to_contain_text("below Module 0", timeout=WAIT_MS)
-    assert f"path={MODULE}" in page.url
+    expect(page).to_have_url(re.compile(f"path={MODULE}(&|$)"))
 
     page.goto(f"{app.url}/space_balls?path=system_0&show=table&depth=0")
     after = table.get_by_role("button", name="Rows after")

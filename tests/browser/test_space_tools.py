@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS, open_scene, settle, wait_path
+from tests.browser.patience import expect
 
 PLACE = "system_0_cluster_0"
 
@@ -79,7 +80,7 @@ def test_depth_colour_filter_settings_files_and_the_link(
     page.reload()
     wait_path(page, PLACE)
     settle(page)
-    assert page.url == everything
+    expect(page).to_have_url(everything)
     wait_rows(page, 5 * children)
     expect(page.get_by_text("matches by its own values")).to_be_visible(timeout=WAIT_MS)
 

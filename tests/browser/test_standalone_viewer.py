@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from scripts.app_process import free_port
 from tests.browser.driver import WAIT_MS, drill, select, sphere_at, wait_drawn, wait_path
+from tests.browser.patience import expect
 from tests.gateway.test_command import SMALL, running
 
 WIDE, PHONE = {"width": 1280, "height": 820}, {"width": 390, "height": 844}

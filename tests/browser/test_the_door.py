@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
+from tests.browser.patience import expect
 
 AUTH = """
 [auth]

@@ -7,10 +7,11 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from scripts.app_process import AppProcess
 from tests.browser.driver import POLL_MS
+from tests.browser.patience import expect
 
 WAIT_MS = 30_000
 DESKTOP = {"width": 1200, "height": 820}

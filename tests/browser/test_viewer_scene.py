@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
+from tests.browser.patience import expect
 from tests.browser.viewer_page import META, SIZE, Lone, columns, tree
 
 SCALE = {"by": "temperature_c", "label": "Temperature", "unit": "°C", "kind": "sequential",

@@ -33,7 +33,7 @@ from core.twin.tasks import (
 from services.twin.child import Child
 from tests.twin_physics.bpx_cell import bpx
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 HOSTILE = "<script>alert(1)</script>"
 
 
