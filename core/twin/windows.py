@@ -128,16 +128,26 @@ class Windows:
         if self._asked or self._physics.missing:
             return
         packs = self._next()
+        try:
+            self._ask_all(store, packs, soc, holds)
+        finally:  # whatever failed: what is not asked now is due again
+            asked = {pack for windows in self._asked.values() for pack in windows}
+            self.agenda.done([pack for pack in packs if pack not in asked])
+
+    def _ask_all(self, store: Store, packs: Sequence[str], soc: Charge, holds: Charge) -> None:
+        """A task for each set; one that cannot be asked leaves the others."""
         plans = self._plans() if packs else {}
         for (chemistry, bpx, model), mine in self._alike(packs).items():
+            task = WindowTask(
+                id=new_id(), chemistry=chemistry, bpx=bpx, model=model, packs=(),
+                time_s=self._clock.now().timestamp(), step_s=STEP_S, horizon_s=HORIZON_S)
             try:
-                self._ask(store, WindowTask(
-                    id=new_id(), chemistry=chemistry, bpx=bpx, model=model, packs=(),
-                    time_s=self._clock.now().timestamp(), step_s=STEP_S, horizon_s=HORIZON_S),
-                    mine, soc, holds, plans)
-            except OrreryError as error:
-                self.agenda.done(list(mine))
-                self._fails(f"no window of {len(mine)} packs of {chemistry}: {error}")
+                self._ask(store, task, mine, soc, holds, plans)
+            except Exception as error:  # noqa: BLE001 - packs of the other sets are asked
+                known = isinstance(error, OrreryError)
+                words = error if known else f"unexpected {type(error).__name__}: {error}"
+                self._fails(f"no window of {len(mine)} packs of {chemistry}: {words}",
+                            None if known else error)
 
     def _alike(self, packs: Sequence[str]) -> Mapping[Set, Mapping[str, Own]]:
         """Those that one batch can model. A calibration was of the SPMe."""
@@ -180,7 +190,6 @@ class Windows:
                     WindowAnswer(pack=plate.id), "", "",
                     end.timestamp() + STEP_S * np.arange(1.0 - STEPS, 1.0), current, voltage,
                     "" if pack.plan_a is None else plans[plate.id].words)
-        self.agenda.done([pack for pack in owns if pack not in windows])
         if packs:
             self._physics.ask(structs.replace(task, packs=tuple(packs)), URGENCY)
             self._asked[task.id] = windows
@@ -224,9 +233,9 @@ class Windows:
                               self._plates[answer.pack].rated_ah, asked[answer.pack].plan)
                 for answer in result.answers if answer.pack in asked]))
 
-    def _fails(self, words: str) -> None:
+    def _fails(self, words: str, unexpected: Exception | None = None) -> None:
         if words != self.error:
-            log.warning("twin: %s", words)
+            log.warning("twin: %s", words, exc_info=unexpected)
         self.error = words
 
     # -- what came true
