@@ -58,13 +58,15 @@ def plate_of(status: Status) -> Plate | None:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One pack's columns over some steps, NaN = missing, and its charge (0..1 of the pack's own
-    window) at the first; NaN where it is not known. holds: what it holds now, share of the rated
-    capacity, as the device tells its health; 1 where it tells none."""
+    """One pack's columns over some steps, NaN = missing, its temperature on their mean and at the
+    first that is known, and its charge (0..1 of the pack's own window) at the first; NaN where it
+    is not known. holds: what it holds now, share of the rated capacity, as the device tells its
+    health; 1 where it tells none."""
 
     current_a: FloatArray
     voltage_v: FloatArray
     temperature_c: float | None
+    start_c: float | None
     soc: float
     holds: float
 
@@ -179,9 +181,10 @@ class Heard:
         found = {name: values[row, -steps:].copy() for name, values in self._columns.items()}
         if np.isnan(found["voltage_v"]).all():
             return None
-        warm = found["temperature_c"]
+        warm = found["temperature_c"][np.isfinite(found["temperature_c"])]
         return Past(found["current_a"], found["voltage_v"],
-                    None if np.isnan(warm).all() else float(np.nanmean(warm)),
+                    float(warm.mean()) if warm.size else None,
+                    float(warm[0]) if warm.size else None,
                     float(found["soc"][0]), float(self._holds[row]))
 
     def between(self, device: str, first_s: float, last_s: float) -> tuple[float, float]:

@@ -45,6 +45,21 @@ GRAFTED_GRAPHITE = ("Poisson's", "Young's", "free of deformation", "partial mola
                     "volume change", "crack", "LAM", "critical stress", "Paris'")
 
 
+HEAT_KEYS = tuple(f"{part} {what}" for part in (
+    "Negative current collector", "Negative electrode", "Separator", "Positive electrode",
+    "Positive current collector") for what in ("density [kg.m-3]",
+                                               "specific heat capacity [J.kg-1.K-1]"))
+COLLECTORS = ("Negative current collector thickness [m]",
+              "Positive current collector thickness [m]")
+LAYERS = ("Negative electrode thickness [m]", "Separator thickness [m]",
+          "Positive electrode thickness [m]", *COLLECTORS)
+COOLING, COOLED, VOLUME = ("Total heat transfer coefficient [W.m-2.K-1]",
+                           "Cell cooling surface area [m2]", "Cell volume [m3]")
+HEAT_DONOR = "OKane2022"
+HEATED: Mapping[str, str] = {"thermal": "lumped", "heat of mixing": "true"}
+"""The cell is as warm as what it loses makes it and what is around it lets it be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chemistry:
     """What models a chemistry. name: of the parameter set; ageing: the model's options, which the
@@ -143,6 +158,34 @@ def _grafts(values: pybamm.ParameterValues) -> dict[str, Any]:
         any(part in key for part in GRAFTED_KEYS)
         or key.startswith(("Negative", "Cell thermal expansion", "Positive"))
         and any(part in key for part in (*GRAFTED_GRAPHITE, "thermal expansion")))}
+
+
+def with_heat(values: pybamm.ParameterValues) -> tuple[pybamm.ParameterValues, str]:
+    """A copy with what a cell's own temperature needs, and in words what of that was borrowed, ""
+    for nothing. A set that lacks a heat capacity has its donor's, each layer's; one that lacks its
+    size has as much beside its layers, and as much to cool each volume, as the donor; one that
+    tells no cooling has the donor's."""
+    values, donor = values.copy(), _own(HEAT_DONOR)
+    lacks = []
+    if any(key not in values for key in (*HEAT_KEYS, *COLLECTORS)):
+        lacks.append("heat capacity")
+        values.update({key: donor[key] for key in (*HEAT_KEYS, *COLLECTORS)},
+                      check_already_exists=False)
+    if any(key not in values for key in (VOLUME, COOLED)):
+        lacks.append("size")
+        volume = donor[VOLUME] * _layers_m3(values) / _layers_m3(donor)
+        values.update({VOLUME: volume, COOLED: donor[COOLED] * volume / donor[VOLUME]},
+                      check_already_exists=False)
+    if COOLING not in values or values[COOLING] <= 0:
+        lacks.append("cooling")
+        values.update({COOLING: donor[COOLING]}, check_already_exists=False)
+    return values, f"{', '.join(lacks)} borrowed from {HEAT_DONOR}" if lacks else ""
+
+
+def _layers_m3(values: pybamm.ParameterValues) -> float:
+    """Volume of a cell's electrodes, separators and collectors."""
+    return float(sum(values[key] for key in LAYERS) * values["Electrode height [m]"]
+                 * values["Electrode width [m]"] * values[CELLS])
 
 
 def apply_fitted(values: pybamm.ParameterValues, fitted: Mapping[str, float]) -> None:

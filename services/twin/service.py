@@ -208,7 +208,8 @@ class TwinService:
             pack=plate.device, capacity_ah=plate.full_ah * past.holds, plan_a=plan_a,
             soc=min(1.0, max(0.0, past.soc)),
             start_v=float(plate.model.ocv_v(past.soc)), current_a=column(past.current_a),
-            voltage_v=column(past.voltage_v), temperature_c=past.temperature_c)
+            voltage_v=column(past.voltage_v), temperature_c=past.temperature_c,
+            start_c=past.start_c)
 
     def _collect(self) -> None:
         """Publish and keep what is done."""

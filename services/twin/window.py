@@ -29,6 +29,7 @@ from services.twin.frames import Tell
 from services.twin.physics import (
     ABS_ZERO_C,
     CHEMISTRIES,
+    HEATED,
     MARGIN_V,
     NEGATIVE_ACTIVE,
     POSITIVE_ACTIVE,
@@ -37,6 +38,7 @@ from services.twin.physics import (
     check_window,
     parameters_of,
     window_of,
+    with_heat,
 )
 
 Floats = NDArray[np.float64]
@@ -59,6 +61,8 @@ STATES: Mapping[str, str] = {
     "ocv_v": "Battery open-circuit voltage [V]",
     "negative_reaction_v": "X-averaged negative electrode reaction overpotential [V]",
     "positive_reaction_v": "X-averaged positive electrode reaction overpotential [V]",
+    "temperature_c": "Volume-averaged cell temperature [C]",
+    "heat_w": "Total heating [W]",
 }
 """What is told of the inside, by the name that it crosses by."""
 ELECTROLYTE: Mapping[str, str] = {
@@ -131,14 +135,15 @@ def solve_window(task: WindowTask, tell: Tell) -> WindowResult:
             answers[start.pack.pack] = _answer(start, solved, window, grid)
     return WindowResult(
         id=task.id, chemistry=task.chemistry, model=task.model, time_s=task.time_s,
-        step_s=task.step_s, parameter_set=_set_of(task),
+        step_s=task.step_s, parameter_set=_set_of(task, model.borrowed),
         answers=tuple(answers[pack.pack] for pack in task.packs),
         solve_ms=1000.0 * solving_s, cpu_s=time.process_time() - began_s)
 
 
-def _set_of(task: WindowTask) -> str:
+def _set_of(task: WindowTask, borrowed: str) -> str:
     chemistry = CHEMISTRIES[task.chemistry]
-    return "the parameter file" if task.bpx else f"{chemistry.name}: {chemistry.what}"
+    name = "the parameter file" if task.bpx else f"{chemistry.name}: {chemistry.what}"
+    return f"{name}; {borrowed}" if borrowed else name
 
 
 def start_of(pack: WindowPack, window: Window, step_s: float) -> Start:
@@ -166,16 +171,17 @@ def start_of(pack: WindowPack, window: Window, step_s: float) -> Start:
 
 class Batch:
     """A built model of one parameter set on one grid; its inputs are packs. fitted: whether active
-    material is an input, too."""
+    material is an input, too. borrowed: what of its heat is another set's, in words."""
 
     def __init__(self, name: str, values: pybamm.ParameterValues, grid: Grid,
                  fitted: bool = False) -> None:
         self._grid = grid
         self._active = {name: float(values[key]) for name, key in ACTIVE.items()} if fitted else {}
-        model = {"SPM": pybamm.lithium_ion.SPM, "SPMe": pybamm.lithium_ion.SPMe}[name]()
+        model = {"SPM": pybamm.lithium_ion.SPM,
+                 "SPMe": pybamm.lithium_ion.SPMe}[name](dict(HEATED))
         model.events = []
         self._told = {**STATES, **(ELECTROLYTE if name == "SPMe" else {})}
-        values = values.copy()
+        values, self.borrowed = with_heat(values)
         values.update({"Current function [A]": _current(grid), START[0]: "[input]",
                        START[1]: "[input]", "Ambient temperature [K]": "[input]",
                        "Initial temperature [K]": "[input]",
@@ -201,14 +207,14 @@ class Batch:
         return [self._columns(start, one) for start, one in zip(starts, found, strict=True)]
 
     def _inputs(self, start: Start, window: Window) -> dict[str, object]:
-        kelvin = (TEMPERATURE_C if start.pack.temperature_c is None
-                  else start.pack.temperature_c) - ABS_ZERO_C
+        around_c = TEMPERATURE_C if start.pack.temperature_c is None else start.pack.temperature_c
+        begins_c = around_c if start.pack.start_c is None else start.pack.start_c
         negative, positive = window.concentrations(start.soc)
         active = {ACTIVE[name]: own * start.pack.fitted.get(name, 1.0)
                   for name, own in self._active.items()}
         return {"current": start.scale * np.append(start.current, start.plan_a), START[0]: negative,
-                START[1]: positive, "Ambient temperature [K]": kelvin,
-                "Initial temperature [K]": kelvin, **active}
+                START[1]: positive, "Ambient temperature [K]": around_c - ABS_ZERO_C,
+                "Initial temperature [K]": begins_c - ABS_ZERO_C, **active}
 
     def _columns(self, start: Start, solved: pybamm.Solution) -> dict[str, Floats] | str:
         count = solved.t.size
@@ -221,6 +227,7 @@ class Batch:
             wide[:told.size] = told
             found[short] = wide
         found["voltage_v"] -= self._contact_v(start)
+        found["heat_w"] /= start.scale  # of the pack's own cell
         return found
 
     def _contact_v(self, start: Start) -> Floats:
@@ -290,6 +297,8 @@ def _beyond(volts: Floats, window: Window, margin_v: float) -> NDArray[np.bool_]
 def _note(start: Start, modelled: Floats, points: int, grid: Grid, window: Window) -> str:
     """What limits the answer."""
     notes = [start.note] if start.note else []
+    if start.pack.temperature_c is None:
+        notes.append(f"no temperature was measured; {TEMPERATURE_C:g} °C is taken")
     beyond = _beyond(modelled[points:], window, MARGIN_V)
     if _beyond(modelled[:points], window, BEYOND_V).any():
         notes.append("the model ends early: an electrode is empty or full")

@@ -312,7 +312,7 @@ def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> Non
     values = {"fade_pct_year": 3.24, "fade_low": 1.9, "fade_high": 4.51, "growth_year": 0.12,
               "growth_sigma": 0.02, "resistance": 1.2, "resistance_sigma": 0.05,
               "life_years": 8.1, "life_low": 5.2, "life_high": 12.0, "life_cycles": 2219.4,
-              "life_cycles_low": 1425.0, "life_cycles_high": 3288.0}
+              "life_cycles_low": 1425.0, "life_cycles_high": 3288.0, "life_forecast": 0.62}
     told = replace(known, figures={**known.figures, **{
         name: np.full(2, value) for name, value in values.items()}})
     assert board._fade(told.figures, 0) == ("3.2 %", "1.9 to 4.5")
@@ -327,7 +327,8 @@ def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> Non
     assert [float(first[name]) for name in (
         "fade_low_pct_per_year", "fade_high_pct_per_year", "life_low_years", "life_high_years",
         "life_full_cycles", "life_low_full_cycles", "life_high_full_cycles",
-        "resistance_growth_per_year")] == [1.9, 4.51, 5.2, 12.0, 2219.4, 1425.0, 3288.0, 0.12]
+        "life_by_ageing_run_pct", "resistance_growth_per_year")] == [
+            1.9, 4.51, 5.2, 12.0, 2219.4, 1425.0, 3288.0, 62.0, 0.12]
     assert float(first["resistance_growth_half_interval"]) == pytest.approx(0.0329)
     assert (first["capacity_pct"], first["capacity_found_at"]) == ("", "")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from html import unescape
 
 import msgspec
@@ -567,20 +566,24 @@ def test_a_window_shows_concentrations_overpotentials_and_temperature() -> None:
     site.window = window()
     said = words(opened(site))
     for title in ("Lithium, negative", "Lithium, positive", "Overpotentials", "Cell voltage",
-                  "Heat of losses, each cell", "Temperature, as measured"):
+                  "Heat made, each cell", "Temperature"):
         assert title in said
-    assert "but not how the pack is cooled" in said
+    assert "How the pack itself is cooled is not known" in said
+    assert re.search(r"Temperature\s+measured\s+modelled", said)
     assert "4.0 mV root mean square" in said
     assert "concentration" not in said  # the SPM has no electrolyte
 
 
-def test_heat_is_what_the_overpotentials_lose_of_the_current() -> None:
-    """3.71 V at rest and 3.704 less 2 mV an ampere under it: 10 A lose 0.26 W, -5 A 0.02 W."""
-    told = internals.columns(window())
-    assert told["heat_w"][6] == pytest.approx(10.0 * (3.71 - 3.684), abs=1e-5)
-    assert told["heat_w"][0] == pytest.approx(-5.0 * (3.71 - 3.714), abs=1e-5)
-    bare = msgspec.structs.replace(window().answer, states={})
-    assert "heat_w" not in internals.columns(replace(window(), answer=bare))
+def test_the_temperature_that_was_measured_stands_beside_the_model_s_own() -> None:
+    """Of a pack that tells it each half minute points are drawn, for it has no two in a row."""
+    (plot,) = [one for one in internals.PLOTS if one.title == "Temperature"]
+    told, times = internals.columns(window()), window().time_s
+    drawn = internals.figure("dark", None, plot, times, told, (times[0], times[-1])).data
+    assert [(line["name"], line["mode"]) for line in drawn] == [
+        ("measured", "lines+markers"), ("modelled", "lines")]
+    assert drawn[1]["y"] == pytest.approx(24.0 + np.arange(31) / 100, abs=1e-5)
+    assert internals.alt(plot, list(plot.lines), told) == \
+        "Temperature, last: measured 24.2 °C, modelled 24.3 °C."
 
 
 def test_a_window_without_an_answer_says_why() -> None:

@@ -13,7 +13,7 @@ from core.errors import RetryLaterError
 from core.ports import Series
 from core.twin.ahead import Planned, nobody
 from core.twin.past import METRICS
-from core.twin.tasks import WindowTask
+from core.twin.tasks import WindowTask, packed, read_task
 from core.twin.windows import FIRST_S, Windows
 from tests.components.twin_site import NOW, StandingPhysics
 from tests.twin.test_rounds import plates_of
@@ -48,9 +48,10 @@ class Broken(StandingPhysics):
         return super().ask(task, urgency)
 
 
-def asked(windows: Windows, physics: StandingPhysics, soc: Callable[[str], float]) -> list[str]:
+def asked(windows: Windows, physics: StandingPhysics, soc: Callable[[str], float],
+          **more: float) -> list[str]:
     """Packs of the tasks that are open after one question."""
-    windows.ask(store(), soc, lambda _pack: float("nan"))  # type: ignore[arg-type]
+    windows.ask(store(**more), soc, lambda _pack: float("nan"))  # type: ignore[arg-type]
     return sorted(pack.pack for task in physics.open() if isinstance(task, WindowTask)
                   for pack in task.packs)
 
@@ -89,6 +90,18 @@ def test_whoever_fails_before_a_task_is_made_loses_no_pack() -> None:
     broken[0] = False
     clock.advance(PERIOD_S)
     assert asked(windows, physics, lambda _pack: 0.5) == sorted(PACKS)
+
+
+@pytest.mark.parametrize(("told_c", "given_c"), [(31.0, 31.0), (np.nan, None), (655.35, None)])
+def test_what_no_cell_can_be_is_no_temperature(told_c: float, given_c: float | None) -> None:
+    clock, physics = ManualClock(NOW), StandingPhysics()
+    windows = Windows(clock, PACKS, physics, None, PERIOD_S)
+    clock.advance(FIRST_S)
+    asked(windows, physics, lambda _pack: 0.5, temperature_c=told_c)
+    for task in physics.open():
+        assert read_task(packed(task)) == task
+        assert isinstance(task, WindowTask)
+        assert {(pack.temperature_c, pack.start_c) for pack in task.packs} == {(given_c, given_c)}
 
 
 def test_a_pack_of_which_too_little_is_known_comes_at_its_next_time() -> None:
