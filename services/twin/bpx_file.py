@@ -15,7 +15,7 @@ import pybamm
 from core.errors import RequestError
 from core.twin.tasks import MOST_BPX, FileResult, FileTask
 from services.twin.frames import Tell
-from services.twin.physics import CONTACT, HEATED, Window, window_of, with_heat
+from services.twin.physics import CONTACT, Warmth, Window, window_of
 
 DEEPEST = 12
 MOST_FORMULA = 4000
@@ -129,14 +129,15 @@ def _window(values: pybamm.ParameterValues) -> Window:
 
 
 def _try(values: pybamm.ParameterValues, window: Window) -> None:
-    """One minute from the middle at C/5, as warm as that makes it."""
-    values, _ = with_heat(values)
+    """One minute from the middle at C/5."""
+    values = values.copy()
     start = window.concentrations(0.5)
     values.update({"Initial concentration in negative electrode [mol.m-3]": start[0],
                    "Initial concentration in positive electrode [mol.m-3]": start[1],
                    "Current function [A]": window.capacity_ah / 5.0})
     try:
-        solved = pybamm.Simulation(pybamm.lithium_ion.SPMe(dict(HEATED)), parameter_values=values,
+        Warmth.of(values)
+        solved = pybamm.Simulation(pybamm.lithium_ion.SPMe(), parameter_values=values,
                                    solver=pybamm.IDAKLUSolver()).solve([0.0, TRIED_S])
         volts = np.asarray(solved["Voltage [V]"].data)
     except Exception as error:  # noqa: BLE001 - whatever a solver throws at such numbers

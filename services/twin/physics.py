@@ -23,6 +23,7 @@ TABLE = 20_001
 """Points of charge against voltage."""
 EDGE = 1e-4
 """Of a stoichiometry: at 0 and 1 potentials are infinite."""
+STOICHIOMETRIES: Floats = np.linspace(EDGE, 1.0 - EDGE, TABLE)
 MARGIN_V = 0.02
 """So far beyond the window a measured voltage may stand: a sensor's error."""
 
@@ -56,8 +57,6 @@ LAYERS = ("Negative electrode thickness [m]", "Separator thickness [m]",
 COOLING, COOLED, VOLUME = ("Total heat transfer coefficient [W.m-2.K-1]",
                            "Cell cooling surface area [m2]", "Cell volume [m3]")
 HEAT_DONOR = "OKane2022"
-HEATED: Mapping[str, str] = {"thermal": "lumped", "heat of mixing": "true"}
-"""The cell is as warm as what it loses makes it and what is around it lets it be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +181,48 @@ def with_heat(values: pybamm.ParameterValues) -> tuple[pybamm.ParameterValues, s
     return values, f"{', '.join(lacks)} borrowed from {HEAT_DONOR}" if lacks else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """What makes the set's own cell warm, all of it alike. takes_j_k: heat that it takes up for a
+    kelvin; gives_w_k: that it gives to what is around it for one. entropy_v_k: slopes of the
+    negative and the positive electrode's potential over its temperature, float64[TABLE] over the
+    stoichiometry [V/K]. borrowed: as `with_heat`."""
+
+    takes_j_k: float
+    gives_w_k: float
+    entropy_v_k: tuple[Floats, Floats]
+    borrowed: str
+
+    @classmethod
+    def of(cls, values: pybamm.ParameterValues) -> Warmth:
+        values, borrowed = with_heat(values)
+        param, at = pybamm.LithiumIonParameters(), pybamm.Vector(STOICHIOMETRIES)
+        takes = float(values.evaluate(param.rho_c_p_eff(param.T_ref))) * float(values[VOLUME])
+        negative, positive = (np.broadcast_to(_table(values, electrode.prim.dUdT(at)), TABLE)
+                              for electrode in (param.n, param.p))
+        return cls(takes, float(values[COOLING]) * float(values[COOLED]), (negative, positive),
+                   borrowed)
+
+    def heat_w(self, amperes: Floats, lost_v: Floats, x: Floats, y: Floats,
+               kelvin: float) -> Floats:
+        """Of a current: what all overpotentials together lose of it, and what the electrodes' own
+        entropy, at stoichiometries x and y, gives or takes (Bernardi 1985)."""
+        slopes = [np.interp(where, STOICHIOMETRIES, slope)
+                  for where, slope in zip((x, y), self.entropy_v_k, strict=True)]
+        return np.asarray(amperes * (lost_v + kelvin * (slopes[0] - slopes[1])))
+
+    def temperature_c(self, time_s: Floats, heat_w: Floats, begins_c: float,
+                      around_c: float) -> Floats:
+        """At moments that rise, between two of which the heat is their mean."""
+        settles_s = self.takes_j_k / self.gives_w_k
+        above = [begins_c - around_c]
+        made_k = (heat_w[1:] + heat_w[:-1]) / 2.0 / self.gives_w_k
+        stays = np.exp(-np.diff(time_s) / settles_s)
+        for most_k, share in zip(made_k.tolist(), stays.tolist(), strict=True):
+            above.append(most_k + (above[-1] - most_k) * share)
+        return around_c + np.array(above)
+
+
 def _layers_m3(values: pybamm.ParameterValues) -> float:
     """Volume of a cell's electrodes, separators and collectors."""
     return float(sum(values[key] for key in LAYERS) * values["Electrode height [m]"]
@@ -205,7 +246,7 @@ class Balance:
 
     def __init__(self, values: pybamm.ParameterValues) -> None:
         param = pybamm.LithiumIonParameters()
-        self._at = np.linspace(EDGE, 1.0 - EDGE, TABLE)
+        self._at = STOICHIOMETRIES
         at = pybamm.Vector(self._at)
         self._negative_v = _table(values, param.n.prim.U(at, param.T_ref))
         self._positive_v = _table(values, param.p.prim.U(at, param.T_ref))

@@ -13,15 +13,7 @@ import numpy as np
 import pybamm
 
 from core.twin.tasks import WindowPack, WindowTask, column, floats, new_id
-from services.twin.physics import (
-    COOLED,
-    COOLING,
-    VOLUME,
-    Balance,
-    parameters_of,
-    window_of,
-    with_heat,
-)
+from services.twin.physics import Balance, Warmth, parameters_of, window_of
 from services.twin.window import TEMPERATURE_C, solve_window
 
 AH = 50.0
@@ -74,11 +66,9 @@ def balance(chemistry: str, model: str, name: str) -> dict[str, float]:
 
 def _warmed_wh(values: pybamm.ParameterValues, warm_c: np.ndarray, time_s: np.ndarray) -> float:
     """What the set's own cell took up, and gave to what is around it."""
-    heated, _ = with_heat(values)
-    param = pybamm.LithiumIonParameters()
-    takes_j_k = float(heated.evaluate(param.rho_c_p_eff(param.T_ref))) * heated[VOLUME]
-    cooled_j = heated[COOLING] * heated[COOLED] * np.trapezoid(warm_c - TEMPERATURE_C, time_s)
-    return float(takes_j_k * (warm_c[-1] - warm_c[0]) + cooled_j) / 3600.0
+    warmth = Warmth.of(values)
+    gave_j = warmth.gives_w_k * np.trapezoid(warm_c - TEMPERATURE_C, time_s)
+    return float(warmth.takes_j_k * (warm_c[-1] - warm_c[0]) + gave_j) / 3600.0
 
 
 def balances() -> dict[str, dict[str, float]]:

@@ -39,7 +39,8 @@ def losses_pct() -> list[float]:
 def _new_ah(values: pybamm.ParameterValues, health: pybamm.lithium_ion.ElectrodeSOHSolver) -> float:
     param = pybamm.LithiumIonParameters()
     told = {"Q_n": param.n.Q_init, "Q_p": param.p.Q_init, "Q_Li": param.Q_Li_particles_init}
-    return float(health.solve({name: values.evaluate(one) for name, one in told.items()})["Q"])
+    return float(health.solve({name: float(values.evaluate(one))
+                               for name, one in told.items()})["Q"])
 
 
 def _held_ah(health: pybamm.lithium_ion.ElectrodeSOHSolver, state: pybamm.Solution) -> float:
