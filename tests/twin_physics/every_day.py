@@ -21,7 +21,7 @@ def losses_pct() -> list[float]:
     values.set_initial_state(REST_SOC)
     health = pybamm.lithium_ion.ElectrodeSOHSolver(values)
     negative_v, positive_v = pybamm.lithium_ion.get_initial_ocps(REST_SOC, values)
-    amperes, rest_v = C_RATE * _new_ah(values, health), positive_v - negative_v
+    amperes, rest_v = C_RATE * _new_ah(values, health), (positive_v - negative_v).item()
     hours = DEPTH / C_RATE
     day = (f"Discharge at {amperes:.6f} A for {hours:g} hours or until 2.5 V",
            f"Charge at {amperes:.6f} A until {rest_v:.6f} V",
