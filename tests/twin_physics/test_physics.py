@@ -193,6 +193,8 @@ def test_each_chemistry_at_the_charge_that_the_circuit_believes(child: Child,
     assert rest.residual_rms_mv is not None
     assert rest.residual_rms_mv < 2.0
     assert "reaches its limit of" in charging.note
+    borrows = "heat capacity, size, cooling borrowed from OKane2022" in result.parameter_set
+    assert borrows == (chemistry == "LFP"), "whose set tells nothing of heat"
 
 
 def test_the_spme_loses_more_than_the_spm(child: Child, many: WindowResult) -> None:
