@@ -185,7 +185,7 @@ def _note(window: Window) -> str:
         f"measured less modelled: {formats.number(answer.residual_rms_mv, 1)} mV root mean square"
     note = f" {words.sentence(answer.note)}" if answer.note else ""
     return (f"{window.parameter_set}; {rms}. Lithium is the share of an electrode's sites that are "
-            "taken, at its particles' surface and on their mean. The modelled temperature is that "
-            "of the parameter set's own cell: it begins as measured, its heat warms it, and the "
-            "measured mean of the window cools it. How the pack itself is cooled is not known."
-            f"{note}")
+            "taken, at its particles' surface and on their mean. Voltages are modelled at the mean "
+            "of the measured temperature. The modelled temperature is that of the parameter set's "
+            "own cell: it begins as measured, its heat warms it, and the measured mean cools it. "
+            f"How the pack itself is cooled is not known.{note}")

@@ -195,13 +195,16 @@ class Warmth:
 
     @classmethod
     def of(cls, values: pybamm.ParameterValues) -> Warmth:
+        """Raises RequestError for numbers that no cell has."""
         values, borrowed = with_heat(values)
         param, at = pybamm.LithiumIonParameters(), pybamm.Vector(STOICHIOMETRIES)
         takes = float(values.evaluate(param.rho_c_p_eff(param.T_ref))) * float(values[VOLUME])
         negative, positive = (np.broadcast_to(_table(values, electrode.prim.dUdT(at)), TABLE)
                               for electrode in (param.n, param.p))
-        return cls(takes, float(values[COOLING]) * float(values[COOLED]), (negative, positive),
-                   borrowed)
+        gives = float(values[COOLING]) * float(values[COOLED])
+        if not (0.0 < takes < np.inf and 0.0 < gives < np.inf):
+            raise RequestError("its heat capacity, size or cooling is no cell's")
+        return cls(takes, gives, (negative, positive), borrowed)
 
     def heat_w(self, amperes: Floats, lost_v: Floats, x: Floats, y: Floats,
                kelvin: float) -> Floats:
