@@ -226,13 +226,15 @@ def _residual(site: Site, row: int) -> tuple[str, str]:
 
 
 def _life(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:
-    life, low, high = (float(figures[name][row])
-                       for name in ("life_years", "life_low", "life_high"))
+    """Years and their interval, and equivalent full cycles where its use is known."""
+    life, low, high, cycles = (float(figures[name][row]) for name in (
+        "life_years", "life_low", "life_high", "life_cycles"))
     if not math.isfinite(life):
         return MISSING, ""
     span = words.between(Interval(life, low, high), 1) if math.isfinite(high) \
         else f"{formats.number(low, 1)} or more"
-    return f"{formats.number(life, 1)} years", span
+    count = f"; {formats.number(cycles)} cycles" if math.isfinite(cycles) else ""
+    return f"{formats.number(life, 1)} years", span + count
 
 
 def _known(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:

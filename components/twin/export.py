@@ -131,6 +131,10 @@ def table(site: Site, topology: Topology, frame: Frame) -> bytes:
         "life_years": _numbers(site.figures["life_years"][order]),
         "life_low_years": _numbers(site.figures["life_low"][order]),
         "life_high_years": _numbers(site.figures["life_high"][order]),
+        "life_full_cycles": _numbers(site.figures["life_cycles"][order]),
+        "life_low_full_cycles": _numbers(site.figures["life_cycles_low"][order]),
+        "life_high_full_cycles": _numbers(site.figures["life_cycles_high"][order]),
+        "life_by_ageing_run_pct": _numbers(100 * site.figures["life_forecast"][order]),
         "data_pct": _numbers(site.figures["coverage_pct"][order]),
     }
     return _csv(columns)

@@ -41,7 +41,7 @@ SINKS = {"sei": "film on the graphite (SEI)", "plating": "plated lithium",
 @dataclass(frozen=True, slots=True)
 class Case:
     """One use: its ageing run, as far as there is one, and what is left under it. words: why the
-    life is not known."""
+    run tells nothing of it."""
 
     usage: Usage
     state: TaskState | None
@@ -121,10 +121,24 @@ def _case(client: TwinClient, physics: Physics | None, plate: Plate, study: Stud
     state = None if physics is None else _state(client, physics, plate, usage)
     told = state.result if state is not None and state.standing == "done" else None
     run = told if isinstance(told, ForecastResult) else _by_itself(client, plate, usage)
+    why = "" if run is not None else _no_run(physics, state, client.twin_foreseen(plate.id))
     try:
-        return Case(usage, state, run, _life(client, plate, study, usage, run, measured))
+        return Case(usage, state, run, _life(client, plate, study, usage, run, measured), why)
     except RequestError as error:
-        return Case(usage, state, run, None, str(error))
+        alone = _life(client, plate, study, usage, None, measured)
+        return Case(usage, state, run, alone, f"its ageing run tells nothing: {error}")
+
+
+def _no_run(physics: Physics | None, state: TaskState | None, by_night: Foreseen) -> str:
+    """Why there is none; what failed is told in full elsewhere."""
+    if physics is None:
+        return "the ageing model cannot run here"
+    if asked.pending(state):
+        return "the ageing model runs"
+    if state is not None and state.standing == "cancelled":
+        return "its ageing run was cancelled"
+    failed = state is not None or by_night.failed
+    return "its ageing run has no result" if failed else "no ageing run yet"
 
 
 def _by_itself(client: TwinClient, plate: Plate, usage: Usage) -> ForecastResult | None:
@@ -264,11 +278,7 @@ def _cycles_words(case: Case) -> str:
 
 
 def _unknown(case: Case) -> str:
-    if asked.pending(case.state):
-        return "the ageing model runs"
-    if case.life is not None:
-        return "80 % lies beyond 100 years"
-    return case.words or "no ageing run yet"
+    return case.words if case.life is None else "80 % lies beyond 100 years"
 
 
 def _between(told: Interval, decimals: int = 1) -> str:
@@ -327,8 +337,8 @@ def _chart(study: Study | None, now: Case, what_if: Case | None) -> None:
 def _notes(plate: Plate, study: Study | None, use: Use, now: Case,
            what_if: Case | None) -> list[str]:
     lines = [_use_words(use), *_impossible(plate, use)]
-    if now.life is not None and now.run is not None:
-        lines.append(_weights(now.life, study))
+    if now.life is not None:
+        lines.append(_weights(now.life, now.words, study))
     run = now.run or (what_if.run if what_if is not None else None)
     if run is not None:
         lines += [origin.words(plate.chemistry, run), checked_words(run)]
@@ -397,7 +407,10 @@ def _impossible(plate: Plate, use: Use) -> list[str]:
             "modelled."]
 
 
-def _weights(life: Life, study: Study | None) -> str:
+def _weights(life: Life, no_run: str, study: Study | None) -> str:
+    """no_run: why no ageing run tells of it, "" where one does."""
+    if no_run:
+        return f"All of it is the law of its own fade: {no_run}."
     physics = 100 * life.physics_share
     if physics >= 99.95:
         why = "its health was not studied yet" if study is None else study.judged.fade_words

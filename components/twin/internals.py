@@ -67,10 +67,11 @@ PLOTS = (
         Line("measured_v", "measured", "text"),
         Line("modelled_v", "modelled", "charge", dash="dot"),
         Line("ocv_v", "at rest", "text3", dash="dash"))),
-    Plot("Heat of losses, each cell", "W", 2, 0.2, (Line("heat_w", "modelled", "heat"),)),
+    Plot("Temperature", "°C", 1, 1.0, (
+        Line("measured_c", "measured", "text"),
+        Line("temperature_c", "modelled", "heat", dash="dot"))),
+    Plot("Heat made, each cell", "W", 2, 0.2, (Line("heat_w", "modelled", "heat", dash="dot"),)),
 )
-TEMPERATURE = Plot("Temperature, as measured", "°C", 1, 1.0, (
-    Line("temperature_c", "measured", "text"),))
 
 
 def show(client: TwinClient, pack: str) -> None:
@@ -93,8 +94,7 @@ def _panel(client: TwinClient, pack: str) -> None:
                                f"{formats.age(float(np.ptp(window.time_s)))} until {end}"))
     with st.container(key="twin_inside"):
         for plot in PLOTS:
-            _one(plot, window.time_s, columns(window), window)
-        _one(TEMPERATURE, *_temperature(client, pack, window), window)
+            _one(plot, columns(window), window)
     blocks.show(blocks.note(_note(window)))
 
 
@@ -111,30 +111,14 @@ def _waiting(client: TwinClient, pack: str) -> Html:
 
 
 def columns(window: Window) -> dict[str, Floats]:
-    """By key of `Line`, at the window's times. Heat is what all overpotentials together lose of
-    the current (Bernardi 1985, without the entropy of the electrodes)."""
+    """By key of `Line`, at the window's times."""
     told = {name: floats(values).astype(np.float64)
             for name, values in window.answer.states.items()}
-    modelled_v = floats(window.answer.voltage_v).astype(np.float64)
-    if "ocv_v" in told:
-        told["heat_w"] = window.current_a * (told["ocv_v"] - modelled_v)
-    return {**told, "measured_v": window.voltage_v, "modelled_v": modelled_v}
+    return {**told, "measured_v": window.voltage_v, "measured_c": window.temperature_c,
+            "modelled_v": floats(window.answer.voltage_v).astype(np.float64)}
 
 
-def _temperature(client: TwinClient, pack: str,
-                 window: Window) -> tuple[Floats, Mapping[str, Floats]]:
-    """As measured: the model takes its mean for all of the window."""
-    study = client.twin_study(pack)
-    if study is None:
-        return np.empty(0), {}
-    record = study.past.record
-    inside = record.time_s >= window.time_s[0]
-    if inside.size != study.past.temperature_c.size:
-        return np.empty(0), {}
-    return record.time_s[inside], {"temperature_c": study.past.temperature_c[inside]}
-
-
-def _one(plot: Plot, time_s: Floats, told: Mapping[str, Floats], window: Window) -> None:
+def _one(plot: Plot, told: Mapping[str, Floats], window: Window) -> None:
     lines = [line for line in plot.lines
              if line.key in told and np.isfinite(told[line.key]).any()]
     if not lines:
@@ -144,7 +128,8 @@ def _one(plot: Plot, time_s: Floats, told: Mapping[str, Floats], window: Window)
                                for line in lines)
         blocks.show(blocks.heading(plot.title, legend))
         span_s = float(window.time_s[0]), float(window.time_s[-1])
-        plots.show(figure(st.context.theme.type, st.context.timezone, plot, time_s, told, span_s),
+        plots.show(figure(st.context.theme.type, st.context.timezone, plot, window.time_s, told,
+                          span_s),
                    key=f"twin_{plot.lines[0].key}", height=CHART_PX, link=LINK,
                    alt=alt(plot, lines, told))
 
@@ -159,8 +144,11 @@ def figure(theme: str | None, zone: str | None, plot: Plot, time_s: Floats,
     unit = f" {plot.unit}" if plot.unit else ""
     for line in plot.lines:
         if line.key in told:
+            holed = not np.isfinite(told[line.key]).all()  # a point between two holes has no line
             drawing.add_scatter(
-                x=x, y=line.factor * told[line.key], mode="lines", name=line.name,
+                x=x, y=line.factor * told[line.key], name=line.name,
+                mode="lines+markers" if holed else "lines",
+                marker={"size": 4, "color": colour[line.hue]},
                 line={"width": 1.6, "color": colour[line.hue], "dash": line.dash},
                 hovertemplate=f"{line.name} %{{y:.{plot.decimals}f}}{unit}<extra></extra>")
     drawing.update_yaxes(ticksuffix=unit, nticks=4, tickformat=f".{plot.decimals}f",
@@ -197,6 +185,7 @@ def _note(window: Window) -> str:
         f"measured less modelled: {formats.number(answer.residual_rms_mv, 1)} mV root mean square"
     note = f" {words.sentence(answer.note)}" if answer.note else ""
     return (f"{window.parameter_set}; {rms}. Lithium is the share of an electrode's sites that are "
-            "taken, at its particles' surface and on their mean. The model takes the mean of the "
-            "measured temperature for all of the window: it tells what heat is made, but not how "
-            f"the pack is cooled.{note}")
+            "taken, at its particles' surface and on their mean. Voltages are modelled at the mean "
+            "of the measured temperature. The modelled temperature is that of the parameter set's "
+            "own cell: it begins as measured, its heat warms it, and the measured mean cools it. "
+            f"How the pack itself is cooled is not known.{note}")

@@ -75,8 +75,8 @@ class Foretold:
 LIFE = ("life_years", "life_cycles", "life_capacity", "life_forecast")
 """Until 80 %: time, equivalent full cycles, from this capacity on (1 = new), and what its ageing
 run weighs in it, its own fade the rest [0..1]."""
-LIFE_SPAN = ("life_low", "life_high")
-"""[years], inf = beyond what is told."""
+LIFE_SPAN = ("life_low", "life_high", "life_cycles_low", "life_cycles_high")
+"""[years] and equivalent full cycles, inf = beyond what is told."""
 FIGURES = ("soh_pct", "fade_pct_year", "fade_low", "fade_high", *LIFE, *LIFE_SPAN, "rms_mv",
            "coverage_pct", "doubted", "resistance", "resistance_sigma", "growth_year",
            "growth_sigma")

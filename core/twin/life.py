@@ -137,19 +137,20 @@ def life_of(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: 
 
 
 def life_figures(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: Interval,
-                 cycles: float) -> tuple[float, float, float, float, float, float]:
+                 cycles: float) -> tuple[float, ...]:
     """Years and equivalent full cycles to 80 %, the capacity that they begin at (1 = new),
-    `Life.physics_share`, and the 90 % interval of the years, inf = beyond what is told; each NaN
-    where it is not told. cycles: a day, where no run tells them, NaN where nobody knows."""
+    `Life.physics_share`, and the 90 % intervals of the years and of the cycles, inf = beyond what
+    is told; each NaN where it is not told. cycles: a day, where no run tells them, NaN where nobody
+    knows."""
     try:
         life = life_of(run, chemistry, fade, soh, cycles)
     except RequestError:
-        life = None
+        life = life_of(None, chemistry, fade, soh, cycles)
     if life is None:
-        return (math.nan,) * 6
+        return (math.nan,) * 8
     years = life.days.times(1.0 / YEAR_D)
     return (years.value, life.cycles.value, float(life.band.value[0]), life.physics_share,
-            years.low, years.high)
+            years.low, years.high, life.cycles.low, life.cycles.high)
 
 
 def _lost(course: Course, capacity: float, at_d: Floats) -> Floats:

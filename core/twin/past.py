@@ -112,6 +112,12 @@ def on_grid(past: Past, end_s: float, step_s: float, steps: int) -> tuple[Floats
     return (_means(row, record.current_a, steps), _means(row, record.voltage_v, steps))
 
 
+def warmth_on_grid(past: Past, end_s: float, step_s: float, steps: int) -> Floats:
+    """Temperature [°C], as `on_grid`."""
+    row = np.round((past.record.time_s - end_s) / step_s).astype(np.int64) + steps - 1
+    return _means(row, past.temperature_c, steps)
+
+
 def _means(row: np.ndarray[tuple[int], np.dtype[np.int64]], values: Floats, steps: int) -> Floats:
     good = np.isfinite(values) & (row >= 0) & (row < steps)
     counts = np.bincount(row[good], minlength=steps)

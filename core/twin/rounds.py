@@ -33,7 +33,8 @@ URGENCY = -10.0
 FIRST_S = 600.0
 """After the start, where the night is further off."""
 BETWEEN_S = 1800.0
-"""By day from one run that had to be made to the next: one processor has other work."""
+"""By day from one run that had to be made to the next: one processor has other work. So long
+later a run that somebody cancelled is asked again, at any hour."""
 AT_ONCE = 16
 """Packs whose use is read in one turn."""
 
@@ -93,6 +94,7 @@ class Rounds:
         self._next_at = first if self._by_day else self._night
         self._to_read: list[str] = []
         self._open: dict[Key, list[str]] = {}
+        self._not_before: dict[Key, datetime] = {}
         self._asked: tuple[Key, str] | None = None
         self._rest_until = self._began
         self._uses: dict[str, _Use] = {}
@@ -125,9 +127,9 @@ class Rounds:
             return []
         if self._asked is not None:
             return self._collect(now)
-        if self._open and (not self._by_day or now >= self._rest_until):
-            self._ask_next()
-        elif not self._open:
+        if self._open:
+            self._ask_next(now)
+        else:
             self._end(now)
         return []
 
@@ -142,6 +144,7 @@ class Rounds:
         known = {key for uses in (self._uses, self._before) for _, _, key, _ in uses.values()}
         self._runs = {key: run for key, run in self._runs.items() if key in known}
         self._going = self._by_day = False
+        self._not_before = {}
         self._night = self._next_at = self._times.next(now)
 
     def _read(self, store: Store, now: datetime) -> None:
@@ -163,9 +166,13 @@ class Rounds:
         if not self._to_read:
             self._open = dict(sorted(self._open.items(), key=lambda item: -len(item[1])))
 
-    def _ask_next(self) -> None:
-        """The one that most packs wait for."""
-        key = next(iter(self._open))
+    def _ask_next(self, now: datetime) -> None:
+        """Of those that may be asked now the one that most packs wait for."""
+        if self._by_day and now < self._rest_until:
+            return
+        key = next((key for key in self._open if self._not_before.get(key, now) <= now), None)
+        if key is None:
+            return
         state = self._physics.ask(task_of(key), URGENCY)
         self._asked = key, state.id
 
@@ -180,6 +187,9 @@ class Rounds:
         if not state.settled:
             return []
         self._asked = None
+        if state.standing == "cancelled":  # by a person, whose run it was too: packs wait for it
+            self._not_before[key] = now + timedelta(seconds=BETWEEN_S)
+            return []
         run = state.result
         if isinstance(run, ForecastResult) and not run.failed:
             self._runs[key] = run

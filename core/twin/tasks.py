@@ -40,7 +40,8 @@ Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 Pack = Annotated[str, Meta(min_length=1, max_length=200)]
 Positive = Annotated[float, Meta(gt=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Celsius = Annotated[float, Meta(ge=-60, le=200)]
+COLDEST_C, WARMEST_C = -60.0, 200.0
+Celsius = Annotated[float, Meta(ge=COLDEST_C, le=WARMEST_C)]
 Chemistry = Literal["LFP", "NMC", "LCO"]
 Model = Literal["SPM", "SPMe"]
 FileKind = Literal["bpx", "csv"]
@@ -64,8 +65,9 @@ class WindowPack(_Strict, frozen=True):
     the model as a C-rate of it. soc: at the start of the window; start_v: open-circuit voltage
     there, which goes before `soc` where it is known. current_a, voltage_v: columns, one value
     each `step_s`, the first at the start; a missing current is that of its neighbours. plan_a:
-    current after the window, None = as its last minute. fitted: what a calibration found of it
-    (`FITTED`).
+    current after the window, None = as its last minute. temperature_c: measured on the mean of the
+    window, which cools the modelled cell, None = 25; start_c: the first that was measured, by which
+    the cell begins, None = the same. fitted: what a calibration found of it (`FITTED`).
     """
 
     pack: Pack
@@ -75,6 +77,7 @@ class WindowPack(_Strict, frozen=True):
     voltage_v: bytes
     start_v: float | None = None
     temperature_c: Celsius | None = None
+    start_c: Celsius | None = None
     plan_a: float | None = None
     fitted: dict[str, float] = {}
 

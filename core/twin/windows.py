@@ -24,7 +24,7 @@ from core.twin.ahead import Planned, Plans, nobody
 from core.twin.bands import with_intervals
 from core.twin.kept import Own, Shelf
 from core.twin.models import Floats
-from core.twin.past import Plate, on_grid, pasts_of
+from core.twin.past import Plate, on_grid, pasts_of, warmth_on_grid
 from core.twin.ports import Physics
 from core.twin.predictions import (
     Due,
@@ -34,6 +34,8 @@ from core.twin.predictions import (
     prediction_of,
 )
 from core.twin.tasks import (
+    COLDEST_C,
+    WARMEST_C,
     Chemistry,
     Model,
     WindowAnswer,
@@ -70,8 +72,8 @@ _KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 @dataclass(frozen=True, slots=True)
 class Window:
     """One pack's last window. answer: what the model says of it (`failed` says why not); time_s:
-    of its points, seconds since 1970; voltage_v: as measured there, current_a as given; plan: what
-    it takes for granted of the time after it, "" = that its current stays."""
+    of its points, seconds since 1970; voltage_v, temperature_c: as measured there, current_a as
+    given; plan: what it takes for granted of the time after it, "" = that its current stays."""
 
     answer: WindowAnswer
     parameter_set: str
@@ -79,6 +81,7 @@ class Window:
     time_s: Floats
     current_a: Floats
     voltage_v: Floats
+    temperature_c: Floats
     plan: str = ""
 
 
@@ -128,16 +131,26 @@ class Windows:
         if self._asked or self._physics.missing:
             return
         packs = self._next()
+        try:
+            self._ask_all(store, packs, soc, holds)
+        finally:  # whatever failed: what is not asked now is due again
+            asked = {pack for windows in self._asked.values() for pack in windows}
+            self.agenda.done([pack for pack in packs if pack not in asked])
+
+    def _ask_all(self, store: Store, packs: Sequence[str], soc: Charge, holds: Charge) -> None:
+        """A task for each set; one that cannot be asked leaves the others."""
         plans = self._plans() if packs else {}
         for (chemistry, bpx, model), mine in self._alike(packs).items():
+            task = WindowTask(
+                id=new_id(), chemistry=chemistry, bpx=bpx, model=model, packs=(),
+                time_s=self._clock.now().timestamp(), step_s=STEP_S, horizon_s=HORIZON_S)
             try:
-                self._ask(store, WindowTask(
-                    id=new_id(), chemistry=chemistry, bpx=bpx, model=model, packs=(),
-                    time_s=self._clock.now().timestamp(), step_s=STEP_S, horizon_s=HORIZON_S),
-                    mine, soc, holds, plans)
-            except OrreryError as error:
-                self.agenda.done(list(mine))
-                self._fails(f"no window of {len(mine)} packs of {chemistry}: {error}")
+                self._ask(store, task, mine, soc, holds, plans)
+            except Exception as error:  # noqa: BLE001 - packs of the other sets are asked
+                known = isinstance(error, OrreryError)
+                words = error if known else f"unexpected {type(error).__name__}: {error}"
+                self._fails(f"no window of {len(mine)} packs of {chemistry}: {words}",
+                            None if known else error)
 
     def _alike(self, packs: Sequence[str]) -> Mapping[Set, Mapping[str, Own]]:
         """Those that one batch can model. A calibration was of the SPMe."""
@@ -170,17 +183,17 @@ class Windows:
             pasts = pasts_of(store, some, end - timedelta(seconds=WINDOW_S + STEP_S), end)
             for plate, past in zip(some, pasts, strict=True):
                 current, voltage = on_grid(past, end.timestamp(), STEP_S, STEPS)
+                warm_c = warmth_on_grid(past, end.timestamp(), STEP_S, STEPS)
                 now = soc(plate.id)
                 if np.isfinite(current).sum() < LEAST_KNOWN or not math.isfinite(now):
                     continue
-                pack = _pack(plate, current, voltage, (now, holds(plate.id)),
-                             past.mean_temperature_c, owns[plate.id], plans.get(plate.id))
+                pack = _pack(plate, current, voltage, (now, holds(plate.id)), warm_c,
+                             owns[plate.id], plans.get(plate.id))
                 packs.append(pack)
                 windows[plate.id] = Window(
                     WindowAnswer(pack=plate.id), "", "",
                     end.timestamp() + STEP_S * np.arange(1.0 - STEPS, 1.0), current, voltage,
-                    "" if pack.plan_a is None else plans[plate.id].words)
-        self.agenda.done([pack for pack in owns if pack not in windows])
+                    warm_c, "" if pack.plan_a is None else plans[plate.id].words)
         if packs:
             self._physics.ask(structs.replace(task, packs=tuple(packs)), URGENCY)
             self._asked[task.id] = windows
@@ -224,9 +237,9 @@ class Windows:
                               self._plates[answer.pack].rated_ah, asked[answer.pack].plan)
                 for answer in result.answers if answer.pack in asked]))
 
-    def _fails(self, words: str) -> None:
+    def _fails(self, words: str, unexpected: Exception | None = None) -> None:
         if words != self.error:
-            log.warning("twin: %s", words)
+            log.warning("twin: %s", words, exc_info=unexpected)
         self.error = words
 
     # -- what came true
@@ -255,12 +268,13 @@ def key_of(pack: str) -> str:
 
 
 def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, end: tuple[float, float],
-          temperature_c: float, own: Own, planned: Planned | None) -> WindowPack:
+          warm_c: Floats, own: Own, planned: Planned | None) -> WindowPack:
     """end: charge at the window's end, and what the pack holds, as `Windows.ask`; its beginning is
     before what flowed. planned: at the last known voltage. What a calibration found counts from the
     capacity when new, for it tells of the active material itself."""
     soc, holds = end[0], end[1] if math.isfinite(end[1]) else 1.0
     known_v = voltage_v[np.isfinite(voltage_v)]
+    known_c = warm_c[(warm_c >= COLDEST_C) & (warm_c <= WARMEST_C)]  # others are no cell's
     plan_a = planned.cell_a(plate.cells, float(known_v[-1])) \
         if planned is not None and known_v.size else None
     begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / (holds * plate.rated_ah)
@@ -269,7 +283,8 @@ def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, end: tuple[float, 
         pack=plate.id, capacity_ah=plate.full_ah * (1.0 if own.fitted else holds), soc=begins,
         start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),
         voltage_v=column(voltage_v), fitted=dict(own.fitted), plan_a=plan_a,
-        temperature_c=temperature_c if math.isfinite(temperature_c) else None)
+        temperature_c=float(known_c.mean()) if known_c.size else None,
+        start_c=float(known_c[0]) if known_c.size else None)
 
 
 def _met(store: Store, plates: Mapping[str, Plate], due: Sequence[Due], made_at: datetime,

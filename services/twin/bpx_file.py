@@ -15,7 +15,7 @@ import pybamm
 from core.errors import RequestError
 from core.twin.tasks import MOST_BPX, FileResult, FileTask
 from services.twin.frames import Tell
-from services.twin.physics import CONTACT, Window, window_of
+from services.twin.physics import CONTACT, Warmth, Window, window_of
 
 DEEPEST = 12
 MOST_FORMULA = 4000
@@ -136,6 +136,7 @@ def _try(values: pybamm.ParameterValues, window: Window) -> None:
                    "Initial concentration in positive electrode [mol.m-3]": start[1],
                    "Current function [A]": window.capacity_ah / 5.0})
     try:
+        Warmth.of(values)
         solved = pybamm.Simulation(pybamm.lithium_ion.SPMe(), parameter_values=values,
                                    solver=pybamm.IDAKLUSolver()).solve([0.0, TRIED_S])
         volts = np.asarray(solved["Voltage [V]"].data)

@@ -21,6 +21,8 @@ from core.twin.models import CellModel, cell_models
 STEP_S = 10
 STEPS = 180
 LEAST_ROWS = 64
+LEAST_HEALTH_PCT = 1.0
+"""What tells less does not know its health."""
 SURE = 0.02
 """Standard deviation with which a charge is taken over when the filter is made anew."""
 
@@ -56,13 +58,17 @@ def plate_of(status: Status) -> Plate | None:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One pack's columns over some steps, NaN = missing, and its charge (0..1 of the pack's own
-    window) at the first; NaN where it is not known."""
+    """One pack's columns over some steps, NaN = missing, its temperature on their mean and at the
+    first that is known, and its charge (0..1 of the pack's own window) at the first; NaN where it
+    is not known. holds: what it holds now, share of the rated capacity, as the device tells its
+    health; 1 where it tells none."""
 
     current_a: FloatArray
     voltage_v: FloatArray
     temperature_c: float | None
+    start_c: float | None
     soc: float
+    holds: float
 
 
 class Heard:
@@ -74,9 +80,11 @@ class Heard:
         self._columns = {name: np.full((0, STEPS), np.nan, np.float32)
                          for name in ("current_a", "voltage_v", "temperature_c", "soc")}
         self._sums = np.zeros((0, 3))
+        self._holds = np.zeros(0)
         self._counts = np.zeros((0, 3))  # as many rows as the columns: more than there are packs
         self._step = -1
         self._filter: CellFilter | None = None
+        self._rated_ah = np.zeros(0)
 
     def status(self, status: Status) -> None:
         """A device says what it is; one that changed begins anew."""
@@ -89,6 +97,7 @@ class Heard:
             self._grow(max(LEAST_ROWS, row))
         for values in self._columns.values():
             values[row] = np.nan
+        self._holds[row] = 1.0
         self._filter = None
 
     def _grow(self, rows: int) -> None:
@@ -97,6 +106,7 @@ class Heard:
                          for name, values in self._columns.items()}
         self._sums = np.vstack([self._sums, np.zeros((rows, 3))])
         self._counts = np.vstack([self._counts, np.zeros((rows, 3))])
+        self._holds = np.append(self._holds, np.ones(rows))
 
     def knows_now(self, device: str) -> bool:
         """Whether the step that is open holds something of it already."""
@@ -117,6 +127,8 @@ class Heard:
         known = np.isfinite(values)
         self._sums[row, known] += values[known]
         self._counts[row, known] += 1
+        if told.body.soh_pct is not None and told.body.soh_pct >= LEAST_HEALTH_PCT:
+            self._holds[row] = told.body.soh_pct / 100.0
 
     def close_steps(self, now_s: float) -> None:
         """Make columns of the steps that are over."""
@@ -144,14 +156,15 @@ class Heard:
             return
         if self._filter is None:
             self._filter = self._made()
+        self._filter.set_capacity(self._rated_ah * self._holds[:packs])
         self._filter.step(means[:packs, 0], means[:packs, 1], STEP_S, means[:packs, 2])
         self._columns["soc"][:packs, -1] = self._filter.soc
 
     def _made(self) -> CellFilter:
         """A filter that goes on with the charges that are known."""
         plates = [self.plates[device] for device in self._rows]
-        made = CellFilter([plate.model for plate in plates], [1] * len(plates),
-                          [plate.rated_ah for plate in plates])
+        self._rated_ah = np.array([plate.rated_ah for plate in plates])
+        made = CellFilter([plate.model for plate in plates], [1] * len(plates), self._rated_ah)
         made.begin(self._columns["soc"][:len(plates), -2], SURE)
         return made
 
@@ -168,10 +181,11 @@ class Heard:
         found = {name: values[row, -steps:].copy() for name, values in self._columns.items()}
         if np.isnan(found["voltage_v"]).all():
             return None
-        warm = found["temperature_c"]
+        warm = found["temperature_c"][np.isfinite(found["temperature_c"])]
         return Past(found["current_a"], found["voltage_v"],
-                    None if np.isnan(warm).all() else float(np.nanmean(warm)),
-                    float(found["soc"][0]))
+                    float(warm.mean()) if warm.size else None,
+                    float(warm[0]) if warm.size else None,
+                    float(found["soc"][0]), float(self._holds[row]))
 
     def between(self, device: str, first_s: float, last_s: float) -> tuple[float, float]:
         """Mean current of the steps from `first_s` to `last_s`, and the voltage in the step that

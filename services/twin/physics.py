@@ -23,6 +23,7 @@ TABLE = 20_001
 """Points of charge against voltage."""
 EDGE = 1e-4
 """Of a stoichiometry: at 0 and 1 potentials are infinite."""
+STOICHIOMETRIES: Floats = np.linspace(EDGE, 1.0 - EDGE, TABLE)
 MARGIN_V = 0.02
 """So far beyond the window a measured voltage may stand: a sensor's error."""
 
@@ -43,6 +44,19 @@ GRAFTED_KEYS = (
 """Parts of the names that OKane2022's degradation of a graphite electrode goes by."""
 GRAFTED_GRAPHITE = ("Poisson's", "Young's", "free of deformation", "partial molar volume",
                     "volume change", "crack", "LAM", "critical stress", "Paris'")
+
+
+HEAT_KEYS = tuple(f"{part} {what}" for part in (
+    "Negative current collector", "Negative electrode", "Separator", "Positive electrode",
+    "Positive current collector") for what in ("density [kg.m-3]",
+                                               "specific heat capacity [J.kg-1.K-1]"))
+COLLECTORS = ("Negative current collector thickness [m]",
+              "Positive current collector thickness [m]")
+LAYERS = ("Negative electrode thickness [m]", "Separator thickness [m]",
+          "Positive electrode thickness [m]", *COLLECTORS)
+COOLING, COOLED, VOLUME = ("Total heat transfer coefficient [W.m-2.K-1]",
+                           "Cell cooling surface area [m2]", "Cell volume [m3]")
+HEAT_DONOR = "OKane2022"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +159,79 @@ def _grafts(values: pybamm.ParameterValues) -> dict[str, Any]:
         and any(part in key for part in (*GRAFTED_GRAPHITE, "thermal expansion")))}
 
 
+def with_heat(values: pybamm.ParameterValues) -> tuple[pybamm.ParameterValues, str]:
+    """A copy with what a cell's own temperature needs, and in words what of that was borrowed, ""
+    for nothing. A set that lacks a heat capacity has its donor's, each layer's; one that lacks its
+    size has as much beside its layers, and as much to cool each volume, as the donor; one that
+    tells no cooling has the donor's."""
+    values, donor = values.copy(), _own(HEAT_DONOR)
+    lacks = []
+    if any(key not in values for key in (*HEAT_KEYS, *COLLECTORS)):
+        lacks.append("heat capacity")
+        values.update({key: donor[key] for key in (*HEAT_KEYS, *COLLECTORS)},
+                      check_already_exists=False)
+    if any(key not in values for key in (VOLUME, COOLED)):
+        lacks.append("size")
+        volume = donor[VOLUME] * _layers_m3(values) / _layers_m3(donor)
+        values.update({VOLUME: volume, COOLED: donor[COOLED] * volume / donor[VOLUME]},
+                      check_already_exists=False)
+    if COOLING not in values or values[COOLING] <= 0:
+        lacks.append("cooling")
+        values.update({COOLING: donor[COOLING]}, check_already_exists=False)
+    return values, f"{', '.join(lacks)} borrowed from {HEAT_DONOR}" if lacks else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """What makes the set's own cell warm, all of it alike. takes_j_k: heat that it takes up for a
+    kelvin; gives_w_k: that it gives to what is around it for one. entropy_v_k: slopes of the
+    negative and the positive electrode's potential over its temperature, float64[TABLE] over the
+    stoichiometry [V/K]. borrowed: as `with_heat`."""
+
+    takes_j_k: float
+    gives_w_k: float
+    entropy_v_k: tuple[Floats, Floats]
+    borrowed: str
+
+    @classmethod
+    def of(cls, values: pybamm.ParameterValues) -> Warmth:
+        """Raises RequestError for numbers that no cell has."""
+        values, borrowed = with_heat(values)
+        param, at = pybamm.LithiumIonParameters(), pybamm.Vector(STOICHIOMETRIES)
+        takes = float(values.evaluate(param.rho_c_p_eff(param.T_ref))) * float(values[VOLUME])
+        negative, positive = (np.broadcast_to(_table(values, electrode.prim.dUdT(at)), TABLE)
+                              for electrode in (param.n, param.p))
+        gives = float(values[COOLING]) * float(values[COOLED])
+        if not (0.0 < takes < np.inf and 0.0 < gives < np.inf):
+            raise RequestError("its heat capacity, size or cooling is no cell's")
+        return cls(takes, gives, (negative, positive), borrowed)
+
+    def heat_w(self, amperes: Floats, lost_v: Floats, x: Floats, y: Floats,
+               kelvin: float) -> Floats:
+        """Of a current: what all overpotentials together lose of it, and what the electrodes' own
+        entropy, at stoichiometries x and y, gives or takes (Bernardi 1985)."""
+        slopes = [np.interp(where, STOICHIOMETRIES, slope)
+                  for where, slope in zip((x, y), self.entropy_v_k, strict=True)]
+        return np.asarray(amperes * (lost_v + kelvin * (slopes[0] - slopes[1])))
+
+    def temperature_c(self, time_s: Floats, heat_w: Floats, begins_c: float,
+                      around_c: float) -> Floats:
+        """At moments that rise, between two of which the heat is their mean."""
+        settles_s = self.takes_j_k / self.gives_w_k
+        above = [begins_c - around_c]
+        made_k = (heat_w[1:] + heat_w[:-1]) / 2.0 / self.gives_w_k
+        stays = np.exp(-np.diff(time_s) / settles_s)
+        for most_k, share in zip(made_k.tolist(), stays.tolist(), strict=True):
+            above.append(most_k + (above[-1] - most_k) * share)
+        return around_c + np.array(above)
+
+
+def _layers_m3(values: pybamm.ParameterValues) -> float:
+    """Volume of a cell's electrodes, separators and collectors."""
+    return float(sum(values[key] for key in LAYERS) * values["Electrode height [m]"]
+                 * values["Electrode width [m]"] * values[CELLS])
+
+
 def apply_fitted(values: pybamm.ParameterValues, fitted: Mapping[str, float]) -> None:
     """negative_active, positive_active: shares of the set's own; contact_ohm: of its cell."""
     if "negative_active" in fitted:
@@ -162,7 +249,7 @@ class Balance:
 
     def __init__(self, values: pybamm.ParameterValues) -> None:
         param = pybamm.LithiumIonParameters()
-        self._at = np.linspace(EDGE, 1.0 - EDGE, TABLE)
+        self._at = STOICHIOMETRIES
         at = pybamm.Vector(self._at)
         self._negative_v = _table(values, param.n.prim.U(at, param.T_ref))
         self._positive_v = _table(values, param.p.prim.U(at, param.T_ref))

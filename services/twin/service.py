@@ -187,7 +187,7 @@ class TwinService:
                               step_s=float(STEP_S), horizon_s=HORIZON_S)
             try:
                 self._physics.ask(task, TASK_URGENCY)
-            except RetryLaterError as error:
+            except (RequestError, RetryLaterError) as error:
                 log.error("no window of %s: %s", chemistry, error)
                 self.agenda.done(list(found))
                 continue
@@ -197,17 +197,19 @@ class TwinService:
                 for device, pack in found.items()}
 
     def _pack(self, plate: Plate, planned: Planned | None) -> WindowPack | None:
-        """None of a pack that was silent, or whose charge is not known."""
+        """None of a pack that was silent, or whose charge is not known. What it holds is what its
+        device says: the app, which finds it out, is another process."""
         past = self.heard.past(plate.device, self._steps)
         if past is None or not np.isfinite(past.soc) or np.isnan(past.current_a).all():
             return None
         known_v = past.voltage_v[np.isfinite(past.voltage_v)]
         plan_a = None if planned is None else planned.cell_a(plate.cells, float(known_v[-1]))
         return WindowPack(
-            pack=plate.device, capacity_ah=plate.full_ah, plan_a=plan_a,
+            pack=plate.device, capacity_ah=plate.full_ah * past.holds, plan_a=plan_a,
             soc=min(1.0, max(0.0, past.soc)),
             start_v=float(plate.model.ocv_v(past.soc)), current_a=column(past.current_a),
-            voltage_v=column(past.voltage_v), temperature_c=past.temperature_c)
+            voltage_v=column(past.voltage_v), temperature_c=past.temperature_c,
+            start_c=past.start_c)
 
     def _collect(self) -> None:
         """Publish and keep what is done."""

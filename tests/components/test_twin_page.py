@@ -318,19 +318,24 @@ def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> Non
     assert not isinstance(known, str)
     values = {"fade_pct_year": 3.24, "fade_low": 1.9, "fade_high": 4.51, "growth_year": 0.12,
               "growth_sigma": 0.02, "resistance": 1.2, "resistance_sigma": 0.05,
-              "life_years": 8.1, "life_low": 5.2, "life_high": 12.0}
+              "life_years": 8.1, "life_low": 5.2, "life_high": 12.0, "life_cycles": 2219.4,
+              "life_cycles_low": 1425.0, "life_cycles_high": 3288.0, "life_forecast": 0.62}
     told = replace(known, figures={**known.figures, **{
         name: np.full(2, value) for name, value in values.items()}})
     assert board._fade(told.figures, 0) == ("3.2 %", "1.9 to 4.5")
-    assert board._life(told.figures, 0) == ("8.1 years", "5.2 to 12.0")
+    assert board._life(told.figures, 0) == ("8.1 years", "5.2 to 12.0; 2\u202f219 cycles")
+    unused = {**told.figures, "life_cycles": np.full(2, math.nan)}
+    assert board._life(unused, 0) == ("8.1 years", "5.2 to 12.0")
     assert board._resistance(told, 0) == ("+12 % a year", "± 3 %, 1.20 ×")
     endless = {**told.figures, "life_high": np.full(2, math.inf)}
-    assert board._life(endless, 0) == ("8.1 years", "5.2 or more")
+    assert board._life(endless, 0) == ("8.1 years", "5.2 or more; 2\u202f219 cycles")
     text = export.table(told, site.client.topology, site.client.snapshot().frame).decode()
     first = next(csv.DictReader(io.StringIO(text)))
     assert [float(first[name]) for name in (
         "fade_low_pct_per_year", "fade_high_pct_per_year", "life_low_years", "life_high_years",
-        "resistance_growth_per_year")] == [1.9, 4.51, 5.2, 12.0, 0.12]
+        "life_full_cycles", "life_low_full_cycles", "life_high_full_cycles",
+        "life_by_ageing_run_pct", "resistance_growth_per_year")] == [
+            1.9, 4.51, 5.2, 12.0, 2219.4, 1425.0, 3288.0, 62.0, 0.12]
     assert float(first["resistance_growth_half_interval"]) == pytest.approx(0.0329)
     assert (first["capacity_pct"], first["capacity_found_at"]) == ("", "")
 

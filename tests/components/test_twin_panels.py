@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Callable
 from html import unescape
 
 import msgspec
@@ -25,6 +25,7 @@ from core.twin.tasks import (
     Fitted,
     ForecastResult,
     ForecastTask,
+    Task,
     column,
     floats,
     new_id,
@@ -192,6 +193,7 @@ def test_a_failed_run_says_why_and_its_words_are_text() -> None:
     site.stock.fail(forecasts(site)[0], f"on day 3 the solver gives up: {HOSTILE}")
     page.run()
     assert "on day 3 the solver gives up" in words(page)
+    assert "All of it is" not in words(page), "without a fade or a run nothing is foretold"
     assert not any(HOSTILE in block.proto.body for block in page.get("html"))
 
 
@@ -201,12 +203,31 @@ def test_its_own_fade_and_the_model_weigh_what_they_are_worth_and_the_past_is_sc
     said = words(page)
     assert re.search(r"\d years", said)
     assert "the second was foretold within" in said
+    assert "All of it is the law of its own fade: no ageing run yet." in said
     page.button(key="twin_forecast_ask").click().run()
     answer(site)
     weights = re.search(r"Its own fade weighs (\d+) %, the ageing model (\d+) %", words(page.run()))
     assert weights is not None
     assert int(weights[1]) + int(weights[2]) == 100
     assert int(weights[1]) > int(weights[2])
+
+
+@pytest.mark.parametrize(("end", "why"), [
+    (lambda site, task: site.stock.cancel(task.id), "its ageing run was cancelled"),
+    (lambda site, task: site.stock.fail(task, "it diverged"),
+     "its ageing run has no result"),
+    (lambda site, task: site.stock.settle(task, msgspec.structs.replace(aged(task), cycles=b"")),
+     "its ageing run tells nothing: an ageing run's columns are of one length")])
+def test_where_its_own_fade_speaks_alone_it_is_said_why(end: Callable[[TwinSite, Task], None],
+                                                        why: str) -> None:
+    site = TwinSite(soh=FADING)
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    assert "the law of its own fade: the ageing model runs." in words(page)
+    end(site, forecasts(site)[0])
+    said = words(page.run())
+    assert f"All of it is the law of its own fade: {why}." in said
+    assert re.search(r"\d years", said)
 
 
 def test_the_jump_is_checked_against_every_day_where_somebody_asks() -> None:
@@ -239,6 +260,7 @@ def test_without_physics_its_own_fade_still_tells_a_life(physics: StandingPhysic
     page = opened(site)
     said = words(page)
     assert said.count("Not without the physics") == 4
+    assert "All of it is the law of its own fade: the ageing model cannot run here." in said
     assert re.search(r"\d years", said)
     assert buttons(page) == []
 
@@ -530,42 +552,7 @@ def test_what_is_still_being_read_says_so() -> None:
     assert "its record is being read" in said
 
 
-# -- inside
-
-
-def test_before_the_first_window_it_says_when_it_is_due() -> None:
-    said = words(opened(TwinSite()))
-    assert "No window yet" in said
-    assert "12:04, 3 packs before it" in said
-
-
-def test_a_window_shows_concentrations_overpotentials_and_temperature() -> None:
-    site = TwinSite()
-    site.window = window()
-    said = words(opened(site))
-    for title in ("Lithium, negative", "Lithium, positive", "Overpotentials", "Cell voltage",
-                  "Heat of losses, each cell", "Temperature, as measured"):
-        assert title in said
-    assert "but not how the pack is cooled" in said
-    assert "4.0 mV root mean square" in said
-    assert "concentration" not in said  # the SPM has no electrolyte
-
-
-def test_heat_is_what_the_overpotentials_lose_of_the_current() -> None:
-    """3.71 V at rest and 3.704 less 2 mV an ampere under it: 10 A lose 0.26 W, -5 A 0.02 W."""
-    told = internals.columns(window())
-    assert told["heat_w"][6] == pytest.approx(10.0 * (3.71 - 3.684), abs=1e-5)
-    assert told["heat_w"][0] == pytest.approx(-5.0 * (3.71 - 3.714), abs=1e-5)
-    bare = msgspec.structs.replace(window().answer, states={})
-    assert "heat_w" not in internals.columns(replace(window(), answer=bare))
-
-
-def test_a_window_without_an_answer_says_why() -> None:
-    site = TwinSite()
-    site.window = window(f"no current was measured {HOSTILE}")
-    page = opened(site)
-    assert "no current was measured" in words(page)
-    assert not any(HOSTILE in block.proto.body for block in page.get("html"))
+# -- what they draw
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -236,9 +236,10 @@ def window(failed: str = "") -> Window:
     states = {"negative_surface": 0.5 - at / 1000, "negative_mean": 0.49 - at / 1000,
               "positive_surface": 0.4 + at / 1000, "positive_mean": 0.41 + at / 1000,
               "ocv_v": 3.71 + 0 * at, "negative_reaction_v": current / 1000,
-              "positive_reaction_v": -current / 1200}
+              "positive_reaction_v": -current / 1200, "temperature_c": 24.0 + at / 100,
+              "heat_w": 0.002 * current ** 2}
     answer = WindowAnswer(pack=PACK, failed=failed, voltage_v=column(volts + 0.004),
                           residual_rms_mv=4.0, residual_mean_mv=-4.0, residual_most_mv=-4.0,
                           states={name: column(values) for name, values in states.items()})
     return Window(answer, "OKane2022: LG M50", "SPM", NOW.timestamp() - 300 + 10 * at, current,
-                  volts)
+                  volts, np.where(at % 3, np.nan, 24.0 + at / 150))

@@ -64,13 +64,15 @@ def test_a_measured_fade_and_the_use_tell_a_wear() -> None:
     """2 % lost in 200 days at 0.8 cycles a day, from 96 % on: 1600 days to 80 %."""
     days = np.linspace(0.0, 200.0, 9)
     fade = fit_fade(days, 0.98 - 1e-4 * days)
-    years, cycles, capacity, forecast, low, high = life_figures(None, "NMC", fade, UNKNOWN, 0.8)
+    years, cycles, capacity, forecast, low, high, fewest, most = life_figures(
+        None, "NMC", fade, UNKNOWN, 0.8)
     assert low < years < high
+    assert (fewest, most) == pytest.approx((292.2 * low, 292.2 * high)), "0.8 a day"
     assert (cycles, capacity, forecast) == pytest.approx((1280.0, 0.96, 0.0), rel=1e-3)
     found = wear_of("NMC", PackLife(cycles, capacity, cycles / (365.25 * years), forecast))
     assert (found.per_kwh, found.by) == (pytest.approx(by_hand(0.96, 1280.0), rel=1e-3), BY_FADE)
     unused = life_figures(None, "NMC", fade, UNKNOWN, NAN)
-    assert math.isnan(unused[1]), "nobody knows how much it is used"
+    assert np.isnan([unused[1], *unused[6:]]).all(), "nobody knows how much it is used"
 
 
 @pytest.mark.parametrize(("cycles", "times"), [(10.0, PLAUSIBLE), (1e6, 1.0 / PLAUSIBLE)])

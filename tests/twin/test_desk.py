@@ -195,6 +195,8 @@ def test_a_prediction_meets_its_truth(fresh: DeskSite) -> None:
     window = fresh.client.twin_window(GOOD)
     assert window is not None
     assert window.time_s[-1] == pytest.approx(task.time_s)
+    assert set(window.temperature_c[np.isfinite(window.temperature_c)]) == {25.0}
+    assert (task.packs[0].temperature_c, task.packs[0].start_c) == (25.0, 25.0)
     measured = window.voltage_v[np.isfinite(window.voltage_v)]
     row = round((task.time_s - NOON.timestamp()) / STEP_S) - 1
     assert measured[-1] == pytest.approx(LIVED[1][row], abs=0.005)

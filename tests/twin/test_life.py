@@ -12,12 +12,14 @@ from core.twin.fade import fit_fade
 from core.twin.interval import SIGMAS, Interval
 from core.twin.life import (
     LAB_LOSS_PCT,
+    NEW,
     RUN_LOSS_PCT,
     YEAR_D,
     by_both,
     by_law,
     by_physics,
     course_of,
+    life_figures,
     pace_sigma,
 )
 from core.twin.tasks import ForecastResult, column, new_id
@@ -102,6 +104,16 @@ def test_both_lie_between_the_two_and_the_surer_one_weighs_more() -> None:
     assert law.days.value < both.days.value < physics.days.value
     assert 0.0 < both.physics_share < 0.5
     assert 0.0 < by_both(course, "LCO", fade).physics_share < both.physics_share
+
+
+def test_where_a_run_tells_nothing_the_fade_tells_alone() -> None:
+    days = np.linspace(0, 2 * YEAR_D, 30)
+    fade, lost = fit_fade(days, 1.0 - 0.04 * days / YEAR_D), ForecastResult(id=new_id())
+    told = life_figures(lost, "NMC", fade, NEW, 0.75)
+    assert told == life_figures(None, "NMC", fade, NEW, 0.75)
+    assert told[0] == pytest.approx(3.0, abs=0.1)
+    assert told[3] == 0.0, "what the run weighs"
+    assert np.isnan(life_figures(lost, "NMC", None, NEW, 0.75)).all()
 
 
 def test_a_capacity_that_rises_for_a_while_is_not_given_back() -> None:

@@ -250,6 +250,31 @@ def test_what_fails_is_told_and_the_others_go_on() -> None:
     assert house.rounds.of("p1").run is not None
 
 
+@pytest.mark.parametrize("times", [NIGHT, Times(time(12, 10), UTC)])
+def test_a_run_that_a_person_cancels_is_asked_again_later_and_others_go_on(times: Times) -> None:
+    """The run of the night is one with what somebody asks on a page, and so is its Cancel."""
+    house = House([0.4, 0.4], times)
+    house.clock.advance(FIRST_S)
+    house.turn(3)
+    (task,) = house.physics.open()
+    house.physics.cancel(task.id)
+    house.turn(4)
+    others = [one.chemistry for one in house.answer()]
+    house.turn(2)
+    told = house.rounds.of("p0")
+    assert (told.run, told.failed, told.making) == (None, "", True)
+    assert house.answer() == []
+    house.clock.advance(BETWEEN_S)
+    for _ in range(3):
+        house.turn(2)
+        others += [one.chemistry for one in house.answer()]
+        house.turn()
+        house.clock.advance(BETWEEN_S)
+    assert sorted(others) == ["LFP", "NMC"]
+    assert all(house.rounds.of(pack).run is not None for pack in house.plates)
+    assert not house.rounds.of("p0").making
+
+
 def test_a_task_that_is_long_forgotten_is_asked_again() -> None:
     house = House([0.4])
     house.clock.advance(FIRST_S)

@@ -1,17 +1,20 @@
-"""Where the energy of a cell goes: out of what is stored, to its terminals and into losses.
+"""Where the energy of a cell goes: out of what is stored, to its terminals and into losses, and
+these into warmth and to what is around it.
 
-Each of the three is worked out from something else: what is stored from the set's open-circuit
-curve and the charge that was counted, what comes out from the modelled voltage and the given
-current, what is lost from the overpotentials that are told of the inside.
+Each is worked out from something else: what is stored from the set's open-circuit curve and the
+charge that was counted, what comes out from the modelled voltage and the given current, what is
+lost from the overpotentials that are told of the inside, what warms from the modelled temperature
+and the set's heat capacity and cooling.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import pybamm
 
 from core.twin.tasks import WindowPack, WindowTask, column, floats, new_id
-from services.twin.physics import Balance, parameters_of, window_of
-from services.twin.window import solve_window
+from services.twin.physics import Balance, Warmth, parameters_of, window_of
+from services.twin.window import TEMPERATURE_C, solve_window
 
 AH = 50.0
 SOC = 0.8
@@ -53,10 +56,19 @@ def balance(chemistry: str, model: str, name: str) -> dict[str, float]:
     for key in ("concentration_v", "electrolyte_v", "electrode_v"):
         lost_v -= states.get(key, 0.0)
     volts = floats(told.voltage_v).astype(float)
-    return {"stored": float(stored_wh), "counted": float(SOC - used),
+    return {"heat": float(np.trapezoid(states["heat_w"], time_s) / 3600.0),
+            "warmed": _warmed_wh(values, states["temperature_c"], time_s) / window.capacity_ah * AH,
+            "stored": float(stored_wh), "counted": float(SOC - used),
             "modelled": told.end_soc or np.nan,
             "terminal": float(np.trapezoid(volts * current_a, time_s) / 3600.0),
             "lost": float(np.trapezoid(lost_v * current_a, time_s) / 3600.0)}
+
+
+def _warmed_wh(values: pybamm.ParameterValues, warm_c: np.ndarray, time_s: np.ndarray) -> float:
+    """What the set's own cell took up, and gave to what is around it."""
+    warmth = Warmth.of(values)
+    gave_j = warmth.gives_w_k * np.trapezoid(warm_c - TEMPERATURE_C, time_s)
+    return float(warmth.takes_j_k * (warm_c[-1] - warm_c[0]) + gave_j) / 3600.0
 
 
 def balances() -> dict[str, dict[str, float]]:

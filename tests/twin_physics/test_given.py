@@ -89,6 +89,8 @@ def test_a_good_file_is_tried_and_says_what_it_is(child: Child) -> None:
     (changed("Thickness [m]", -1.0), "no|not"),
     (changed("Thickness [m]", "x" * 5000), "a formula that BPX does not know"),
     (changed("Maximum concentration [mol.m-3]", 0.0), "no|not"),
+    (bpx().replace('"Density [kg.m-3]": 2000.0', '"Density [kg.m-3]": -1.0'), "is no cell's|read"),
+    (bpx().replace('"Volume [m3]": 2.4e-05', '"Volume [m3]": 0.0'), "is no cell's|read"),
 ])
 def test_a_hostile_file_is_refused_in_words_and_the_child_lives(child: Child, text: str,
                                                                 why: str) -> None:
@@ -132,8 +134,11 @@ def window(child: Child, *packs: WindowPack, **more: object) -> WindowResult:
 
 
 def test_a_parameter_file_models_windows(child: Child) -> None:
-    given, own = (window(child, pack("a"), **more).answers[0] for more in ({"bpx": bpx()}, {}))
+    results = [window(child, pack("a"), **more) for more in ({"bpx": bpx()}, {})]
+    given, own = (result.answers[0] for result in results)
+    assert results[0].parameter_set == "the parameter file; cooling borrowed from OKane2022"
     assert not given.failed
+    assert np.isfinite(floats(given.states["temperature_c"])).all()
     assert np.isfinite(floats(given.voltage_v)).all()
     assert np.abs(floats(given.voltage_v) - floats(own.voltage_v)).max() > 0.005
 

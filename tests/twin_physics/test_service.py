@@ -17,7 +17,13 @@ import pytest
 
 from bench._fleet import LOOPBACK, Mosquitto
 from core.clock import ManualClock
-from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
+from core.errors import (
+    ConfigurationError,
+    OrreryError,
+    RequestError,
+    RetryLaterError,
+    UnknownIdError,
+)
 from core.fleet.messages import VERSION, Allocation, Status, column, packed, said
 from core.fleet.telemetry import Telemetry, read_telemetry
 from core.fleet.topics import Address
@@ -51,9 +57,11 @@ AH = 100.0
 TELEMETRY = Address("home", "pack_1", "telemetry")
 
 
-def telemetry(at_s: float, current_a: float | None, volts: float, seq: int = 7) -> bytes:
+def telemetry(at_s: float, current_a: float | None, volts: float, seq: int = 7,
+              soh_pct: float | None = None) -> bytes:
     cells = {"voltage_v": column(np.full(CELLS, volts, np.float32))}
-    inside = packed(body(time_s=at_s, current_a=current_a, temperature_c=25.0, cells=cells))
+    inside = packed(body(time_s=at_s, current_a=current_a, temperature_c=25.0, cells=cells,
+                         soh_pct=soh_pct))
     return packed(envelope(inside, seq=seq, floor=1, sent_s=at_s))
 
 
@@ -65,11 +73,14 @@ class Solver:
     def __init__(self) -> None:
         self.asked: list[tasks.WindowTask] = []
         self.failed = ""
+        self.refuses: OrreryError | None = None
         self.forgotten: list[str] = []
         self.rms_mv: Callable[[str], float] = lambda _pack: 5.0
 
     def ask(self, task: tasks.Task, urgency: float = 0.0) -> TaskState:
         assert isinstance(task, tasks.WindowTask)
+        if self.refuses is not None:
+            raise self.refuses
         tasks.check_task(task)
         self.asked.append(task)
         return self.state(task.id)
@@ -389,6 +400,49 @@ def test_many_packs_wait_in_a_queue_the_worst_first(tmp_path: Path, store) -> No
     told = json.loads(report.read_bytes())
     assert told["due"] == 50
     assert set(told["next"]) <= set(names[:50])
+
+
+def one_window(twin: TwinService, clock: ManualClock, told: dict[str, list[float | None]]) -> None:
+    """Until a window is due: one second of each pack in each step, with the health that its device
+    tells [%], the last one from then on."""
+    for device in told:
+        twin.heard.status(msgspec.structs.replace(STATUS, device=device, chemistry="NMC"))
+    for _ in range(34):
+        now_s = clock.advance(STEP_S).timestamp()
+        for device, health in told.items():
+            payload = telemetry(now_s - SETTLE_S, 30.0, 3.7,
+                                soh_pct=health.pop(0) if len(health) > 1 else health[0])
+            own = msgspec.msgpack.decode(payload) | {"device": device}
+            twin.hear(f"pulsebms/home/{device}/telemetry", packed(own), now_s)
+        twin.tick()
+
+
+def test_an_aged_pack_is_counted_and_modelled_by_what_its_device_says_it_holds(store) -> None:
+    """A device that forgets its health, as pack_3, is believed what it said before."""
+    clock, physics = ManualClock(AT), Solver()
+    twin = TwinService("home", Broker(host=LOOPBACK, port=9), clock, physics, store)
+    one_window(twin, clock, {"pack_1": [80.0], "pack_2": [None], "pack_3": [80.0, 0.0],
+                             "pack_4": [0.0]})
+    plate, (task,) = twin.heard.plates["pack_1"], physics.asked
+    assert {pack.pack: pack.capacity_ah / plate.full_ah for pack in task.packs} == {
+        "pack_1": pytest.approx(0.8), "pack_2": 1.0, "pack_3": pytest.approx(0.8), "pack_4": 1.0}
+    counted = twin.heard._filter
+    assert counted is not None
+    assert counted.capacity_ah == pytest.approx(plate.rated_ah * np.array([0.8, 1.0, 0.8, 1.0]))
+
+
+@pytest.mark.parametrize("error", [RetryLaterError("the queue is full"),
+                                   RequestError("a number of the task is not finite")])
+def test_a_task_that_is_not_taken_is_told_and_the_twin_goes_on(
+        error: OrreryError, store, caplog: pytest.LogCaptureFixture) -> None:
+    clock, physics = ManualClock(AT), Solver()
+    twin = TwinService("home", Broker(host=LOOPBACK, port=9), clock, physics, store)
+    physics.refuses = error
+    one_window(twin, clock, {"pack_1": [None]})
+    assert str(error) in caplog.text
+    assert not twin._asked
+    clock.advance(EVERY_S)
+    assert twin.agenda.take() == ["pack_1"]
 
 
 def test_a_task_that_is_forgotten_is_asked_again(store) -> None:
