@@ -19,6 +19,7 @@ from core.fleet.rejections import RejectedError, Rejection
 from core.safety.derating import LIMITS, WAYS, LimitName, Way
 from core.safety.latency import BOUNDS_S
 from core.topology import FloatArray
+from core.turned_away import Reason
 
 VERSION = 1
 MOST_BYTES = 256 * 1024
@@ -29,6 +30,7 @@ MOST_POLICY_BYTES = 100_000
 """As a file; a command brings it in base64."""
 MOST_SEQUENCE = 2 ** 53
 MOST_QUOTED = 1000
+MOST_TURNED_TOLD = 5
 LONGEST_SILENCE_S = 86_400.0
 LATEST_S = 4e9
 """Of a time that is shown [s since 1970]."""
@@ -221,6 +223,25 @@ class IngestReport(_Strict, frozen=True):
     behind: Words = ""
 
 
+class TurnedTold(_Strict, frozen=True):
+    """One that a gateway turned away, as `core.turned_away.Turned`."""
+
+    at_s: Annotated[float, Meta(ge=0, le=LATEST_S)]
+    reason: Reason
+    asked: Annotated[str, Meta(max_length=MOST_QUOTED)]
+    who: Annotated[str, Meta(max_length=MOST_QUOTED)]
+
+
+class DoorReport(_Strict, frozen=True):
+    """Whom a gateway turned away since it started. door: its machine and port. newest: first."""
+
+    v: int
+    site: Id
+    door: Annotated[str, Meta(min_length=1, max_length=80)]
+    counts: dict[Reason, Mark] = {}
+    newest: Annotated[tuple[TurnedTold, ...], Meta(max_length=MOST_TURNED_TOLD)] = ()
+
+
 class Command(_Strict, frozen=True):
     """issuer: who asked. It may be acted on until issued_s + ttl_s. power_kw, hold_s: of
     "override", which bounds the magnitude of the power for so long. policy: the signed file of
@@ -275,7 +296,8 @@ class _Versioned(msgspec.Struct):
 
 
 T = TypeVar("T")
-Small = TypeVar("Small", Ack, Status, Command, Allocation, IngestReport)
+Small = TypeVar("Small", Ack, Status, Command, Allocation, IngestReport,
+                DoorReport)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODERS: dict[tuple[type[Any], bool], Any] = {}
 _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)

@@ -22,6 +22,7 @@ from core.registry import NO_STORE
 from core.runtime import Runtime, start_runtime
 from services.gateway.app import standalone
 from services.gateway.clients import PATIENCE_S
+from services.gateway.door import DoorTeller
 from services.gateway.fleet_roles import roles_of
 from services.gateway.rest import api_key
 from services.gateway.socket import LONGEST_RECEIVED
@@ -124,6 +125,7 @@ def _serve(runtime: Runtime, listener: socket.socket) -> None:
     """Serve until a signal, then stop the engine."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    teller = DoorTeller(runtime.engine, port)
     try:
         for line in start_lines(runtime.engine.topology, port):
             log.info("%s", line)
@@ -133,8 +135,10 @@ def _serve(runtime: Runtime, listener: socket.socket) -> None:
             standalone(runtime), log_config=None, log_level="warning", access_log=False,
             server_header=False, ws_max_size=LONGEST_RECEIVED, ws_per_message_deflate=False,
             timeout_graceful_shutdown=GRACE_S))
+        teller.start()
         server.run(sockets=[listener])
     finally:
+        teller.stop()
         runtime.stop()
         log.info("The gateway has ended")
 

@@ -142,6 +142,16 @@ def test_only_the_ingest_tells_its_report_and_the_live_view_hears_it(come: Come,
     assert viewer.heard == [(report, b"right")]
 
 
+def test_only_a_gateway_tells_whom_it_turned_away_and_the_app_hears_it(come: Come) -> None:
+    told = "pulsebms/home/_gateway/turned_away"
+    app, gateway = come("app", "pulsebms/#"), come("gateway", "pulsebms/#")
+    for stranger in (come("pack_1"), come("coordinator"), come("twin"), come("ingest"), app):
+        stranger.say(told, b"wrong")
+    gateway.say(told, b"right")
+    until(lambda: bool(app.heard), "it comes")
+    assert app.heard == [(told, b"right")]
+
+
 def test_the_twin_hears_packs_and_writes_predictions_alone(come: Come) -> None:
     twin, device, ingest = come("twin", "pulsebms/#"), come("pack_1"), come("ingest", "pulsebms/#")
     for kind in ("telemetry", "status", "commands", "ack"):
