@@ -20,6 +20,7 @@ from core.fleet.command_book import CommandBook
 from core.fleet.entries import FleetEntry, Ledger
 from core.fleet.messages import Ack, Envelope, IngestReport, Status, read_small
 from core.fleet.ports import FleetCounts, IngestTold, Refusal, StoredBody
+from core.fleet.refused import refusal_of
 from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
 from core.fleet.topics import GATEWAY, INGEST, Address, address_of, device_topic
@@ -113,9 +114,7 @@ class FleetHeard:
             return None
         heard_s, told = self._ingest
         last, at_s = told.last_rejected, told.last_rejected_s
-        refusal = None if last is None or at_s is None else Refusal(
-            from_epoch(at_s), cut(last.topic), last.reason.value, cut(last.words),
-            cut(last.payload))
+        refusal = None if last is None or at_s is None else refusal_of(last, at_s)
         return IngestTold(told, from_epoch(heard_s),
                           max(0.0, self._clock.now().timestamp() - heard_s), refusal)
 

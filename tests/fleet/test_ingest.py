@@ -12,8 +12,8 @@ import pytest
 from bench._fleet import Mosquitto, edge, ingest
 from core.fleet.messages import MOST_BYTES, packed
 from core.fleet.ports import FleetStore
+from core.fleet.refused import escaped
 from core.registry import make_fleet_store
-from services.ingest.counters import escaped
 from services.ingest.subscriber import Ingest
 from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, body, telemetry
 from tests.fleet.site import Talker, broker_of, ingesting
