@@ -50,8 +50,10 @@ class ConnectionsApi:
         return self._engine.turned_away
 
     def doors(self) -> list[Door]:
-        """Those of other processes: of each its newest word, whichever source heard it."""
+        """Those of other processes: of each its newest word, whichever way it came."""
         told = [door for source in self._engine.sources if hasattr(source, "doors")
                 for door in cast(DoorSource, source).doors()]
+        if self._engine.doors is not None:
+            told += self._engine.doors.doors()
         newest = {door.name: door for door in sorted(told, key=lambda one: one.heard_at)}
         return sorted(newest.values(), key=lambda one: one.name)

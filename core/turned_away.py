@@ -23,6 +23,8 @@ WORDS: Mapping[Reason, str] = {
     "operator": "no operator has this name and password",
 }
 KEPT = 20
+MOST_TOLD = 5
+"""Of the newest, to other processes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,11 @@ import threading
 from datetime import timedelta
 
 from core.clock import Clock, from_epoch
-from core.fleet.messages import (
-    MOST_TURNED_TOLD,
-    VERSION,
-    DoorReport,
-    TurnedTold,
-    read_small,
-)
+from core.fleet.messages import VERSION, DoorReport, TurnedTold, read_small
 from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.topics import Address
 from core.talk import cut
-from core.turned_away import Door, Turned, TurnedAway
+from core.turned_away import MOST_TOLD, Door, Turned, TurnedAway
 
 MOST_DOORS = 16
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -26,7 +20,7 @@ def door_report(site: str, door: str, turned: TurnedAway) -> DoorReport:
     """What this process tells."""
     return DoorReport(v=VERSION, site=site, door=door[:80], counts=turned.counts(), newest=tuple(
         TurnedTold(at_s=one.at.timestamp(), reason=one.reason, asked=one.asked, who=one.who)
-        for one in turned.newest()[:MOST_TURNED_TOLD]))
+        for one in turned.newest()[:MOST_TOLD]))
 
 
 class Doors:

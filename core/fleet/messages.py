@@ -19,7 +19,7 @@ from core.fleet.rejections import RejectedError, Rejection
 from core.safety.derating import LIMITS, WAYS, LimitName, Way
 from core.safety.latency import BOUNDS_S
 from core.topology import FloatArray
-from core.turned_away import Reason
+from core.turned_away import MOST_TOLD, Reason
 
 VERSION = 1
 MOST_BYTES = 256 * 1024
@@ -30,7 +30,6 @@ MOST_POLICY_BYTES = 100_000
 """As a file; a command brings it in base64."""
 MOST_SEQUENCE = 2 ** 53
 MOST_QUOTED = 1000
-MOST_TURNED_TOLD = 5
 LONGEST_SILENCE_S = 86_400.0
 LATEST_S = 4e9
 """Of a time that is shown [s since 1970]."""
@@ -242,7 +241,7 @@ class DoorReport(_Strict, frozen=True):
     site: Id
     door: Annotated[str, Meta(min_length=1, max_length=80)]
     counts: dict[Reason, Mark] = {}
-    newest: Annotated[tuple[TurnedTold, ...], Meta(max_length=MOST_TURNED_TOLD)] = ()
+    newest: Annotated[tuple[TurnedTold, ...], Meta(max_length=MOST_TOLD)] = ()
 
 
 class Command(_Strict, frozen=True):

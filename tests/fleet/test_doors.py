@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,10 +17,13 @@ from hypothesis import strategies as st
 from bench._fleet import Mosquitto
 from components.connections_api import ConnectionsApi
 from core.clock import ManualClock, SystemClock, from_epoch
+from core.config import HistoryConfig
 from core.errors import RequestError, SourceError
 from core.fleet.messages import VERSION, DoorReport, packed, read_small, said
 from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.topics import Address, address_of, check_device, turned_away_topic
+from core.registry import find_site_records, make_site_records
+from core.site_doors import LOOK_EVERY, DoorsSeen
 from core.talk import LONGEST
 from core.topology import DEFAULT_LEVELS, Topology
 from core.turned_away import KEPT, TurnedAway
@@ -168,7 +172,7 @@ def test_the_app_hears_a_gateway_over_the_broker_and_nobody_hears_himself(
         mosquitto: Mosquitto) -> None:
     with listening(mosquitto) as gateway, listening(mosquitto) as app:
         engine: Any = SimpleNamespace(sources=[gateway], turned_away=turned("POST /api/fleet"))
-        seen: Any = SimpleNamespace(sources=[object(), app])
+        seen: Any = SimpleNamespace(sources=[object(), app], doors=None)
         teller = DoorTeller(engine, 9999)
         teller.tell()
         until(lambda: bool(app.doors()), "the app hears it")
@@ -177,3 +181,52 @@ def test_the_app_hears_a_gateway_over_the_broker_and_nobody_hears_himself(
             {"role": 1}, ["POST /api/fleet"])
         assert gateway.doors() == []
         assert app.counts().rejected == {}
+
+
+# -- in the tables that both share
+
+
+def teller_at(history: HistoryConfig, clock: ManualClock, counted: TurnedAway,
+              port: int = 9999) -> DoorTeller:
+    engine: Any = SimpleNamespace(sources=[], turned_away=counted, clock=clock)
+    return DoorTeller(engine, port, lambda: find_site_records(history, "orrery.toml"))
+
+
+def test_without_a_broker_the_app_reads_it_in_their_tables(tmp_path: Path) -> None:
+    history, clock = HistoryConfig(directory=str(tmp_path)), ManualClock(from_epoch(NOW_S))
+    early = teller_at(history, clock, turned("GET /early"))
+    early.tell()
+    early.stop()
+    assert list(tmp_path.iterdir()) == [], "the app makes them"
+    records = make_site_records(history, "orrery.toml")
+    assert records is not None
+    seen = DoorsSeen(records, clock)
+    app = ConnectionsApi(SimpleNamespace(sources=[], doors=seen))  # type: ignore[arg-type]
+    for port in (9998, 9999):
+        teller = teller_at(history, clock, turned(*[HOSTILE] * 9), port)
+        teller.tell()
+        teller.stop()
+    assert app.doors() == []
+    seen.settle()
+    first, second = app.doors()
+    assert (first.name.rpartition(":")[2], second.name.rpartition(":")[2]) == ("9998", "9999")
+    assert (first.counts, len(first.newest), first.heard_at) == ({"role": 9}, 5,
+                                                                 from_epoch(NOW_S))
+    assert first.newest[0] == turned(HOSTILE).newest()[0]
+    records.save("door", "another", '{"of": "another version"}')
+    clock.advance(timedelta(days=1, seconds=1).total_seconds())
+    app.doors()
+    seen.settle()
+    assert app.doors() == []
+    last = teller_at(history, clock, turned("GET /"))
+    last.tell()
+    last.stop()
+    assert len(records.saved("door")) == 1
+    clock.advance(LOOK_EVERY.total_seconds())
+    app.doors()
+    seen.settle()
+    records.close()
+    clock.advance(LOOK_EVERY.total_seconds())
+    app.doors()
+    seen.settle()
+    assert [door.counts for door in app.doors()] == [{"role": 1}], "what was last read stands"
