@@ -27,6 +27,8 @@ from scripts.test import find_promtool
 from services.coordinator.__main__ import parser as coordinator_words
 from services.coordinator.service import FLEET_KIND, STILL_S
 from services.edge.__main__ import parser as edge_words
+from services.edge.__main__ import plates_of as plates_of_edge
+from services.fleet_source import Options, plates_of
 from services.gateway.__main__ import parser as gateway_words
 from services.ingest.__main__ import parser as ingest_words
 from services.twin.__main__ import parser as twin_words
@@ -220,6 +222,23 @@ def test_the_coordinator_drives_the_app_s_packs_and_they_share_a_database(
     for name, given in databases(compose, place).items():
         told = load_config(configurations(tmp_path)[place + name]).coordinator.url_variable
         assert told in given, name
+
+
+def test_the_demo_s_pack_is_one_of_the_app_s_and_comes_with_its_own_certificate(
+        compose: Compose) -> None:
+    """A device that the app does not know is refused, and so is one with other cells."""
+    edge = compose.services["edge"]
+    told = plates_of_edge(edge_words().parse_args(edge.command[3:]))
+    options = load_config(DEPLOY / "config" / "app.toml").sources[0].options
+    known = {plate.device: plate for plate in plates_of("fleet", msgspec.convert(options, Options))}
+    for device, plate in told.items():
+        assert (plate.chemistry, plate.cells, plate.capacity_kwh) == (
+            known[device].chemistry, known[device].cells, known[device].capacity_kwh)
+        assert any(f"/{device}.pem:" in volume for volume in edge.volumes)
+        for file in ("README.md", "compose.yaml"):
+            [script] = re.findall(r"certificates.sh (deploy/certificates .*)",
+                                  (DEPLOY / file).read_text())
+            assert device in script.split(), file
 
 
 def test_there_is_one_coordinator_and_it_yields(compose: Compose) -> None:
