@@ -32,7 +32,9 @@ def show(client: LocalClient) -> None:
 
 
 def _heard(door: Door, now: datetime) -> str:
-    return f"as it told {formats.age((now - door.heard_at).total_seconds())} ago"
+    """Two machines' clocks may be apart."""
+    age_s = max(0.0, (now - door.heard_at).total_seconds())
+    return f"as it told {formats.age(age_s)} ago"
 
 
 def _rows(counts: Mapping[Reason, int], newest: Sequence[Turned]) -> Html:

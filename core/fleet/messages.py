@@ -298,8 +298,7 @@ class _Versioned(msgspec.Struct):
 
 
 T = TypeVar("T")
-Small = TypeVar("Small", Ack, Status, Command, Allocation, IngestReport,
-                DoorReport)
+Small = TypeVar("Small", Ack, Status, Command, Allocation, IngestReport, DoorReport)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODERS: dict[tuple[type[Any], bool], Any] = {}
 _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
