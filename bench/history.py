@@ -36,8 +36,8 @@ START = datetime(2026, 6, 2, 12, 0, 30, tzinfo=UTC)
 CELLS_PER_SYSTEM = 450
 INGEST: tuple[tuple[int, int, float], ...] = ((500, 2400, 20.0), (50_000, 780, 3.0))
 """(cells, seconds of frames, target [x real time])."""
-LATE = (500, 2), (50_000, 10)
-"""(cells, minutes that are told late)."""
+LATE = (500, 2, 0.2), (50_000, 10, 1.0)
+"""(cells, minutes that are told late, period of the engine's ticks meanwhile [s])."""
 SITE_CELLS = 2_700
 PAST_STEP_S = 10.0
 ROUNDS = 15
@@ -264,5 +264,6 @@ def run(short: bool = False) -> Iterator[dict[str, Any]]:
     yield from site_figures(0.5 if short else 24.0, 700 if short else 4000)
     for cells, seconds, target in INGEST[:1] if short else INGEST:
         yield from ingest(cells, seconds, target)
-    cells, minutes = LATE[0 if short else 1]
-    yield from late_figures(partial(fleet_of, cells), cells, minutes, START, BUDGET_BYTES)
+    cells, minutes, period_s = LATE[0 if short else 1]
+    yield from late_figures(partial(fleet_of, cells), cells, minutes, period_s, START,
+                            BUDGET_BYTES)
