@@ -21,6 +21,8 @@ import pytest
 import yaml
 
 from core.config import Config, load_config
+from core.fleet.messages import IngestReport
+from core.fleet.ports import IngestTold
 from core.registry import SOURCES
 from scripts.app_process import ROOT
 from scripts.test import find_promtool
@@ -35,6 +37,7 @@ from services.twin.__main__ import parser as twin_words
 from sources.collector import parser as collector_words
 from tests.deploy.fronts import DEPLOY, FRONTS
 from tests.deploy.shapes import Compose, Dashboard, Service, Workflow
+from tests.gateway.site import START
 from tests.gateway.test_metrics import running
 
 KUBERNETES = ("1.29", "1.33")
@@ -333,6 +336,7 @@ def test_alerts_and_dashboard_ask_for_metrics_that_there_are(tmp_path: Path) -> 
     with running() as site:
         site.engine.attach(EmbeddedStore(tmp_path, site.engine.topology, budget_bytes=2 ** 24))
         site.tick()
+        site.fleet.ingest = IngestTold(IngestReport(v=1, site="home", state="running"), START, 1.0)
         there = site.scrape().names() | {"orrery_sessions"}
     for where, names in asked_metrics().items():
         assert names, where
