@@ -40,11 +40,11 @@ MOST_MS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class LateFleet:
-    """The simulated fleet, as a source whose devices' words are kept elsewhere too: `devices` live
+    """The simulated fleet, as a source whose devices' words are kept elsewhere too: `again` lives
     the same time over again."""
 
     fleet: Fleet
-    devices: Fleet
+    again: Fleet
     minutes: Sequence[datetime]
 
     @property
@@ -57,7 +57,7 @@ class LateFleet:
 
     def start(self, now: datetime, topology: Topology) -> None:
         self.fleet.start(now, topology)
-        self.devices.start(now, topology)
+        self.again.start(now, topology)
 
     def poll(self, now: datetime) -> Reading:
         return self.fleet.poll(now)
@@ -65,7 +65,7 @@ class LateFleet:
     def backfill(self, start: datetime, end: datetime, step_s: float) -> Iterator[Reading]:
         step = timedelta(seconds=step_s)
         for number in range(int((end - start) / step) + 1):
-            yield self.devices.poll(start + number * step)
+            yield self.again.poll(start + number * step)
 
     def kept_since(self) -> datetime | None:
         return self.minutes[0]
@@ -79,7 +79,7 @@ class LateFleet:
 
     def close(self) -> None:
         self.fleet.close()
-        self.devices.close()
+        self.again.close()
 
 
 def late_figures(fleet: Callable[[], Fleet], cells: int, minutes: int, period_s: float,

@@ -16,7 +16,7 @@ from core.ports import StoreHealth
 BYTES_PER_MB = 1e6
 SECONDS_PER_HOUR = 3600.0
 Row = tuple[str, str, str]
-A_YEAR = timedelta(days=300)
+LONG = timedelta(days=300)
 ABOUT = timedelta(hours=1)
 """By which stores that hold the same may begin apart: each drops what is old in pieces."""
 WHERE = {"embedded": "on this disk", "postgres": "in PostgreSQL"}
@@ -57,15 +57,17 @@ def _part(name: str, health: StoreHealth, error: str, alone: str = "") -> Row:
     size = (f"{formats.number(health.size_bytes / BYTES_PER_MB)} of "
             f"{formats.number(health.budget_bytes / BYTES_PER_MB)} MB")
     if health.oldest is not None and health.newest is not None:
-        size += f" since {_since(health.oldest, health.newest)}"
+        size += f", since {_since(health.oldest, health.newest)}"
     wrong = error or health.error
     return name, "not written" if wrong else "written", (wrong or size) + alone
 
 
 def _since(oldest: datetime, newest: datetime) -> str:
-    """With the year where the same day may have come again."""
-    told = formats.local_time(oldest, st.context.timezone)
-    return f"{told} {oldest.year}" if newest - oldest > A_YEAR else told
+    """By its day where that is long ago."""
+    if newest - oldest < LONG:
+        return formats.local_time(oldest, st.context.timezone)
+    day = oldest.astimezone(formats.zone(st.context.timezone))
+    return f"{day.day} {day:%b %Y}"
 
 
 def _alone(part: StoreHealth, parts: Mapping[str, StoreHealth], words: Mapping[str, str]) -> str:
