@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from bench._history_late import late_figures
 from bench.report import figure_line
 from core.assembly import Assembler, place
 from core.engine import Engine
@@ -37,6 +38,8 @@ INGEST: tuple[tuple[int, int, float], ...] = ((500, 2400, 20.0), (50_000, 780, 3
 """(cells, seconds of frames, target [x real time])."""
 SHORT_INGEST: tuple[tuple[int, int, float], ...] = ((500, 700, 20.0),)
 """Long enough that ten minutes are sealed."""
+LATE = (500, 2, 0.2), (50_000, 10, 1.0)
+"""(cells, minutes that are told late, period of the engine's ticks meanwhile [s])."""
 SITE_CELLS = 2_700
 PAST_STEP_S = 10.0
 ROUNDS = 15
@@ -263,3 +266,6 @@ def run(short: bool = False) -> Iterator[dict[str, Any]]:
     yield from site_figures(0.5 if short else 24.0, 700 if short else 4000)
     for cells, seconds, target in SHORT_INGEST if short else INGEST:
         yield from ingest(cells, seconds, target)
+    cells, minutes, period_s = LATE[0 if short else 1]
+    yield from late_figures(partial(fleet_of, cells), cells, minutes, period_s, START,
+                            BUDGET_BYTES)

@@ -7,7 +7,7 @@ from typing import cast
 from core.engine import Engine
 from core.errors import UnknownIdError
 from core.ports import ReconnectingSource, Source, StoreHealth, Talk, TalkingSource
-from core.turned_away import TurnedAway
+from core.turned_away import Door, DoorSource, TurnedAway
 
 
 class ConnectionsApi:
@@ -48,3 +48,12 @@ class ConnectionsApi:
     def turned_away(self) -> TurnedAway:
         """Refused sign-ins and calls of this process."""
         return self._engine.turned_away
+
+    def doors(self) -> list[Door]:
+        """Those of other processes: of each its newest word, whichever way it came."""
+        told = [door for source in self._engine.sources if hasattr(source, "doors")
+                for door in cast(DoorSource, source).doors()]
+        if self._engine.doors is not None:
+            told += self._engine.doors.doors()
+        newest = {door.name: door for door in sorted(told, key=lambda one: one.heard_at)}
+        return sorted(newest.values(), key=lambda one: one.name)

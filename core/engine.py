@@ -36,6 +36,7 @@ from core.ports import (
     Tier,
 )
 from core.safety.latency import Histogram
+from core.site_doors import DoorsSeen
 from core.site_records import SiteRecords
 from core.topology import Level
 from core.turned_away import TurnedAway
@@ -90,6 +91,7 @@ class Engine:
         self.channels: ChannelHistory | None = None
         self.history_error = ""
         self.records: SiteRecords | None = None
+        self.doors: DoorsSeen | None = None
         self._records_error = ""
         self.ticks = Histogram(TICK_BOUNDS_S)
         self.turned_away = TurnedAway(self.clock.now)
@@ -144,6 +146,7 @@ class Engine:
             for fleet in fleets_of(self.sources):
                 fleet.remember(records)
         self.records, self._records_error = records, error
+        self.doors = None if records is None else DoorsSeen(records, self.clock)
 
     @property
     def records_error(self) -> str:

@@ -200,6 +200,14 @@ def make_site_records(history: HistoryConfig, file: str) -> SiteRecords | None:
         Path(history.directory) / RECORDS_DIRECTORY))
 
 
+def find_site_records(history: HistoryConfig, file: str) -> SiteRecords | None:
+    """As `make_site_records`, where the app has made them: in a database, or in this directory."""
+    there = Path(history.directory) / RECORDS_DIRECTORY
+    if _people_variable(history, file) == "" and not there.is_dir():
+        return None
+    return make_site_records(history, file)
+
+
 def _people_variable(history: HistoryConfig, file: str) -> str | None:
     """Of the database with what people do: "" = a file in the directory, None = nowhere."""
     first = _kinds_of(history, file)[0]

@@ -8,9 +8,9 @@ from typing import Literal, Protocol
 
 from core.fleet.ports import CommandStore
 
-Kind = Literal["operator", "source"]
+Kind = Literal["operator", "source", "door"]
 """operator: a name and the scrypt hash of its password. source: a name and JSON of
-`core.settings.SavedSource`."""
+`core.settings.SavedSource`. door: a process and JSON of `core.turned_away.Door`."""
 
 
 class SiteRecords(CommandStore, Protocol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from core.talk import cut
 
@@ -23,6 +23,8 @@ WORDS: Mapping[Reason, str] = {
     "operator": "no operator has this name and password",
 }
 KEPT = 20
+MOST_TOLD = 5
+"""Of the newest, to other processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,17 @@ class Turned:
     reason: Reason
     asked: str
     who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Of another process, as it told. name: its machine and port; heard_at: when it told it (UTC).
+    What is in it comes from outside: it is escaped where it is shown."""
+
+    name: str
+    counts: Mapping[Reason, int]
+    newest: Sequence[Turned]
+    heard_at: datetime
 
 
 class TurnedAway:
@@ -59,3 +72,15 @@ class TurnedAway:
         """The newest first, KEPT at most."""
         with self._lock:
             return list(self._newest)
+
+
+class DoorSource(Protocol):
+    """A source over which processes of one site tell each other whom they turned away."""
+
+    def tell_turned_away(self, door: str, turned: TurnedAway) -> None:
+        """door: what this process is called. Raises SourceError without a connection."""
+        ...
+
+    def doors(self) -> Sequence[Door]:
+        """What others told, the newest word first."""
+        ...

@@ -20,10 +20,12 @@ from core.fleet.command_book import CommandBook
 from core.fleet.entries import FleetEntry, Ledger
 from core.fleet.messages import Ack, Envelope, IngestReport, Status, read_small
 from core.fleet.ports import FleetCounts, IngestTold, Refusal, StoredBody
+from core.fleet.refused import refusal_of
 from core.fleet.rejections import RejectedError, Rejection
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
-from core.fleet.topics import INGEST, Address, address_of, device_topic
+from core.fleet.topics import GATEWAY, INGEST, Address, address_of, device_topic
 from core.talk import LONGEST, Conversation, cut
+from services.fleet_doors import Doors
 
 RATE_S = 10
 KEPT_LAGS = 1000
@@ -66,6 +68,7 @@ class FleetHeard:
         self._ingest: tuple[float, IngestReport] | None = None
         self._lags_s: deque[float] = deque(maxlen=KEPT_LAGS)
         self._seconds: deque[tuple[int, int]] = deque(maxlen=RATE_S + 1)
+        self.doors = Doors(clock)
         self.heard_s = float("nan")
         """When the newest telemetry came, by this machine's clock [s since 1970]."""
 
@@ -77,6 +80,8 @@ class FleetHeard:
                 address = self._address(topic, retained)
                 if address.device == INGEST:
                     self._report(address, payload, now_s)
+                elif address.device == GATEWAY:
+                    self.doors.hear(address, payload)
                 elif address.kind == "telemetry":
                     self._telemetry(topic, address, payload, now_s)
                 else:
@@ -109,9 +114,7 @@ class FleetHeard:
             return None
         heard_s, told = self._ingest
         last, at_s = told.last_rejected, told.last_rejected_s
-        refusal = None if last is None or at_s is None else Refusal(
-            from_epoch(at_s), cut(last.topic), last.reason.value, cut(last.words),
-            cut(last.payload))
+        refusal = None if last is None or at_s is None else refusal_of(last, at_s)
         return IngestTold(told, from_epoch(heard_s),
                           max(0.0, self._clock.now().timestamp() - heard_s), refusal)
 
@@ -124,8 +127,9 @@ class FleetHeard:
             raise RejectedError(Rejection.UNKNOWN_TOPIC, str(error)) from error
         if address.site != self._site:
             raise RejectedError(Rejection.OTHER_SITE, address.site)
-        if address.device not in self._board.records and address.device != INGEST:
-            raise RejectedError(Rejection.UNKNOWN_DEVICE, address.device)
+        device = address.device
+        if device not in self._board.records and device not in (INGEST, GATEWAY):
+            raise RejectedError(Rejection.UNKNOWN_DEVICE, device)
         if retained:
             raise RejectedError(Rejection.RETAINED)
         return address

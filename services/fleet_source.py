@@ -31,7 +31,7 @@ from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.command_book import CommandBook
 from core.fleet.messages import MOST_CELLS, Id, allocations, said
 from core.fleet.ports import CommandLife, CommandStore, FleetCounts, FleetPast, PackState
-from core.fleet.topics import allocation_topic, check_device, report_topic
+from core.fleet.topics import allocation_topic, check_device, report_topic, turned_away_topic
 from core.fleet.tree import roots
 from core.frames import Reading
 from core.ports import SourceInfo, StoreHealth, Talk
@@ -39,7 +39,9 @@ from core.registry import make_fleet_past
 from core.secrets import secret
 from core.talk import Conversation
 from core.topology import Level, NodeSpec, Topology
+from core.turned_away import Door, TurnedAway
 from core.vocabulary import CHEMISTRIES
+from services.fleet_doors import door_report
 from services.fleet_heard import FleetHeard
 from services.fleet_link import Broker, Link, Manner, broker_at
 from services.fleet_past import StoredPast
@@ -194,7 +196,7 @@ class MqttFleet:
     def _connect(self) -> None:
         own = f"pulsebms/{self._site}/+"
         topics = [(f"{own}/telemetry", 0), (f"{own}/status", 1), (f"{own}/ack", 0),
-                  (report_topic(self._site), 0)]
+                  (report_topic(self._site), 0), (turned_away_topic(self._site), 0)]
         with self._lock:
             self._since_s = self._seconds()
             self._link = Link(self._broker, f"orrery-{self._site}-{secrets.token_hex(4)}", topics,
@@ -293,6 +295,15 @@ class MqttFleet:
         self._disconnect()
         self._conversation.sent(f"connects to {self._address} anew")
         self._connect()
+
+    # -- DoorSource
+
+    def tell_turned_away(self, door: str, turned: TurnedAway) -> None:
+        self._usable().publish(turned_away_topic(self._site),
+                               said(door_report(self._site, door, turned)))
+
+    def doors(self) -> Sequence[Door]:
+        return self._heard.doors.told()
 
     # -- TalkingSource
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from core.clock import Clock, SystemClock
-from core.errors import ConfigurationError, RetryLaterError
+from core.errors import ConfigurationError, HistoryLockedError, RetryLaterError
 from core.fleet.entries import FleetEntry, Mark, Taken
 from store.fleet_batch import FleetBatch
 from store.fleet_marks import FleetMarks
@@ -54,6 +54,11 @@ class SqliteFleetStore:
             self._held = DirectoryLock(path.parent, (clock or SystemClock()).now())
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None,
                                        check_same_thread=False)
+        except HistoryLockedError as held:
+            raise ConfigurationError(
+                "the command line", "--store", str(path),
+                "a file in a folder that no other store uses; this one is held by "
+                f"{held.holder}. Stop that process, or name another folder") from held
         except (OSError, sqlite3.Error) as error:
             raise ConfigurationError("the command line", "--store", str(path),
                                      f"a place that can be written ({error})") from error

@@ -78,7 +78,7 @@ class Keeper:
             self._vault.hot.checkpoint()
             if self._is_due():
                 self._seal_all()
-                self.tidy()
+                self._tidy_unless_busy()
             self._vault.hot.checkpoint()
             if self.hot_is_large():
                 self._vault.hot.shrink()
@@ -198,11 +198,24 @@ class Keeper:
     def tidy(self) -> None:
         """Merge the pieces of complete hours and days, and roll up what is merged."""
         with self.tidying:
-            for period_us in self.lengths.minute_us:
-                self._merge_all(MINUTE, period_us)
-            for pieces in self._complete(MINUTE, self.lengths.of(MINUTE)):
-                self._roll_up(pieces)
-            self._merge_all(HOUR, self.lengths.hour_us)
+            self._tidy()
+
+    def _tidy_unless_busy(self) -> None:
+        """Minutes that came late may take long: sealing goes on meanwhile, because `append` waits
+        for it where the hot tail is large. What is left is done at the next turn."""
+        if self.tidying.acquire(blocking=False):
+            try:
+                self._tidy()
+            finally:
+                self.tidying.release()
+
+    def _tidy(self) -> None:
+        """Under `tidying`."""
+        for period_us in self.lengths.minute_us:
+            self._merge_all(MINUTE, period_us)
+        for pieces in self._complete(MINUTE, self.lengths.of(MINUTE)):
+            self._roll_up(pieces)
+        self._merge_all(HOUR, self.lengths.hour_us)
 
     def _roll_up(self, pieces: Sequence[Sealed]) -> None:
         """Those of their hours that are not known yet."""

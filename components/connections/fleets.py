@@ -91,12 +91,16 @@ def _refused(rejected: Mapping[str, int], last: Refusal | None) -> Html:
         f"<span>{escape(name.replace('_', ' '))}</span>"
         f'<span class="mut">{escape(_words(name))}</span></div>'
         for name, count in sorted(rejected.items(), key=lambda item: -item[1]))
-    payload = "" if last is None else (
-        '<div class="mut o-last">Last: '
-        f"{escape(formats.local_time(last.at, st.context.timezone))}, "
-        f"{escape(last.topic)}: {escape(last.words)}</div>"
-        f'<pre class="o-payload">{escape(last.text)}</pre>')
-    return Html(f'<div class="o o-rows">{rows}{payload}</div>')
+    return Html(f'<div class="o o-rows">{rows}{_last(last)}</div>')
+
+
+def _last(last: Refusal | None) -> str:
+    if last is None:
+        return ""
+    return ('<div class="mut o-last">Last: '
+            f"{escape(formats.local_time(last.at, st.context.timezone))}, "
+            f"{escape(last.topic)}: {escape(last.words)}</div>"
+            f'<pre class="o-payload">{escape(last.text)}</pre>')
 
 
 def _by_devices(packs: Sequence[PackState]) -> list[Content]:
@@ -111,8 +115,10 @@ def _by_devices(packs: Sequence[PackState]) -> list[Content]:
         f"<span>{escape(name.replace('_', ' '))}</span>"
         f'<span class="mut">{escape(_whose(name, packs))}: {escape(_words(name))}</span></div>'
         for name, count in sums.most_common())
+    told = [pack.last_refusal for pack in packs if pack.last_refusal is not None]
+    last = max(told, key=lambda one: one.at, default=None)
     return [blocks.heading("Refused by the devices themselves", "and what they could not send"),
-            Html(f'<div class="o o-rows">{rows}</div>')]
+            Html(f'<div class="o o-rows">{rows}{_last(last)}</div>')]
 
 
 def _whose(name: str, packs: Sequence[PackState]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from html import escape
 
 import streamlit as st
@@ -14,6 +16,9 @@ from core.ports import StoreHealth
 BYTES_PER_MB = 1e6
 SECONDS_PER_HOUR = 3600.0
 Row = tuple[str, str, str]
+LONG = timedelta(days=300)
+ABOUT = timedelta(hours=1)
+"""By which stores that hold the same may begin apart: each drops what is old in pieces."""
 WHERE = {"embedded": "on this disk", "postgres": "in PostgreSQL"}
 
 
@@ -42,15 +47,37 @@ def _history(client: LocalClient) -> list[Row]:
 def _parts(what: str, health: StoreHealth, error: str) -> list[Row]:
     if not health.parts:
         return [_part(what, health, error)]
-    return [_part(f"{what} {WHERE.get(name, name)}", part, "")
+    return [_part(f"{what} {WHERE.get(name, name)}", part, "",
+                  _alone(part, health.parts, WHERE))
             for name, part in health.parts.items()]
 
 
-def _part(name: str, health: StoreHealth, error: str) -> Row:
+def _part(name: str, health: StoreHealth, error: str, alone: str = "") -> Row:
+    """alone: as `_alone`."""
     size = (f"{formats.number(health.size_bytes / BYTES_PER_MB)} of "
             f"{formats.number(health.budget_bytes / BYTES_PER_MB)} MB")
+    if health.oldest is not None and health.newest is not None:
+        size += f", since {_since(health.oldest, health.newest)}"
     wrong = error or health.error
-    return name, "not written" if wrong else "written", wrong or size
+    return name, "not written" if wrong else "written", (wrong or size) + alone
+
+
+def _since(oldest: datetime, newest: datetime) -> str:
+    """By its day where that is long ago."""
+    if newest - oldest < LONG:
+        return formats.local_time(oldest, st.context.timezone)
+    day = oldest.astimezone(formats.zone(st.context.timezone))
+    return f"{day.day} {day:%b %Y}"
+
+
+def _alone(part: StoreHealth, parts: Mapping[str, StoreHealth], words: Mapping[str, str]) -> str:
+    """Of several stores: which ones have what is older than all that this one has. One that was
+    added later begins with what came then. words: where a store is, by name."""
+    if part.oldest is None:
+        return ""
+    have = [words.get(name, f"in {name}") for name, one in parts.items()
+            if one.oldest is not None and part.oldest - one.oldest > ABOUT]
+    return f"; what is older is {' and '.join(have)} alone" if have else ""
 
 
 def _fleets(client: LocalClient) -> list[Row]:
@@ -63,8 +90,9 @@ def _each(name: str, health: StoreHealth) -> list[Row]:
     """Each of several stores for itself, as orrery.toml calls it."""
     if not health.parts:
         return [_fleet(name, health)]
-    rows = [(place, _fleet(name, part)) for place, part in health.parts.items()]
-    return [(name, state, f"{place}: {words}") for place, (_, state, words) in rows]
+    rows = [(place, _fleet(name, part), _alone(part, health.parts, {}))
+            for place, part in health.parts.items()]
+    return [(name, state, f"{place}: {words}{alone}") for place, (_, state, words), alone in rows]
 
 
 def _fleet(name: str, health: StoreHealth) -> Row:

@@ -23,6 +23,8 @@ from core.topology import Topology
 from core.vocabulary import DIRECTIONS
 
 MILLIVOLTS_PER_VOLT = 1000.0
+BOTH_WAYS = "charge and discharge limited to "
+"""What a row leaves out, where both limits stand before it: what follows would not find room."""
 LINKS = {"offline": "device offline", "conflict": "two devices with this id",
          "unknown": "never heard", "online": ""}
 
@@ -46,7 +48,7 @@ def line(topology: Topology, snapshot: Snapshot, all_: Standings, place: int) ->
         "charge": str(formats.quantity(soc, "%")), "health": health(all_, place),
         "cell": cell, "why": why,
         "heat": str(formats.quantity(float(all_.temperature_c[place]), "°C", 1)),
-        "limits": limits(pack), "reason": reason(pack),
+        "limits": limits(pack), "reason": reason(pack).removeprefix(BOTH_WAYS),
         "age": formats.age(float(all_.age_s[place])),
         "missing": missing(pack),
     }

@@ -108,8 +108,8 @@ def refusal(one: Instance, event: Event, words: str) -> RequestError:
     """Why not, and what to do instead."""
     about = f"{one.element[:80]}, {words}: cannot {event.value} what is {WORDS[one.state]}; "
     if event in NEVER_OF_A_TRIP and one.severity >= TRIP:
-        return RequestError(about + "a trip is never hidden: acknowledge it, remove its cause, "
-                                    "then reset it")
+        return RequestError(about + "a trip is neither shelved nor suppressed: acknowledge it, "
+                                    "remove its cause, then reset it")
     if event is Event.RESET and one.state is State.LATCHED_UNACKNOWLEDGED:
         return RequestError(about + "acknowledge it first")
     return RequestError(about + INSTEAD[event])

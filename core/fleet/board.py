@@ -20,7 +20,8 @@ from core.alarms.records import TRIP, WARNING, Finding
 from core.clock import from_epoch
 from core.fleet.catalogue import PackPlate
 from core.fleet.messages import Body, SafetyState, Status
-from core.fleet.ports import LinkState, PackState
+from core.fleet.ports import LinkState, PackState, Refusal
+from core.fleet.refused import refusal_of
 from core.fleet.rejections import Rejection
 from core.fleet.tree import element_of
 from core.frames import Reading
@@ -44,7 +45,7 @@ class PackRecord:
     device says that it lives. differs: its device says another chemistry or number of cells than
     the plate, so that its limits are wrong. decisions: of its processes, each since it
     began, as far as they told; told_decisions: as the newest of them counts. rejected,
-    told_rejected: likewise, what it refused itself."""
+    told_rejected: likewise, what it refused itself; last_refusal: the last of it."""
 
     plate: PackPlate
     element: str
@@ -68,6 +69,7 @@ class PackRecord:
     told_decisions: tuple[int, ...] = ()
     rejected: Counter[str] = field(default_factory=Counter)
     told_rejected: Mapping[Rejection, int] = field(default_factory=dict)
+    last_refusal: Refusal | None = None
 
     def state(self, site: str) -> PackState:
         plate, body = self.plate, self.body
@@ -80,7 +82,7 @@ class PackRecord:
             self.missing, self.duplicate, self.late, self.policy, self.policy_before,
             None if body is None else body.samples, self.real_time, self.opened_after_s,
             dict(self.rejected), () if body is None else body.partial_limits, self.silent_s,
-            self.lease_s)
+            self.lease_s, self.last_refusal)
 
     def count(self, told: tuple[int, ...], worst_us: float | None) -> None:
         """Decisions since its process began; one that began anew begins at nothing."""
@@ -180,6 +182,8 @@ class FleetBoard:
                     record.count(status.decisions, status.worst_decision_us)
                 if status.rejected is not None:
                     record.refused(status.rejected)
+                if status.last_rejected is not None and status.last_rejected_s is not None:
+                    record.last_refusal = refusal_of(status.last_rejected, status.last_rejected_s)
 
     def _of_process(self, process: str) -> list[PackRecord]:
         """Devices which said themselves that they live there."""

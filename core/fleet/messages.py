@@ -19,6 +19,7 @@ from core.fleet.rejections import RejectedError, Rejection
 from core.safety.derating import LIMITS, WAYS, LimitName, Way
 from core.safety.latency import BOUNDS_S
 from core.topology import FloatArray
+from core.turned_away import MOST_TOLD, Reason
 
 VERSION = 1
 MOST_BYTES = 256 * 1024
@@ -142,6 +143,15 @@ class Reply(_Strict, frozen=True):
     reason: Words = ""
 
 
+class RefusedTold(_Strict, frozen=True):
+    """The last message that a program did not use: its beginning in printable letters."""
+
+    reason: Rejection
+    topic: Annotated[str, Meta(max_length=MOST_QUOTED)]
+    words: Annotated[str, Meta(max_length=MOST_QUOTED)]
+    payload: Annotated[str, Meta(max_length=MOST_QUOTED)]
+
+
 class Status(_Strict, frozen=True):
     """state: "offline" is the last will, of all devices of the same `process`: one connection has
     one will. pending: rows in the outbox; dropped: rows that it gave up since it was made. cells:
@@ -152,7 +162,8 @@ class Status(_Strict, frozen=True):
     one device of each process tells them. worst_decision_us: the longest of them [us]. real_time:
     whether they are made with real-time priority. opened_after_s: from the last trip or stop to
     open contactors [s]. rejected: what this device did not use of what came to it, and could not
-    send, since its process began; one device of each process tells what names none. silent_s:
+    send, since its process began; one device of each process tells what names none; last_rejected:
+    the last message among them, and when that was. silent_s:
     so long without a word of the centre, and it helps itself [s]. lease_s: of the order in force,
     0 where that has none. None where it does not say, and of a device that knows no leases."""
 
@@ -176,17 +187,10 @@ class Status(_Strict, frozen=True):
     real_time: bool | None = None
     opened_after_s: Annotated[float, Meta(ge=0)] | None = None
     rejected: dict[Rejection, Mark] | None = None
+    last_rejected: RefusedTold | None = None
+    last_rejected_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
     silent_s: Annotated[float, Meta(gt=0, le=LONGEST_SILENCE_S)] | None = None
     lease_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
-
-
-class RefusedTold(_Strict, frozen=True):
-    """The last message that the ingest did not use: its beginning in printable letters."""
-
-    reason: Rejection
-    topic: Annotated[str, Meta(max_length=MOST_QUOTED)]
-    words: Annotated[str, Meta(max_length=MOST_QUOTED)]
-    payload: Annotated[str, Meta(max_length=MOST_QUOTED)]
 
 
 class IngestReport(_Strict, frozen=True):
@@ -219,6 +223,25 @@ class IngestReport(_Strict, frozen=True):
     last_rejected_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
     trouble: Words = ""
     behind: Words = ""
+
+
+class TurnedTold(_Strict, frozen=True):
+    """One that a gateway turned away, as `core.turned_away.Turned`."""
+
+    at_s: Annotated[float, Meta(ge=0, le=LATEST_S)]
+    reason: Reason
+    asked: Annotated[str, Meta(max_length=MOST_QUOTED)]
+    who: Annotated[str, Meta(max_length=MOST_QUOTED)]
+
+
+class DoorReport(_Strict, frozen=True):
+    """Whom a gateway turned away since it started. door: its machine and port. newest: first."""
+
+    v: int
+    site: Id
+    door: Annotated[str, Meta(min_length=1, max_length=80)]
+    counts: dict[Reason, Mark] = {}
+    newest: Annotated[tuple[TurnedTold, ...], Meta(max_length=MOST_TOLD)] = ()
 
 
 class Command(_Strict, frozen=True):
@@ -276,7 +299,7 @@ class _Versioned(msgspec.Struct):
 
 
 T = TypeVar("T")
-Small = TypeVar("Small", Ack, Status, Command, Allocation, IngestReport)
+Small = TypeVar("Small", Ack, Status, Command, Allocation, IngestReport, DoorReport)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODERS: dict[tuple[type[Any], bool], Any] = {}
 _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)

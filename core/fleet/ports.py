@@ -32,8 +32,9 @@ class PackState:
     pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
     come; duplicate, late: messages. decision_us: longest safety decision of its newest second
     [us]; samples: how many its newest message is made of. rejected: what it refused itself, by
-    reason, as far as it told since this process runs. policy, policy_before, real_time,
-    opened_after_s, silent_s, lease_s: as in Status. partial_limits: as in Body.
+    reason, as far as it told since this process runs; last_refusal: the last of it. policy,
+    policy_before, real_time, opened_after_s, silent_s, lease_s: as in Status. partial_limits: as
+    in Body.
     """
 
     site: str
@@ -67,6 +68,7 @@ class PackState:
     partial_limits: tuple[PartialLimit, ...] = ()
     silent_s: float | None = None
     lease_s: float | None = None
+    last_refusal: Refusal | None = None
 
     def limits_of(self, way: Way) -> list[PartialLimit]:
         """The strictest, which is in force, first."""

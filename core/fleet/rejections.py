@@ -28,6 +28,7 @@ class Rejection(StrEnum):
     OLD_LEASE = "old_lease"
     EXPIRED = "expired"
     BROKER_LIMIT = "broker_limit"
+    NOT_ADMITTED = "not_admitted"
     DISK = "disk"
 
 
@@ -52,6 +53,8 @@ WORDS: dict[Rejection, str] = {
     Rejection.EXPIRED: "its time to act is over; issue it again where it is still wanted",
     Rejection.BROKER_LIMIT: "larger than the broker lets through; raise its max_packet_size, or "
                             "send fewer cells a message",
+    Rejection.NOT_ADMITTED: "the broker did not let this client in; see its name, password or "
+                            "certificate",
     Rejection.DISK: "the device's disk takes nothing, so this was not done or not kept; see its "
                     "disk",
 }

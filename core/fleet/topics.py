@@ -12,13 +12,15 @@ from core.errors import RequestError
 ROOT = "pulsebms"
 COORDINATOR = "coordinator"
 ALLOCATION = "allocation"
-INGEST = "_ingest"
+INGEST, GATEWAY = "_ingest", "_gateway"
 """No id of a device begins like that."""
 REPORT = "report"
+TURNED_AWAY = "turned_away"
 DeviceKind = Literal["telemetry", "commands", "status", "ack", "prediction"]
 DEVICE_KINDS: tuple[str, ...] = get_args(DeviceKind)
 ID_WORDS = "1 to 40 of a-z, 0-9, _ and -, beginning with a letter or a digit"
-PLACES: Mapping[str, tuple[str, ...]] = {COORDINATOR: (ALLOCATION,), INGEST: (REPORT,)}
+PLACES: Mapping[str, tuple[str, ...]] = {COORDINATOR: (ALLOCATION,), INGEST: (REPORT,),
+                                         GATEWAY: (TURNED_AWAY,)}
 """Those below a site that are no device, and what is told there."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _PARTS = 4
@@ -26,8 +28,8 @@ _PARTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Who a topic is about. device: COORDINATOR for the allocation, INGEST for its report. kind: a
-    DeviceKind, ALLOCATION or REPORT."""
+    """Who a topic is about. device: COORDINATOR for the allocation, INGEST for its report,
+    GATEWAY for whom it turned away. kind: a DeviceKind, ALLOCATION, REPORT or TURNED_AWAY."""
 
     site: str
     device: str
@@ -61,6 +63,11 @@ def allocation_topic(site: str) -> str:
 def report_topic(site: str) -> str:
     """Topic of what a site's ingest tells of itself; raises RequestError."""
     return f"{ROOT}/{check_id(site)}/{INGEST}/{REPORT}"
+
+
+def turned_away_topic(site: str) -> str:
+    """Topic of whom a site's gateways turned away; raises RequestError."""
+    return f"{ROOT}/{check_id(site)}/{GATEWAY}/{TURNED_AWAY}"
 
 
 def address_of(topic: str) -> Address:

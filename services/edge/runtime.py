@@ -35,6 +35,7 @@ from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.pack import PackGroup
 from services.edge.policies import Policies
+from services.edge.refusals import Refusals
 from services.edge.sender import Sender
 from services.fleet_link import Broker, Link, Manner
 
@@ -69,11 +70,11 @@ class EdgeRuntime:
         self._first = next(iter(self._packs))
         self._plates, self._outbox = plates, outbox
         self._policies = policies or {}
-        self.rejected: dict[str, Counter[Rejection]] = {device: Counter() for device in self._packs}
+        self._refusals = Refusals(self._packs)
         self._orders = {device: Orders(pack, outbox, self._policies.get(device),
-                                       partial(self._reject, device))
+                                       partial(self._refusals.add, device))
                         for device, pack in self._packs.items()}
-        self._heard: deque[tuple[str, bytes | None]] = deque(maxlen=MOST_HEARD)
+        self._heard: deque[tuple[str, bytes, bool]] = deque(maxlen=MOST_HEARD)
         self._wake = threading.Event()
         self._came_up = threading.Event()
         self._status_due_s = 0.0
@@ -95,11 +96,8 @@ class EdgeRuntime:
                     on_up=self._came_up.set)
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
-        self._heard.append((topic, None if message.retain else bytes(message.payload)))
+        self._heard.append((topic, bytes(message.payload), message.retain))
         self._wake.set()
-
-    def _reject(self, device: str, reason: Rejection) -> None:
-        self.rejected[device][reason] += 1
 
     def _about(self, topic: str) -> str:
         """Whose refusal it is; the first pack stands for the process."""
@@ -175,23 +173,27 @@ class EdgeRuntime:
             self._outbox.put(bodies)
         except RetryLaterError as error:
             for device in bodies:
-                self._reject(device, Rejection.DISK)
+                self._refusals.add(device, Rejection.DISK)
             log.error("a second of telemetry is lost: %s", error)
 
     def _take_up(self) -> None:
         while self._heard:
-            topic, payload = self._heard.popleft()
-            try:
-                if payload is None:
-                    raise RejectedError(Rejection.RETAINED)
-                self._use(address_of(topic), payload)
-            except RequestError as error:
-                self._reject(self._about(topic), error.reason if isinstance(error, RejectedError)
-                             else Rejection.UNKNOWN_TOPIC)
-                log.warning("%s: %s", topic, error)
-            except RetryLaterError as error:
-                self._reject(self._about(topic), Rejection.DISK)
-                log.warning("%s", error)
+            topic, payload, retained = self._heard.popleft()
+            with self._refusals.reading(topic, payload, self._now_s()):
+                self._look_at(topic, payload, retained)
+
+    def _look_at(self, topic: str, payload: bytes, retained: bool) -> None:
+        try:
+            if retained:
+                raise RejectedError(Rejection.RETAINED)
+            self._use(address_of(topic), payload)
+        except RequestError as error:
+            self._refusals.add(self._about(topic), error.reason if isinstance(error, RejectedError)
+                               else Rejection.UNKNOWN_TOPIC)
+            log.warning("%s: %s", topic, error)
+        except RetryLaterError as error:
+            self._refusals.add(self._about(topic), Rejection.DISK)
+            log.warning("%s", error)
 
     def _use(self, address: Address, payload: bytes) -> None:
         now_s = self._now_s()
@@ -201,7 +203,7 @@ class EdgeRuntime:
                 if pack.centre.allocate(device, allocation, now_s):
                     pack.centre.heard(now_s)
                 elif device in allocation.power_kw:
-                    self._reject(device, Rejection.OLD_LEASE if pack.centre.superseded(
+                    self._refusals.add(device, Rejection.OLD_LEASE if pack.centre.superseded(
                         allocation, now_s) else Rejection.REPLAYED)
             return
         pack = self._packs[address.device]
@@ -224,6 +226,7 @@ class EdgeRuntime:
         """A reply goes by QoS 1, so that it is not lost; a state is told again anyway."""
         life, plate = self._outbox.life(device), self._plates[device]
         learnt = self._policies.get(device)
+        last_rejected, last_rejected_s = self._refusals.last(device)
         status = Status(v=VERSION, site=self._site, device=device, process=self._process,
                         state=state, time_s=self._now_s(),  # type: ignore[arg-type]
                         firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
@@ -235,13 +238,14 @@ class EdgeRuntime:
                         opened_after_s=self._packs[device].safety.opened_after_s,
                         silent_s=self._packs[device].centre.silent_s,
                         lease_s=self._packs[device].centre.lease_s(self._now_s()),
-                        rejected=self._refused(device), **self._timing(device))
+                        rejected=self._refused(device), last_rejected=last_rejected,
+                        last_rejected_s=last_rejected_s, **self._timing(device))
         self._link.publish(device_topic(self._site, device, "status"), said(status),
                            1 if replies else 0)
 
     def _refused(self, device: str) -> dict[Rejection, int]:
         """With what its connection and outbox could not send; the first tells of the connection."""
-        found = self.rejected[device].copy()
+        found = self._refusals.counts[device].copy()
         too_large = self.sender.too_large[device]
         if device == self._first:
             too_large += self._link.too_large

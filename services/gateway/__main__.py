@@ -18,10 +18,11 @@ import uvicorn
 
 from core.config import Config, HistoryConfig, load_config
 from core.errors import OrreryError
-from core.registry import NO_STORE
+from core.registry import NO_STORE, find_site_records
 from core.runtime import Runtime, start_runtime
 from services.gateway.app import standalone
 from services.gateway.clients import PATIENCE_S
+from services.gateway.door import DoorTeller
 from services.gateway.fleet_roles import roles_of
 from services.gateway.rest import api_key
 from services.gateway.socket import LONGEST_RECEIVED
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = configured(asked)
         roles_of(config, api_key(config))
         with listen(config.gateway.host, config.gateway.port) as listener:
-            _serve(start_runtime(config), listener)
+            _serve(start_runtime(config), listener, asked.config)
     except OrreryError as error:
         sys.stderr.write(f"The gateway cannot start: {error}\n")
         return CANNOT_START
@@ -120,10 +121,13 @@ def _why_not(error: OSError, host: str, port: int) -> str:
             "and --port, or `host` and `port` under [gateway] in orrery.toml")
 
 
-def _serve(runtime: Runtime, listener: socket.socket) -> None:
-    """Serve until a signal, then stop the engine."""
+def _serve(runtime: Runtime, listener: socket.socket, file: Path | None) -> None:
+    """Serve until a signal, then stop the engine. file: another orrery.toml."""
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    shared = load_config(file)
+    teller = DoorTeller(runtime.engine, port,
+                        lambda: find_site_records(shared.history, shared.file))
     try:
         for line in start_lines(runtime.engine.topology, port):
             log.info("%s", line)
@@ -133,8 +137,10 @@ def _serve(runtime: Runtime, listener: socket.socket) -> None:
             standalone(runtime), log_config=None, log_level="warning", access_log=False,
             server_header=False, ws_max_size=LONGEST_RECEIVED, ws_per_message_deflate=False,
             timeout_graceful_shutdown=GRACE_S))
+        teller.start()
         server.run(sockets=[listener])
     finally:
+        teller.stop()
         runtime.stop()
         log.info("The gateway has ended")
 

@@ -95,6 +95,8 @@ def _ingest(told: dict[str, FleetCounts]) -> Iterator[Metric]:
              if counts.ingest is not None}
     up = GaugeMetricFamily("orrery_ingest_up", "1 while the ingest tells that it runs.",
                            labels=WHOSE)
+    behind = GaugeMetricFamily("orrery_ingest_store_behind",
+                               "1 while a store beside the first lacks messages.", labels=WHOSE)
     waiting = GaugeMetricFamily("orrery_ingest_messages_waiting",
                                 "Messages that the ingest has not looked at.", labels=WHOSE)
     lag = GaugeMetricFamily("orrery_ingest_lag_seconds",
@@ -108,6 +110,7 @@ def _ingest(told: dict[str, FleetCounts]) -> Iterator[Metric]:
     for name, (site, ingest) in heard.items():
         whose, said = [name, site], ingest.said
         up.add_metric(whose, float(ingest.runs))
+        behind.add_metric(whose, float(bool(said.behind)))
         waiting.add_metric(whose, said.waiting)
         for percentile, lag_s in (("50", said.lag_p50_s), ("95", said.lag_p95_s)):
             if lag_s is not None:
@@ -116,7 +119,7 @@ def _ingest(told: dict[str, FleetCounts]) -> Iterator[Metric]:
             rejected.add_metric([*whose, reason.value], number)
         for family, value in counted:
             family.add_metric(whose, value(said))
-    yield from (up, waiting, lag, rejected, *(family for family, _ in counted))
+    yield from (up, behind, waiting, lag, rejected, *(family for family, _ in counted))
 
 
 def _decisions(told: dict[str, FleetCounts]) -> Iterator[Metric]:

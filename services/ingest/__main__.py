@@ -8,14 +8,13 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from core.clock import Clock, SystemClock
 from core.errors import OrreryError
 from core.fleet.topics import check_id
 from core.registry import make_fleet_stores
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
 from services.ingest.subscriber import KEEP_S, Ingest
+from services.report import Report
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,18 +33,14 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
-def write_report(ingest: Ingest, file: Path) -> None:
-    """Whole or not at all."""
-    fresh = file.with_name(file.name + ".new")
-    fresh.write_bytes(msgspec.json.encode({**ingest.counters.report(),
-                                           "statuses": ingest.statuses}))
-    fresh.replace(file)
+def write_report(ingest: Ingest, report: Report) -> None:
+    report.write({**ingest.counters.report(), "statuses": ingest.statuses})
 
 
-def _report(ingest: Ingest, file: Path, every_s: float, clock: Clock,
+def _report(ingest: Ingest, report: Report, every_s: float, clock: Clock,
             stop: threading.Event) -> None:
     while not clock.wait(every_s, stop):
-        write_report(ingest, file)
+        write_report(ingest, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,12 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         broker, store = broker_of(asked), make_fleet_stores(asked.store, asked.waiting)
         ingest = Ingest(check_id(asked.site), store, broker, clock, asked.device,
                         3600 * asked.keep_hours)
-        if asked.report is not None:
+        report = None if asked.report is None else Report(asked.report)
+        if report is not None:
             threading.Thread(target=_report, daemon=True, args=(
-                ingest, asked.report, asked.report_every, clock, stop)).start()
+                ingest, report, asked.report_every, clock, stop)).start()
         ingest.run(stop)
-        if asked.report is not None:
-            write_report(ingest, asked.report)
+        if report is not None:
+            write_report(ingest, report)
         store.close()
     except OrreryError as error:
         sys.stderr.write(f"The ingest cannot run: {error}\n")

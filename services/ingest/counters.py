@@ -9,19 +9,12 @@ from typing import Any
 import msgspec
 
 from core.fleet.messages import VERSION, IngestReport, RefusedTold
+from core.fleet.refused import refused_told
 from core.fleet.rejections import Rejection
 
 KEPT_LAGS = 10_000
-LONGEST = 200
 COUNTED = ("received", "stored", "duplicate", "late", "given_up", "settled_unused", "commits",
            "acks", "status", "overflow", "forgotten")
-
-
-def escaped(payload: bytes) -> str:
-    """The beginning of a payload in letters that are safe in a log, a page and an export."""
-    text = payload[:LONGEST].decode("ascii", "backslashreplace")
-    return "".join(letter if letter.isprintable() and letter not in "<>&\"'" else
-                   f"\\x{ord(letter):02x}" for letter in text)
 
 
 class Counters:
@@ -44,9 +37,7 @@ class Counters:
         with self._lock:
             self._rejected[reason.value] += 1
             self._newest = reason.value, at_s
-            self._last[reason.value] = RefusedTold(
-                reason=reason, topic=escaped(topic.encode(errors="replace")), words=words[:300],
-                payload=escaped(payload))
+            self._last[reason.value] = refused_told(reason, words, topic, payload)
 
     def lagged(self, lags_s: list[float]) -> None:
         """From the device's sending to the commit [s]; clocks of two machines are in it."""

@@ -24,6 +24,7 @@ from core.fleet.rejections import WORDS, RejectedError, Rejection
 from core.fleet.telemetry import Refused, read_telemetry
 from core.fleet.topics import Address, address_of, device_topic, report_topic
 from services.fleet_link import Broker, Link, Manner, left_s
+from services.ingest.broker_log import TOPIC, refused_by_broker
 from services.ingest.counters import Counters
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Ingest:
         self._told_s: dict[str, float] = {}
         self._reported_s, self._trouble = 0.0, ""
         self._gone = said(IngestReport(v=VERSION, site=site, state="gone"))
-        self.link = Link(broker, f"ingest-{site}", [("pulsebms/#", 1)],
+        self.link = Link(broker, f"ingest-{site}", [("pulsebms/#", 1), (TOPIC, 0)],
                          Manner(session_s=SESSION_S, manual_ack=True, receive_most=IN_FLIGHT,
                                 will=(report_topic(site), self._gone)), self._on_message)
 
@@ -124,6 +125,9 @@ class Ingest:
 
     def _read(self, item: Item, now_s: float) -> tuple[FleetEntry, Envelope] | None:
         """What is to be stored or settled of it; None for everything else."""
+        if item.topic == TOPIC:
+            self._broker_said(item, now_s)
+            return None
         try:
             address = self._address(item)
             if address.kind == "status":
@@ -142,6 +146,11 @@ class Ingest:
                 return None
             return _entry(found.settles, now_s, 0, None, found.reason), found.settles
         return _entry(found.envelope, now_s, found.time_us, found.raw), found.envelope
+
+    def _broker_said(self, item: Item, now_s: float) -> None:
+        reason = refused_by_broker(item.payload)
+        if reason is not None:
+            self.counters.rejected(reason, WORDS[reason], item.topic, item.payload, now_s)
 
     def _address(self, item: Item) -> Address:
         try:

@@ -11,6 +11,8 @@ import pytest
 from playwright.sync_api import Locator, Page
 
 from bench._fleet import Mosquitto, Process, edge, ingest
+from core.fleet.messages import VERSION, DoorReport, TurnedTold, said
+from core.fleet.topics import turned_away_topic
 from scripts.app_process import AppProcess
 from tests.browser.driver import WAIT_MS
 from tests.browser.patience import expect
@@ -121,6 +123,9 @@ def test_what_strangers_say_is_counted_and_shown_as_text(visit: Open, site: Site
     site.stranger.say("pulsebms/home/pack_1/telemetry", HOSTILE)
     site.stranger.say("pulsebms/home/pack_1/commands", HOSTILE)
     site.stranger.say("pulsebms/home/pack_1/secrets", HOSTILE)
+    asked = TurnedTold(at_s=0.0, reason="rate", asked=HOSTILE.decode(), who="10.0.0.7")
+    site.stranger.say(turned_away_topic("home"), said(DoorReport(
+        v=VERSION, site="home", door="gateway-0:9999", counts={"rate": 7}, newest=(asked,))))
     expect(refusal(page, "wrong form").first).to_be_visible(timeout=WAIT_MS)
     expect(page.locator(".o-payload").first).to_contain_text("<img src=x onerror=", timeout=WAIT_MS)
     expect(refusal(page, "unknown topic")).to_contain_text("no topic of the fleet",
@@ -133,6 +138,11 @@ def test_what_strangers_say_is_counted_and_shown_as_text(visit: Open, site: Site
                                                     timeout=WAIT_MS)
     expect(refusal(page, "wrong form").filter(has_text="First: a field")).to_be_visible(
         timeout=WAIT_MS)
+    expect(page.locator(".stMain")).to_contain_text("Turned away by the gateway gateway-0:9999",
+                                                    timeout=WAIT_MS)
+    expect(page.locator(".o-turned")).to_contain_text("<img src=x onerror=")
+    expect(page.locator(".o-payload")).to_have_count(3, timeout=WAIT_MS)
+    expect(page.locator(".o-payload").nth(1)).to_contain_text("\\x3cimg src=x onerror=")
     expect(messages(page, "refused, wrong_form").first).to_contain_text("<img src=x",
                                                                            timeout=WAIT_MS)
     assert page.locator(".stMain img[src='x'], .stMain script").count() == 0

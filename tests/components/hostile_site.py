@@ -39,6 +39,7 @@ from core.ports import Message, Past, SourceInfo, Talk
 from core.pump import AlarmTable, PerformanceMap, PerformancePoint, Pump
 from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec
+from core.turned_away import Door, Turned
 from core.twin.desk import TwinDesk
 from store.channels import EmbeddedChannelHistory
 from store.records import open_alarms, open_coordinator
@@ -86,7 +87,8 @@ class HostileFleet(FakeFleet):
                         partial_limits=(PartialLimit(way="charge", limit="voltage", amps=12.0,
                                                      why=evil("partialwhy")),))
         self.change(0, safety="latched")
-        self.change(1, link="offline")
+        self.change(1, link="offline", rejected={"replayed": 2}, last_refusal=Refusal(
+            START, evil("devicetopic"), "replayed", evil("devicewords"), evil("devicepayload")))
         command = Command(v=VERSION, id="1" * 32, issuer=evil("issuer"),
                           issued_s=START.timestamp(), ttl_s=30.0, action="reset")
         self.lives = [CommandLife(command, "home", pack.device, "refused", evil("answer"), START)
@@ -99,6 +101,10 @@ class HostileFleet(FakeFleet):
         return FleetCounts("packs", "home", evil("broker"), connected=False, missing=3,
                            rejected={"too_large": 1, evil("rejection"): 2},
                            last_refusal=refusal, ingest=IngestTold(report, START, 1.0, refusal))
+
+    def doors(self) -> Sequence[Door]:
+        asked = Turned(START, "role", evil("doorasked"), evil("doorwho"))
+        return [Door(evil("door"), {"role": 1}, [asked], START)]
 
     def reconnect(self) -> None:
         raise SourceError(evil("reconnect"))

@@ -394,7 +394,7 @@ def test_a_trip_is_not_shelved_and_the_dialog_says_why(desk: Desk) -> None:
     app = asked(desk, "shelve", trip)
     app.text_input(key="alarm_text").set_value("sensor is exchanged")
     press(app, "Shelve")
-    assert "trip is never hidden" in texts(app)
+    assert "trip is neither shelved nor suppressed" in texts(app)
     assert state_of(desk, trip) is State.UNACKNOWLEDGED
 
 
@@ -421,7 +421,7 @@ def test_what_one_refuses_does_not_hold_up_the_others(desk: Desk) -> None:
     press(app, "Suppress")
     assert [state_of(desk, key) for key in keys] == [State.UNACKNOWLEDGED, State.SUPPRESSED]
     assert "1 alarm suppressed" in app.markdown[-1].value
-    assert "trip is never hidden" in app.markdown[-1].value
+    assert "trip is neither shelved nor suppressed" in app.markdown[-1].value
 
 
 @pytest.mark.parametrize(("act", "label", "back"), [

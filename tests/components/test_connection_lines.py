@@ -12,7 +12,7 @@ from components.connections.lines import per, traffic
 from core.clock import ManualClock
 from core.engine import SourceStatus
 from core.ports import Message, PollHealth, SourceInfo, Talk
-from core.turned_away import KEPT, TurnedAway
+from core.turned_away import KEPT, Door, Turned, TurnedAway
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 INFO = SourceInfo("cellar", "Cellar", "live", 30.0, 75.0, "discharge")
@@ -56,13 +56,14 @@ def test_who_was_turned_away_is_counted_and_the_newest_are_kept() -> None:
     assert newest[1].asked == f"POST /{KEPT + 4}"
 
 
-def shown(turned: TurnedAway) -> str:
+def shown(turned: TurnedAway, *doors: Door) -> str:
     def page(client: object) -> None:
         from components.connections import door
 
         door.show(client)  # type: ignore[arg-type]
 
-    app = AppTest.from_function(page, args=(SimpleNamespace(turned_away=turned),)).run()
+    app = AppTest.from_function(page, args=(SimpleNamespace(
+        turned_away=turned, doors=lambda: doors, now=lambda: NOON),)).run()
     assert not app.exception
     return "".join(element.proto.body for element in app.get("html"))
 
@@ -79,3 +80,14 @@ def test_the_page_names_them_and_what_they_asked_stays_text() -> None:
         assert words in found, words
     assert "<script" not in found
     assert found.count("&lt;script&gt;") == 2
+
+
+def test_gateways_beside_the_app_are_named_with_the_age_of_their_word() -> None:
+    asked = Turned(NOON, "rate", f"GET /{HOSTILE}", "10.0.0.9")
+    told = Door(f"{HOSTILE}:9999", {"rate": 1200}, (asked,), NOON - timedelta(seconds=40))
+    found = shown(TurnedAway(ManualClock(NOON).now), told, Door("quiet", {}, (), NOON))
+    for words in ("Turned away by the gateway", "as it told 40 s ago", "too many requests",
+                  "10.0.0.9"):
+        assert words in found, words
+    assert "<script" not in found
+    assert "quiet" not in found

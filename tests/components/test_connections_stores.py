@@ -95,3 +95,24 @@ def test_each_store_of_a_fleet_is_named_as_orrery_toml_does() -> None:
     assert told.count("Telemetry of Packs") == 2
     for words in ("sqlite:data/fleet.sqlite: 1.5 MB", "postgres:FLEET_URL: &lt;script"):
         assert words in told, words
+
+
+def test_a_store_that_was_added_later_says_since_when_it_has_history_and_who_has_the_rest() -> None:
+    first = replace(WELL, oldest=NOON - timedelta(days=400))
+    second = replace(WELL, oldest=NOON - timedelta(days=3))
+    told = shown(Client(replace(WELL, parts={"embedded": first, "postgres": second})))
+    assert "MB, since 27 Apr 2025<" in told
+    assert "since Fri 29 May 12:00; what is older is on this disk alone" in told
+    swapped = shown(Client(replace(WELL, parts={"embedded": second, "postgres": first})))
+    assert "what is older is in PostgreSQL alone" in swapped
+    same = {"embedded": first, "postgres": replace(first, oldest=NOON - timedelta(days=399.98))}
+    empty = {"embedded": first, "postgres": StoreHealth(None, None, 0, 9)}
+    for parts in (same, empty):
+        assert "alone" not in shown(Client(replace(WELL, parts=parts)))
+
+
+def test_a_fleet_store_that_was_added_later_says_which_one_has_what_is_older() -> None:
+    first = replace(WELL, oldest=NOON - timedelta(hours=48))
+    parts = {"sqlite:a": first, "postgres:FLEET_URL": replace(WELL, oldest=NOON)}
+    told = shown(Client(fleets=[("Packs", replace(WELL, parts=parts))]))
+    assert told.count("what is older is in sqlite:a alone") == 1

@@ -4,7 +4,7 @@ text."""
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from streamlit.testing.v1 import AppTest
@@ -18,9 +18,13 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>"
 PACKS = [PackState("home", "pack_001", "home_pack_001", "Pack 1", link="online"),
          PackState("home", "pack_002", "home_pack_002", HOSTILE, link="offline", missing=3,
-                   pending=7, rejected={"replayed": 2, "retained": 1}),
+                   pending=7, rejected={"replayed": 2, "retained": 1},
+                   last_refusal=Refusal(NOON, "pulsebms/home/pack_002/commands", "replayed",
+                                        "a command that came before", f"newest {HOSTILE}")),
          PackState("home", "pack_003", "home_pack_003", "Pack 3", link="online",
-                   rejected={"replayed": 5})]
+                   rejected={"replayed": 5},
+                   last_refusal=Refusal(NOON - timedelta(seconds=1), "pulsebms/home/pack_003/x",
+                                        "replayed", "a command that came before", "older"))]
 COUNTS = FleetCounts(
     "fleet", "home", "mqtt://127.0.0.1:1883", connected=True, received=1200, missing=3,
     rejected={"too_large": 2, "not_of_this_list": 1}, rate=24.0, lag_s=0.012,
@@ -77,7 +81,7 @@ def test_a_store_that_is_behind_is_said_while_the_ingest_runs() -> None:
 def test_what_comes_from_outside_stays_text() -> None:
     told = shown(Client(COUNTS))
     assert "<script" not in told
-    assert told.count("&lt;script&gt;") == 4
+    assert told.count("&lt;script&gt;") == 5
 
 
 def test_a_broker_that_is_not_reached_says_what_to_do() -> None:
@@ -121,3 +125,10 @@ def test_what_devices_refused_themselves_is_summed_with_whose_it_is() -> None:
     assert ('<span class="num">7</span><span>replayed</span><span class="mut">'
             "&lt;script&gt;alert(1)&lt;/script&gt;, Pack 3: a command or allocation") in told
     assert '<span class="num">1</span><span>retained</span>' in told
+
+
+def test_the_last_message_that_a_device_refused_stands_there_as_text() -> None:
+    told = shown(Client(replace(COUNTS, last_refusal=None)))
+    assert "pulsebms/home/pack_002/commands: a command that came before" in told
+    assert '<pre class="o-payload">newest &lt;script&gt;' in told
+    assert "older" not in told

@@ -72,7 +72,8 @@ VIEWS: list[tuple[str, dict[str, str], str]] = [
      "alarmcited profile"),
     ("pages/connections.py", {"source": "house"},
      "fleetlabel houselabel lostlabel trouble broker topic refusal payload rejection packlabel "
-     "talkin talkout talkerror historyerror"),
+     "devicetopic devicewords devicepayload door doorasked doorwho talkin talkout talkerror "
+     "historyerror"),
 ]
 
 

@@ -187,8 +187,8 @@ def test_what_says_nothing_stays_as_it_was() -> None:
 
 Action = Callable[[Bench], object]
 REFUSED: list[tuple[str, Action]] = [
-    ("never hidden", lambda bench: (bench.tick([hot(3)]), bench.shelve())),
-    ("never hidden", lambda bench: (bench.tick([hot(3)]),
+    ("neither shelved nor suppressed", lambda bench: (bench.tick([hot(3)]), bench.shelve())),
+    ("neither shelved nor suppressed", lambda bench: (bench.tick([hot(3)]),
                                     bench.journal.suppress(HOT, OPERATOR, "a test"))),
     ("can be reset", lambda bench: bench.journal.reset(HOT, OPERATOR)),
     ("only a shelved", lambda bench: bench.journal.unshelve(HOT, OPERATOR)),

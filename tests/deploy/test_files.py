@@ -21,18 +21,23 @@ import pytest
 import yaml
 
 from core.config import Config, load_config
+from core.fleet.messages import IngestReport
+from core.fleet.ports import IngestTold
 from core.registry import SOURCES
 from scripts.app_process import ROOT
 from scripts.test import find_promtool
 from services.coordinator.__main__ import parser as coordinator_words
 from services.coordinator.service import FLEET_KIND, STILL_S
 from services.edge.__main__ import parser as edge_words
+from services.edge.__main__ import plates_of as plates_of_edge
+from services.fleet_source import Options, plates_of
 from services.gateway.__main__ import parser as gateway_words
 from services.ingest.__main__ import parser as ingest_words
 from services.twin.__main__ import parser as twin_words
 from sources.collector import parser as collector_words
 from tests.deploy.fronts import DEPLOY, FRONTS
 from tests.deploy.shapes import Compose, Dashboard, Service, Workflow
+from tests.gateway.site import START
 from tests.gateway.test_metrics import running
 
 KUBERNETES = ("1.29", "1.33")
@@ -222,6 +227,23 @@ def test_the_coordinator_drives_the_app_s_packs_and_they_share_a_database(
         assert told in given, name
 
 
+def test_the_demo_s_pack_is_one_of_the_app_s_and_comes_with_its_own_certificate(
+        compose: Compose) -> None:
+    """A device that the app does not know is refused, and so is one with other cells."""
+    edge = compose.services["edge"]
+    told = plates_of_edge(edge_words().parse_args(edge.command[3:]))
+    options = load_config(DEPLOY / "config" / "app.toml").sources[0].options
+    known = {plate.device: plate for plate in plates_of("fleet", msgspec.convert(options, Options))}
+    for device, plate in told.items():
+        assert (plate.chemistry, plate.cells, plate.capacity_kwh) == (
+            known[device].chemistry, known[device].cells, known[device].capacity_kwh)
+        assert any(f"/{device}.pem:" in volume for volume in edge.volumes)
+        for file in ("README.md", "compose.yaml"):
+            [script] = re.findall(r"certificates.sh (deploy/certificates .*)",
+                                  (DEPLOY / file).read_text())
+            assert device in script.split(), file
+
+
 def test_there_is_one_coordinator_and_it_yields(compose: Compose) -> None:
     found = kubernetes()["StatefulSet", "coordinator"]["spec"]
     assert found["replicas"] == 1
@@ -314,6 +336,7 @@ def test_alerts_and_dashboard_ask_for_metrics_that_there_are(tmp_path: Path) -> 
     with running() as site:
         site.engine.attach(EmbeddedStore(tmp_path, site.engine.topology, budget_bytes=2 ** 24))
         site.tick()
+        site.fleet.ingest = IngestTold(IngestReport(v=1, site="home", state="running"), START, 1.0)
         there = site.scrape().names() | {"orrery_sessions"}
     for where, names in asked_metrics().items():
         assert names, where

@@ -17,6 +17,7 @@ from core.fleet.command_book import CommandBook
 from core.fleet.messages import VERSION, Allocation, Command, Status, packed, read_small, said
 from core.fleet.rejections import RejectedError, Rejection
 from scripts.app_process import ROOT
+from services.edge.refusals import Refusals
 from tests.fleet.examples import NOW_S
 from tests.fleet.site import Talker, broker_of, without_delay
 from tests.sources.mosquitto import until
@@ -89,6 +90,12 @@ def test_each_refusal_of_a_device_is_told_in_its_status_and_nothing_is_done(
         Rejection.RETAINED: 1, Rejection.NOT_DECODABLE: 1, Rejection.FUTURE_VERSION: 1,
         Rejection.EXPIRED: 1, Rejection.REPLAYED: 2, Rejection.CLOCK_OFF: 1,
         Rejection.NOT_FINITE: 2}
+    last = told.last_rejected
+    assert last is not None
+    assert last.topic in (COMMANDS, ALLOCATION)
+    assert last.reason in told.rejected
+    assert last.payload
+    assert abs((told.last_rejected_s or 0.0) - now_s) < 60.0
     done = {reply.id for status in statuses(talker) for reply in status.replies
             if reply.state == "executed"}
     assert done == {f"{number:032x}" for number in (4, 7)}
@@ -121,6 +128,33 @@ def test_the_board_adds_up_what_a_process_and_the_one_after_it_tell() -> None:
     tells(retained=1)
     board.reading(from_epoch(NOW_S))
     assert board.packs()[0].rejected == {"replayed": 5, "retained": 2}
+
+
+def test_the_last_message_that_was_refused_is_told_as_text_and_stays() -> None:
+    refusals = Refusals(["pack_1", "pack_2"])
+    refusals.add("pack_1", Rejection.DISK)
+    assert refusals.last("pack_1") == (None, None)
+    with refusals.reading(COMMANDS, b"<b>\xff" + b"x" * 1000, NOW_S):
+        refusals.add("pack_1", Rejection.REPLAYED)
+    refusals.add("pack_1", Rejection.DISK)
+    assert refusals.counts["pack_1"] == {Rejection.DISK: 2, Rejection.REPLAYED: 1}
+    last, at_s = refusals.last("pack_1")
+    assert last is not None
+    assert (last.topic, last.reason, at_s) == (COMMANDS, Rejection.REPLAYED, NOW_S)
+    assert last.payload.startswith("\\x3cb\\x3e\\xffxxx")
+    assert len(last.payload) < 220
+    assert refusals.last("pack_2") == (None, None)
+    board = FleetBoard("home", [PackPlate("pack_1", "Pack", "LFP", 3, 30.0)])
+    whole = Status(v=VERSION, site="home", device="pack_1", state="online", time_s=NOW_S,
+                   rejected={Rejection.REPLAYED: 1}, last_rejected=last, last_rejected_s=at_s)
+    board.tell("pack_1", read_small(said(whole), Status))
+    board.tell("pack_1", Status(v=VERSION, site="home", device="pack_1", state="online",
+                                time_s=NOW_S))
+    board.reading(from_epoch(NOW_S))
+    refusal = board.packs()[0].last_refusal
+    assert refusal is not None
+    assert (refusal.topic, refusal.text, refusal.at) == (COMMANDS, last.payload,
+                                                         from_epoch(NOW_S))
 
 
 # -- what the broker does not let through

@@ -12,8 +12,10 @@ import pytest
 from bench._fleet import Mosquitto, edge, ingest
 from core.fleet.messages import MOST_BYTES, packed
 from core.fleet.ports import FleetStore
+from core.fleet.refused import escaped
+from core.fleet.rejections import Rejection
 from core.registry import make_fleet_store
-from services.ingest.counters import escaped
+from services.ingest.broker_log import refused_by_broker
 from services.ingest.subscriber import Ingest
 from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, body, telemetry
 from tests.fleet.site import Talker, broker_of, ingesting
@@ -119,8 +121,8 @@ def test_a_new_outbox_and_a_second_device_are_told_apart(centre: Centre, talker:
     assert THIRD_STREAM not in str(store.marks())
 
 
-def test_a_payload_of_many_megabytes_reaches_nobody(mosquitto: Mosquitto, centre: Centre,
-                                                    talker: Talker) -> None:
+def test_a_payload_of_many_megabytes_reaches_nobody_and_is_counted_and_named(
+        mosquitto: Mosquitto, centre: Centre, talker: Talker) -> None:
     ingest, store = centre
     assert not talker.link.fits(b"x" * (MOST_BYTES + 4096))
     giant = Talker(broker_of(mosquitto), "giant")
@@ -129,7 +131,21 @@ def test_a_payload_of_many_megabytes_reaches_nobody(mosquitto: Mosquitto, centre
     giant.close()
     talker.say(TOPIC, now_message(1))
     until(lambda: high(store) == 1, "the others go on")
-    assert ingest.counters.report()["rejected"] == {}
+    until(lambda: ingest.counters.report()["rejected"] == {"broker_limit": 1}, "it is counted")
+    last = ingest.counters.report()["last_rejected"]["broker_limit"]
+    assert last["payload"].endswith("Client giant disconnected due to oversize packet.")
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    (b"17: Client x disconnected due to oversize packet.", Rejection.BROKER_LIMIT),
+    (b"17: Client \xff disconnected due to malformed packet.\n", Rejection.NOT_DECODABLE),
+    (b"17: Client x disconnected, not authorised.", Rejection.NOT_ADMITTED),
+    (b"17: Client x disconnected.", None),
+    (b"17: New client connected from ::1:9 as a disconnected, not authorised. (p5, c1, k60).",
+     None)])
+def test_what_the_broker_refused_is_read_from_its_log(line: bytes,
+                                                      reason: Rejection | None) -> None:
+    assert refused_by_broker(line) is reason
 
 
 def test_what_cannot_be_read_is_escaped() -> None:

@@ -26,7 +26,9 @@ from core.talk import Conversation
 from services.fleet_heard import FleetHeard
 from services.fleet_link import Broker
 from services.ingest import subscriber
+from services.ingest.__main__ import write_report
 from services.ingest.subscriber import Ingest
+from services.report import Report
 from tests.fleet.examples import NOW_S, body, telemetry
 from tests.fleet.site import Talker, broker_of, ingesting
 from tests.sources.mosquitto import until
@@ -255,3 +257,16 @@ def test_what_there_is_no_room_for_is_counted_and_what_is_kept_is_not(
         one.link._message(one.link._client, None, message)
     assert one.counters.said("home", 5, "").overflow == 3
     assert len(one._queue) == 5
+
+
+def test_a_report_that_cannot_be_written_ends_nothing(tmp_path: Path,
+                                                      caplog: pytest.LogCaptureFixture) -> None:
+    one = Ingest("home", FullDisk(), Broker(host="127.0.0.1", port=1),  # type: ignore[arg-type]
+                 SystemClock())
+    report = Report(tmp_path / "away" / "report.json")
+    for _ in range(3):
+        write_report(one, report)
+    assert caplog.text.count("is not written") == 1
+    (tmp_path / "away").mkdir()
+    write_report(one, report)
+    assert b'"stored":0' in (tmp_path / "away" / "report.json").read_bytes()

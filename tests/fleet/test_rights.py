@@ -10,7 +10,9 @@ import pytest
 
 from bench._fleet import LOOPBACK, Mosquitto
 from core.fleet.messages import Command, said
+from core.fleet.rejections import Rejection
 from services.fleet_link import Broker
+from services.ingest.broker_log import refused_by_broker
 from tests.fleet.examples import NOW_S
 from tests.fleet.site import Talker, without_delay
 from tests.sources.certificates import KEY, Authority, openssl
@@ -140,6 +142,21 @@ def test_only_the_ingest_tells_its_report_and_the_live_view_hears_it(come: Come,
     ingest.say(report, b"right")
     until(lambda: bool(viewer.heard), "the report comes")
     assert viewer.heard == [(report, b"right")]
+
+
+def test_who_hears_what_a_gateway_and_the_broker_refused(come: Come) -> None:
+    told, log = "pulsebms/home/_gateway/turned_away", "$SYS/broker/log/N"
+    app, gateway = come("app", "pulsebms/#", log), come("gateway", "pulsebms/#")
+    ingest, giant = come("ingest", log), come("pack_1", log)
+    for stranger in (giant, come("coordinator"), come("twin"), ingest, app):
+        stranger.say(told, b"wrong")
+    gateway.say(told, b"right")
+    until(lambda: bool(app.heard), "it comes")
+    giant.link._client.publish(OWN, b"x" * 1_000_000)
+    until(lambda: any(refused_by_broker(line) is Rejection.BROKER_LIMIT
+                      for _, line in list(ingest.heard)), "the broker's word comes")
+    assert app.heard == [(told, b"right")]
+    assert giant.heard == []
 
 
 def test_the_twin_hears_packs_and_writes_predictions_alone(come: Come) -> None:

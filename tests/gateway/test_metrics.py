@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -209,9 +210,12 @@ def test_the_ingests_figures_are_those_of_its_report(site: Site) -> None:
     assert scraped("orrery_ingest_messages_rejected_total", reason="unknown_topic") == 8
     assert scraped("orrery_ingest_lag_seconds", percentile="95") == 0.5
     assert scraped("orrery_ingest_up") == 1
+    assert scraped("orrery_ingest_store_behind") == 0
     test_prometheus_own_checker_finds_nothing(site)
-    site.fleet.ingest = IngestTold(report, START, 100.0)
-    assert site.scrape()("orrery_ingest_up") == 0
+    behind = msgspec.structs.replace(report, behind="7 messages wait on this disk")
+    site.fleet.ingest = IngestTold(behind, START, 100.0)
+    scraped = site.scrape()
+    assert (scraped("orrery_ingest_up"), scraped("orrery_ingest_store_behind")) == (0, 1)
 
 
 def test_what_is_not_known_has_no_line() -> None:

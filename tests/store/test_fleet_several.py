@@ -200,3 +200,10 @@ def test_read_from_the_first_that_can_answer(tmp_path: Path) -> None:
     with pytest.raises(RetryLaterError, match="cannot be read"):
         told(5)
     past.close()
+
+
+def test_two_files_in_one_folder_are_named_as_the_command_line_does(tmp_path: Path) -> None:
+    places = [f"sqlite:{tmp_path / name}" for name in ("first.sqlite", "second.sqlite")]
+    with pytest.raises(ConfigurationError, match="--store.*second.*a folder that no other store"):
+        make_fleet_stores(places, tmp_path / "waiting")
+    make_fleet_stores(places[:1], tmp_path / "waiting").close()

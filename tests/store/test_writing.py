@@ -144,6 +144,22 @@ def told(start: int, end: int, step: int = 10) -> Iterator[Frame]:
     return (frame(second) for second in range(start, end, step))
 
 
+def test_whoever_changes_sealed_files_for_long_holds_up_no_sealing(tmp_path: Path) -> None:
+    """Else the hot tail grows until `append` waits for the one that seals."""
+    store = opened(tmp_path, seal_after_s=60.0)
+    keeper, worker = store._archive._keeper, store._archive._worker
+    with keeper.tidying:
+        fill(store, range(0, 7500, 10))
+        worker.ask()
+        assert worker.settle(30.0)
+        assert len(list(tmp_path.glob("minute/*.parquet"))) > 2, "sealed, and not merged"
+    fill(store, range(7500, 7700, 10))
+    store.settle()
+    assert len(list(tmp_path.glob("hour/*.parquet"))) >= 1, "merged at the next turn"
+    assert seconds_of(voltages(store, 3000, 3600)) == list(range(3000, 3610, 10))
+    store.close()
+
+
 @pytest.mark.parametrize("piece_bytes", [32 * 1024**2, 1])
 def test_a_past_is_written_beside_live_frames(tmp_path: Path, piece_bytes: int,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
