@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
+from core.memory import FROM_THE_START
+
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -100,8 +102,8 @@ class AppProcess:
             sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true",
             "--server.address", LOOPBACK, "--server.port", str(self.port),
             "--server.fileWatcherType", "none", *arguments]
-        self._environment = {**os.environ, "ORRERY_HISTORY_DIRECTORY": str(self.history),
-                             **(environment or {})}
+        self._environment = {**FROM_THE_START, **os.environ,
+                             "ORRERY_HISTORY_DIRECTORY": str(self.history), **(environment or {})}
         if config is not None:
             self._environment["ORRERY_CONFIG"] = str(config)
         self._begun = begun or self._begin

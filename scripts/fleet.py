@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.fleet.catalogue import PackPlate, catalogue
+from core.memory import FROM_THE_START
 from core.operators import hashed
 from scripts.app_process import LOOPBACK, ROOT, answers, free_port
 from scripts.broker import configured, listens
@@ -178,7 +179,7 @@ def module(plan: Plan, name: str, what: str, *arguments: str) -> Child:
     """A module of Orrery as a process."""
     return Child(name, [sys.executable, "-m", what, *arguments], plan.folder / f"{name}.log",
                  {"ORRERY_CONFIG": str(plan.config), "ORRERY_CHANGE_SOURCES": "1",
-                  "ORRERY_HISTORY_DIRECTORY": str(plan.folder / "history")})
+                  "ORRERY_HISTORY_DIRECTORY": str(plan.folder / "history"), **FROM_THE_START})
 
 
 def broker(plan: Plan) -> Child:

@@ -29,7 +29,6 @@ def port_is_free(address: str, port: int) -> bool:
 
 def configuration_mistake() -> str:
     """What is wrong in orrery.toml: file, key, value and what is allowed; "" when nothing is."""
-    sys.path.insert(0, str(ROOT))
     from core.config import load_config
     from core.errors import ConfigurationError
     from core.registry import make_sources
@@ -61,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--headless", action="store_true")
     asked = parser.parse_args(arguments)
     os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    from core.memory import FROM_THE_START
+
     if not (ROOT / asked.app).is_file():
         print(f"There is no {asked.app} here: give APP=Home.py or APP=server.py.", file=sys.stderr)
         return 1
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.address in LOOPBACK:
         os.environ.setdefault("ORRERY_CHANGE_SOURCES", "1")
     line = command(asked.app, asked.address, asked.port, asked.headless)
-    os.execv(line[0], line)
+    os.execve(line[0], line, {**FROM_THE_START, **os.environ})
 
 
 if __name__ == "__main__":

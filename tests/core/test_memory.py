@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -27,9 +28,9 @@ ctypes.CDLL("libc.so.6").malloc_stats()
 """
 
 
-def arenas(*arguments: str) -> int:
+def arenas(*arguments: str, environment: Mapping[str, str] | None = None) -> int:
     done = subprocess.run([sys.executable, "-c", MANY, *arguments], capture_output=True, text=True,
-                          check=True)
+                          check=True, env={**os.environ, **(environment or {})})
     return len(re.findall(r"^Arena \d+:", done.stderr, re.MULTILINE))
 
 
@@ -60,6 +61,11 @@ def test_many_threads_share_one_arena() -> None:
     if sys.platform == "linux":
         assert arenas("share") <= memory.ARENAS < arenas()
     memory.keep_small()
+
+
+def test_threads_share_it_from_the_start_where_the_app_is_started_so() -> None:
+    if sys.platform == "linux":
+        assert arenas(environment=memory.FROM_THE_START) == memory.ARENAS
 
 
 LARGE = """
