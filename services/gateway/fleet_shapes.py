@@ -57,8 +57,9 @@ class PackTold:
     silent_s: so long without a word of the centre, and it helps itself [s]; lease_s: since when
     who gave its order holds the site [s since 1970], 0 without one, null where it knows no leases.
     pending, dropped: messages in its outbox and given up; missing, duplicate, late: messages.
-    rejected: what it refused itself, by reason. partial_limits: those in force or near, charge
-    first, the strictest of each way first. alarms: open at it and below."""
+    rejected: what it refused itself, by reason; last_refusal: the last of it. partial_limits: those
+    in force or near, charge first, the strictest of each way first. alarms: open at it and
+    below."""
 
     site: str
     device: str
@@ -89,6 +90,7 @@ class PackTold:
     duplicate: int
     late: int
     rejected: dict[str, int]
+    last_refusal: RefusalTold | None
     policy: str | None
     policy_before: str | None
     stale: bool

@@ -235,9 +235,12 @@ def _one_step_faster(page: Page) -> None:
 
 
 def _inside(page: Page) -> None:
-    """Concentrations, overpotentials and temperature are drawn."""
-    for name in ("negative_surface", "negative_reaction_v", "temperature_c"):
-        drawn(page.locator(f".st-key-panel_twin_{name} .scatterlayer .js-line"), GIVEN_MS)
+    """Concentrations, overpotentials and the modelled temperature are drawn; the measured one has
+    holes where minutes alone are known."""
+    lines = page.locator(".scatterlayer .js-line")
+    for name in ("negative_surface", "negative_reaction_v"):
+        drawn(page.locator(f".st-key-panel_twin_{name}").locator(lines), GIVEN_MS)
+    drawn(page.locator(".st-key-panel_twin_measured_c").locator(lines).last, GIVEN_MS)
 
 
 def drawn(lines: Locator, wait_ms: float) -> None:
