@@ -197,6 +197,18 @@ def test_from_telemetry_to_a_prediction_that_met_its_truth(house: House, store) 
     assert score.rms_mv == pytest.approx(1000 * abs(3.30 - told.points[0].cell_v), abs=0.5)
 
 
+def test_a_clock_that_is_set_back_holds_no_prediction_up(house: House) -> None:
+    house.live(340, 10.0, lambda _second: 3.29)
+    until(lambda: len(house.published()) == 1, "a prediction is published")
+    house.clock.set_by(-3600.0)
+    house.live(340, 10.0, lambda _second: 3.29)
+    until(lambda: len(house.published()) == 2, "another is published")
+    told = house.published()[1]
+    assert -3300.0 < told.made_s - NOW_S < -2900.0
+    report = msgspec.json.decode(house.report.read_bytes())
+    assert report["time_s"] == house.clock.now().timestamp()
+
+
 def test_the_next_minutes_are_foretold_under_the_allocation(house: House) -> None:
     """While it is valid, from when it came: its sender's clock may be behind by more than that. One
     of another site and an older one do not count."""
