@@ -256,7 +256,7 @@ class SiteLoop:
             self._again(found, now)
 
     def _on_time(self, now: datetime) -> bool:
-        """Also where the clock was set back since the last plan: that time comes late again."""
+        """Also once the clock was set back since the last plan."""
         return self._next_at is None or not self._tried <= now < self._next_at
 
     def _again(self, found: Gathered, now: datetime) -> bool:
