@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -11,6 +12,11 @@ class Clock(Protocol):
     """Tells the time and waits; tests drive a `ManualClock`."""
 
     def now(self) -> datetime: ...
+
+    def monotonic_s(self) -> float:
+        """Rises whatever becomes of `now`, from no certain beginning [s]: what loops are timed
+        by."""
+        ...
 
     def wait(self, seconds: float, stop: threading.Event) -> bool:
         """Wait at most `seconds`; True when `stop` was set."""
@@ -23,6 +29,9 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def monotonic_s(self) -> float:
+        return time.monotonic()
+
     def wait(self, seconds: float, stop: threading.Event) -> bool:
         return stop.wait(seconds)
 
@@ -34,17 +43,32 @@ class ManualClock:
         if start.tzinfo is None:
             raise ValueError("law 3: a time without a zone")
         self._now = start
+        self._passed_s = 0.0
 
     def now(self) -> datetime:
         return self._now
 
+    def monotonic_s(self) -> float:
+        return self._passed_s
+
     def advance(self, seconds: float) -> datetime:
         self._now += timedelta(seconds=seconds)
+        self._passed_s += seconds
         return self._now
+
+    def set_by(self, seconds: float) -> None:
+        """As when a machine's clock is corrected: no time passes."""
+        self._now += timedelta(seconds=seconds)
 
     def wait(self, seconds: float, stop: threading.Event) -> bool:
         self.advance(seconds)
         return stop.is_set()
+
+
+def has_passed(span_s: float, since_s: float, now_s: float) -> bool:
+    """Since `since_s` by the wall clock, or that was set back since: what is due each `span_s` must
+    not wait for as long as it was set back."""
+    return not since_s <= now_s < since_s + span_s
 
 
 def from_epoch(seconds: float) -> datetime:

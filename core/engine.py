@@ -286,9 +286,9 @@ class Engine:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began = self.clock.now()
+            began_s = self.clock.monotonic_s()
             self.tick()
-            spent_s = (self.clock.now() - began).total_seconds()
+            spent_s = self.clock.monotonic_s() - began_s
             self.clock.wait(max(0.0, self.period_s - spent_s), self._stop)
 
 

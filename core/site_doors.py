@@ -51,16 +51,17 @@ class DoorsSeen:
         self._records, self._clock = records, clock
         self._lock = threading.Lock()
         self._looking: threading.Thread | None = None
-        self._next: datetime | None = None
+        self._looked_at: datetime | None = None
         self._seen: list[Door] = []
 
     def doors(self) -> list[Door]:
         """As last seen; nothing before the first look has ended."""
         now = self._clock.now()
         with self._lock:
-            due = self._next is None or now >= self._next
+            due = self._looked_at is None or \
+                not self._looked_at <= now < self._looked_at + LOOK_EVERY
             if due and (self._looking is None or not self._looking.is_alive()):
-                self._next = now + LOOK_EVERY
+                self._looked_at = now
                 self._looking = threading.Thread(target=self._look, name="doors", daemon=True)
                 self._looking.start()
             return list(self._seen)

@@ -30,7 +30,7 @@ class SharedLives:
 
     def __init__(self, store: CoordinatorStore, sites: Sequence[str]) -> None:
         self._store, self._sites = store, tuple(sites)
-        self._next: datetime | None = None
+        self._shared_at: datetime | None = None
         self._found: FleetLives | None = None
 
     def of(self, twin: TwinSays | None, now: datetime) -> TwinSays | None:
@@ -39,8 +39,8 @@ class SharedLives:
         reach what was read last counts."""
         if twin is None:
             return None
-        if self._next is None or now >= self._next:
-            self._next = now + EVERY
+        if self._shared_at is None or not self._shared_at <= now < self._shared_at + EVERY:
+            self._shared_at = now
             try:
                 self._share(twin, now)
             except (RetryLaterError, GiveUpError) as error:

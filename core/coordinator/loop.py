@@ -16,7 +16,7 @@ from itertools import count, pairwise
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from core.clock import Clock, from_epoch
+from core.clock import Clock, from_epoch, has_passed
 from core.coordinator.chain import GOOD, carried, left_s, planned
 from core.coordinator.daily import day_cost
 from core.coordinator.deeds import Deeds
@@ -256,7 +256,8 @@ class SiteLoop:
             self._again(found, now)
 
     def _on_time(self, now: datetime) -> bool:
-        return self._next_at is None or now >= self._next_at
+        """Also once the clock was set back since the last plan."""
+        return self._next_at is None or not self._tried <= now < self._next_at
 
     def _again(self, found: Gathered, now: datetime) -> bool:
         """There is nothing to steer by, or an old plan alone, and packs are heard at last, or a
@@ -264,8 +265,8 @@ class SiteLoop:
         stuck = self._run is None or self._said.get("problem", "") != ""
         if not stuck or self._settings.controller == "off":
             return False
-        return (self._packs_lacked and len(found.packs) > 0) or (
-            now - self._tried).total_seconds() >= MINUTE_S
+        return (self._packs_lacked and len(found.packs) > 0) or has_passed(
+            MINUTE_S, self._tried.timestamp(), now.timestamp())
 
     def _outdated(self, found: Gathered, now: datetime) -> bool:
         if self._run is None or (now - self._run.plan.made_at).total_seconds() < MINUTE_S:
@@ -467,9 +468,10 @@ class SiteLoop:
         key = (told.source, round(told.target_kw, 1), [
             (share.device, round(share.asked_kw, 1), share.delivery) for share in told.shares])
         kept = self._kept
-        age_s = math.inf if kept is None else (told.at - kept[1]).total_seconds()
+        since_s = -math.inf if kept is None else kept[1].timestamp()
         due_s = KEPT_AGAIN_S if kept is not None and kept[0] == key else 0.0
-        if age_s >= max(due_s, len(told.shares) / KEPT_PACKS_A_SECOND):
+        due_s = max(due_s, len(told.shares) / KEPT_PACKS_A_SECOND)
+        if has_passed(due_s, since_s, told.at.timestamp()):
             self._keeper.keep("allocated", partial(
                 self.place.store.keep_allocated, self.place.site, told))
             self._kept = key, told.at

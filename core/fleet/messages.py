@@ -263,9 +263,9 @@ class Command(_Strict, frozen=True):
 
 class Allocation(_Strict, frozen=True):
     """Power of each device [kW], for valid_s from when a device receives it, whose clock may be
-    off; the broker keeps it no longer either. issued_s: rises from one to the next of a sender.
-    lease_s: since when that holds the site: a device does not take it while an order of a later
-    lease is valid. None where nobody says, which every device takes."""
+    off, less what the broker kept it, which its expiry tells. issued_s: rises from one to the next
+    of a sender. lease_s: since when that holds the site: a device does not take it while an order
+    of a later lease is valid. None where nobody says, which every device takes."""
 
     v: int
     site: Id

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from core.clock import Clock
+from core.clock import Clock, from_epoch
 from core.errors import RequestError, UnknownIdError
 
 PERIOD_S = 300.0
@@ -23,6 +23,8 @@ LEARNS = 0.3
 """Weight of the newest batch in the cost."""
 SMALLEST = 16
 """Packs of a batch, whatever one costs."""
+SET_BACK_S = 1.0
+"""A clock that is set back by more takes the times of all packs with it [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Agenda:
         self._place: dict[str, int] = {}
         self._from_s, self._last_s, self._doubt = (np.empty(0) for _ in range(3))
         self._running = np.empty(0, np.bool_)
+        self._seen_s = -math.inf
         self._cost_s = COST_S
         self.add(packs)
 
@@ -114,8 +117,8 @@ class Agenda:
     def dues(self, packs: Sequence[str] | None = None) -> list[Due]:
         """In the order given, or of all. At the pace that the machine can hold."""
         rows = range(len(self._packs)) if packs is None else [self._at(pack) for pack in packs]
-        now = self._clock.now()
-        now_s = now.timestamp()
+        now_s = self._now_s()
+        now = from_epoch(now_s)
         at_s, before = self._schedule(now_s)
         return [Due(self._packs[row], now + timedelta(seconds=float(at_s[row] - now_s)),
                     int(before[row])) for row in rows]
@@ -153,7 +156,12 @@ class Agenda:
             raise UnknownIdError(f"the agenda has no pack {pack[:80]!r}") from error
 
     def _now_s(self) -> float:
-        return self._clock.now().timestamp()
+        now_s = self._clock.now().timestamp()
+        if now_s < self._seen_s - SET_BACK_S:
+            self._last_s += now_s - self._seen_s
+            self._from_s += now_s - self._seen_s
+        self._seen_s = now_s
+        return now_s
 
 
 def _paced(at_s: NDArray[np.float64], each_s: float) -> NDArray[np.float64]:

@@ -311,7 +311,7 @@ class TwinDesk:
             packs = list(self._wanted)[:JUDGED_AT_ONCE]
             for pack in packs:
                 del self._wanted[pack]
-        now_s = self._engine.clock.now().timestamp()
+        now_s = self._engine.clock.monotonic_s()
         if not packs and now_s >= self._judge_at_s and not self._past_comes():
             packs = self._agenda.take(JUDGED_AT_ONCE)
         if not packs:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
-from core.clock import from_epoch
+from core.clock import from_epoch, has_passed
 from core.errors import GiveUpError, RetryLaterError
 from core.fleet.messages import PartialLimit
 from core.safety import area
@@ -87,7 +87,7 @@ class Guards:
         self._keeper, self._soh_pct = keeper, soh_pct
         self._allowed_by_bms = self.monitor.layout.reference_current_a
         self._look: _Look | None = None
-        self._keep_at_s = -math.inf
+        self._not_kept_s = -math.inf
         self.decision: Decision | None = None
         self.judged: Derated | None = None
         self.each = tuple(Guard(self, at, keeper.safety(rating.name))
@@ -121,12 +121,12 @@ class Guards:
     def settle(self, now_s: float) -> None:
         """Keep what changed, all in one commit."""
         changed = {guard.device: guard.kept() for guard in self.each if guard.changed}
-        if not changed or now_s < self._keep_at_s:
+        if not changed or not has_passed(KEEP_AGAIN_S, self._not_kept_s, now_s):
             return
         try:
             self._keeper.keep_safety(changed)
         except RetryLaterError as error:
-            self._keep_at_s = now_s + KEEP_AGAIN_S
+            self._not_kept_s = now_s
             log.error("a restart would forget the safety of %s: %s", ", ".join(changed), error)
             return
         for guard in self.each:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core.clock import from_epoch
+from core.clock import from_epoch, has_passed
 from core.coordinator.alone import ALONE_WORDS, Alone
+from core.fleet.in_force import InForce
 from core.fleet.messages import Allocation, Body, Column, column
 from core.safety.latency import Histogram
 from services.edge.outbox import Standing
@@ -21,8 +22,6 @@ from services.edge.undisturbed import Undisturbed
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero, or by a learnt policy [s]."""
 ALONE_EVERY_S = 10.0
-SET_BACK_S = 1.0
-"""A clock that is set back by more ends what was allocated [s]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,61 +39,39 @@ class Centre:
     def __init__(self, silent_s: float = SILENT_S) -> None:
         self.silent_s = silent_s
         self._heard_s = -math.inf
-        self._power_kw = 0.0
-        self._issued_s = self._taken_s = self._until_s = -math.inf
-        self._lease_s = 0.0
+        self._order = InForce()
 
     def heard(self, now_s: float) -> None:
         """Any word of it."""
         self._heard_s = now_s
 
-    def in_force(self, now_s: float) -> bool:
-        """What it wants holds; no longer where this clock was set back since."""
-        return self._taken_s - SET_BACK_S <= now_s <= self._until_s
-
     def lease_s(self, now_s: float) -> float:
         """Of the order in force, 0 where there is none, or it has none."""
-        return self._lease_s if self.in_force(now_s) else 0.0
+        return self._order.lease_s(now_s)
 
     def superseded(self, allocation: Allocation, now_s: float) -> bool:
-        """A later lease than its own is in force. When that one's orders have ended it is
-        forgotten: no clock and no lost database shuts a coordinator out for longer."""
-        return allocation.lease_s is not None and allocation.lease_s < self.lease_s(now_s)
+        """As `InForce.superseded`."""
+        return self._order.superseded(allocation, now_s)
 
-    def allocate(self, device: str, allocation: Allocation, now_s: float) -> bool:
-        """False for one that came before, is not newer than the last of its sender, of an older
-        lease, or not for this device."""
-        if device not in allocation.power_kw or self.superseded(allocation, now_s) or \
-                self._is_old(allocation, now_s):
-            return False
-        self._issued_s, self._lease_s = allocation.issued_s, allocation.lease_s or 0.0
-        self._taken_s, self._until_s = now_s, now_s + allocation.valid_s
-        self._power_kw = allocation.power_kw[device]
-        return True
-
-    def _is_old(self, allocation: Allocation, now_s: float) -> bool:
-        """Of one sender none is taken after a newer one. Another's is, once the last order has
-        ended: its clock may be behind."""
-        lease_s = allocation.lease_s or 0.0
-        same = allocation.lease_s is not None and lease_s == self._lease_s
-        if same or (self.in_force(now_s) and lease_s <= self._lease_s):
-            return allocation.issued_s <= self._issued_s
-        return allocation.issued_s == self._issued_s
+    def allocate(self, device: str, allocation: Allocation, now_s: float,
+                 left_s: float | None = None) -> bool:
+        """As `InForce.take`."""
+        return self._order.take(device, allocation, now_s, left_s)
 
     def out_of_reach(self, now_s: float) -> bool:
         """It has allocated before, and does no longer."""
         silent = now_s - self._heard_s > self.silent_s
-        return self._until_s > -math.inf and (silent or not self.in_force(now_s))
+        return self._order.ever and (silent or not self._order.holds(now_s))
 
     def wish(self, now_s: float) -> Setpoint:
         """0 kW without a valid allocation, and when the centre is silent."""
-        if self._until_s == -math.inf:
+        if not self._order.ever:
             return Setpoint(0.0, "no allocation yet")
         if now_s - self._heard_s > self.silent_s:
             return Setpoint(0.0, "the centre is silent")
-        if not self.in_force(now_s):
+        if not self._order.holds(now_s):
             return Setpoint(0.0, "the allocation has expired")
-        return Setpoint(self._power_kw, "")
+        return Setpoint(self._order.power_kw, "")
 
 
 class Pack:
@@ -105,7 +82,7 @@ class Pack:
                  alone: Alone | None = None) -> None:
         self.device, self.safety = device, safety
         self.centre = centre or Centre()
-        self._alone, self._alone_kw, self._alone_until_s = alone, 0.0, -math.inf
+        self._alone, self._alone_kw, self._alone_s = alone, 0.0, -math.inf
         self.standing = Standing()
         self._setpoint = Setpoint(0.0, "no allocation yet")
         self._last: tuple[Sample, Verdict, Estimate] | None = None
@@ -118,7 +95,7 @@ class Pack:
 
     @alone.setter
     def alone(self, who: Alone | None) -> None:
-        self._alone, self._alone_until_s = who, -math.inf
+        self._alone, self._alone_s = who, -math.inf
 
     @property
     def power_kw(self) -> float:
@@ -141,12 +118,12 @@ class Pack:
         wish = self.centre.wish(now_s)
         if self._alone is None or not self.centre.out_of_reach(now_s):
             return wish
-        if not now_s < self._alone_until_s:
+        if has_passed(ALONE_EVERY_S, self._alone_s, now_s):
             volts = sample.voltage_v / 1000.0
             self._alone_kw = self._alone.power_kw(
                 from_epoch(now_s), estimate.soc_pct, verdict.charge_limit_a * volts,
                 verdict.discharge_limit_a * volts)
-            self._alone_until_s = now_s + ALONE_EVERY_S
+            self._alone_s = now_s
         return Setpoint(self._alone_kw, f"{wish.reason}: {ALONE_WORDS}")
 
     def _steered(self, sample: Sample, verdict: Verdict, estimate: Estimate,

@@ -7,16 +7,17 @@ up between two samples, so that nothing of the network changes a pack in the mid
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from paho.mqtt.client import MQTTMessage
 
-from core.clock import Clock
+from core.clock import Clock, has_passed
 from core.errors import RequestError, RetryLaterError
 from core.fleet.messages import (
     VERSION,
@@ -37,7 +38,7 @@ from services.edge.pack import PackGroup
 from services.edge.policies import Policies
 from services.edge.refusals import Refusals
 from services.edge.sender import Sender
-from services.fleet_link import Broker, Link, Manner
+from services.fleet_link import Broker, Link, Manner, left_s
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,15 @@ class Plate:
     chemistry: str
     cells: int
     capacity_kwh: float
+
+
+class _Heard(NamedTuple):
+    """One message as it came. left_s: of its expiry, None where the broker does not say [s]."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    left_s: float | None
 
 
 class EdgeRuntime:
@@ -74,10 +84,10 @@ class EdgeRuntime:
         self._orders = {device: Orders(pack, outbox, self._policies.get(device),
                                        partial(self._refusals.add, device))
                         for device, pack in self._packs.items()}
-        self._heard: deque[tuple[str, bytes, bool]] = deque(maxlen=MOST_HEARD)
+        self._heard: deque[_Heard] = deque(maxlen=MOST_HEARD)
         self._wake = threading.Event()
         self._came_up = threading.Event()
-        self._status_due_s = 0.0
+        self._told_s = -math.inf
         self._process = f"edge-{site}-{self._first}"
         self._link = self._linked(broker)
         self.sender = Sender(outbox, self._link, site)
@@ -96,7 +106,8 @@ class EdgeRuntime:
                     on_up=self._came_up.set)
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
-        self._heard.append((topic, bytes(message.payload), message.retain))
+        self._heard.append(_Heard(topic, bytes(message.payload), message.retain,
+                                  left_s(message)))
         self._wake.set()
 
     def _about(self, topic: str) -> str:
@@ -111,24 +122,24 @@ class EdgeRuntime:
         self._link.start()
         try:
             period_s = 1.0 / self._rate_hz
-            begun_s = self._now_s()
+            begun_s = self._clock.monotonic_s()
             tick = 0
             while not stop.is_set():
                 tick += 1
                 self._tick(tick, period_s)
                 due_s = begun_s + (tick + 1) * period_s
                 self._listen_until(due_s, stop)
-                if self._now_s() - due_s > 1.0:  # asleep or stalled: no burst of old ticks
-                    begun_s, tick = self._now_s(), 0
+                if self._clock.monotonic_s() - due_s > 1.0:  # stalled: no burst of old ticks
+                    begun_s, tick = self._clock.monotonic_s(), 0
         finally:
             self._tell("offline")
             self._link.close()
 
     def _listen_until(self, due_s: float, stop: threading.Event) -> None:
-        """Commands are taken up at once, not at the next sample."""
+        """Commands are taken up at once, not at the next sample. due_s: of `Clock.monotonic_s`."""
         while not stop.is_set():
             self._take_up()
-            left_s = due_s - self._now_s()
+            left_s = due_s - self._clock.monotonic_s()
             if left_s <= 0:
                 return
             self._wake.clear()
@@ -142,15 +153,15 @@ class EdgeRuntime:
             return
         self._keep({device: packed(pack.body(now_s)) for device, pack in self._packs.items()})
         self._send(now_s)
-        if now_s >= self._status_due_s:
-            self._status_due_s = now_s + STATUS_EVERY_S
+        if has_passed(STATUS_EVERY_S, self._told_s, now_s):
+            self._told_s = now_s
             self._tell("online")
 
     def _send(self, now_s: float) -> None:
         if self._came_up.is_set():
             self._came_up.clear()
             self.sender.begin_anew(now_s)
-            self._status_due_s = now_s
+            self._told_s = -math.inf
         for device in self._packs:
             self.sender.send(device, now_s)
 
@@ -160,7 +171,7 @@ class EdgeRuntime:
         try:
             while not stop.is_set() and self._pending():
                 self._send(self._now_s())
-                self._listen_until(self._now_s() + 0.1, stop)
+                self._listen_until(self._clock.monotonic_s() + 0.1, stop)
         finally:
             self._link.close()
 
@@ -178,33 +189,27 @@ class EdgeRuntime:
 
     def _take_up(self) -> None:
         while self._heard:
-            topic, payload, retained = self._heard.popleft()
-            with self._refusals.reading(topic, payload, self._now_s()):
-                self._look_at(topic, payload, retained)
+            one = self._heard.popleft()
+            with self._refusals.reading(one.topic, one.payload, self._now_s()):
+                self._look_at(one)
 
-    def _look_at(self, topic: str, payload: bytes, retained: bool) -> None:
+    def _look_at(self, one: _Heard) -> None:
         try:
-            if retained:
+            if one.retained:
                 raise RejectedError(Rejection.RETAINED)
-            self._use(address_of(topic), payload)
+            self._use(address_of(one.topic), one)
         except RequestError as error:
-            self._refusals.add(self._about(topic), error.reason if isinstance(error, RejectedError)
-                               else Rejection.UNKNOWN_TOPIC)
-            log.warning("%s: %s", topic, error)
+            self._refusals.add(self._about(one.topic), error.reason if isinstance(
+                error, RejectedError) else Rejection.UNKNOWN_TOPIC)
+            log.warning("%s: %s", one.topic, error)
         except RetryLaterError as error:
-            self._refusals.add(self._about(topic), Rejection.DISK)
+            self._refusals.add(self._about(one.topic), Rejection.DISK)
             log.warning("%s", error)
 
-    def _use(self, address: Address, payload: bytes) -> None:
-        now_s = self._now_s()
+    def _use(self, address: Address, one: _Heard) -> None:
+        now_s, payload = self._now_s(), one.payload
         if address.kind == "allocation":
-            allocation = read_small(payload, Allocation)
-            for device, pack in self._packs.items():
-                if pack.centre.allocate(device, allocation, now_s):
-                    pack.centre.heard(now_s)
-                elif device in allocation.power_kw:
-                    self._refusals.add(device, Rejection.OLD_LEASE if pack.centre.superseded(
-                        allocation, now_s) else Rejection.REPLAYED)
+            self._allocate(read_small(payload, Allocation), now_s, one.left_s)
             return
         pack = self._packs[address.device]
         if address.kind == "ack":
@@ -214,6 +219,14 @@ class EdgeRuntime:
             return
         reply = self._orders[address.device].handle(read_small(payload, Command), now_s)
         self._publish_status(address.device, "online", (reply,))
+
+    def _allocate(self, allocation: Allocation, now_s: float, left_s: float | None) -> None:
+        for device, pack in self._packs.items():
+            if pack.centre.allocate(device, allocation, now_s, left_s):
+                pack.centre.heard(now_s)
+            elif device in allocation.power_kw:
+                self._refusals.add(device, Rejection.OLD_LEASE if pack.centre.superseded(
+                    allocation, now_s) else Rejection.REPLAYED)
 
     # -- telling
 

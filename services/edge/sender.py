@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from core.clock import has_passed
 from core.fleet.messages import MOST_BYTES, VERSION, Ack, Envelope, packed
 from core.fleet.topics import device_topic
 from services.edge.outbox import Outbox
@@ -66,7 +67,7 @@ class Sender:
         progress = self._progress.setdefault(device, _Progress(life.high, now_s))
         if progress.sent <= life.high:
             progress.sent, progress.moved_s = life.high, now_s
-        elif now_s - progress.moved_s > RESEND_S:
+        elif has_passed(RESEND_S, progress.moved_s, now_s):
             progress.sent, progress.moved_s = life.high, now_s
         if progress.sent >= life.last or device in self.conflicts \
                 or not self.link.connected.is_set():

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from paho.mqtt.client import MQTTMessage
 
-from core.clock import Clock
+from core.clock import Clock, has_passed
 from core.errors import RequestError, RetryLaterError
 from core.fleet.entries import FleetEntry, Taken
 from core.fleet.messages import VERSION, Ack, Envelope, IngestReport, Status, read_small, said
@@ -223,7 +223,7 @@ class Ingest:
         """How far they are settled, each at most every ACK_EVERY_S."""
         now_s = self._now_s()
         for device in [device for device in self._due
-                       if now_s - self._told_s.get(device, 0.0) >= ACK_EVERY_S]:
+                       if has_passed(ACK_EVERY_S, self._told_s.get(device, 0.0), now_s)]:
             mark = self._store.mark(self._site, device)
             self._due.discard(device)
             self._told_s[device] = now_s
@@ -233,7 +233,8 @@ class Ingest:
     def _report(self) -> None:
         """To whoever listens, each INGEST_EVERY_S."""
         now_s = self._now_s()
-        if 0 <= now_s - self._reported_s < INGEST_EVERY_S or not self.link.connected.is_set():
+        if not has_passed(INGEST_EVERY_S, self._reported_s, now_s) \
+                or not self.link.connected.is_set():
             return
         self._reported_s = now_s
         self.link.publish(report_topic(self._site), said(
@@ -243,7 +244,7 @@ class Ingest:
     def _tidy(self) -> None:
         """A little at a time, so that no message waits for it."""
         now_s = self._now_s()
-        if now_s - self._tidy_s < TIDY_EVERY_S:
+        if not has_passed(TIDY_EVERY_S, self._tidy_s, now_s):
             return
         try:
             gone = self._store.forget(round(1e6 * (now_s - self._keep_s)))

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Container, Mapping
 
+from core.fleet.in_force import InForce
 from core.fleet.messages import Allocation
 from core.twin.ahead import Planned
 
 BY = "the coordinator's allocation"
-AHEAD_S = 60.0
-"""So far a coordinator's clock may be before this one's."""
 
 
 class Allotted:
-    """For one thread. Of each pack the newest."""
+    """For one thread. Of each pack the order that it follows, by the device's own rule: valid from
+    when it is received, whatever its sender's clock says."""
 
     def __init__(self) -> None:
-        self._newest: dict[str, tuple[float, float, float]] = {}
+        self._orders: defaultdict[str, InForce] = defaultdict(InForce)
 
     def take(self, told: Allocation, devices: Container[str], now_s: float) -> None:
-        """devices: those that are known; others, one that is older than the last, and one that
-        comes from the future are left out."""
-        if told.issued_s > now_s + AHEAD_S:
-            return
+        """devices: those that are known; others are left out."""
         for device, power_kw in told.power_kw.items():
-            before_s = self._newest.get(device, (-math.inf, 0.0, 0.0))[0]
-            if device in devices and told.issued_s > before_s and math.isfinite(power_kw):
-                self._newest[device] = told.issued_s, told.issued_s + told.valid_s, power_kw
+            if device in devices and math.isfinite(power_kw):
+                self._orders[device].take(device, told, now_s)
 
     def valid(self, now_s: float) -> Mapping[str, Planned]:
         """By the device; what has run out is left out."""
-        return {device: Planned(power_kw, BY)
-                for device, (_, until_s, power_kw) in self._newest.items() if now_s < until_s}
+        return {device: Planned(order.power_kw, BY)
+                for device, order in self._orders.items() if order.holds(now_s)}

@@ -14,7 +14,7 @@ import numpy as np
 from msgspec.structs import replace
 from paho.mqtt.client import MQTTMessage
 
-from core.clock import Clock
+from core.clock import Clock, has_passed
 from core.errors import RequestError, RetryLaterError, UnknownIdError
 from core.fleet.messages import Allocation, Status, read_small, said
 from core.fleet.rejections import RejectedError
@@ -74,7 +74,7 @@ class TwinService:
         self._report = None if report is None else Report(report)
         self._told_s, self.error = 0.0, ""
         self._site, self._clock, self._physics, self._store = site, clock, physics, store
-        self._every_s, self._ask_s, self._at_once = every_s, 0.0, at_once
+        self._every_s, self._few_s, self._at_once = every_s, -math.inf, at_once
         self.agenda = Agenda(clock, (), every_s, BUSY * at_once)
         self._steps = int(every_s // STEP_S) + 1
         self._queue: deque[tuple[str, bytes]] = deque()
@@ -115,7 +115,7 @@ class TwinService:
         if len(self.agenda) < len(self.heard.plates):
             self.agenda.add([device for device in self.heard.plates if device not in self.agenda],
                             now_s + self._every_s + FIRST_S, math.inf)
-        if now_s >= self._ask_s and len(self._asked) < self._at_once:
+        if has_passed(COMPANY_S, self._few_s, now_s) and len(self._asked) < self._at_once:
             self._ask(now_s)
         try:
             self._collect()
@@ -125,7 +125,7 @@ class TwinService:
             if self.error != str(error):
                 log.error("predictions are not kept: %s", error)
             self.error = str(error)
-        if self._report is not None and now_s >= self._told_s + 1.0:
+        if self._report is not None and has_passed(1.0, self._told_s, now_s):
             self._told_s = now_s
             self._report.write({
                 "time_s": now_s, "connected": self.link.connected.is_set(),
@@ -174,7 +174,7 @@ class TwinService:
         """The packs that are due, a task for each chemistry."""
         due = self.agenda.take(BATCH)
         if due and len(due) < BATCH:
-            self._ask_s = now_s + COMPANY_S
+            self._few_s = now_s
         plans = self._allotted.valid(now_s)
         for chemistry, plates in by_chemistry([self.heard.plates[one] for one in due]).items():
             found = {plate.device: pack for plate in plates

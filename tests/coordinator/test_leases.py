@@ -12,6 +12,7 @@ import pytest
 from core.coordinator.records import LEASE_S
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate
+from core.fleet.in_force import MOST_LEASES, InForce
 from core.fleet.messages import VERSION, Allocation, Status, allocations, read_small, said
 from services.edge.pack import Centre
 from store.records import open_coordinator
@@ -79,6 +80,38 @@ def test_a_device_whose_clock_is_set_right_goes_on_with_the_next_order(step_s: f
     assert centre.allocate("pack_1", order(3.0, 5.0, NEW_S), here_s)
     assert centre.wish(here_s + 1.0).power_kw == 3.0
     assert centre.wish(here_s + 61.0).reason == "the centre is silent"
+
+
+def test_what_the_broker_kept_an_order_is_no_time_of_it() -> None:
+    """It ends when its sender meant it to, 60 s after it was sent, not after it came."""
+    centre = Centre(3600.0)
+    centre.heard(NOW_S)
+    assert centre.allocate("pack_1", order(2.0, -40.0, NEW_S), NOW_S, left_s=20.0)
+    assert centre.wish(NOW_S + 20.0).power_kw == 2.0
+    assert centre.wish(NOW_S + 20.1).reason == "the allocation has expired"
+    assert centre.allocate("pack_1", order(3.0, 25.0, NEW_S), NOW_S + 25.0, left_s=3600.0)
+    assert centre.lease_s(NOW_S + 85.1) == 0.0, "an expiry lengthens nothing"
+
+
+@pytest.mark.parametrize("lease_s", [None, OLD_S])
+def test_an_older_order_is_not_taken_again_after_those_of_another_sender(
+        lease_s: float | None) -> None:
+    """Neither while one is in force nor later; a newer one of the same sender is."""
+    centre = Centre(3600.0)
+    first, last = order(1.0, 0.0, lease_s), order(2.0, 5.0, lease_s)
+    assert all(centre.allocate("pack_1", one, NOW_S + 5.0) for one in (first, last))
+    for number in range(5):
+        assert takes(centre, 3.0, 10.0 + number, NEW_S + number)
+    for again in (first, last):
+        assert not centre.allocate("pack_1", again, NOW_S + 3600.0)
+    assert takes(centre, 4.0, 3600.0, lease_s)
+
+
+def test_senders_are_remembered_up_to_a_number() -> None:
+    order_of = InForce()
+    for number in range(3 * MOST_LEASES):
+        assert order_of.take("pack_1", order(1.0, number, NEW_S + number), NOW_S + number)
+    assert len(order_of._newest_s) == MOST_LEASES
 
 
 @pytest.mark.parametrize("lease_s", [None, OLD_S])

@@ -74,6 +74,15 @@ def test_it_drives_once_the_centre_is_silent_and_not_before() -> None:
     assert steered(pack, NOW_S + SILENT_S + 5.1) == (20.0, "")
 
 
+def test_a_clock_that_is_set_back_does_not_freeze_its_power() -> None:
+    """It is asked anew, with the charge of now."""
+    pack = allocated(alone(0.4))
+    assert steered(pack, NOW_S + 100.0, soc_pct=50.0)[0] > 0.0
+    assert steered(pack, NOW_S - 3600.0, soc_pct=0.0)[0] == 0.0
+    assert steered(pack, NOW_S - 3595.0, soc_pct=50.0)[0] == 0.0, "it holds for ten seconds"
+    assert steered(pack, NOW_S - 3590.0, soc_pct=50.0)[0] > 0.0
+
+
 def test_an_allocation_that_ran_out_is_the_same() -> None:
     pack = allocated(alone(0.4))
     pack.centre.heard(NOW_S + 3601.0)

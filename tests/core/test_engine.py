@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 
@@ -92,3 +93,27 @@ def test_a_published_frame_is_never_changed_afterwards() -> None:
     first.set_cells({"power_kw": 9.0})
     engine.tick()
     assert (before.columns["power_kw"] == power).all()
+
+
+class SetBack(ManualClock):
+    """By an hour at each look at the sources; ends whoever waited five times."""
+
+    def __init__(self) -> None:
+        super().__init__(NOON)
+        self.waits: list[float] = []
+
+    def wait(self, seconds: float, stop: threading.Event) -> bool:
+        self.waits.append(seconds)
+        if len(self.waits) == 5:
+            stop.set()
+        return super().wait(seconds, stop)
+
+
+def test_a_clock_that_is_set_back_while_sources_are_asked_holds_nothing_up() -> None:
+    clock, source = SetBack(), ScriptedReadings([system(0)])
+    source.set_cells({"power_kw": 1.0})
+    engine = Engine(DEFAULT_LEVELS, [source], clock)
+    engine.also_report(lambda: clock.set_by(-3600.0) or [])
+    engine._run()
+    assert clock.waits == [1.0] * 5
+    assert engine.snapshot.number == 5

@@ -333,6 +333,16 @@ def test_a_full_disk_hinders_no_trip_and_is_tried_again(bench: Bench) -> None:
     assert b"latched" in disk.kept["pack_1"]
 
 
+def test_a_clock_that_is_set_back_does_not_keep_a_disk_from_being_tried_again(
+        bench: Bench) -> None:
+    disk = FullDisk()
+    bench.begin(disk)
+    overheat(bench)
+    disk.full = False
+    bench.guards.settle(bench.now_s - 3600.0)
+    assert b"latched" in disk.kept["pack_1"]
+
+
 def test_one_pack_trips_alone_and_counts_its_own_cells(outbox: Outbox) -> None:
     bench = Bench(outbox, "LFP", "NMC")
     bench.live(25.0)

@@ -136,6 +136,21 @@ def test_no_pack_runs_twice_at_once_and_each_is_taken_when_due(
         clock.advance(wait_s)
 
 
+def test_a_clock_that_is_set_back_holds_no_pack_up() -> None:
+    clock = ManualClock(START)
+    plan = Agenda(clock, ["a"])
+    plan.add(["b"], START.timestamp() + 60.0)
+    assert plan.take() == ["a"]
+    plan.done(["a"])
+    clock.set_by(-3600.0)
+    assert plan.due("a").at == clock.now() + timedelta(seconds=PERIOD_S)
+    assert plan.take() == []
+    clock.advance(60.0)
+    assert plan.take() == ["b"]
+    clock.advance(PERIOD_S - 60.0)
+    assert plan.take() == ["a"]
+
+
 def test_what_cannot_be_is_refused() -> None:
     clock = ManualClock(START)
     with pytest.raises(RequestError, match="once"):
