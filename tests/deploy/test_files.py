@@ -41,7 +41,7 @@ from sources.collector import parser as collector_words
 from tests.deploy.fronts import DEPLOY, FRONTS
 from tests.deploy.shapes import Compose, Dashboard, Service, Workflow
 from tests.gateway.site import START
-from tests.gateway.test_metrics import running
+from tests.gateway.test_metrics import Kept, running
 
 KUBERNETES = ("1.29", "1.33")
 WORDS = {"services.coordinator": coordinator_words, "services.edge": edge_words,
@@ -359,6 +359,7 @@ def test_alerts_and_dashboard_ask_for_metrics_that_there_are(tmp_path: Path) -> 
 
     with running() as site:
         site.engine.attach(EmbeddedStore(tmp_path, site.engine.topology, budget_bytes=2 ** 24))
+        site.engine.keep_alarms(Kept())  # type: ignore[arg-type]
         site.tick()
         site.fleet.ingest = IngestTold(IngestReport(v=1, site="home", state="running"), START, 1.0)
         there = site.scrape().names() | {"orrery_sessions"}
