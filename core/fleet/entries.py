@@ -66,7 +66,7 @@ class Taken:
 @dataclass(slots=True)
 class Ledger:
     """The numbers of one device. ahead: settled numbers above `high`; retired: streams that were
-    replaced, the newest last."""
+    replaced, the newest last, before them in any order those that a store remembered."""
 
     stream: str
     high: int
