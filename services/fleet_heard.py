@@ -186,6 +186,9 @@ class FleetHeard:
         if envelope.seq < numbers.first:
             return False  # from before this view began
         entry = _entry(envelope, now_s)
+        if ledger.leaps(entry):
+            raise RejectedError(Rejection.SEQUENCE_AHEAD, f"{envelope.device}, number "
+                                f"{envelope.seq}, floor {envelope.floor}")
         fresh = not ledger.knows(envelope.seq)
         late = fresh and ledger.settle(entry)
         if not fresh:
@@ -209,7 +212,8 @@ class FleetHeard:
         if envelope.stream in ledger.retired:
             raise RejectedError(Rejection.TWO_DEVICES, f"{envelope.device}, number {envelope.seq}")
         if envelope.stream != ledger.stream and envelope.base < ledger.last:
-            begun.retired = {*ledger.retired, ledger.stream}
+            begun.retired = dict(ledger.retired)
+            begun.retire(ledger.stream)
             numbers.ledger, numbers.first = begun, envelope.seq
         return numbers
 

@@ -154,5 +154,6 @@ def _commit(db: sqlite3.Connection, batch: FleetBatch) -> None:
              for num, key, ledger in batch.devices()]
     db.executemany("INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?, ?)", found)
     db.executemany("INSERT OR IGNORE INTO retired VALUES (?, ?)", batch.retired())
+    db.executemany("DELETE FROM retired WHERE num = ? AND stream = ?", batch.forgotten())
     db.executemany("INSERT OR IGNORE INTO gaps VALUES (?, ?, ?)", batch.gaps())
     db.execute("COMMIT")

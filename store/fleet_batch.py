@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Protocol
 
@@ -95,12 +96,17 @@ class FleetBatch:
 
     def retired(self) -> list[tuple[int, str]]:
         """num, stream of those that were replaced in this batch."""
-        found = []
+        return [(num, stream) for num, before, now in self._retired() for stream in now - before]
+
+    def forgotten(self) -> list[tuple[int, str]]:
+        """num, stream of those that are remembered no longer."""
+        return [(num, stream) for num, before, now in self._retired() for stream in before - now]
+
+    def _retired(self) -> Iterator[tuple[int, AbstractSet[str], AbstractSet[str]]]:
+        """num, streams before this batch, and after it."""
         for num, key, ledger in self.devices():
             before = self._store.ledger(key)
-            found += [(num, stream) for stream in
-                      ledger.retired - (before.retired if before is not None else set())]
-        return found
+            yield num, set() if before is None else before.retired.keys(), ledger.retired.keys()
 
     def gaps(self) -> list[tuple[int, int, int]]:
         """num, first, last."""

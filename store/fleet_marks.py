@@ -31,7 +31,7 @@ class FleetMarks:
             numbers[site, device] = num
             ledgers[num] = Ledger(stream, high, last, heard_us)
         for num, stream in retired:
-            ledgers[num].retired.add(stream)
+            ledgers[num].retire(stream)
         for num, seq in ahead:
             ledgers[num].ahead.add(seq)
         with self._lock:

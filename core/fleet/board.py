@@ -23,6 +23,7 @@ from core.fleet.messages import Body, SafetyState, Status
 from core.fleet.ports import LinkState, PackState, Refusal
 from core.fleet.refused import refusal_of
 from core.fleet.rejections import Rejection
+from core.fleet.topics import process_of
 from core.fleet.tree import element_of
 from core.frames import Reading
 from core.safety.latency import Histogram
@@ -161,11 +162,12 @@ class FleetBoard:
 
     def tell(self, device: str, status: Status) -> None:
         """A device's own word; or the last will of its process, which tells alone that all its
-        devices are gone."""
+        devices are gone, where it comes from the device that the process is named after."""
         with self._lock:
             record = self.records[device]
-            for one in self._of_process(status.process) if status.state == "offline" else ():
-                one.link, self._told = "offline", None
+            if status.state == "offline" and status.process == process_of(self._site, device):
+                for one in self._of_process(status.process):
+                    one.link, self._told = "offline", None
             if record.link != status.state:
                 record.link, self._told = status.state, None
             if status.time_s is not None:
@@ -187,7 +189,7 @@ class FleetBoard:
 
     def _of_process(self, process: str) -> list[PackRecord]:
         """Devices which said themselves that they live there."""
-        return [record for record in self.records.values() if process and record.process == process]
+        return [record for record in self.records.values() if record.process == process]
 
     def reading(self, now: datetime) -> Reading:
         """Everything known, and what of it was heard since the last time. A device whose clock

@@ -10,6 +10,13 @@ from dataclasses import dataclass, field
 
 from core.fleet.rejections import Rejection
 
+MOST_AHEAD = 2 ** 17
+"""So far a number may be above the lowest that may still come: an outbox holds 100,000 rows."""
+MOST_GIVEN_UP = 2 ** 31
+"""Numbers that a device gives up at once at most: a row a second for 68 years."""
+MOST_RETIRED = 100
+"""Former streams of one device that are remembered, the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class FleetEntry:
@@ -59,14 +66,14 @@ class Taken:
 @dataclass(slots=True)
 class Ledger:
     """The numbers of one device. ahead: settled numbers above `high`; retired: streams that were
-    replaced."""
+    replaced, the newest last, before them in any order those that a store remembered."""
 
     stream: str
     high: int
     last: int
     heard_us: int = 0
     ahead: set[int] = field(default_factory=set)
-    retired: set[str] = field(default_factory=set)
+    retired: dict[str, None] = field(default_factory=dict)
     gaps: list[tuple[int, int]] = field(default_factory=list)
 
     @classmethod
@@ -76,23 +83,35 @@ class Ledger:
 
     def copy(self) -> Ledger:
         return Ledger(self.stream, self.high, self.last, self.heard_us, set(self.ahead),
-                      set(self.retired), list(self.gaps))
+                      dict(self.retired), list(self.gaps))
 
     def knows(self, seq: int) -> bool:
         return seq <= self.high or seq in self.ahead
 
     def refuses(self, entry: FleetEntry) -> Rejection | None:
         """Why this stream cannot be numbered on; None where it can."""
-        if entry.stream == self.stream:
-            return None
-        if entry.stream in self.retired:
+        if entry.stream != self.stream and entry.stream in self.retired:
             return Rejection.TWO_DEVICES
-        return None if entry.base >= self.last else Rejection.SEQUENCE_BACKWARDS
+        if entry.stream != self.stream and entry.base < self.last:
+            return Rejection.SEQUENCE_BACKWARDS
+        return Rejection.SEQUENCE_AHEAD if self.leaps(entry) else None
+
+    def leaps(self, entry: FleetEntry) -> bool:
+        """Numbers too far above what may still come, or above what came: `ahead` and the count
+        of what is given up stay bounded."""
+        return (entry.seq - entry.floor >= MOST_AHEAD
+                or max(entry.base, entry.floor - 1) - self.high > MOST_GIVEN_UP)
+
+    def retire(self, stream: str) -> None:
+        """Of more than MOST_RETIRED the oldest is forgotten."""
+        self.retired[stream] = None
+        if len(self.retired) > MOST_RETIRED:
+            del self.retired[next(iter(self.retired))]
 
     def settle(self, entry: FleetEntry) -> bool:
         """Count one new number; True when it is late. `gaps` grows by what was given up."""
         if entry.stream != self.stream:
-            self.retired.add(self.stream)
+            self.retire(self.stream)
             self.stream = entry.stream
             self._give_up(entry.base + 1)
         late = entry.seq < self.last

@@ -153,8 +153,9 @@ class RefusedTold(_Strict, frozen=True):
 
 
 class Status(_Strict, frozen=True):
-    """state: "offline" is the last will, of all devices of the same `process`: one connection has
-    one will. pending: rows in the outbox; dropped: rows that it gave up since it was made. cells:
+    """state: "offline" is the last will, of all devices of the same `process` where that is named
+    after this device (`topics.process_of`), else of this device alone: one connection has one
+    will. pending: rows in the outbox; dropped: rows that it gave up since it was made. cells:
     how many the pack has. policy: version of the learnt policy that steers it while the centre is
     out of reach, "" for none, None where it does not say; policy_before: which one a roll-back
     brings back, "" for none, None where there is nothing to go back to. decisions: how many safety

@@ -23,6 +23,7 @@ class Rejection(StrEnum):
     ABSURD = "absurd"
     CLOCK_OFF = "clock_off"
     SEQUENCE_BACKWARDS = "sequence_backwards"
+    SEQUENCE_AHEAD = "sequence_ahead"
     TWO_DEVICES = "two_devices"
     REPLAYED = "replayed"
     OLD_LEASE = "old_lease"
@@ -46,6 +47,7 @@ WORDS: dict[Rejection, str] = {
     Rejection.ABSURD: "a value that no pack can have; see its sensor",
     Rejection.CLOCK_OFF: "the device's clock is off; set its time service right",
     Rejection.SEQUENCE_BACKWARDS: "numbers that are used already; the device numbers anew",
+    Rejection.SEQUENCE_AHEAD: "numbers that no outbox can have reached; the device numbers anew",
     Rejection.TWO_DEVICES: "two devices with one id; end one or give it an id of its own",
     Rejection.REPLAYED: "a command or allocation that came before; nothing is done again",
     Rejection.OLD_LEASE: "an order of a coordinator that another one has followed; end the older "

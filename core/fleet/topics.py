@@ -70,6 +70,12 @@ def turned_away_topic(site: str) -> str:
     return f"{ROOT}/{check_id(site)}/{GATEWAY}/{TURNED_AWAY}"
 
 
+def process_of(site: str, device: str) -> str:
+    """Name of the edge process whose first device this is: its connection writes, and its last
+    will comes, on this device's topics."""
+    return f"edge-{site}-{device}"
+
+
 def address_of(topic: str) -> Address:
     """What a topic from outside is about; raises RequestError for any that the tree lacks."""
     parts = topic.split("/", _PARTS)

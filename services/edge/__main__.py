@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
                        help="a pack; several make one process of several. What it does not say of "
                        "itself is as --chemistry, --cells and --capacity-kwh say")
     words.add_argument("--outbox", type=Path, help="its file; data/edge/DEVICE.sqlite")
-    words.add_argument("--most-rows", type=int, default=MOST_ROWS)
+    words.add_argument("--most-rows", type=int, default=MOST_ROWS, metavar=f"1..{MOST_ROWS}",
+                       choices=range(1, MOST_ROWS + 1))
     words.add_argument("--chemistry", choices=sorted(NOMINAL_V), default="LFP")
     words.add_argument("--cells", type=int, default=240)
     words.add_argument("--capacity-kwh", type=float, default=100.0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from core.engine import Engine
@@ -21,8 +21,8 @@ AGAIN_S = 60.0
 
 class DoorTeller:
     """In the tables that both share, and over each source that takes it: when there is news and
-    each AGAIN_S; nothing while nobody was turned away. port: at which this process listens.
-    find_records: opens those tables, None where there are none."""
+    each AGAIN_S, and anew until each of them took it; nothing while nobody was turned away. port:
+    at which this process listens. find_records: opens those tables, None where there are none."""
 
     def __init__(self, engine: Engine, port: int,
                  find_records: Callable[[], SiteRecords | None] = lambda: None) -> None:
@@ -54,13 +54,24 @@ class DoorTeller:
         self._silent_s += EVERY_S
         if not counts or (counts == self._told and self._silent_s < AGAIN_S):
             return
-        self._told, self._silent_s = counts, 0.0
-        turned = self._engine.turned_away
-        for source in self._engine.sources:
-            if hasattr(source, "tell_turned_away"):
-                with contextlib.suppress(OrreryError):
-                    cast(DoorSource, source).tell_turned_away(self._name, turned)
-        with contextlib.suppress(OrreryError):
-            self._records = self._records or self._find_records()
-            if self._records is not None:
-                keep_door(self._records, self._name, turned, self._engine.clock.now())
+        ways: list[Callable[[], None]] = [
+            partial(cast(DoorSource, source).tell_turned_away, self._name,
+                    self._engine.turned_away)
+            for source in self._engine.sources if hasattr(source, "tell_turned_away")]
+        if all([_reached(way) for way in (*ways, self._keep)]):  # each is tried
+            self._told, self._silent_s = counts, 0.0
+
+    def _keep(self) -> None:
+        """Raises RetryLaterError."""
+        self._records = self._records or self._find_records()
+        if self._records is not None:
+            keep_door(self._records, self._name, self._engine.turned_away,
+                      self._engine.clock.now())
+
+
+def _reached(tell: Callable[[], None]) -> bool:
+    try:
+        tell()
+    except OrreryError:
+        return False
+    return True

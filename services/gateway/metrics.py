@@ -126,6 +126,10 @@ def _asking(statuses: tuple[SourceStatus, ...]) -> Iterator[Metric]:
 
 
 def _alarms(engine: Engine) -> Iterator[Metric]:
+    """Of a journal that is kept, or should be: one in memory alone is the second one of a site,
+    where nobody can act, and would call for somebody until its process ends."""
+    if engine.desk.store is None and not engine.desk.error:
+        return
     journal = engine.desk.journal
     open_ones = [one for one in journal.instances() if one.state is not State.NORMAL]
     found = GaugeMetricFamily("orrery_alarms", "Alarms by severity and ISA-18.2 state.",

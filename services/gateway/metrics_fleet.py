@@ -16,12 +16,15 @@ from prometheus_client.core import (
 from core.engine import fleets_of
 from core.fleet.messages import IngestReport
 from core.fleet.ports import FleetCounts, LinkState, PackState
+from core.fleet.rejections import Rejection
 from core.ports import Source
 from core.safety.profile import safety_profile
 from services.gateway.metrics_families import buckets
 
 LINKS: tuple[LinkState, ...] = ("online", "offline", "conflict", "unknown")
 WHOSE = ("source", "site")
+NO_REJECTION: dict[str, int] = {reason.value: 0 for reason in Rejection}
+"""A reason that begins with its first message would have no increase by it."""
 TRIPPING = ("current", "voltage", "temperature", "missing")
 """Delays of what opens contactors; the others alarm alone."""
 COUNTED: tuple[tuple[str, str, Callable[[FleetCounts], int]], ...] = (
@@ -69,7 +72,7 @@ def _rejected(told: dict[str, FleetCounts]) -> Metric:
     found = CounterMetricFamily("orrery_fleet_messages_rejected", "Messages that were not used.",
                                 labels=[*WHOSE, "reason"])
     for name, counts in told.items():
-        for reason, number in counts.rejected.items():
+        for reason, number in {**NO_REJECTION, **counts.rejected}.items():
             found.add_metric([name, counts.site, reason], number)
     return found
 
@@ -90,11 +93,16 @@ def _link(told: dict[str, FleetCounts]) -> Iterator[Metric]:
 
 
 def _ingest(told: dict[str, FleetCounts]) -> Iterator[Metric]:
-    """As its newest report says; no line where none told anything."""
+    """As its newest report says. Where none told anything yet it is not up, if there is a broker
+    that it could tell over; nothing else is known then."""
     heard = {name: (counts.site, counts.ingest) for name, counts in told.items()
              if counts.ingest is not None}
     up = GaugeMetricFamily("orrery_ingest_up", "1 while the ingest tells that it runs.",
                            labels=WHOSE)
+    for name, counts in told.items():
+        if counts.broker:
+            up.add_metric([name, counts.site],
+                          float(counts.ingest is not None and counts.ingest.runs))
     behind = GaugeMetricFamily("orrery_ingest_store_behind",
                                "1 while a store beside the first lacks messages.", labels=WHOSE)
     waiting = GaugeMetricFamily("orrery_ingest_messages_waiting",
@@ -109,14 +117,14 @@ def _ingest(told: dict[str, FleetCounts]) -> Iterator[Metric]:
                for family, words, value in INGEST_COUNTED]
     for name, (site, ingest) in heard.items():
         whose, said = [name, site], ingest.said
-        up.add_metric(whose, float(ingest.runs))
         behind.add_metric(whose, float(bool(said.behind)))
         waiting.add_metric(whose, said.waiting)
         for percentile, lag_s in (("50", said.lag_p50_s), ("95", said.lag_p95_s)):
             if lag_s is not None:
                 lag.add_metric([*whose, percentile], lag_s)
-        for reason, number in said.rejected.items():
-            rejected.add_metric([*whose, reason.value], number)
+        told_of = {reason.value: number for reason, number in said.rejected.items()}
+        for reason, number in {**NO_REJECTION, **told_of}.items():
+            rejected.add_metric([*whose, reason], number)
         for family, value in counted:
             family.add_metric(whose, value(said))
     yield from (up, behind, waiting, lag, rejected, *(family for family, _ in counted))

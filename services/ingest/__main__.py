@@ -13,6 +13,7 @@ from core.errors import OrreryError
 from core.fleet.topics import check_id
 from core.registry import make_fleet_stores
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
+from services.ingest.senders import senders
 from services.ingest.subscriber import KEEP_S, Ingest
 from services.report import Report
 
@@ -25,12 +26,23 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--waiting", type=Path, default=Path("data/fleet/waiting"),
                        help="folder for what a store beside the first does not take yet")
     words.add_argument("--device", action="append",
-                       help="one that may send; without any, whom the broker lets in")
+                       help="one that may send; without any and without --packs-of, whom the "
+                       "broker lets in")
+    words.add_argument("--packs-of", type=Path, metavar="FILE",
+                       help="the app's orrery.toml: the packs of this site in it may send")
     words.add_argument("--keep-hours", type=float, default=KEEP_S / 3600,
                        help="how long telemetry stays in the store")
     words.add_argument("--report", type=Path, help="file that gets the counters")
     words.add_argument("--report-every", type=float, default=1.0, metavar="SECONDS")
     return words
+
+
+def devices_of(asked: argparse.Namespace) -> frozenset[str] | None:
+    """Who may send, None for everybody; raises ConfigurationError."""
+    if asked.packs_of is None and asked.device is None:
+        return None
+    named = frozenset(asked.device or ())
+    return named if asked.packs_of is None else named | senders(asked.packs_of, asked.site)
 
 
 def write_report(ingest: Ingest, report: Report) -> None:
@@ -49,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop, clock = until_a_signal(), SystemClock()
     try:
         broker, store = broker_of(asked), make_fleet_stores(asked.store, asked.waiting)
-        ingest = Ingest(check_id(asked.site), store, broker, clock, asked.device,
+        ingest = Ingest(check_id(asked.site), store, broker, clock, devices_of(asked),
                         3600 * asked.keep_hours)
         report = None if asked.report is None else Report(asked.report)
         if report is not None:

@@ -13,8 +13,13 @@ ENDS: Mapping[str, Rejection] = {
     " disconnected due to malformed packet.": Rejection.NOT_DECODABLE,
     " disconnected due to protocol error.": Rejection.NOT_DECODABLE,
     " disconnected, not authorised.": Rejection.NOT_ADMITTED,
+    " disconnected: oversize packet.": Rejection.BROKER_LIMIT,
+    " disconnected: malformed packet.": Rejection.NOT_DECODABLE,
+    " disconnected: protocol error.": Rejection.NOT_DECODABLE,
+    " disconnected: not authorised.": Rejection.NOT_ADMITTED,
 }
-"""How a line ends that says it; a client's own name never stands there."""
+"""How a line ends that says it, of Mosquitto 2.0 and from 2.1 on; a client's own name never stands
+there."""
 
 
 def refused_by_broker(line: bytes) -> Rejection | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from core.fleet.messages import VERSION, IngestReport, RefusedTold
+from core.fleet.messages import MOST_SEQUENCE, VERSION, IngestReport, RefusedTold
 from core.fleet.refused import refused_told
 from core.fleet.rejections import Rejection
 
@@ -62,7 +62,7 @@ class Counters:
 
     def _figures(self) -> dict[str, Any]:
         lags = sorted(self._lags_s)
-        return {**{name: self._counts[name] for name in COUNTED},
+        return {**{name: min(self._counts[name], MOST_SEQUENCE) for name in COUNTED},
                 "rejected": {Rejection(name): count for name, count in self._rejected.items()},
                 "lag_p50_s": _share(lags, 0.5), "lag_p95_s": _share(lags, 0.95)}
 

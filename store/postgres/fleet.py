@@ -39,6 +39,7 @@ ON CONFLICT (num) DO UPDATE SET stream = excluded.stream, high = excluded.high,
     last = excluded.last, heard_us = excluded.heard_us, newest_us = excluded.newest_us
 """)
 KEEP_RETIRED = text("INSERT INTO fleet_retired VALUES (:num, :stream) ON CONFLICT DO NOTHING")
+FORGET_RETIRED = text("DELETE FROM fleet_retired WHERE num = :num AND stream = :stream")
 KEEP_GAP = text("INSERT INTO fleet_gaps VALUES (:num, :first, :last) ON CONFLICT DO NOTHING")
 TIMES = text("""
 SELECT t.num, t.seq, t.time_us
@@ -188,9 +189,9 @@ def _keep(connection: Connection, batch: FleetBatch, newest: dict[int, int]) -> 
             "last": [ledger.last for _, _, ledger in devices],
             "heard_us": [ledger.heard_us for _, _, ledger in devices],
             "newest_us": [newest[num] for num, _, _ in devices]})
-    retired = [{"num": num, "stream": stream} for num, stream in batch.retired()]
-    if retired:
-        connection.execute(KEEP_RETIRED, retired)
+    for wish, streams in ((KEEP_RETIRED, batch.retired()), (FORGET_RETIRED, batch.forgotten())):
+        if streams:
+            connection.execute(wish, [{"num": num, "stream": stream} for num, stream in streams])
     gaps = [{"num": num, "first": first, "last": last} for num, first, last in batch.gaps()]
     if gaps:
         connection.execute(KEEP_GAP, gaps)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import ConfigurationError
+from core.fleet.entries import MOST_RETIRED
 from core.fleet.ports import FleetStore
 from core.fleet.rejections import Rejection
 from core.registry import FLEET_STORES, make_fleet_past, make_fleet_store, make_fleet_stores
@@ -182,6 +183,23 @@ def test_streams_are_remembered_over_a_restart(reopen: Open) -> None:
     assert store.take([entry(3)]).refused[0][1] is Rejection.TWO_DEVICES
     behind = entry(2, stream=THIRD_STREAM, base=1)
     assert store.take([behind]).refused[0][1] is Rejection.SEQUENCE_BACKWARDS
+
+
+def test_of_former_streams_the_newest_are_remembered_over_a_restart(reopen: Open) -> None:
+    store, count = reopen(), MOST_RETIRED + 5
+    anew = [entry(seq, stream=f"{seq:016}", base=seq - 1) for seq in range(1, count + 1)]
+    store.take([entry(1), *anew[1:-1]])
+    store.take(anew[-1:])
+    store = reopen()
+    former = entry(999, stream=anew[-2].stream, base=998)
+    assert store.take([former]).refused[0][1] is Rejection.TWO_DEVICES
+    assert store.take([entry(999, base=998)]).stored == 1, "it was long ago"
+
+
+def test_a_leap_that_no_outbox_can_make_is_refused(store: FleetStore) -> None:
+    taken = store.take([entry(1), entry(2 ** 53, floor=2 ** 53), entry(2)])
+    assert [reason for _, reason in taken.refused] == [Rejection.SEQUENCE_AHEAD]
+    assert (taken.given_up, high(store)) == (0, 2)
 
 
 def test_one_number_with_another_message_is_no_duplicate(store: FleetStore) -> None:

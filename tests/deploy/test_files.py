@@ -21,6 +21,8 @@ import pytest
 import yaml
 
 from core.config import Config, load_config
+from core.errors import ConfigurationError
+from core.fleet.catalogue import catalogue
 from core.fleet.messages import IngestReport
 from core.fleet.ports import IngestTold
 from core.registry import SOURCES
@@ -32,13 +34,14 @@ from services.edge.__main__ import parser as edge_words
 from services.edge.__main__ import plates_of as plates_of_edge
 from services.fleet_source import Options, plates_of
 from services.gateway.__main__ import parser as gateway_words
+from services.ingest.__main__ import devices_of
 from services.ingest.__main__ import parser as ingest_words
 from services.twin.__main__ import parser as twin_words
 from sources.collector import parser as collector_words
 from tests.deploy.fronts import DEPLOY, FRONTS
 from tests.deploy.shapes import Compose, Dashboard, Service, Workflow
 from tests.gateway.site import START
-from tests.gateway.test_metrics import running
+from tests.gateway.test_metrics import Kept, running
 
 KUBERNETES = ("1.29", "1.33")
 WORDS = {"services.coordinator": coordinator_words, "services.edge": edge_words,
@@ -130,6 +133,27 @@ def test_commands_are_those_of_the_programs(compose: Compose) -> None:
         else:
             assert (module, arguments[:2]) == ("streamlit", ["run", "server.py"]), where
     assert checked == set(WORDS)
+
+
+def test_every_ingest_stores_the_app_s_packs_and_no_stranger(compose: Compose,
+                                                             tmp_path: Path) -> None:
+    """Each user of the broker may write telemetry under its own name, also the app's own."""
+    files, packs = configurations(tmp_path), frozenset(plate.device for plate in catalogue(24))
+    place = "/etc/orrery/orrery.toml"
+    assert f"./config/app.toml:{place}:ro" in compose.services["ingest"].volumes
+    [container] = kubernetes()["StatefulSet", "ingest"]["spec"]["template"]["spec"]["containers"]
+    assert ("app.toml", place) in {(one.get("subPath"), one["mountPath"])
+                                   for one in container["volumeMounts"]}
+    told = {where: ingest_words().parse_args(words) for where, (module, *words)
+            in commands(compose) if module == "services.ingest"}
+    assert {where: str(asked.packs_of) for where, asked in told.items()} == dict.fromkeys(
+        ("compose: ingest", "kubernetes: ingest", "orrery-ingest.service"), place)
+    for where, name in (("compose: ingest", "app"), ("kubernetes: ingest", "kubernetes-app")):
+        told[where].packs_of = files[name]
+        assert devices_of(told[where]) == packs
+    told["compose: ingest"].site = "elsewhere"
+    with pytest.raises(ConfigurationError, match="elsewhere"):
+        devices_of(told["compose: ingest"])
 
 
 @pytest.mark.parametrize("file", sorted((DEPLOY / "kubernetes").glob("*.yaml")),
@@ -335,6 +359,7 @@ def test_alerts_and_dashboard_ask_for_metrics_that_there_are(tmp_path: Path) -> 
 
     with running() as site:
         site.engine.attach(EmbeddedStore(tmp_path, site.engine.topology, budget_bytes=2 ** 24))
+        site.engine.keep_alarms(Kept())  # type: ignore[arg-type]
         site.tick()
         site.fleet.ingest = IngestTold(IngestReport(v=1, site="home", state="running"), START, 1.0)
         there = site.scrape().names() | {"orrery_sessions"}

@@ -12,6 +12,7 @@ from bench._fleet import Mosquitto, Process, edge
 from core.clock import ManualClock, SystemClock, from_epoch
 from core.errors import RequestError, UnknownIdError
 from core.fleet.messages import Allocation, Command, Reply, Status, read_small, said
+from core.fleet.topics import process_of
 from services.commander import Commander
 from tests.fleet.examples import NOW_S
 from tests.fleet.site import Talker, broker_of
@@ -91,6 +92,8 @@ def test_wrong_expired_and_replayed_commands_are_not_executed(talker: Talker) ->
 def test_a_killed_device_has_a_last_will(device: Process, talker: Talker) -> None:
     device.kill()
     until(lambda: statuses(talker)[-1].state == "offline", "the broker says so")
+    assert {one.process for one in statuses(talker)} == {process_of("home", "pack_1")}, (
+        "by which the centre believes that it is of all its devices")
 
 
 def test_a_second_device_with_the_same_id_is_told(mosquitto: Mosquitto, device: Process,

@@ -245,6 +245,7 @@ HOSTILE: dict[Rejection, tuple[str, bytes]] = {
     Rejection.ABSURD: (TOPIC, telemetry(packed(body(power_kw=1e7)))),
     Rejection.CLOCK_OFF: (TOPIC, telemetry(sent_s=NOW_S - 3600.0)),
     Rejection.SEQUENCE_BACKWARDS: (TOPIC, telemetry(seq=3, base=3)),
+    Rejection.SEQUENCE_AHEAD: (TOPIC, telemetry(seq=2 ** 17 + 1, floor=1)),
 }
 
 
@@ -342,24 +343,6 @@ def test_a_status_is_kept_and_an_acknowledgement_lowers_what_is_pending(ear: Ear
     assert ear.pack.pending == 1
     ear.say(status(state="offline", time_s=None, firmware=""), STATUS)
     assert (ear.pack.link, ear.pack.firmware) == ("offline", "edge 1"), "a will tells no more"
-
-
-def test_the_will_of_a_process_is_that_of_all_its_devices(ear: Ear) -> None:
-    other = STATUS.replace("pack_1", "pack_2")
-    ear.say(status(process="edge"), STATUS)
-    ear.say(status(process="edge", device="pack_2"), other)
-    ear.say(status(state="offline", process="edge", time_s=None), STATUS)
-    assert {pack.link for pack in ear.board.packs()} == {"offline"}
-    ear.say(status(process="another", device="pack_2"), other)
-    ear.say(status(state="offline", process="edge", time_s=None), STATUS)
-    assert [pack.link for pack in ear.board.packs()] == ["offline", "online"]
-
-
-def test_a_will_without_a_process_is_of_one_device_alone(ear: Ear) -> None:
-    ear.say(status(), STATUS)
-    ear.say(status(device="pack_2"), STATUS.replace("pack_1", "pack_2"))
-    ear.say(status(state="offline", time_s=None), STATUS)
-    assert [pack.link for pack in ear.board.packs()] == ["offline", "online"]
 
 
 # -- over a broker

@@ -140,6 +140,11 @@ def test_a_payload_of_many_megabytes_reaches_nobody_and_is_counted_and_named(
     (b"17: Client x disconnected due to oversize packet.", Rejection.BROKER_LIMIT),
     (b"17: Client \xff disconnected due to malformed packet.\n", Rejection.NOT_DECODABLE),
     (b"17: Client x disconnected, not authorised.", Rejection.NOT_ADMITTED),
+    (b"17: Client x [::1:9] disconnected: oversize packet.", Rejection.BROKER_LIMIT),
+    (b"17: Client x [::1:9] disconnected: malformed packet.", Rejection.NOT_DECODABLE),
+    (b"17: Client x [::1:9] disconnected: protocol error.", Rejection.NOT_DECODABLE),
+    (b"17: Client x [::1:9] disconnected: not authorised.", Rejection.NOT_ADMITTED),
+    (b"17: Client x [::1:9] disconnected.", None),
     (b"17: Client x disconnected.", None),
     (b"17: New client connected from ::1:9 as a disconnected, not authorised. (p5, c1, k60).",
      None)])

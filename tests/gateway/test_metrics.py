@@ -15,7 +15,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
-from core.alarms.records import Finding, Instance
+from core.alarms.records import Batch, Finding, Instance, Remembered
 from core.alarms.states import State
 from core.clock import ManualClock
 from core.config import Config, GatewayConfig, SourceConfig
@@ -46,6 +46,7 @@ class Fleet(Steps):
         self.info = SourceInfo(HOSTILE, "Fleet", "live", 1.0, 10.0, "discharge")
         self.failing = False
         self.ingest: IngestTold | None = None
+        self.broker = "mqtt://b"
 
     def poll(self, now: datetime) -> Reading:
         if self.failing:
@@ -63,10 +64,23 @@ class Fleet(Steps):
         return []
 
     def counts(self) -> FleetCounts:
-        return FleetCounts(HOSTILE, HOSTILE, "mqtt://b", True, received=100, duplicate=4, late=1,
+        return FleetCounts(HOSTILE, HOSTILE, self.broker, True, received=100, duplicate=4, late=1,
                            missing=3, rejected={"too_big": 2, HOSTILE: 1}, lag_s=0.25,
                            decisions={100.0: 5, 1000.0: 3, float("inf"): 1},
                            worst_decision_us=1400.0, ingest=self.ingest)
+
+
+class Kept:
+    """Alarms in a store, as far as metrics ask."""
+
+    def load(self, since: datetime) -> Remembered:
+        return Remembered()
+
+    def append(self, batch: Batch) -> None:
+        """It is kept."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 class FullDisk:
@@ -196,7 +210,13 @@ def test_the_counters_of_a_fleet(site: Site) -> None:
 
 
 def test_the_ingests_figures_are_those_of_its_report(site: Site) -> None:
-    assert not {name for name in site.scrape().names() if name.startswith("orrery_ingest")}
+    silent = site.scrape()
+    assert {name for name in silent.names() if name.startswith("orrery_ingest")} == {
+        "orrery_ingest_up"}
+    assert silent("orrery_ingest_up") == 0
+    site.fleet.broker = ""
+    assert "orrery_ingest_up" not in site.scrape().names(), "packs of this process need none"
+    site.fleet.broker = "mqtt://b"
     report = IngestReport(v=1, site="home", state="running", received=90, stored=70, duplicate=6,
                           late=5, given_up=4, overflow=3, waiting=2, lag_p95_s=0.5,
                           rejected={Rejection.UNKNOWN_TOPIC: 8})
@@ -208,6 +228,7 @@ def test_the_ingests_figures_are_those_of_its_report(site: Site) -> None:
             "received_total": 90, "stored_total": 70, "duplicate_total": 6, "late_total": 5,
             "given_up_total": 4, "overflow_total": 3, "waiting": 2}
     assert scraped("orrery_ingest_messages_rejected_total", reason="unknown_topic") == 8
+    assert scraped("orrery_ingest_messages_rejected_total", reason="not_admitted") == 0
     assert scraped("orrery_ingest_lag_seconds", percentile="95") == 0.5
     assert scraped("orrery_ingest_up") == 1
     assert scraped("orrery_ingest_store_behind") == 0
@@ -232,7 +253,17 @@ def test_what_is_not_known_has_no_line() -> None:
     assert "orrery_source_failures" in names
 
 
+def test_who_keeps_no_alarms_tells_of_none(site: Site) -> None:
+    """A gateway beside the app: nobody can acknowledge what its own journal has."""
+    assert not {name for name in site.scrape().names() if name.startswith("orrery_alarm")}
+    site.engine.keep_alarms(None, "another process has them")
+    assert site.scrape()("orrery_alarms_kept") == 0
+    site.engine.keep_alarms(Kept())  # type: ignore[arg-type]
+    assert site.scrape()("orrery_alarms_kept") == 1
+
+
 def test_alarms_are_counted_by_severity_and_state(site: Site) -> None:
+    site.engine.keep_alarms(Kept())  # type: ignore[arg-type]
     element = site.engine.topology.ids[-1]
     for _ in range(20):
         site.clock.advance(1.0)
