@@ -31,7 +31,13 @@ from core.fleet.messages import (
     said,
 )
 from core.fleet.rejections import RejectedError, Rejection
-from core.fleet.topics import Address, address_of, allocation_topic, device_topic
+from core.fleet.topics import (
+    Address,
+    address_of,
+    allocation_topic,
+    device_topic,
+    process_of,
+)
 from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.pack import PackGroup
@@ -88,7 +94,7 @@ class EdgeRuntime:
         self._wake = threading.Event()
         self._came_up = threading.Event()
         self._told_s = -math.inf
-        self._process = f"edge-{site}-{self._first}"
+        self._process = process_of(site, self._first)
         self._link = self._linked(broker)
         self.sender = Sender(outbox, self._link, site)
 
