@@ -162,9 +162,10 @@ class DayCost:
 @dataclass(frozen=True, slots=True)
 class Lived:
     """What a score goes on from after a restart. energy_kwh: of the challenger's packs by device;
-    champion_kwh: in the champion's then; began_kwh, began_champion_kwh: in both when the score
-    began. settled_s: up to where minutes were lived through [s since 1970]; cost, champion_cost:
-    paid since, without what is left [currency]."""
+    champion_kwh: in the champion's then, champion: the same by device, empty where an earlier
+    version kept it; began_kwh, began_champion_kwh: in both when the score began, and what neither
+    is scored for since. settled_s: up to where minutes were lived through [s since 1970]; cost,
+    champion_cost: paid since, without what is left [currency]."""
 
     energy_kwh: dict[str, float]
     champion_kwh: float
@@ -173,6 +174,7 @@ class Lived:
     settled_s: float
     cost: float
     champion_cost: float
+    champion: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from core.coordinator.daily import day_cost
 from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Connection, Objectives, Packs
-from core.coordinator.records import Minute
+from core.coordinator.records import Minute, OfKind
 from core.coordinator.rules import RuleBased
 from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
 from core.coordinator.view import DayCost
@@ -29,7 +29,7 @@ def minutes(first: int, count: int) -> list[Minute]:
     for number in range(count):
         kwh = 60.0 - KW / EFFICIENCY * (number + 1) / 60.0
         told.append(Minute(MIDNIGHT.timestamp() + 60.0 * (first + number), 30.0, 0.0, 30.0 - KW, KW,
-                           kwh, 0.2, 0.05, KW, kwh, 0, {"LFP": (KW, kwh)}))
+                           kwh, 0.2, 0.05, KW, kwh, 0, {"LFP": OfKind(KW, kwh, KWH, KWH, 1)}))
     return told
 
 
@@ -64,7 +64,7 @@ def dear_evening() -> list[Minute]:
     for number in range(24 * 60):
         price = 0.5 if number >= 18 * 60 else 0.1
         told.append(Minute(MIDNIGHT.timestamp() + 60.0 * number, 10.0, 0.0, 10.0, 0.0, 20.0, price,
-                           0.05, 0.0, 20.0, 0, {"LFP": (0.0, 20.0)}))
+                           0.05, 0.0, 20.0, 0, {"LFP": OfKind(0.0, 20.0)}))
     return told
 
 
