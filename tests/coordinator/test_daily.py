@@ -7,16 +7,20 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from core.clock import ManualClock
 from core.coordinator.daily import day_cost
 from core.coordinator.plan import Controller
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Connection, Objectives, Packs
 from core.coordinator.records import Minute, OfKind
 from core.coordinator.rules import RuleBased
+from core.coordinator.settings import SiteSettings
 from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
 from core.coordinator.view import DayCost
 from core.registry import make_planners
 from services.coordinator.mpc import MpcPlanner
+from tests.coordinator.fleet import SITE
+from tests.coordinator.test_loop import made
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 STEP_S, KWH, KW = 600.0, 100.0, 20.0
@@ -80,3 +84,22 @@ def test_the_bar_of_rules_is_the_controller_that_people_can_choose() -> None:
     assert chosen.no_battery is not None
     assert chosen.no_battery.total - chosen.rule_based.total > 5.0
     assert chosen.rule_based.total < other.rule_based.total - 5.0
+
+
+@pytest.mark.parametrize(("before_kw", "billed_kw"), [(40.0, 0.0), (4.0, 1.0), (0.0, 5.0)])
+def test_a_day_pays_for_what_it_raises_the_month_s_peak_by(before_kw: float,
+                                                           billed_kw: float) -> None:
+    """Through the loop, an evening at 5 kW on the second of the month."""
+    site = made(ManualClock(MIDNIGHT + timedelta(hours=42.5)), best=MpcPlanner())
+    site.store.keep_minutes(SITE, [
+        Minute(MIDNIGHT.timestamp() + 60.0 * at, before_kw, 0.0, before_kw, 0.0, 50.0, 0.25, 0.05,
+               0.0, 50.0, 0, {}) for at in range(10)])
+    site.set(SiteSettings(controller="off", objectives=Objectives(peak_per_kw=2.0)))
+    site.live(3600.0, 60.0)
+    (day,) = site.store.days(SITE, MIDNIGHT + timedelta(days=1))
+    site.store.close()
+    assert day.no_battery is not None
+    assert day.happened is not None
+    assert day.no_battery.demand == pytest.approx(2.0 * billed_kw, abs=0.1)
+    assert day.happened.demand == pytest.approx(2.0 * billed_kw, abs=0.1)
+    assert day.saved == pytest.approx(0.0, abs=0.05)
