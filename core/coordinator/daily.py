@@ -172,4 +172,5 @@ def _partly(known: Sequence[Minute], names: Sequence[str], of_kwh: float) -> str
     """In words, where the account is not of all packs."""
     parts = [part for one in known if math.isfinite(part := _part(one, names, of_kwh))]
     mean = sum(parts) / len(parts) if parts else 1.0
-    return "" if mean >= TELLS_ALL else f"of {mean:.0%} of the packs' capacity: the rest is silent"
+    return "" if mean >= TELLS_ALL else (
+        f"told of {100 * mean:.0f} % of the packs' capacity: the rest was not heard")

@@ -150,7 +150,7 @@ def test_a_pack_that_falls_silent_or_comes_back_is_neither_spent_nor_earned(
     assert (found.known, found.account_violations) == (1.0, 0)
     mean = 1 - part * (last - first) / 140
     assert found.words == ("" if mean > 0.995 else (
-        f"of {mean:.0%} of the packs' capacity: the rest is silent"))
+        f"told of {100 * mean:.0f} % of the packs' capacity: the rest was not heard"))
 
 
 def test_minutes_before_and_after_a_restart_of_other_packs_earn_nothing() -> None:
