@@ -55,8 +55,8 @@ def show(view: SiteView) -> None:
 
 
 def _covered(day: DayCost | None) -> str:
-    """"captured 91 % of what was possible; 97 % of it is known; told of 96 % of the packs' capacity:
-    the rest was not heard"."""
+    """"captured 91 % of what was possible; 97 % of it is known; told of 96 % of the packs'
+    capacity: the rest was not heard"."""
     partly = day.words if day is not None and day.happened is not None else ""
     known = f"{formats.number(100 * day.known)} % of it is known" if (
         day is not None and 0 < day.known < 0.995) else ""

@@ -136,8 +136,9 @@ class DayCost:
     of which part of the packs it is where not of all. Money in the tariff's currency, with the
     wear that came with it; captured_pct: the part of what was possible, against perfect foresight,
     NaN where nothing was possible. violations: so often a pack was measured beyond its limits in
-    force (deeds.py); account_violations: steps in which the packs of a chemistry went further out of their charge limits, as the day's account
-    finds them (judge.py). known: part of the span that could be judged, 0..1."""
+    force (deeds.py); account_violations: steps in which the packs of a chemistry went further out
+    of their charge limits, as the day's account finds them (judge.py). known: part of the span
+    that could be judged, 0..1."""
 
     start: datetime
     until: datetime
