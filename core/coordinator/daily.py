@@ -61,9 +61,9 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     powers = _powers(heard, names, begin, steps, step_s)
     stored, there_kwh, packs_at = _edges(known, names, begin, steps, step_s)
     virtual = _virtual(packs, kinds, names, stored[:, 0], there_kwh[:, 0], powers)
+    of_all = np.where(np.isfinite(there_kwh), there_kwh, virtual.capacity_kwh[:, None])
     span = Span(virtual, _outlook(minutes, begin, steps, step_s), powers, stored, connection,
-                objectives, np.where(np.isfinite(there_kwh), there_kwh,
-                                     virtual.capacity_kwh[:, None]), packs_at)
+                objectives, of_all, packs_at)
     try:
         verdict = judge(span, best, until, LIMIT_S, rules)
     except OrreryError as error:

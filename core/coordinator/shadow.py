@@ -106,9 +106,7 @@ class Challenger:
             flow = minute.load_kw - minute.pv_kw - float(powers.sum())
             flow += float(held(np.array([flow]), np.array([minute.pv_kw]),
                                np.array([minute.export_price]), problem.connection)[0])
-            worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(told.power_kw)
-                       for kind, told in minute.kinds.items())
-            paid, champion_paid = wear + _bill(flow, minute), worn + _bill(minute.grid_kw, minute)
+            paid, champion_paid = wear + _bill(flow, minute), _champion_paid(minute, wear_of)
             if not math.isfinite(paid + champion_paid) or _partly(minute):
                 whole = False
                 continue
@@ -159,6 +157,13 @@ def _measured(lived: _Lived, packs: Packs, scored_kwh: float | None) -> None:
     lived.began_champion_kwh += sum(moved.values()) - (stayed if scored_kwh is None else scored_kwh)
     lived.champion_kwh |= now
     lived.there = frozenset(now)
+
+
+def _champion_paid(minute: Minute, wear_of: Mapping[str, float]) -> float:
+    """With the wear of its packs [currency/h]; NaN where it is not known."""
+    worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(told.power_kw)
+               for kind, told in minute.kinds.items())
+    return worn + _bill(minute.grid_kw, minute)
 
 
 def _partly(minute: Minute) -> bool:

@@ -104,16 +104,14 @@ class ManyPacks:
             return Many(powers, found.plan.optimum, len(groups.members), 0, by_merit=True)
 
         # Of few kinds members of a group are alike.
-        ways = (evenly, preferring) if len(kinds) < KINDS else (preferring, evenly)
-        plan = ways[0]()
+        first, second = (evenly, preferring) if len(kinds) < KINDS else (preferring, evenly)
+        plan = first()
         if plan is None:
             return evenly()
         value, best = value_of(problem, plan.pack_kw), value_of(asked, found.plan.pack_kw)
         resting = value_of(asked, np.zeros_like(found.plan.pack_kw))
         enough = (ENOUGH if plan.by_merit else LITTLE) * (resting - best)
-        if value - best <= enough or late():
-            return plan
-        other = ways[1]()
+        other = None if value - best <= enough or late() else second()
         if other is None or value_of(problem, other.pack_kw) >= value:
             return plan
         return other

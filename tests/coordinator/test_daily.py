@@ -17,6 +17,7 @@ from core.coordinator.rules import RuleBased
 from core.coordinator.settings import SiteSettings
 from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
 from core.coordinator.view import DayCost
+from core.fleet.tree import element_of
 from core.registry import make_planners
 from services.coordinator.mpc import MpcPlanner
 from tests.coordinator.fleet import SITE
@@ -103,3 +104,23 @@ def test_a_day_pays_for_what_it_raises_the_month_s_peak_by(before_kw: float,
     assert day.no_battery.demand == pytest.approx(2.0 * billed_kw, abs=0.1)
     assert day.happened.demand == pytest.approx(2.0 * billed_kw, abs=0.1)
     assert day.saved == pytest.approx(0.0, abs=0.05)
+
+
+def test_a_pack_of_twelve_that_is_silent_and_a_restart_leave_the_day_its_account() -> None:
+    """Through the loop: nothing flows, so that nothing can be earned, whoever is heard."""
+    site = made(ManualClock(MIDNIGHT), best=MpcPlanner(), kinds=("LFP",) * 12)
+    site.set(SiteSettings(controller="off"))
+    for minute in range(180):
+        frame = site.fleet.frame()
+        if 60 <= minute < 140:
+            frame.stale[site.fleet.topology.index(element_of(SITE, "pack_1"))] = True
+        if minute == 100:
+            site = made(site.clock, site.store, MpcPlanner(), by="one", fleet=site.fleet)
+        site.clock.advance(60.0)
+        site.fleet.live(60.0)
+        site.loop.turn(frame, site.fleet.topology, None)
+    (day,) = site.store.days(SITE, MIDNIGHT)
+    site.store.close()
+    assert day.saved == pytest.approx(0.0, abs=1e-9)
+    assert day.words == "told of 96 % of the packs' capacity: the rest was not heard"
+    assert (day.known, day.account_violations) == (1.0, 0)
