@@ -96,7 +96,7 @@ def tellers(engine: Engine) -> dict[str, Teller]:
     """The sources that tell prices, by name, as they stand now."""
     return {source.info.name: Teller(
         source.info.label, next((device.house for device in devices_of(source)), ""),
-        cast(PriceTelling, source).day_ahead, status.error)
+        cast(PriceTelling, source).day_ahead, status.error, cast(PriceTelling, source).currency)
         for source, status in zip(engine.sources, engine.snapshot.sources, strict=True)
         if hasattr(source, "day_ahead")}
 

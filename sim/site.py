@@ -76,6 +76,7 @@ class SiteMeter:
     """A PastTellingSource without a battery tree, and a PriceTelling one; made by `create`."""
 
     past_days = 402
+    currency = CURRENCY
 
     def __init__(self, name: str, options: Options, house: House) -> None:
         self._info = SourceInfo(name, options.label, "simulated", PERIOD_S, STALE_AFTER_S,

@@ -16,7 +16,15 @@ import msgspec
 import numpy as np
 
 from core.clock import Clock, SystemClock
-from core.coordinator.prices import PRESETS, PriceFormat, Prices, jumped, newest_first, read_told
+from core.coordinator.prices import (
+    CURRENCIES,
+    PRESETS,
+    PriceFormat,
+    Prices,
+    jumped,
+    newest_first,
+    read_told,
+)
 from core.devices import Device
 from core.errors import ConfigurationError, RequestError, SourceError
 from core.frames import Reading
@@ -34,7 +42,8 @@ PROBE_LIMITS = Limits(timeout_s=5.0, deadline_s=8.0, max_bytes=2 * 1024 * 1024)
 
 class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """house: whose prices they are. base_url, path, query: what is asked. form: how the answer
-    tells prices; preset: a form that is known by name, in place of it. token_secret: the NAME of
+    tells prices; preset: a form that is known by name, in place of it. currency: of
+    the prices, which a preset knows by itself; "" = nobody says. token_secret: the NAME of
     an environment variable with a bearer token, "" = none is sent; `token` is known only to be
     refused without being shown. period_s: between two questions [s]."""
 
@@ -45,6 +54,7 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     label: Annotated[str, msgspec.Meta(min_length=1, max_length=60)] = "Prices"
     preset: Literal["", "energy-charts", "awattar"] = ""
     form: PriceFormat | None = None
+    currency: Annotated[str, msgspec.Meta(pattern=r"^([A-Z]{3})?\Z")] = ""
     token_secret: str = ""
     token: object = None
     period_s: Annotated[float, msgspec.Meta(ge=60, le=86_400)] = 900.0
@@ -55,7 +65,7 @@ class PricesHttp(PolledSource):
 
     def __init__(self, info: SourceInfo, reader: PriceReader, poller: Poller[Told]) -> None:
         super().__init__(info, [reader.device], reader, poller, math.inf)
-        self._prices = reader
+        self._prices, self.currency = reader, reader.currency
 
     def poll(self, now: datetime) -> Reading:
         """The prices of `now`, NaN where none is known; raises as `PolledSource.poll`."""
@@ -109,7 +119,7 @@ class PriceReader:
         self.problems: dict[str, str] = {}
         self._options = options
         self._clock = clock or SystemClock()
-        self._form = _form(name, options)
+        self._form, self.currency = _form(name, options), _currency(name, options)
         self.device = Device(f"{options.house}_prices", options.house, "tariff", options.label,
                              TARIFF, "discharge")
 
@@ -153,3 +163,12 @@ def _form(name: str, options: Options) -> PriceFormat:
         raise ConfigurationError(FILE, f"sources.{name}.options.form.time_zone", form.time_zone,
                                  str(error)) from error
     return form
+
+
+def _currency(name: str, options: Options) -> str:
+    known = CURRENCIES.get(options.preset, "")
+    if known and options.currency not in ("", known):
+        raise ConfigurationError(FILE, f"sources.{name}.options.currency", options.currency,
+                                 f"{known}, which {options.preset} tells prices in; a form of "
+                                 "your own can convert them by its factor")
+    return options.currency or known

@@ -46,7 +46,7 @@ def show(view: SiteView) -> None:
         blocks.show(blocks.state_box("payments", "Not told yet", why, COLD))
     else:
         blocks.show(_bill(today, view.currency))
-    if view.yesterday is not None and view.yesterday.happened is None:
+    if view.yesterday is not None and view.yesterday.words:
         blocks.show(blocks.note(f"Yesterday: {view.yesterday.words}"))
     elif view.yesterday is None and view.drives:
         blocks.show(blocks.note(f"{FIRST_DAY}."))
@@ -55,10 +55,12 @@ def show(view: SiteView) -> None:
 
 
 def _covered(day: DayCost | None) -> str:
-    """"captured 91 % of what was possible; 97 % of it is known"."""
+    """"captured 91 % of what was possible; 97 % of it is known; told of 96 % of the packs'
+    capacity: the rest was not heard"."""
+    partly = day.words if day is not None and day.happened is not None else ""
     known = f"{formats.number(100 * day.known)} % of it is known" if (
         day is not None and 0 < day.known < 0.995) else ""
-    return "; ".join(part for part in (words.captured(day), known) if part)
+    return "; ".join(part for part in (words.captured(day), known, partly) if part)
 
 
 def _today(view: SiteView, day: DayCost | None) -> list[Html]:

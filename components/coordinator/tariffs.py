@@ -54,12 +54,13 @@ def chosen(known: Coordination, view: SiteView) -> Chosen:
                           index=0 if taken in options else options.index(kind)) or HOUSE
     if picked in states:
         blocks.show(state(states[picked], view))
+    told_in = states[picked].currency if picked in states else ""
     if picked.startswith(SERIES):
-        told_in = states[picked].currency if picked in states else ""
         return Chosen(_in(held, told_in or _currency(view.currency)),
                       prices=picked.removeprefix(SERIES))
     if picked.startswith(SOURCE):
-        return Chosen(_in(held, _currency(view.currency)), prices_from=picked.removeprefix(SOURCE))
+        return Chosen(_in(held, told_in or _currency(view.currency)),
+                      prices_from=picked.removeprefix(SOURCE))
     if picked == HOUSE:
         told = held.tariff if kind == HOUSE else None
         return Chosen(told)
@@ -89,8 +90,8 @@ def state(one: PriceState, view: SiteView) -> Html:
     """"Fresh: known until Mon 00:00, 0.08 to 0.31 EUR/kWh in the next 24 h."."""
     until = "" if one.until is None else \
         f"known until {words.clock(one.until, st.context.timezone, view.at)}"
-    ahead = f"{words.span(one.low, one.high, view.currency)} in the next 24 h" if math.isfinite(
-        one.low) else ""
+    span = words.span(one.low, one.high, one.currency or view.currency)
+    ahead = f"{span} in the next 24 h" if math.isfinite(one.low) else ""
     told = ", ".join(part for part in (until, ahead) if part)
     why = f" {words.sentence(one.words)}" if one.words else ""
     return Html(f'<div class="o o-coline">{blocks.symbol(ICONS[one.standing])}<span>'

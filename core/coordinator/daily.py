@@ -1,4 +1,8 @@
-"""What a day has cost so far, out of its minutes, beside what it could have cost."""
+"""What a day has cost so far, out of its minutes, beside what it could have cost.
+
+It is of the packs that are heard, and of minutes in which these are LEAST_KNOWN of the capacity:
+what a silent pack does is in none of its sums, neither power nor charge.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +11,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.coordinator.judge import Account, Span, judge
+from core.coordinator.minutes import LEAST_KNOWN, MINUTE_S
 from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import Controller, Cost
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Band, Connection, Floats, Objectives, Outlook, Packs
-from core.coordinator.records import Minute
+from core.coordinator.records import Minute, OfKind
 from core.coordinator.usual import CEILING, EFFICIENCY, FLOOR
 from core.coordinator.view import DayCost
 from core.coordinator.wear import wear_by_kind
 from core.errors import OrreryError
 
 LIMIT_S = 10.0
-UNKNOWN = (float("nan"), float("nan"))
+UNKNOWN = OfKind(float("nan"), float("nan"))
+NOBODY = OfKind(0.0, 0.0, 0.0, 0.0, 0)
+TELLS_ALL = 0.995
+"""A part of the capacity from which on nobody need be told that it is not the whole."""
 
 
 def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], start: datetime,
@@ -32,7 +41,9 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     told is said in words."""
     best, rules = planners.get("mpc"), planners.get("rule-based")
     names = sorted(set(kinds))
-    known = [one for one in minutes if _known(one, names)]
+    of_kwh = _of_day(minutes)
+    heard = [one for one in minutes if _heard(one, names, of_kwh)]
+    known = [one for one in heard if math.isfinite(one.load_kw)]
     if not known:
         return DayCost(start, until, words="Nothing is known of this day yet")
     # Of a step that began before anybody listened, nobody knows what went through the packs.
@@ -47,10 +58,12 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     if best is None or best.missing:
         return DayCost(begin, until, violations=violations, words=(
             best.missing if best is not None else "No optimiser is installed to compare with"))
-    powers = _powers(minutes, names, begin, steps, step_s)
-    stored = _edges(known, names, begin, steps, step_s)
-    span = Span(_virtual(packs, kinds, names, stored[:, 0], powers),
-                _outlook(minutes, begin, steps, step_s), powers, stored, connection, objectives)
+    powers = _powers(heard, names, begin, steps, step_s)
+    stored, there_kwh, packs_at = _edges(known, names, begin, steps, step_s)
+    virtual = _virtual(packs, kinds, names, stored[:, 0], there_kwh[:, 0], powers)
+    of_all = np.where(np.isfinite(there_kwh), there_kwh, virtual.capacity_kwh[:, None])
+    span = Span(virtual, _outlook(minutes, begin, steps, step_s), powers, stored, connection,
+                objectives, of_all, packs_at)
     try:
         verdict = judge(span, best, until, LIMIT_S, rules)
     except OrreryError as error:
@@ -58,7 +71,7 @@ def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], star
     return DayCost(begin, begin + timedelta(seconds=steps * step_s), _told(verdict.without),
                    _told(verdict.rules), _told(verdict.happened), _told(verdict.best),
                    100.0 * verdict.captured, violations, verdict.coverage,
-                   account_violations=verdict.violations)
+                   _partly(known, names, of_kwh), verdict.violations)
 
 
 def _told(account: Account) -> Cost:
@@ -67,12 +80,15 @@ def _told(account: Account) -> Cost:
 
 
 def _virtual(packs: Packs, kinds: Sequence[str], names: Sequence[str], energy: Floats,
-             powers: Floats) -> Packs:
-    """What is derated now may have been more in the span: what was done, could be done. Wear as
-    the packs' own, by capacity."""
+             there_kwh: Floats, powers: Floats) -> Packs:
+    """Of the capacity that was heard at the beginning, where that is told. What is derated now may
+    have been more in the span: what was done, could be done. Wear as the packs' own, by
+    capacity."""
     own = [np.array([kind == name for kind in kinds]) for name in names]
     sums = {field: np.array([float(getattr(packs, field)[rows].sum()) for rows in own])
             for field in ("capacity_kwh", "charge_kw", "discharge_kw")}
+    part = np.where(there_kwh > 0, there_kwh / sums["capacity_kwh"], 1.0)
+    sums = {field: part * values for field, values in sums.items()}
     done = np.nan_to_num(powers)
     sums["charge_kw"] = np.maximum(sums["charge_kw"], -done.min(axis=1, initial=0.0))
     sums["discharge_kw"] = np.maximum(sums["discharge_kw"], done.max(axis=1, initial=0.0))
@@ -92,26 +108,69 @@ def _outlook(minutes: Sequence[Minute], begin: datetime, steps: int, step_s: flo
     return Outlook(begin, step_s, Band(load, load, load), Band(pv, pv, pv), buy, sell)
 
 
-def _powers(minutes: Sequence[Minute], names: Sequence[str], begin: datetime, steps: int,
+def _powers(heard: Sequence[Minute], names: Sequence[str], begin: datetime, steps: int,
             step_s: float) -> Floats:
     """[kinds, steps], means."""
-    times = column(minutes, "time_s")
-    own = [np.array([one.kinds.get(name, UNKNOWN)[0] for one in minutes]) for name in names]
+    times = column(heard, "time_s")
+    own = [np.array([_told_of(one, name).power_kw for one in heard]) for name in names]
     return np.stack([step_means(times, values, begin, steps, step_s) for values in own])
 
 
 def _edges(known: Sequence[Minute], names: Sequence[str], begin: datetime, steps: int,
-           step_s: float) -> Floats:
-    """Stored energy at the edges of steps [kinds, steps + 1]: of the last minute before each in
-    which all is known, NaN where that was more than a step before."""
+           step_s: float) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Stored energy at the edges of steps, the capacity that it is of, and a number that is the
+    same while the same packs are heard and no minute lacks [kinds, steps + 1]: of the last minute
+    before each in which all is known, NaN where that was more than a step before; of the first
+    after it where there is none before."""
     times = np.array([one.time_s for one in known])
     edges = begin.timestamp() + step_s * np.arange(steps + 1)
     at = np.clip(np.searchsorted(times, edges, side="left") - 1, 0, len(known) - 1)
-    found = np.array([[known[row].kinds[name][1] for row in at] for name in names])
-    return np.where(edges - times[at] <= step_s, found, np.nan)
+    told = [[_told_of(one, name) for one in known] for name in names]
+    packs = np.array([[one.packs for one in row] for row in told], dtype=np.int64)
+    other = (np.diff(packs, axis=1) != 0) | (packs[:, 1:] == 0) | (np.diff(times) > MINUTE_S)
+    since = np.column_stack([np.zeros(len(names), dtype=np.int64), other.cumsum(axis=1)])
+    stored, there_kwh = (np.array([[getattr(one, name) for one in row] for row in told])[:, at]
+                         for name in ("stored_kwh", "heard_kwh"))
+    there = (times[at] < edges) & (edges - times[at] <= MINUTE_S)
+    packs_at = np.where(there, since[:, at], -1 - np.arange(steps + 1))
+    return np.where(edges - times[at] <= step_s, stored, np.nan), there_kwh, packs_at
 
 
-def _known(minute: Minute, names: Sequence[str]) -> bool:
-    """The load, and what the packs of every kind did and hold."""
-    return bool(names) and math.isfinite(minute.load_kw) and all(
-        math.isfinite(value) for name in names for value in minute.kinds.get(name, UNKNOWN))
+def _told_of(minute: Minute, name: str) -> OfKind:
+    """Of packs that nobody hears nothing is in the account."""
+    told = minute.kinds.get(name, UNKNOWN)
+    if told is UNKNOWN and any(math.isfinite(one.heard_kwh) for one in minute.kinds.values()):
+        return NOBODY
+    return NOBODY if told.heard_kwh == 0.0 else told
+
+
+def _of_day(minutes: Sequence[Minute]) -> float:
+    """Capacity of all packs that count [kWh]: as it was when the day began, for who restarts
+    cannot know which packs had been silent before; NaN where no minute tells it."""
+    sums = (sum(told.of_kwh for told in one.kinds.values()) for one in minutes if one.kinds)
+    return next((of_kwh for of_kwh in sums if math.isfinite(of_kwh)), math.nan)
+
+
+def _part(minute: Minute, names: Sequence[str], of_kwh: float) -> float:
+    """Part of the capacity that is heard: none where nobody knows of how much, NaN where an earlier
+    version kept the minute."""
+    heard_kwh = sum(_told_of(minute, name).heard_kwh for name in names)
+    if math.isnan(heard_kwh):
+        return math.nan
+    return min(1.0, heard_kwh / of_kwh) if of_kwh > 0 else 0.0
+
+
+def _heard(minute: Minute, names: Sequence[str], of_kwh: float) -> bool:
+    """Enough of the packs; all of them where an earlier version kept the minute."""
+    told = [_told_of(minute, name) for name in names]
+    if not names or not all(math.isfinite(one.power_kw + one.stored_kwh) for one in told):
+        return False
+    return not _part(minute, names, of_kwh) < LEAST_KNOWN
+
+
+def _partly(known: Sequence[Minute], names: Sequence[str], of_kwh: float) -> str:
+    """In words, where the account is not of all packs."""
+    parts = [part for one in known if math.isfinite(part := _part(one, names, of_kwh))]
+    mean = sum(parts) / len(parts) if parts else 1.0
+    return "" if mean >= TELLS_ALL else (
+        f"told of {100 * mean:.0f} % of the packs' capacity: the rest was not heard")

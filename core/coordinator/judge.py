@@ -37,7 +37,8 @@ class Span:
     """What happened in steps from `outlook.start` on. outlook: what was measured as `expected` of
     its bands, and the prices that held, NaN where missing. packs: as they were at the beginning.
     happened_kw: what packs did, NaN where missing [n, steps]. energy_kwh: measured at the edges
-    of steps [n, steps + 1], None where nobody measured."""
+    of steps [n, steps + 1], None where nobody measured. of_kwh, packs_at: of which capacity that
+    was, and of which packs by a number, both [n, steps + 1], None = of all packs throughout."""
 
     packs: Packs
     outlook: Outlook
@@ -45,6 +46,8 @@ class Span:
     energy_kwh: Floats | None = None
     connection: Connection = field(default_factory=Connection)
     objectives: Objectives = field(default_factory=Objectives)
+    of_kwh: Floats | None = None
+    packs_at: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +142,10 @@ def violations(span: Span) -> int:
     beyond = done > (packs.discharge_kw + slack)[:, None]
     beyond |= -done > (packs.charge_kw + slack)[:, None]
     if span.energy_kwh is not None:
-        charge = span.energy_kwh / packs.capacity_kwh[:, None]
-        ends, moves = charge[:, 1:], np.diff(charge, axis=1)
+        of_kwh = packs.capacity_kwh[:, None] if span.of_kwh is None else np.where(
+            span.of_kwh > 0, span.of_kwh, np.nan)
+        charge = span.energy_kwh / of_kwh
+        ends, moves = charge[:, 1:], np.where(_same(span), np.diff(charge, axis=1), np.nan)
         below = (ends < packs.floor[:, None] - ENERGY_TOLERANCE) & (moves < 0)
         above = (ends > packs.ceiling[:, None] + ENERGY_TOLERANCE) & (moves > 0)
         beyond |= below | above
@@ -191,7 +196,7 @@ def _whole(span: Span) -> tuple[Span, float]:
     filled = replace(outlook, load_kw=Band(load, load, load), pv_kw=Band(pv, pv, pv),
                      import_price=bought, export_price=sold)
     return replace(span, outlook=filled, happened_kw=happened,
-                   energy_kwh=_ends_known(span.energy_kwh)), coverage
+                   energy_kwh=_continued(span, happened)), coverage
 
 
 def _check_gap(known: NDArray[np.bool_], outlook: Outlook) -> None:
@@ -210,8 +215,22 @@ def _bridged(values: Floats) -> Floats:
     return found
 
 
-def _ends_known(energy: Floats | None) -> Floats | None:
-    """None where the first or the last charge of a pack is not known."""
-    if energy is None or not np.isfinite(energy[:, [0, -1]]).all():
+def _same(span: Span) -> NDArray[np.bool_]:
+    """Whether what is stored at both edges of a step is of the same packs, all along [n, steps]."""
+    if span.packs_at is None:
+        return np.ones(span.happened_kw.shape, dtype=np.bool_)
+    return np.asarray(np.diff(span.packs_at, axis=1) == 0)
+
+
+def _continued(span: Span, happened: Floats) -> Floats | None:
+    """What would be stored had the packs that are heard been the same throughout, at the edges of
+    steps [n, steps + 1]: from what was measured at the beginning, by what was measured of the same
+    packs, and else by what went through them, so that a pack that falls silent or comes back is
+    neither spent nor earned. None where the beginning is not known."""
+    energy = span.energy_kwh
+    if energy is None or not np.isfinite(energy[:, 0]).all():
         return None
-    return energy
+    measured = np.where(_same(span), np.diff(energy, axis=1), np.nan)
+    reckoned = np.diff(stored(span.packs, happened, span.outlook.step_h), axis=1)
+    moved = np.where(np.isfinite(measured), measured, reckoned)
+    return np.cumsum(np.column_stack([energy[:, 0], moved]), axis=1)

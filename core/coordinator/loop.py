@@ -141,6 +141,7 @@ class SiteLoop:
         self._said: dict[str, str] = {}
         self._kept: tuple[object, datetime] | None = None
         self._known_peak_kw = 0.0
+        self._began_peak: tuple[datetime, float] | None = None
         self._priced: tuple[tuple[int, datetime], dict[str, float]] | None = None
         self.state = SiteState(clock.now(), place.by)
         self.drives = False
@@ -354,6 +355,17 @@ class SiteLoop:
             log.warning("%s: the peak of the month is as it was: %s", place.site, error)
         return self._known_peak_kw
 
+    def _peak_before(self, start: datetime) -> float:
+        """Of the month when a day began, where it costs: what raised it before is billed already.
+        Raises RetryLaterError."""
+        if not self._settings.objectives.peak_per_kw:
+            return 0.0
+        if self._began_peak is None or self._began_peak[0] != start:
+            place = self.place
+            self._began_peak = start, month_peak_kw(place.store, place.site, place.zone,
+                                                    place.cadence.step_s, start)
+        return self._began_peak[1]
+
     def _keep(self, run: Run) -> None:
         self._run, plan = run, run.plan
         if plan.standing in GOOD:
@@ -426,7 +438,8 @@ class SiteLoop:
             return
         told = day_cost(minutes, found.packs, [state.chemistry for state in found.states], start,
                         until, self.place.cadence.step_s, self.place.planners,
-                        self._settings.connection(), self._settings.objectives)
+                        self._settings.connection(self._peak_before(start)),
+                        self._settings.objectives)
         self._keeper.keep(("day", start), partial(
             self.place.store.keep_day, self.place.site, replace(told, start=start)))
 

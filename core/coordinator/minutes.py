@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from hashlib import blake2b
 
 import numpy as np
 
 from core.coordinator.meter import Metered
 from core.coordinator.problem import Floats
-from core.coordinator.records import Minute, Run
+from core.coordinator.records import Minute, OfKind, Run
 from core.fleet.ports import PackState
 from core.frames import Frame
 from core.topology import Topology
@@ -28,18 +29,16 @@ KEEPS = ("load_kw", "pv_kw", "grid_kw", "fleet_kw", "soc_pct", "import_price", "
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """All packs of a site at one moment, planned with or not: NaN where too few are heard. kinds:
-    chemistry -> power [kW] and stored energy [kWh] of all of its packs that count, NaN where one
-    of them is not heard."""
+    by chemistry, what is heard of its packs, NaN where nothing is."""
 
     power_kw: float
     soc_pct: float
-    kinds: Mapping[str, tuple[float, float]]
+    kinds: Mapping[str, OfKind]
 
 
 class Roll:
     """The packs that do not count today, because nobody has heard them for an hour when the day
-    began: of all others sums of a day are told, and what is stored at its ends is of the same
-    packs. For one thread."""
+    began: LEAST_KNOWN is of all others. For one thread."""
 
     def __init__(self) -> None:
         self._heard: dict[str, datetime] = {}
@@ -75,16 +74,25 @@ def fleet_now(states: Sequence[PackState], frame: Frame, topology: Topology, rol
     heard = np.isfinite(power) & np.isfinite(stored)
     absent = roll.absent(dict(zip((state.device for state in states), heard.tolist(),
                                   strict=True)), now, day)
-    kinds: dict[str, tuple[float, float]] = {}
+    counts = heard | np.array([state.device not in absent for state in states], dtype=np.bool_)
+    names = [f"{state.device} {state.capacity_kwh}" for state in states]
+    kinds: dict[str, OfKind] = {}
     for kind in sorted({state.chemistry for state in states}):
         own = np.array([state.chemistry == kind for state in states])
-        counts = own & np.array([state.device not in absent for state in states])
-        if counts.any():
-            # Of one that is back in the middle of a day nothing is known at its beginning.
-            whole = bool((heard == counts)[own].all())
-            kinds[kind] = (float(power[counts].sum()), float(stored[counts].sum())) if whole else (
-                math.nan, math.nan)
+        there = own & heard
+        power_kw, stored_kwh = (float(values[there].sum()) if there.any() else math.nan
+                                for values in (power, stored))
+        if (own & counts).any():
+            kinds[kind] = OfKind(power_kw, stored_kwh, float(capacity[there].sum()),
+                                 float(capacity[own & counts].sum()),
+                                 _number_of(names[at] for at in np.flatnonzero(there)))
     return Fleet(sums[0], 100.0 * sums[1] / known_kwh if known_kwh > 0 else math.nan, kinds)
+
+
+def _number_of(names: Iterable[str]) -> int:
+    """Of these packs in any order, the same in every process; 0 of none."""
+    told = "\n".join(sorted(names)).encode()
+    return int.from_bytes(blake2b(told, digest_size=6).digest()) if told else 0
 
 
 def _of_most(values: Floats, weight: Floats) -> float:
@@ -101,7 +109,7 @@ class Minutes:
         self._at_s = -math.inf
         self._sums: dict[str, list[float]] = defaultdict(list)
         self._planned: list[tuple[float, float]] = []
-        self._kinds: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._kinds: dict[str, list[OfKind]] = defaultdict(list)
         self._violations = 0
 
     def take(self, now: datetime, metered: Metered, fleet: Fleet, run: Run | None,
@@ -120,8 +128,8 @@ class Minutes:
         for name, value in zip(KEEPS, values, strict=True):
             self._sums[name].append(value)
         self._planned.append(planned_at(run, now))
-        for kind, pair in fleet.kinds.items():
-            self._kinds[kind].append(pair)
+        for kind, told in fleet.kinds.items():
+            self._kinds[kind].append(told)
         self._violations += violations
         return done
 
@@ -133,12 +141,18 @@ class Minutes:
 
     def _made(self) -> Minute:
         means = {name: _mean(values) for name, values in self._sums.items()}
-        # A minute in which a pack was silent is not known of its kind.
-        kinds = {kind: (sum(power for power, _ in pairs) / len(pairs), pairs[-1][1])
-                 for kind, pairs in self._kinds.items()}
+        kinds = {kind: _minute_of(samples) for kind, samples in self._kinds.items()}
         return Minute(time_s=self._at_s, planned_kw=_mean([kw for kw, _ in self._planned]),
                       planned_soc_pct=_mean([soc for _, soc in self._planned]),
                       violations=self._violations, kinds=kinds, **means)
+
+
+def _minute_of(samples: Sequence[OfKind]) -> OfKind:
+    last = samples[-1]
+    same = all(one.packs == last.packs for one in samples)
+    return last._replace(power_kw=_mean([one.power_kw for one in samples]),
+                         heard_kwh=min(one.heard_kwh for one in samples),
+                         packs=last.packs if same else 0)
 
 
 def planned_at(run: Run | None, now: datetime) -> tuple[float, float]:

@@ -29,7 +29,10 @@ class Planner(Protocol):
 
 
 class PriceTelling(Protocol):
-    """A source that knows what energy will cost. Any thread may ask."""
+    """A source that knows what energy will cost. Any thread may ask. currency: of its prices, ""
+    where nobody says."""
+
+    currency: str
 
     def day_ahead(self) -> PriceSeries:
         """All that is known of the prices of its house, past and to come; raises SourceError, in

@@ -21,12 +21,13 @@ ENDED = "no price is known from now on: newer ones are needed"
 @dataclass(frozen=True, slots=True)
 class Teller:
     """A source that tells prices. house: whose; told: as `PriceTelling.day_ahead`; error: why its
-    last question brought none, "" where it did."""
+    last question brought none, "" where it did; currency: "" where nobody says."""
 
     label: str
     house: str
     told: Callable[[], PriceSeries]
     error: str = ""
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

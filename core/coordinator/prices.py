@@ -76,6 +76,8 @@ PRESETS: Mapping[str, PriceFormat] = {
     "awattar": PriceFormat(rows="data", time="start_timestamp", price="marketprice", unit="MWh"),
 }
 """Of api.energy-charts.info/price and api.awattar.de/v1/marketdata."""
+CURRENCIES: Mapping[str, str] = {"energy-charts": "EUR", "awattar": "EUR"}
+"""What each preset tells prices in."""
 
 
 @dataclass(frozen=True, slots=True)

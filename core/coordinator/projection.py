@@ -61,7 +61,8 @@ def project_groups(wish: Floats, low: Floats, high: Floats, totals: Floats, star
 
     totals [groups]; starts: where each begins [groups], rising, the first 0, none empty. For finite
     numbers with low <= high and weight > 0 (not looked at). The multiplier is found by Newton's
-    steps on the pieces, kept between brackets, which ends at the piece that holds the total.
+    steps on the pieces, kept between brackets, which ends at the piece that holds the total; a
+    fleet for which that does not end in MOST_ROUNDS is projected by `project`.
     """
     sizes = np.diff(np.append(starts, len(wish)))
     least, most = np.add.reduceat(low, starts), np.add.reduceat(high, starts)
@@ -78,7 +79,7 @@ def project_groups(wish: Floats, low: Floats, high: Floats, totals: Floats, star
         lacks = off > 0
         unsettled = np.abs(off) > scale
         if not unsettled.any():
-            break
+            return found
         below, short = np.where(lacks, at, below), np.where(lacks, off, short)
         above, over = np.where(lacks, above, at), np.where(lacks, over, off)
         rise = np.add.reduceat(np.where(moved == found, 1.0 / weight, 0.0), starts)
@@ -87,6 +88,9 @@ def project_groups(wish: Floats, low: Floats, high: Floats, totals: Floats, star
         between = below + (above - below) * (part if tried % 2 == 0 else 0.5)
         inside = (step > below) & (step < above)
         at = np.where(unsettled, np.where(inside, step, between), at)
+    for group in np.flatnonzero(unsettled):
+        own = slice(starts[group], starts[group] + sizes[group])
+        found[own] = project(wish[own], low[own], high[own], aim[group], weight[own])
     return found
 
 

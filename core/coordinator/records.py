@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,11 +40,24 @@ class Run:
     narrowed: tuple[LeftOut, ...] = ()
 
 
+class OfKind(NamedTuple):
+    """The packs of one chemistry that are heard: their power [kW], what they hold [kWh], their
+    capacity [kWh] and a number that packs share with no others (minutes.py), 0 where nobody is
+    heard or not the same packs all along; of_kwh: capacity of all that count that day. Minutes of
+    earlier versions have the first two alone, and those of all packs."""
+
+    power_kw: float
+    stored_kwh: float
+    heard_kwh: float = math.nan
+    of_kwh: float = math.nan
+    packs: int = -1
+
+
 class Minute(NamedTuple):
     """What was in the minute from `time_s` [s since 1970]: means of its samples, NaN where there
     is none. planned_kw, planned_soc_pct: by the plan then in force; soc_pct: of the fleet.
     violations: samples x packs that were measured beyond what they might (deeds.py); kinds:
-    chemistry -> mean power [kW] and stored energy at its end [kWh]."""
+    chemistry -> mean power, and the rest as at its end."""
 
     time_s: float
     load_kw: float
@@ -56,7 +70,7 @@ class Minute(NamedTuple):
     planned_kw: float
     planned_soc_pct: float
     violations: int
-    kinds: dict[str, tuple[float, float]]
+    kinds: dict[str, OfKind]
 
 
 @dataclass(frozen=True, slots=True)

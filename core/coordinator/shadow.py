@@ -17,18 +17,23 @@ from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Floats, Packs, Problem
 from core.coordinator.records import Minute
+from core.coordinator.usual import EFFICIENCY
 from core.coordinator.view import Lived, Shadow
 from core.coordinator.wear import wear_per_kwh
 
 MINUTE_S, MINUTE_H = 60.0, 1.0 / 60.0
+LATE_S = 120.0
+"""Since the last minute's end: a minute that is over is told within the next."""
 
 
 @dataclass(slots=True)
 class _Lived:
-    """energy_kwh: of the challenger's packs by device; began_kwh, began_champion_kwh: stored when
-    the score began."""
+    """energy_kwh, champion_kwh: of the challenger's packs and the champion's by device, of one that
+    is away as it was last; began_kwh, began_champion_kwh: stored when the score began, and what
+    neither is scored for since. there: who was planned with the last time."""
 
     energy_kwh: dict[str, float]
+    champion_kwh: dict[str, float]
     began_kwh: float
     began_champion_kwh: float
     since: datetime
@@ -37,6 +42,7 @@ class _Lived:
     runs: int = 0
     cost: float = 0.0
     champion_cost: float = 0.0
+    there: frozenset[str] = frozenset()
 
 
 class Challenger:
@@ -56,9 +62,9 @@ class Challenger:
         [currency/kWh], of one that is not named as of a new pack."""
         lived = self._lived or self._begun(problem.packs, now)
         self._lived = lived
-        self._settle(lived, problem, minutes, wear)
-        own = np.array([lived.energy_kwh.setdefault(device, energy) for device, energy in
-                        zip(problem.packs.ids, problem.packs.energy_kwh.tolist(), strict=True)])
+        scored_kwh = self._settle(lived, problem, minutes, now, wear)
+        _measured(lived, problem.packs, scored_kwh)
+        own = np.array([lived.energy_kwh[device] for device in problem.packs.ids])
         before = None if lived.plan is None else carried(
             lived.plan, problem.packs.ids, problem.outlook.start, problem.outlook.step_s,
             problem.outlook.steps)
@@ -69,44 +75,48 @@ class Challenger:
         return self._told(lived, problem)
 
     def _begun(self, packs: Packs, now: datetime) -> _Lived:
-        """What the champion's packs did while nobody looked is in neither's score, as is what they
-        paid then."""
+        """From what was kept, where that tells of each of the champion's packs: what an earlier
+        version kept does not, and the score begins anew."""
         kept, self._kept = self._kept, None
-        if kept is not None and kept.lived is not None:
-            was, meanwhile = kept.lived, float(packs.energy_kwh.sum()) - kept.lived.champion_kwh
-            return _Lived(dict(was.energy_kwh), was.began_kwh, was.began_champion_kwh + meanwhile,
-                          kept.since, max(was.settled_s, now.timestamp()), kept.plan, kept.runs,
-                          was.cost, was.champion_cost)
-        energy = dict(zip(packs.ids, packs.energy_kwh.tolist(), strict=True))
-        whole = float(packs.energy_kwh.sum())
-        return _Lived(energy, whole, whole, now, now.timestamp())
+        if kept is not None and kept.lived is not None and kept.lived.champion:
+            was = kept.lived
+            return _Lived(dict(was.energy_kwh), dict(was.champion), was.began_kwh,
+                          was.began_champion_kwh, kept.since, max(was.settled_s, now.timestamp()),
+                          kept.plan, kept.runs, was.cost, was.champion_cost)
+        return _Lived({}, {}, 0.0, 0.0, now, now.timestamp())
 
-    def _settle(self, lived: _Lived, problem: Problem, minutes: Sequence[Minute],
-                wear_of: Mapping[str, float]) -> None:
+    def _settle(self, lived: _Lived, problem: Problem, minutes: Sequence[Minute], now: datetime,
+                wear_of: Mapping[str, float]) -> float | None:
         """Live through the minutes as the last plan had it, inside what packs can do; PV that the
-        site would hold back is no export."""
+        site would hold back is no export. A minute of which not all is known is lived through by
+        neither. What went into the champion's packs in the others [kWh]; None where there is no
+        such minute, and what is measured counts."""
         packs = problem.packs
         own = np.array([lived.energy_kwh.get(device, math.nan) for device in packs.ids])
         known = np.isfinite(own)
         own = np.where(known, own, packs.energy_kwh)
+        scored_kwh, whole = 0.0, True
         for minute in minutes:
             if minute.time_s < lived.settled_s:
                 continue
+            whole = whole and minute.time_s < lived.settled_s + MINUTE_S
             lived.settled_s = minute.time_s + MINUTE_S
-            did = sum(power for power, _ in minute.kinds.values())
-            if not math.isfinite(minute.load_kw + minute.pv_kw + minute.grid_kw + did):
-                continue
             powers = self._powers(lived, packs, own, minute.time_s)
-            own = after(packs, own, powers, MINUTE_H)
             wear = float(packs.wear_per_kwh @ np.abs(powers))
             flow = minute.load_kw - minute.pv_kw - float(powers.sum())
             flow += float(held(np.array([flow]), np.array([minute.pv_kw]),
                                np.array([minute.export_price]), problem.connection)[0])
-            lived.cost += MINUTE_H * (wear + _bill(flow, minute))
-            worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(power)
-                       for kind, (power, _) in minute.kinds.items())
-            lived.champion_cost += MINUTE_H * (worn + _bill(minute.grid_kw, minute))
+            paid, champion_paid = wear + _bill(flow, minute), _champion_paid(minute, wear_of)
+            if not math.isfinite(paid + champion_paid) or _partly(minute):
+                whole = False
+                continue
+            own = after(packs, own, powers, MINUTE_H)
+            lived.cost += MINUTE_H * paid
+            lived.champion_cost += MINUTE_H * champion_paid
+            scored_kwh += sum(_stored_by(told.power_kw) for told in minute.kinds.values())
         lived.energy_kwh.update(zip(packs.ids, own.tolist(), strict=True))
+        late = now.timestamp() - lived.settled_s >= LATE_S
+        return None if whole and not late else scored_kwh
 
     def _powers(self, lived: _Lived, packs: Packs, energy_kwh: Floats, time_s: float) -> Floats:
         plan = lived.plan
@@ -121,19 +131,51 @@ class Challenger:
     def _told(self, lived: _Lived, problem: Problem) -> Shadow:
         """What is left in the packs counts, at what a kWh costs on the mean of the time ahead."""
         worth = max(0.0, float(problem.outlook.import_price.mean()))
-        own = sum(lived.energy_kwh[device] for device in problem.packs.ids)
-        left = worth * (own - lived.began_kwh)
-        champion_kwh = float(problem.packs.energy_kwh.sum())
+        left = worth * (sum(lived.energy_kwh.values()) - lived.began_kwh)
+        champion_kwh = sum(lived.champion_kwh.values())
         champion_left = worth * (champion_kwh - lived.began_champion_kwh)
         plan = lived.plan
         kept = Lived(dict(lived.energy_kwh), champion_kwh, lived.began_kwh,
-                     lived.began_champion_kwh, lived.settled_s, lived.cost, lived.champion_cost)
+                     lived.began_champion_kwh, lived.settled_s, lived.cost, lived.champion_cost,
+                     dict(lived.champion_kwh))
         return Shadow(self.controller, self.champion, lived.since, lived.runs, lived.cost - left,
                       lived.champion_cost - champion_left, plan,
                       "" if plan is None or plan.standing == "planned" else plan.words, kept)
 
 
+def _measured(lived: _Lived, packs: Packs, scored_kwh: float | None) -> None:
+    """What the champion's packs hold now. What they did in minutes that were not scored, or while
+    they were away, or nobody looked, is in neither's score, and neither is what a new one
+    brings."""
+    now = dict(zip(packs.ids, packs.energy_kwh.tolist(), strict=True))
+    for device in now.keys() - lived.champion_kwh.keys():
+        lived.champion_kwh[device] = now[device]
+        lived.began_champion_kwh += now[device]
+        lived.began_kwh += lived.energy_kwh.setdefault(device, now[device])
+    moved = {device: energy - lived.champion_kwh[device] for device, energy in now.items()}
+    stayed = sum(by for device, by in moved.items() if device in lived.there)
+    lived.began_champion_kwh += sum(moved.values()) - (stayed if scored_kwh is None else scored_kwh)
+    lived.champion_kwh |= now
+    lived.there = frozenset(now)
+
+
+def _champion_paid(minute: Minute, wear_of: Mapping[str, float]) -> float:
+    """With the wear of its packs [currency/h]; NaN where it is not known."""
+    worn = sum(wear_of.get(kind, wear_per_kwh(kind)) * abs(told.power_kw)
+               for kind, told in minute.kinds.items())
+    return worn + _bill(minute.grid_kw, minute)
+
+
+def _partly(minute: Minute) -> bool:
+    """Whether some of its packs were silent."""
+    return not minute.kinds or any(told.heard_kwh < told.of_kwh for told in minute.kinds.values())
+
+
+def _stored_by(power_kw: float) -> float:
+    """A minute of that power leaves so much more in packs [kWh]."""
+    return -MINUTE_H * (power_kw / EFFICIENCY if power_kw > 0 else power_kw * EFFICIENCY)
+
+
 def _bill(grid_kw: float, minute: Minute) -> float:
-    """[currency/h]; 0 where no price is known."""
-    price = minute.import_price if grid_kw > 0 else minute.export_price
-    return grid_kw * price if math.isfinite(price) else 0.0
+    """[currency/h]; NaN where no price is known."""
+    return grid_kw * (minute.import_price if grid_kw > 0 else minute.export_price)

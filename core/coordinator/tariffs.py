@@ -76,12 +76,12 @@ class SiteTariff:
             self.check_currency(settings, told.currency, f"the prices {settings.prices!r}")
             return told.series
         if settings.prices_from:
-            return self._from(settings.prices_from)
+            return self._from(settings)
         said = settings.tariff
         if said is None:
-            return self._of_house()
+            return self._of_house(settings)
         if said.kind == "measured":
-            return self._measured()
+            return self._measured(settings)
         made = house_of(HouseConfig(id="site", label="site", time_zone=self._zone.key,
                                     tariff=said), "tariff", "the settings")
         if made.tariff is None:
@@ -97,8 +97,8 @@ class SiteTariff:
             own = next((name for name, one in tellers.items() if one.house == house.id), None)
             error = "" if own is None else tellers.pop(own).error
         return [state_of("house", "", label, self._of_house, now, error),
-                *(state_of("source", name, one.label, one.told, now, one.error)
-                  for name, one in tellers.items()),
+                *(replace(state_of("source", name, one.label, one.told, now, one.error),
+                          currency=one.currency) for name, one in tellers.items()),
                 *(self._of_series(name, now) for name in series)]
 
     def _of_series(self, name: str, now: datetime) -> PriceState:
@@ -109,29 +109,47 @@ class SiteTariff:
         return replace(state_of("series", name, name, lambda: kept.series, now),
                        currency=kept.currency)
 
-    def _of_house(self) -> Tariff:
+    def _of_house(self, settings: SiteSettings | None = None) -> Tariff:
         if self._house is not None and self._house.tariff is not None:
             return self._house.tariff
-        return self._measured()
+        return self._measured(settings or SiteSettings())
 
-    def _measured(self) -> PriceSeries:
+    def _measured(self, settings: SiteSettings) -> PriceSeries:
         series = self._told()
         if series is None:
             raise RequestError(NO_TARIFF)
+        own = self._own_teller()
+        if own is not None:
+            self._check_teller(settings, own)
         return series
 
-    def _from(self, name: str) -> PriceSeries:
+    def _own_teller(self) -> Teller | None:
+        """The source whose prices are the house's."""
+        return None if self._house is None else next(
+            (one for one in self._tellers().values() if one.house == self._house.id), None)
+
+    def _check_teller(self, settings: SiteSettings, teller: Teller) -> None:
+        if teller.currency:
+            self.check_currency(settings, teller.currency, f"the prices of {teller.label!r}")
+
+    def _from(self, settings: SiteSettings) -> PriceSeries:
+        name = settings.prices_from
         teller = self._tellers().get(name)
         if teller is None:
             raise RequestError(f"No source of prices is called {name[:80]!r} where this site is "
                                "coordinated: choose another tariff, or name it in orrery.toml")
+        self._check_teller(settings, teller)
         return teller.told()
 
     def currency(self, settings: SiteSettings) -> str:
         """Of its tariff, else of the prices that it goes by; "" where nobody says."""
         own = self._own_currency(settings)
-        if own or not settings.prices:
+        if own:
             return own
+        if not settings.prices:
+            teller = self._tellers().get(settings.prices_from) if settings.prices_from else (
+                self._own_teller())
+            return "" if teller is None else teller.currency
         try:
             return _decoded(settings.prices, self._kept(settings.prices)).currency
         except (RequestError, RetryLaterError):

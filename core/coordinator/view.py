@@ -132,12 +132,13 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class DayCost:
-    """A day from its start to `until` (UTC), or `words` why it cannot be told. Money in the
-    tariff's currency, with the wear that came with it; captured_pct: the part of what was
-    possible, against perfect foresight, NaN where nothing was possible. violations: so
-    often a pack was measured beyond its limits in force (deeds.py); account_violations: steps in
-    which the packs of a chemistry went further out of their charge limits, as the day's account
-    finds them (judge.py). known: part of the span that could be judged, 0..1."""
+    """A day from its start to `until` (UTC), or `words` why it cannot be told; with an account,
+    of which part of the packs it is where not of all. Money in the tariff's currency, with the
+    wear that came with it; captured_pct: the part of what was possible, against perfect foresight,
+    NaN where nothing was possible. violations: so often a pack was measured beyond its limits in
+    force (deeds.py); account_violations: steps in which the packs of a chemistry went further out
+    of their charge limits, as the day's account finds them (judge.py). known: part of the span
+    that could be judged, 0..1."""
 
     start: datetime
     until: datetime
@@ -162,9 +163,10 @@ class DayCost:
 @dataclass(frozen=True, slots=True)
 class Lived:
     """What a score goes on from after a restart. energy_kwh: of the challenger's packs by device;
-    champion_kwh: in the champion's then; began_kwh, began_champion_kwh: in both when the score
-    began. settled_s: up to where minutes were lived through [s since 1970]; cost, champion_cost:
-    paid since, without what is left [currency]."""
+    champion_kwh: in the champion's then, champion: the same by device, empty where an earlier
+    version kept it; began_kwh, began_champion_kwh: in both when the score began, and what neither
+    is scored for since. settled_s: up to where minutes were lived through [s since 1970]; cost,
+    champion_cost: paid since, without what is left [currency]."""
 
     energy_kwh: dict[str, float]
     champion_kwh: float
@@ -173,6 +175,7 @@ class Lived:
     settled_s: float
     cost: float
     champion_cost: float
+    champion: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,20 +93,28 @@ class ManyPacks:
             powers = shared_out(groups, problem.packs, found.plan.pack_kw, problem.outlook.step_h)
             return Many(powers, found.plan.optimum, len(groups.members), 0)
 
-        def preferring() -> Many:
-            powers = _by_merit(problem, asked, found, kinds)
+        def late() -> bool:
+            return self._clock() > until
+
+        def preferring() -> Many | None:
+            try:
+                powers = _by_merit(problem, asked, found, kinds, late)
+            except RetryLaterError:
+                return None
             return Many(powers, found.plan.optimum, len(groups.members), 0, by_merit=True)
 
         # Of few kinds members of a group are alike.
-        ways = (evenly, preferring) if len(kinds) < KINDS else (preferring, evenly)
-        plan = ways[0]()
+        first, second = (evenly, preferring) if len(kinds) < KINDS else (preferring, evenly)
+        plan = first()
+        if plan is None:
+            return evenly()
         value, best = value_of(problem, plan.pack_kw), value_of(asked, found.plan.pack_kw)
         resting = value_of(asked, np.zeros_like(found.plan.pack_kw))
         enough = (ENOUGH if plan.by_merit else LITTLE) * (resting - best)
-        if value - best <= enough or self._clock() > until:
+        other = None if value - best <= enough or late() else second()
+        if other is None or value_of(problem, other.pack_kw) >= value:
             return plan
-        other = ways[1]()
-        return other if value_of(problem, other.pack_kw) < value else plan
+        return other
 
     def _in_blocks(self, problem: Problem, at_once: int, limit_s: float, until: float,
                    members: Floats | None = None) -> _Found:
@@ -147,10 +155,11 @@ class ManyPacks:
         return done, optima
 
 
-def _by_merit(problem: Problem, asked: Problem, found: _Found, kinds: Packs) -> Floats:
+def _by_merit(problem: Problem, asked: Problem, found: _Found, kinds: Packs,
+              late: Callable[[], bool]) -> Floats:
     """The power of the groups in `asked` by all packs. Prices that hold for hours tell nothing of
     when: the groups first say at which they would do what is planned, a few times, more slowly each
-    time."""
+    time. Raises RetryLaterError where it gets late."""
     step_h, wanted = problem.outlook.step_h, problem.objectives
     small, price = _kinds(asked, kinds), found.price.copy()
     fleet_kw = found.plan.pack_kw.sum(axis=0)
@@ -160,10 +169,11 @@ def _by_merit(problem: Problem, asked: Problem, found: _Found, kinds: Packs) -> 
                         step_h)
 
     for number in range(ROUNDS):
-        _, told = by_merit(asked.packs, small, worth(), fleet_kw, step_h, Calm(*calm_of(asked)))
+        _, told = by_merit(asked.packs, small, worth(), fleet_kw, step_h, Calm(*calm_of(asked)),
+                           late)
         price += (told - price) / (number + 3.0)
     return by_merit(problem.packs, _kinds(problem, kinds), worth(), fleet_kw, step_h,
-                    Calm(*calm_of(problem)))[0]
+                    Calm(*calm_of(problem)), late)[0]
 
 
 def _kinds(problem: Problem, kinds: Packs) -> Kinds:

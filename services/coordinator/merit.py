@@ -8,6 +8,7 @@ gains, as in an optimum.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from core.coordinator.account import after, reach
 from core.coordinator.problem import Floats, Packs
+from core.errors import RetryLaterError
 from services.coordinator.worth import LEVELS, Worth
 
 MOST_TRIES, NEAR = 15, 1e-3
@@ -83,9 +85,9 @@ class _Offer:
 
 
 def by_merit(packs: Packs, kinds: Kinds, worth: Worth, fleet_kw: Floats, step_h: float,
-             calm: Calm) -> tuple[Floats, Floats]:
+             calm: Calm, late: Callable[[], bool] = lambda: False) -> tuple[Floats, Floats]:
     """Powers [n, steps] whose sums are fleet_kw [steps] as far as packs can, and the price of each
-    step [currency/kWh]."""
+    step [currency/kWh]. Raises RetryLaterError where it gets `late`, which each step asks."""
     energy = packs.energy_kwh.astype(np.float64)
     powers, prices = np.zeros((len(packs), len(fleet_kw))), np.zeros(len(fleet_kw))
     floor = packs.floor * packs.capacity_kwh
@@ -101,6 +103,8 @@ def by_merit(packs: Packs, kinds: Kinds, worth: Worth, fleet_kw: Floats, step_h:
         return found
 
     for step in range(len(fleet_kw)):
+        if late():
+            raise RetryLaterError("there is no time left to give power by merit")
         take, give = reach(packs, energy, step_h)
         ends = told(step, np.stack((energy, energy - give * step_h / packs.efficiency,
                                     energy + take * step_h * packs.efficiency)))

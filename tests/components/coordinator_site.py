@@ -19,7 +19,7 @@ from core.coordinator.plan import Controller, Cost, Exceeded, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.price_states import Teller
 from core.coordinator.problem import Band, Objectives, Outlook, Packs, Problem
-from core.coordinator.records import CoordinatorStore, Minute, Run, SiteState
+from core.coordinator.records import CoordinatorStore, Minute, OfKind, Run, SiteState
 from core.coordinator.settings import SiteSettings
 from core.coordinator.show import Shown
 from core.coordinator.tariffs import SiteTariff
@@ -95,7 +95,7 @@ def minutes() -> list[Minute]:
     """Two hours, in which the fleet did half of what was planned."""
     begin = START.timestamp() - 7200.0
     return [Minute(begin + 60.0 * one, 40.0, 90.0, -25.0, -12.5, 30.0 + one / 12, 0.2, 0.05, -25.0,
-                   35.0, 0, {"LFP": (-12.5, 90.0)}) for one in range(120)]
+                   35.0, 0, {"LFP": OfKind(-12.5, 90.0)}) for one in range(120)]
 
 
 def day(start: datetime, hours: float, captured: float) -> DayCost:

@@ -25,6 +25,7 @@ from core.coordinator.records import (
     CoordinatorStore,
     FleetLives,
     Minute,
+    OfKind,
     Run,
     SiteState,
 )
@@ -94,7 +95,7 @@ def run_of(minutes: int = 0) -> Run:
 
 def minute(at: int) -> Minute:
     return Minute(NOON.timestamp() + 60.0 * at, 1.0, 2.0, 3.0, float("nan"), 50.0, 0.2, 0.1, 1.0,
-                  50.0, 0, {"LFP": (1.5, 5.0)})
+                  50.0, 0, {"LFP": OfKind(1.5, 5.0, 9.0, 10.0, 77)})
 
 
 def lines(store: CoordinatorStore, table: Table) -> int:
@@ -207,7 +208,7 @@ def test_minutes_come_back_in_order_and_old_ones_go(store: CoordinatorStore) -> 
     found = store.minutes(SITE, NOON - 2 * KEPT_MINUTES, NOON + timedelta(minutes=2))
     assert [one.load_kw for one in found] == [1.0, 9.0]
     assert math.isnan(found[0].fleet_kw)
-    assert found[0].kinds == {"LFP": (1.5, 5.0)}
+    assert found[0].kinds == {"LFP": OfKind(1.5, 5.0, 9.0, 10.0, 77)}
     store.keep_minutes(SITE, [])
     assert lines(store, MINUTES) == 3
 

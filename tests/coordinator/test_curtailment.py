@@ -15,7 +15,7 @@ from core.coordinator.judge import Span, judge
 from core.coordinator.learnt import RlPlanner
 from core.coordinator.plan import Plan
 from core.coordinator.problem import Connection, Floats, Problem
-from core.coordinator.records import Minute, Run
+from core.coordinator.records import Minute, OfKind, Run
 from core.coordinator.rules import Off, RuleBased
 from core.coordinator.settings import SiteSettings, read, written
 from core.coordinator.shadow import Challenger
@@ -86,7 +86,7 @@ def test_a_challenger_is_not_paid_for_pv_that_the_site_holds_back() -> None:
     problem, planners = sunny(True), {"off": Off()}
     nothing = float("nan")
     minutes = [Minute(NOW.timestamp() + 60.0 * at, 1.0, 6.0, 0.0, -5.0, 50.0, 0.3, 0.08, nothing,
-                      nothing, 0, {"LFP": (-5.0, 5.0)}) for at in range(60)]
+                      nothing, 0, {"LFP": OfKind(-5.0, 5.0)}) for at in range(60)]
     costs = []
     for limit_kw in (0.0, 2.0, 100.0):
         shadow = Challenger("off", "mpc")

@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from core.coordinator.account import stored
+from core.coordinator.account import after, reach, stored
 from core.coordinator.clusters import grouped, shared_out
 from core.coordinator.problem import Floats, Packs, Problem
-from services.coordinator.build import calm_of, programme
+from services.coordinator.build import calm_of, programme, weighed_wear
 from services.coordinator.many import ManyPacks
 from services.coordinator.merit import Calm, Kinds, by_merit
 from services.coordinator.mpc import MpcPlanner
@@ -19,7 +19,7 @@ from services.coordinator.optimum import Optimiser
 from services.coordinator.solver import Solver
 from services.coordinator.value import value_of
 from services.coordinator.worth import LEVELS, worth_of
-from tests.coordinator.cases import NOW, site
+from tests.coordinator.cases import NOW, hostile_site, site
 from tests.coordinator.cases import value_of as plan_value
 
 STEPS, END = 24, 0.1
@@ -162,3 +162,56 @@ def test_too_many_packs_to_plan_each_lose_little_though_no_two_are_alike(
     assert plan.groups == 30
     assert -1e-3 < lost < 0.02 * saved
     assert lost < part * evenly
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_is_asked_packs_do_it_together_as_far_as_physics_allows(seed: int) -> None:
+    """Prices below 0 and of 100, floors above ceilings, packs outside of them or without power."""
+    problem, rng = hostile_site(seed), np.random.default_rng(seed)
+    packs, ahead = problem.packs, problem.outlook
+    wear = weighed_wear(packs, problem.objectives)
+    values = worth_of(packs, wear, ahead.import_price, rng.uniform(0, 1, ahead.steps),
+                      problem.objectives.energy_value or 0.0, ahead.step_h)
+    most = float(packs.charge_kw.sum() + packs.discharge_kw.sum())
+    fleet_kw = rng.uniform(-1, 1, ahead.steps) * most
+    powers, told = by_merit(packs, replace(itself(packs), wear=wear), values, fleet_kw,
+                            ahead.step_h, Calm(*calm_of(problem)))
+    assert np.isfinite(told).all()
+    energy = packs.energy_kwh
+    for step, asked_kw in enumerate(fleet_kw):
+        take, give = reach(packs, energy, ahead.step_h)
+        assert (powers[:, step] <= give * (1 + 1e-9) + 1e-9).all()
+        assert (-powers[:, step] <= take * (1 + 1e-9) + 1e-9).all()
+        assert powers[:, step].sum() == pytest.approx(
+            np.clip(asked_kw, -take.sum(), give.sum()), abs=1e-5 * (1 + most))
+        energy = after(packs, energy, powers[:, step], ahead.step_h)
+
+
+def test_a_crowd_without_two_alike_is_planned_by_merit_on_hostile_questions() -> None:
+    """More unlike packs than groups."""
+    for seed in (1, 17, 24):
+        problem, rng = hostile_site(seed), np.random.default_rng(seed)
+        count = 60
+        one = problem.packs.at(rng.integers(0, len(problem.packs), count))
+        packs = replace(one, ids=tuple(str(number) for number in range(count)),
+                        efficiency=rng.uniform(0.8, 0.99, count),
+                        wear_per_kwh=rng.uniform(0.0, 0.1, count))
+        crowd = replace(problem, packs=packs, before_kw=None)
+        plan = ManyPacks().find(crowd, 5, False, 30.0)
+        assert plan.by_merit
+        energy = stored(packs, plan.pack_kw, crowd.outlook.step_h)
+        low = np.minimum(packs.floor * packs.capacity_kwh, packs.energy_kwh)[:, None]
+        high = np.maximum(packs.ceiling * packs.capacity_kwh, packs.energy_kwh)[:, None]
+        slack = 1e-6 * packs.capacity_kwh[:, None]
+        assert (energy >= low - slack).all()
+        assert (energy <= high + slack).all()
+
+
+def test_where_time_is_over_members_of_groups_do_the_same_part() -> None:
+    """Of so many kinds power is given by merit first."""
+    problem = unlike(200)
+    ticks = iter([0.0])
+    late, in_time = (ManyPacks(clock).find(problem, 10, False, 30.0)
+                     for clock in (lambda: next(ticks, 100.0), lambda: 0.0))
+    assert (late.by_merit, in_time.by_merit) == (False, True)
+    assert np.abs(late.pack_kw).sum() > 1.0

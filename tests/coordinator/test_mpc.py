@@ -105,8 +105,9 @@ def test_energy_is_conserved_and_limits_hold(seed: int) -> None:
     _check_physics(problem, planned(problem))
 
 
-@pytest.mark.parametrize("planner", [MpcPlanner(), MpcPlanner(most_cells=1)],
-                         ids=["single", "groups"])
+@pytest.mark.parametrize("planner", [
+    MpcPlanner(), MpcPlanner(most_cells=1), MpcPlanner(most_cells=1, most_each=0)],
+    ids=["single", "groups", "by merit"])
 def test_every_question_that_can_be_asked_has_a_plan_that_physics_allows(
         planner: MpcPlanner) -> None:
     for seed in range(20):

@@ -193,3 +193,18 @@ def test_a_source_that_is_not_there_is_named_instead_of_a_plan(site: Site) -> No
     site.desk._views.clear()
     _, price = prices_of(site.desk.view(SITE))
     assert price[0] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("chosen", ["source", "measured"])
+def test_prices_of_a_source_in_another_currency_are_not_reckoned_with(site: Site,
+                                                                      chosen: str) -> None:
+    """The market's in EUR by its preset, the site's own meter's as it says."""
+    site.ask()
+    tariff = TariffConfig(kind="measured", currency="SEK")
+    view = site.plan_anew(SiteSettings(tariff=tariff,
+                                       prices_from=MARKET if chosen == "source" else ""))
+    told = "'Market' are in EUR" if chosen == "source" else "(simulated)' are in USD"
+    assert f"{told}, this site reckons in SEK" in view.problem
+    assert site.states()[MARKET].currency == "EUR"
+    _, price = prices_of(site.plan_anew(BY_MARKET))
+    assert price[0] == pytest.approx(0.2)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.coordinator.problem import Floats
-from core.coordinator.projection import project, project_band
+from core.coordinator.projection import Places, project, project_band, project_groups
 from core.errors import RequestError
 
 kw = st.floats(-50, 50, allow_nan=False).map(lambda value: round(value, 3))
@@ -128,3 +128,40 @@ def test_what_is_no_box_is_refused(broken: dict[str, object]) -> None:
                                 "total": 0.5, "weight": [1.0, 1.0]} | broken
     with pytest.raises(RequestError):
         project(**asked)  # type: ignore[arg-type]
+
+
+Case = tuple[Floats, Floats, Floats, Floats, float]
+
+
+def by_groups(cases: list[Case]) -> tuple[Floats, Floats]:
+    """One behind the other at once, and each for itself."""
+    sizes = [len(case[0]) for case in cases]
+    starts: Places = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    wish, low, high, weight = (np.concatenate([case[part] for case in cases]) for part in range(4))
+    totals = np.array([case[4] for case in cases])
+    each = np.concatenate([project(*case[:3], case[4], case[3]) for case in cases])
+    return project_groups(wish, low, high, totals, starts, weight), each
+
+
+@given(st.lists(boxes(), min_size=1, max_size=4), st.integers(-3, 9), st.floats(-2, 2))
+@settings(max_examples=80, deadline=None)
+def test_many_fleets_at_once_are_each_projected_as_by_itself(
+        cases: list[Case], heavy: int, beyond: float) -> None:
+    """Packs that hardly move among others, and totals that boxes do not reach."""
+    def changed(case: Case) -> Case:
+        weight = case[3] * np.where(np.arange(len(case[3])) % 2, 10.0 ** heavy, 1.0)
+        return *case[:3], weight, case[4] + (100.0 * beyond if abs(beyond) > 1.5 else 0.0)
+    together, each = by_groups([changed(case) for case in cases])
+    assert together == pytest.approx(each, abs=1e-6)
+
+
+def test_a_fleet_that_newton_s_steps_do_not_settle_is_projected_all_the_same() -> None:
+    """Weights of sixteen powers of ten; the fleet behind it is as it is alone."""
+    hard = (np.array([0.03739864, -0.04988232]), np.array([1.45683100e-06, -1.27320104e-05]),
+            np.array([1.511667, 42.81030803]), np.array([3.13872770e+08, 9.37455676e-07]),
+            41.968874842719785)
+    plain = (np.array([3.0, 1.0]), np.zeros(2), np.full(2, 5.0), np.ones(2), 2.0)
+    together, each = by_groups([hard, plain])
+    assert together == pytest.approx(each, abs=1e-9)
+    assert together[:2].sum() == pytest.approx(hard[4], abs=1e-9)
+    assert together[2:] == pytest.approx([2.0, 0.0])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.coordinator.problem import Packs
-from core.coordinator.records import Minute
+from core.coordinator.records import Minute, OfKind
 from core.coordinator.rules import Off
 from core.coordinator.shadow import Challenger
 from core.coordinator.wear import (
@@ -128,10 +128,10 @@ def test_the_mean_of_a_chemistry_is_by_capacity() -> None:
 
 
 def test_the_champion_of_a_shadow_wears_as_its_packs_do() -> None:
-    """An hour at 2 kW, no price known: the wear alone."""
+    """An hour at 2 kW that costs nothing: the wear alone."""
     problem, planners = site(1, 6), {"off": Off()}
-    minutes = [Minute(NOW.timestamp() + 60.0 * at, 0.0, 0.0, 0.0, 2.0, 50.0, NAN, NAN, NAN, NAN, 0,
-                      {"LFP": (2.0, 5.0)}) for at in range(60)]
+    minutes = [Minute(NOW.timestamp() + 60.0 * at, 0.0, 0.0, 0.0, 2.0, 50.0, 0.0, 0.0, NAN, NAN, 0,
+                      {"LFP": OfKind(2.0, 5.0)}) for at in range(60)]
     costs = []
     for wear in ({"LFP": 0.05}, {}):
         shadow = Challenger("off", "mpc")

@@ -154,3 +154,15 @@ def test_options_that_cannot_be_are_refused(web: Web, wrong: dict[str, Any]) -> 
     with pytest.raises(ConfigurationError) as found:
         source(web, **wrong)
     assert "abc" not in str(found.value)
+
+
+def test_the_currency_is_the_preset_s_or_as_it_is_said(web: Web) -> None:
+    form = {"time": "unix_seconds", "unit": "MWh"}
+    assert source(web).currency == "EUR"
+    assert source(web, currency="EUR").currency == "EUR"
+    assert source(web, preset="", form=form).currency == ""
+    assert source(web, preset="", form=form, currency="SEK").currency == "SEK"
+    with pytest.raises(ConfigurationError, match="EUR, which energy-charts tells prices in"):
+        source(web, currency="SEK")
+    with pytest.raises(ConfigurationError, match="currency"):
+        source(web, currency="crowns")

@@ -173,7 +173,9 @@ def assert_as_before(store: CoordinatorStore) -> None:
     assert run is not None
     assert np.array_equal(run.plan.energy_kwh, run_of().plan.energy_kwh)
     minutes = store.minutes("home", NOON, NOON + timedelta(hours=1))
-    assert [one.kinds for one in minutes] == 2 * [{"LFP": (1.5, 5.0)}]
+    kinds = [one.kinds["LFP"] for one in minutes]
+    assert [one[:2] for one in kinds] == 2 * [(1.5, 5.0)]
+    assert [math.isnan(one.heard_kwh) for one in kinds] == [True, True], "nobody told it then"
     assert math.isnan(minutes[0].fleet_kw)
 
 
