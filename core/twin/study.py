@@ -74,7 +74,8 @@ class Judged:
 class Study:
     """The long of it: the record, how the filter followed it, the health that the law of its fade
     goes by (soh_days [d] since the first, soh_share, 1 = new), and all that the twin found of it
-    over the years. sound: what was found now is worth to be kept."""
+    over the years. sound: what was found now is worth to be kept; counted_ah: by what the filter
+    counted its charge, NaN = as rated."""
 
     judged: Judged
     past: Past
@@ -83,6 +84,7 @@ class Study:
     soh_share: Floats
     trend: Trend = NO_TREND
     sound: bool = True
+    counted_ah: float = float("nan")
 
 
 def studies_of(plates: Sequence[Plate], pasts: Sequence[Past], soh: Sequence[Series],
@@ -131,7 +133,8 @@ def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance
         now, verdict, health_now, capacity.capacity, len(found.swings), resistance,
         1000.0 * float(np.sqrt(np.mean(residual**2))) if residual.size else float("nan"),
         past.coverage, fade, words, by, capacity.at, growth(trend.resistance))
-    return Study(judged, past, followed, days, share, trend, sound)
+    return Study(judged, past, followed, days, share, trend, sound,
+                 _holds_ah(plate, before, now))
 
 
 def promised(study: Study, run: ForecastResult | None, chemistry: str, soh: Series) -> Study:

@@ -144,6 +144,11 @@ class CalibrationTask(_Strict, frozen=True, tag="calibration"):
     bpx: Bpx = ""
 
 
+def last_seen(points: int, hold: float) -> int:
+    """Place of the last point that is fitted, before the part that judges."""
+    return math.ceil((1.0 - hold) * points) - 1
+
+
 class FileTask(_Strict, frozen=True, tag="file"):
     """Read what a person gave: a BPX parameter file, which is also tried, or a CSV of a cell's
     own record."""

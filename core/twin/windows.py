@@ -33,6 +33,7 @@ from core.twin.predictions import (
     keeps_plan,
     prediction_of,
 )
+from core.twin.record import filled, moved_ah
 from core.twin.tasks import (
     COLDEST_C,
     WARMEST_C,
@@ -277,8 +278,8 @@ def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, end: tuple[float, 
     known_c = warm_c[(warm_c >= COLDEST_C) & (warm_c <= WARMEST_C)]  # others are no cell's
     plan_a = planned.cell_a(plate.cells, float(known_v[-1])) \
         if planned is not None and known_v.size else None
-    begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / (holds * plate.rated_ah)
-    begins = min(1.0, max(0.0, begins))
+    flowed_ah = float(moved_ah(filled(current_a), STEP_S)[-1])
+    begins = min(1.0, max(0.0, soc + flowed_ah / (holds * plate.rated_ah)))
     return WindowPack(
         pack=plate.id, capacity_ah=plate.full_ah * (1.0 if own.fitted else holds), soc=begins,
         start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),

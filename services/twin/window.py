@@ -16,6 +16,7 @@ import pybamm
 from numpy.typing import NDArray
 
 from core.errors import RequestError
+from core.twin.record import filled
 from core.twin.tasks import (
     WindowAnswer,
     WindowPack,
@@ -169,14 +170,13 @@ def start_of(pack: WindowPack, window: Window, step_s: float) -> Start:
     if np.abs(current[known]).max() > MOST_C_RATE * pack.capacity_ah:
         raise RequestError(f"a current beyond {MOST_C_RATE:g} C is not of this cell; check the "
                            "declared capacity and the unit of the current")
-    at = np.arange(current.size)
-    filled = np.interp(at, at[known], current[known])
+    whole = filled(current)
     lost = int((~known).sum())
     soc = pack.soc if pack.start_v is None else window.soc_of(pack.start_v)
     note = f"{lost} of {current.size} currents were missing and taken from beside" if lost else ""
     minute = max(1, round(60.0 / step_s))
-    plan_a = float(filled[-minute:].mean()) if pack.plan_a is None else pack.plan_a
-    return Start(pack, soc, window.capacity_ah / pack.capacity_ah, filled, plan_a, note)
+    plan_a = float(whole[-minute:].mean()) if pack.plan_a is None else pack.plan_a
+    return Start(pack, soc, window.capacity_ah / pack.capacity_ah, whole, plan_a, note)
 
 
 class Batch:

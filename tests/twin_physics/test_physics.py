@@ -102,10 +102,11 @@ def many(child: Child) -> WindowResult:
     rng = np.random.default_rng(3)
     wild = rng.normal(0.0, 0.3 * AH, POINTS)
     holes = np.where(np.arange(POINTS) % 5 == 2, np.nan, wild)
+    minutes = np.where(np.arange(POINTS) % 6 == 0, np.linspace(0.2 * AH, 0.8 * AH, POINTS), np.nan)
     return window(
         child, pack("rest", start_v=3.75, volts=3.75), pack("half c", current=0.5 * AH),
         pack("small", current=0.5, capacity_ah=1.0), pack("wild", current=wild),
-        pack("holes", current=holes), pack("above", volts=4.5),
+        pack("holes", current=holes), pack("minutes", current=minutes), pack("above", volts=4.5),
         pack("below", volts=2.2), pack("declared wrong", start_v=2.1),
         pack("blind", current=np.nan), pack("empty", soc=0.0, current=5.0 * AH, volts=3.0),
         pack("ampere for milliampere", current=1000.0 * AH), pack("last", current=0.5 * AH),
@@ -137,6 +138,12 @@ def test_charge_of_a_changing_current_is_its_integral(many: WindowResult) -> Non
     current = np.random.default_rng(3).normal(0.0, 0.3 * AH, POINTS)
     moved = np.trapezoid(current, dx=STEP_S) / 3600.0 / AH
     assert answers(many)["wild"].end_soc == pytest.approx(0.5 - moved, abs=5e-4)
+
+
+def test_charge_of_a_window_of_minutes_is_that_of_the_lines_between_them(
+        many: WindowResult) -> None:
+    """As the filter's charge was counted back (`core.twin.windows`)."""
+    assert answers(many)["minutes"].end_soc == pytest.approx(0.5 - 0.5 * WINDOW_H, abs=2e-4)
 
 
 def test_packs_of_any_size_are_one_cell(many: WindowResult) -> None:
