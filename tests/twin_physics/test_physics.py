@@ -1,8 +1,8 @@
 """PyBaMM itself, in one child for all of this file: windows, ageing, calibration.
 
 Oracles: charge that is counted, voltages at rest, the balance of energy (`energy.py`), PyBaMM's own
-run of every day (`every_day.py`), and a cell whose parameters are known because PyBaMM's SPMe made
-its record (`truth.py`).
+thermal model (`entropy.py`) and run of every day (`every_day.py`), and a cell whose parameters are
+known because PyBaMM's SPMe made its record (`truth.py`).
 """
 
 from __future__ import annotations
@@ -55,12 +55,13 @@ def child() -> Iterator[Child]:
 
 @pytest.fixture(scope="module")
 def by_pybamm() -> dict[str, Any]:
-    """What `stumbling`, `truth`, `energy` and `every_day` make with PyBaMM itself, which no test
-    process imports."""
+    """What `stumbling`, `truth`, `energy`, `entropy` and `every_day` make with PyBaMM itself, which
+    no test process imports."""
     program = ("import json, sys\n"
-               "from tests.twin_physics import energy, every_day, stumbling, truth\n"
+               "from tests.twin_physics import energy, entropy, every_day, stumbling, truth\n"
                "json.dump({'stumbled': stumbling.stumbled(), 'truth': truth.truth(), "
-               "'energies': energy.balances(), 'every_day': every_day.losses_pct()}, sys.stdout)")
+               "'energies': energy.balances(), 'entropy': entropy.beside(), "
+               "'every_day': every_day.losses_pct()}, sys.stdout)")
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
                          timeout=TIMEOUT_S, check=True, env=MINIMAL)
     return json.loads(ran.stdout)  # type: ignore[no-any-return]
@@ -240,6 +241,20 @@ def test_heat_that_is_made_warms_the_cell_and_what_is_around_it(
     assert told["warmed"] == pytest.approx(told["heat"], rel=0.01)
     if chemistry != "LCO":  # whose set alone has an entropy of its electrodes
         assert told["heat"] == pytest.approx(told["lost"], rel=0.02)
+
+
+@pytest.mark.parametrize(("way", "sign"), [("discharge", 1.0), ("charge", -1.0)])
+def test_the_heat_of_entropy_is_that_of_pybamm_s_own_thermal_model(
+        by_pybamm: dict[str, Any], way: str, sign: float) -> None:
+    """Given on discharge and taken on charge. Temperatures are within 0.1 K, for PyBaMM's leaves
+    out what the particles' gradients lose; without entropy they would be some 0.4 K apart."""
+    ours, theirs = (by_pybamm["entropy"][way][who] for who in ("ours", "pybamm"))
+    hour_w, pybamm_w = (np.array(told["reversible_w"]) for told in (ours, theirs))
+    assert sign * np.mean(pybamm_w) > 0.05
+    assert np.allclose(hour_w[1:], pybamm_w[1:], atol=0.005 * np.abs(pybamm_w).max())
+    apart_c = np.array(ours["temperature_c"]) - np.array(theirs["temperature_c"])
+    assert np.abs(apart_c).max() < 0.1
+    assert np.ptp(theirs["temperature_c"]) > 0.1
 
 
 def test_the_model_has_a_temperature_of_its_own(many: WindowResult) -> None:
