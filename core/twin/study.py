@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -68,6 +69,17 @@ class Judged:
     def fade_pct_year(self) -> float:
         """Of `fade_year` [%], NaN where that is not known."""
         return 100.0 * self.fade_year.value
+
+
+def capacity_left(judged: Judged | None, reported: float) -> Interval:
+    """Share of the rated capacity that a life to 80 % of it begins at: as the twin found it, else
+    the health that devices report (1 = new, NaN = none), without an interval, else that of capacity
+    and resistance together; UNKNOWN where nothing tells."""
+    if judged is not None and judged.capacity.known:
+        return judged.capacity
+    if math.isfinite(reported):
+        return Interval(reported, reported, reported)
+    return UNKNOWN if judged is None else judged.soh
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from core.errors import RetryLaterError
 from core.ports import Series
 from core.twin.ahead import Planned, nobody
 from core.twin.past import METRICS
-from core.twin.tasks import WindowTask, floats, packed, read_task
+from core.twin.tasks import WindowResult, WindowTask, floats, packed, read_task
 from core.twin.windows import FIRST_S, Windows
 from tests.components.twin_site import NOW, StandingPhysics
 from tests.twin.test_rounds import plates_of
@@ -129,3 +129,23 @@ def test_a_window_begins_with_the_charge_that_ends_as_the_filter_s(step_s: float
                for pack in task.packs if pack.pack == "p1"]
     assert np.isfinite(floats(pack.current_a)).sum() == known
     assert pack.soc == pytest.approx(0.5 + 15.0 * 300.0 / 3600.0 / PACKS["p1"].rated_ah, abs=1e-6)
+
+
+def test_what_fails_of_one_chemistry_stays_told_while_another_works(
+        caplog: pytest.LogCaptureFixture) -> None:
+    clock, physics = ManualClock(NOW), Broken(RetryLaterError("the queue is full"))
+    windows = Windows(clock, PACKS, physics, None, PERIOD_S)
+    clock.advance(FIRST_S)
+
+    def turn() -> str:
+        asked(windows, physics, lambda _pack: 0.5)
+        for task in physics.open():
+            physics.settle(task, WindowResult(id=task.id))
+        windows.collect()
+        clock.advance(PERIOD_S)
+        return windows.error
+
+    assert [turn(), turn()] == ["no window of 2 packs of NMC: the queue is full"] * 2
+    assert len(caplog.records) == 1, "it is logged once"
+    physics.error = None
+    assert turn() == ""
