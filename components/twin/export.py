@@ -89,7 +89,8 @@ def record(study: Study) -> bytes:
 
 
 def table(site: Site, topology: Topology, frame: Frame) -> bytes:
-    """One row a pack, worst first; what is not known is empty. Intervals hold 90 %."""
+    """One row a pack, worst first; what is not known is empty, and inf is beyond what is told: 100
+    years. Intervals hold 90 %."""
     order = board.wanted(site, topology, frame, Wish())
     nodes = site.table.packs[order].tolist()
     told = [site.judged.get(topology.ids[node]) for node in nodes]
@@ -151,4 +152,4 @@ def _numbers(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[objec
 
 
 def _number(value: float) -> float | None:
-    return round(value, 4) if math.isfinite(value) else None
+    return None if math.isnan(value) else round(value, 4)

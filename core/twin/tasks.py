@@ -197,6 +197,12 @@ class WindowAnswer(_Strict, frozen=True):
     ahead_soc: bytes = b""
     note: str = ""
 
+    @property
+    def off_v(self) -> float:
+        """What is measured ahead is to be off by this, too [V]: the window's mean; 0 where nothing
+        was measured, so that what is ahead is told as it is modelled."""
+        return 0.0 if self.residual_mean_mv is None else self.residual_mean_mv / 1000.0
+
 
 class WindowResult(_Strict, frozen=True, tag="window_result"):
     """failed: why no pack has an answer. parameter_set: name and what it is; solve_ms: of the batch
