@@ -57,8 +57,9 @@ class Point(_Strict, frozen=True):
 class Prediction(_Strict, frozen=True):
     """Of one pack. plan_a: the current that it takes for granted [A], + discharging, None where
     there is no prediction; plan: who says so, in words, "" where it is that of the last minute;
-    rated_ah: of the pack. failed: why there is none, in words. residual_...: of the window before (`core.twin.tasks.WindowAnswer`). next_s:
-    when its next window is due [s since 1970], None where that is not told."""
+    rated_ah: of the pack. failed: why there is none, in words. residual_...: of the window before
+    (`core.twin.tasks.WindowAnswer`). next_s: when its next window is due [s since 1970], None where
+    that is not told."""
 
     v: int
     site: Id

@@ -55,13 +55,14 @@ def child() -> Iterator[Child]:
 
 @pytest.fixture(scope="module")
 def by_pybamm() -> dict[str, Any]:
-    """What `stumbling`, `truth`, `energy`, `entropy` and `every_day` make with PyBaMM itself, which
-    no test process imports."""
+    """What `stumbling`, `truth`, `energy`, `entropy`, `borrowed` and `every_day` make with PyBaMM
+    itself, which no test process imports."""
     program = ("import json, sys\n"
-               "from tests.twin_physics import energy, entropy, every_day, stumbling, truth\n"
+               "from tests.twin_physics import borrowed, energy, entropy, every_day, stumbling, "
+               "truth\n"
                "json.dump({'stumbled': stumbling.stumbled(), 'truth': truth.truth(), "
                "'energies': energy.balances(), 'entropy': entropy.beside(), "
-               "'every_day': every_day.losses_pct()}, sys.stdout)")
+               "'lent': borrowed.lent(), 'every_day': every_day.losses_pct()}, sys.stdout)")
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
                          timeout=TIMEOUT_S, check=True, env=MINIMAL)
     return json.loads(ran.stdout)  # type: ignore[no-any-return]
@@ -255,6 +256,12 @@ def test_the_heat_of_entropy_is_that_of_pybamm_s_own_thermal_model(
     apart_c = np.array(ours["temperature_c"]) - np.array(theirs["temperature_c"])
     assert np.abs(apart_c).max() < 0.1
     assert np.ptp(theirs["temperature_c"]) > 0.1
+
+
+def test_only_what_a_set_does_not_tell_of_heat_is_borrowed(by_pybamm: dict[str, Any]) -> None:
+    lent = dict(by_pybamm["lent"])
+    assert lent.pop("Cell cooling surface area [m2]") == pytest.approx(0.557, abs=0.001)
+    assert set(lent.values()) == {1.0}
 
 
 def test_the_model_has_a_temperature_of_its_own(many: WindowResult) -> None:
