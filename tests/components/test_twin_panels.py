@@ -211,6 +211,7 @@ def test_its_own_fade_and_the_model_weigh_what_they_are_worth_and_the_past_is_sc
     assert weights is not None
     assert int(weights[1]) + int(weights[2]) == 100
     assert int(weights[1]) > int(weights[2])
+    assert forecast.HELD in words(page)
 
 
 @pytest.mark.parametrize(("end", "why"), [
@@ -242,7 +243,7 @@ def test_the_jump_is_checked_against_every_day_where_somebody_asks() -> None:
     assert task.days == 365
     assert task.check_days == 0
     answer(site, checked_days=365, checked_loss_pct=1.47, full_loss_pct=1.45, error_pct=1.4)
-    assert "Over the first year its loss is 1.4 % off from a run of every day (1.47 % against " \
+    assert "The loss of the first year is 1.4 % off from a run of every day (1.47 % against " \
         "1.45 %)" in words(page.run())
 
 
