@@ -199,8 +199,8 @@ class WindowAnswer(_Strict, frozen=True):
 
     @property
     def off_v(self) -> float:
-        """What is measured ahead is to be off by this, too [V]: the window's mean; 0 where nothing
-        was measured, so that what is ahead is told as it is modelled."""
+        """By how much what is ahead is told otherwise than modelled [V]: what the window was off on
+        the mean; 0 where nothing was measured."""
         return 0.0 if self.residual_mean_mv is None else self.residual_mean_mv / 1000.0
 
 
