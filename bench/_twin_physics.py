@@ -16,6 +16,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from bench.report import figure_line
+from bench.report import number as finite
 from core.twin.models import cell_model
 from core.twin.rounds import CHECKED_DAYS, JUMP
 from core.twin.tasks import (
@@ -107,10 +108,14 @@ def _year(child: Child, short: bool) -> Iterator[dict[str, object]]:
                             days=days, jump=JUMP, check=True)
         result = _run(child, task)
         assert isinstance(result, ForecastResult)
-        case = f"{days} days, {chemistry}, K = {task.jump}"
-        yield line(case, "forecast", result.cpu_s or 0.0, "CPU-s", 10.0)
-        yield line(case, "error of the loss", abs(result.error_pct or 0.0), "%", 3.0)
-        yield line(case, "loss", result.loss_pct or 0.0, "%")
+        yield from year_figures(f"{days} days, {chemistry}, K = {task.jump}", result)
+
+
+def year_figures(case: str, result: ForecastResult) -> Iterator[dict[str, object]]:
+    """Raises FigureError for a run that was not checked, or tells no loss or no time."""
+    yield line(case, "forecast", finite("cpu_s", result.cpu_s), "CPU-s", 10.0)
+    yield line(case, "error of the loss", abs(finite("error_pct", result.error_pct)), "%", 3.0)
+    yield line(case, "loss", finite("loss_pct", result.loss_pct), "%")
 
 
 def _run(child: Child, task: Task) -> Result:

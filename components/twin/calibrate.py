@@ -19,10 +19,9 @@ from core.twin.counting import REST_C
 from core.twin.kept import Calibration, Own
 from core.twin.past import Plate, on_grid
 from core.twin.ports import Physics, TaskState
-from core.twin.record import Record
+from core.twin.record import Record, filled, moved_ah
 from core.twin.study import Study
-from core.twin.tasks import CalibrationResult, CalibrationTask, column, new_id
-from core.twin.trend import remembered
+from core.twin.tasks import CalibrationResult, CalibrationTask, column, last_seen, new_id
 
 STEP_S = 60.0
 LEAST_MOVED = 0.05
@@ -170,33 +169,31 @@ def _button(client: TwinClient, physics: Physics, pack: str, own: Own, again: bo
             "keeps them only if they are better on the rest, which it has not seen."))
 
 
-def _counted_ah(plate: Plate, study: Study) -> float:
-    """The capacity by which the filter counts its charge [Ah]."""
-    found = remembered(study.trend.capacity, study.judged.at.timestamp())
-    return plate.rated_ah * (found.capacity.value if found.counts else 1.0)
-
-
 def task_of(plate: Plate, study: Study | None, bpx: str = "") -> CalibrationTask:
     """Of its last hours without a gap, until it came to rest, from the charge that the filter had
-    then, counted back. bpx: the parameter file that counts. Raises RequestError for a record that
-    tells too little."""
+    before the part that judges, counted back. bpx: the parameter file that counts. Raises
+    RequestError for a record that tells too little."""
     if study is None:
         raise RequestError("its record is being read; it takes a second")
     record = _moving(plate, study)
     end_s = float(record.time_s[-1])
     steps = int((end_s - float(record.time_s[0])) // STEP_S) + 1
     current, volts = on_grid(study.past, end_s, STEP_S, steps)
-    moved = np.cumsum(np.nan_to_num(current)) * STEP_S / 3600.0 / plate.full_ah
-    if float(np.ptp(moved)) < LEAST_MOVED:
+    moved = moved_ah(filled(current), STEP_S)
+    share = float(np.ptp(moved)) / plate.full_ah
+    if share < LEAST_MOVED:
         raise RequestError(
-            f"{formats.number(100 * float(np.ptp(moved)), 1)} % of its capacity moved in the last "
+            f"{formats.number(100 * share, 1)} % of its capacity moved in the last "
             f"hours without a gap in its record; {100 * LEAST_MOVED:.0f} % tell of active "
             "material. Come back after it was charged or discharged")
-    soc = float(study.followed.soc[np.searchsorted(study.past.record.time_s, end_s)])
+    at_s = end_s + STEP_S * np.arange(1.0 - steps, 1.0)
+    row = int(np.searchsorted(study.past.record.time_s, at_s[last_seen(steps, HOLD)], "right")) - 1
+    soc = float(study.followed.soc[row])
     if not math.isfinite(soc):
         raise RequestError("the filter knows no charge of it yet")
-    begins = soc + float(moved[-1]) * plate.full_ah / _counted_ah(plate, study)
-    begins = min(max(begins, 0.0), 1.0)
+    taken_ah = float(np.interp(study.past.record.time_s[row], at_s, moved))
+    counted_ah = study.counted_ah if math.isfinite(study.counted_ah) else plate.rated_ah
+    begins = min(max(soc + taken_ah / counted_ah, 0.0), 1.0)
     warmth = study.past.mean_temperature_c
     return CalibrationTask(
         id=new_id(), pack=plate.id, chemistry=plate.chemistry,  # type: ignore[arg-type]

@@ -89,7 +89,8 @@ def record(study: Study) -> bytes:
 
 
 def table(site: Site, topology: Topology, frame: Frame) -> bytes:
-    """One row a pack, worst first; what is not known is empty. Intervals hold 90 %."""
+    """One row a pack, worst first; what is not known is empty; a life's bound of inf is beyond 100
+    years. Intervals hold 90 %."""
     order = board.wanted(site, topology, frame, Wish())
     nodes = site.table.packs[order].tolist()
     told = [site.judged.get(topology.ids[node]) for node in nodes]
@@ -129,11 +130,11 @@ def table(site: Site, topology: Topology, frame: Frame) -> bytes:
         "residual_mv": _numbers(1000 * filtered.residual_v[order]),
         "residual_rms_6h_mv": _numbers(site.figures["rms_mv"][order]),
         "life_years": _numbers(site.figures["life_years"][order]),
-        "life_low_years": _numbers(site.figures["life_low"][order]),
-        "life_high_years": _numbers(site.figures["life_high"][order]),
+        "life_low_years": _bounds(site.figures["life_low"][order]),
+        "life_high_years": _bounds(site.figures["life_high"][order]),
         "life_full_cycles": _numbers(site.figures["life_cycles"][order]),
-        "life_low_full_cycles": _numbers(site.figures["life_cycles_low"][order]),
-        "life_high_full_cycles": _numbers(site.figures["life_cycles_high"][order]),
+        "life_low_full_cycles": _bounds(site.figures["life_cycles_low"][order]),
+        "life_high_full_cycles": _bounds(site.figures["life_cycles_high"][order]),
         "life_by_ageing_run_pct": _numbers(100 * site.figures["life_forecast"][order]),
         "data_pct": _numbers(site.figures["coverage_pct"][order]),
     }
@@ -152,3 +153,8 @@ def _numbers(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[objec
 
 def _number(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
+
+
+def _bounds(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> list[object]:
+    """As `_numbers`, but that inf is told."""
+    return [value if math.isinf(value) else _number(value) for value in values.tolist()]

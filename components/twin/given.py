@@ -30,7 +30,7 @@ from core.twin.kept import (
 from core.twin.models import Floats
 from core.twin.past import Plate
 from core.twin.ports import Physics
-from core.twin.record import Record
+from core.twin.record import Record, moved_ah
 from core.twin.tasks import (
     MOST_BPX,
     CalibrationTask,
@@ -39,6 +39,7 @@ from core.twin.tasks import (
     FileTask,
     column,
     floats,
+    last_seen,
     new_id,
 )
 
@@ -301,21 +302,24 @@ def _drawing(record: Record, found: Followed) -> Drawing:
 
 def task_of(plate: Plate, recording: Recording, bpx: str) -> CalibrationTask:
     """A calibration on the longest part of a recording that has no hole, from the charge that the
-    filter has at its end, counted back. Raises RequestError for a record that tells too little."""
+    filter has before the part that judges, counted back. Raises RequestError for a record that
+    tells too little."""
     whole, found = thinned(recording, plate.rated_ah), followed(recording, plate)
     rows = _longest_known(whole.current_a)
     record = whole.part(rows)
     if record.time_s.size < 2:
         raise RequestError("the recording holds no current")
-    moved_ah = float(np.sum(record.current_a) * (record.time_s[1] - record.time_s[0]) / 3600.0)
-    end = found.soc[rows][np.isfinite(found.soc[rows])]
-    if not end.size:
+    step_s = float(record.time_s[1] - record.time_s[0])
+    soc = found.soc[rows][:last_seen(record.time_s.size, HOLD) + 1]
+    known = np.flatnonzero(np.isfinite(soc))
+    if not known.size:
         raise RequestError("the recording's voltages fit no charge of this chemistry")
-    begins = min(max(float(end[-1]) + moved_ah / plate.rated_ah, 0.0), 1.0)
+    taken_ah = float(moved_ah(record.current_a, step_s)[known[-1]])
+    begins = min(max(float(soc[known[-1]]) + taken_ah / plate.rated_ah, 0.0), 1.0)
     return CalibrationTask(
         id=new_id(), pack=plate.id, chemistry=plate.chemistry,  # type: ignore[arg-type]
         capacity_ah=plate.full_ah, soc=begins, start_v=float(plate.model.ocv_v(begins)),
-        step_s=float(record.time_s[1] - record.time_s[0]), current_a=column(record.current_a),
+        step_s=step_s, current_a=column(record.current_a),
         voltage_v=column(record.voltage_v), hold=HOLD, bpx=bpx,
         temperature_c=recording.temperature_c)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +16,12 @@ from core.errors import OrreryError
 from core.ports import Series
 from core.twin.agenda import Due
 from core.twin.desk import Foretold
-from core.twin.interval import UNKNOWN, Interval
+from core.twin.interval import Interval
 from core.twin.kept import Kind, Own, ParameterFile, Recording
 from core.twin.past import Plate
 from core.twin.ports import Physics
 from core.twin.rounds import Foreseen
-from core.twin.study import Study
+from core.twin.study import Study, capacity_left
 from core.twin.usage import METRICS, MOST_POINTS, SPAN, STANDARD, Used, used_in
 from core.twin.windows import Window
 
@@ -97,8 +96,6 @@ def use_of(client: TwinClient, plate: Plate) -> Use:
 
 
 def health_of(client: TwinClient, plate: Plate, study: Study | None) -> Interval:
-    """1 = new: as measured, else as its devices say it, without an interval then."""
-    if study is not None and study.judged.soh.known:
-        return study.judged.soh
+    """By what its forecast begins (`core.twin.study.capacity_left`)."""
     told = client.snapshot().frame.value("soh_pct", plate.node) / 100.0
-    return Interval(told, told, told) if math.isfinite(told) else UNKNOWN
+    return capacity_left(None if study is None else study.judged, told)

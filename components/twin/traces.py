@@ -160,8 +160,7 @@ def voltage(study: Study, window: Window | None) -> Drawing:
           {"width": 1.4, "dash": "dash", "color": colour["grid"]}, zone)
     if window is not None and window.answer.ahead_s:
         ahead_s = window.time_s[-1] + floats(window.answer.ahead_s).astype(np.float64)
-        off_v = (window.answer.residual_mean_mv or 0.0) / 1000.0
-        _line(figure, ahead_s, floats(window.answer.ahead_v) + off_v, "Next 15 min",
+        _line(figure, ahead_s, floats(window.answer.ahead_v) + window.answer.off_v, "Next 15 min",
               "%{y:.3f} V", {"width": 1.8, "dash": "dot", "color": colour["grid"]}, zone)
     figure.update_yaxes(ticksuffix=" V", tickformat=".3f")
     return figure

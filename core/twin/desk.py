@@ -32,7 +32,7 @@ from core.twin.ports import Physics
 from core.twin.predictions import Prediction, PredictionStore, Score
 from core.twin.record import Record
 from core.twin.rounds import Foreseen, Rounds, Times
-from core.twin.study import Judged, Study, noted, promised, recounted, studies_of
+from core.twin.study import Judged, Study, capacity_left, noted, promised, recounted, studies_of
 from core.twin.tasks import CalibrationResult
 from core.twin.tree import PackEstimate, PackTable, TreeTwin
 from core.twin.trend import NO_TREND, Trend, TrendsInMemory, TrendStore, remembered
@@ -370,11 +370,10 @@ class TwinDesk:
     def _tell_life(self, pack: str) -> None:
         """To 80 %, of its own fade, its ageing run, or both."""
         judged, row, foreseen = self._judged.get(pack), self._row[pack], self._rounds.of(pack)
-        soh = UNKNOWN if judged is None else judged.soh
         reported = float(self._reported_soh()[row]) / 100.0
         told = life_figures(
             foreseen.run, self.plates[pack].chemistry, None if judged is None else judged.fade,
-            soh if soh.known else Interval(reported, reported, reported),
+            capacity_left(judged, reported),
             math.nan if foreseen.used is None or foreseen.words else foreseen.used.cycles)
         for name, value in zip((*LIFE, *LIFE_SPAN), told, strict=True):
             self._figures[name][row] = value

@@ -55,17 +55,18 @@ class Point(_Strict, frozen=True):
 
 
 class Prediction(_Strict, frozen=True):
-    """Of one pack. plan_a: the current that it takes for granted [A], + discharging; plan: who says
-    so, in words, "" where it is that of the last minute; rated_ah: of the pack. failed: why there
-    is none, in words. residual_...: of the window before (`core.twin.tasks.WindowAnswer`). next_s:
-    when its next window is due [s since 1970], None where that is not told."""
+    """Of one pack. plan_a: the current that it takes for granted [A], + discharging, None where
+    there is no prediction; plan: who says so, in words, "" where it is that of the last minute;
+    rated_ah: of the pack. failed: why there is none, in words. residual_...: of the window before
+    (`core.twin.tasks.WindowAnswer`). next_s: when its next window is due [s since 1970], None where
+    that is not told."""
 
     v: int
     site: Id
     device: Id
     made_s: float
-    plan_a: float
     rated_ah: float
+    plan_a: float | None = None
     plan: Words = ""
     points: tuple[Point, ...] = ()
     parameter_set: Words = ""
@@ -83,7 +84,7 @@ def prediction_of(result: WindowResult, answer: WindowAnswer, site: str, device:
     (`core.twin.bands`)."""
     return Prediction(
         v=VERSION, site=site, device=device, made_s=result.time_s or 0.0,
-        plan_a=answer.plan_a or 0.0, plan=plan[:MOST_WORDS], rated_ah=rated_ah,
+        plan_a=answer.plan_a, plan=plan[:MOST_WORDS], rated_ah=rated_ah,
         points=_points(answer),
         parameter_set=result.parameter_set[:MOST_WORDS], residual_rms_mv=answer.residual_rms_mv,
         residual_mean_mv=answer.residual_mean_mv, soc=answer.end_soc,
@@ -96,13 +97,12 @@ def _points(answer: WindowAnswer) -> tuple[Point, ...]:
     after, volts, socs = (floats(told) for told in (answer.ahead_s, answer.ahead_v,
                                                     answer.ahead_soc))
     known = np.isfinite(volts)
-    if not known.any():
+    if answer.plan_a is None or not known.any():
         return ()
-    off_v = (answer.residual_mean_mv or 0.0) / 1000.0
     found = []
     for at in (moment for moment in AFTER_S if moment <= after[known][-1]):
         modelled = float(np.interp(at, after[known], volts[known]))
-        found.append(Point(after_s=at, cell_v=modelled + off_v,
+        found.append(Point(after_s=at, cell_v=modelled + answer.off_v,
                            soc=float(np.interp(at, after[known], socs[known])),
                            spread_v=_spread_v(answer, modelled)))
     return tuple(found)

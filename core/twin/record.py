@@ -99,6 +99,20 @@ def held(values: Floats) -> Floats:
     return np.where(at >= 0, values[np.maximum(at, 0)], 0.0)
 
 
+def filled(values: Floats) -> Floats:
+    """On an even grid: a missing value lies on the line between those beside it, at the ends it is
+    the nearest. One at least is known."""
+    at, known = np.arange(values.size), np.isfinite(values)
+    return np.interp(at, at[known], values[known])
+
+
+def moved_ah(current_a: Floats, step_s: float) -> Floats:
+    """Charge taken since the first point of an even grid [Ah], float64[n], where straight lines
+    join the points, as they do in a model's current; without holes (`filled`)."""
+    means = (current_a[1:] + current_a[:-1]) / 2.0
+    return np.concatenate([np.zeros(1), np.cumsum(means)]) * step_s / 3600.0
+
+
 def response(time_s: Floats, values: Floats, constant_s: float) -> Floats:
     """First-order response [n] to values that hold since the row before."""
     found = np.zeros(values.size)

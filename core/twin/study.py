@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -70,11 +71,23 @@ class Judged:
         return 100.0 * self.fade_year.value
 
 
+def capacity_left(judged: Judged | None, reported: float) -> Interval:
+    """Share of the rated capacity that a life to 80 % of it begins at: as the twin found it, else
+    the health that devices report (1 = new, NaN = none), without an interval, else that of capacity
+    and resistance together; UNKNOWN where nothing tells."""
+    if judged is not None and judged.capacity.known:
+        return judged.capacity
+    if math.isfinite(reported):
+        return Interval(reported, reported, reported)
+    return UNKNOWN if judged is None else judged.soh
+
+
 @dataclass(frozen=True, slots=True)
 class Study:
     """The long of it: the record, how the filter followed it, the health that the law of its fade
     goes by (soh_days [d] since the first, soh_share, 1 = new), and all that the twin found of it
-    over the years. sound: what was found now is worth to be kept."""
+    over the years. sound: what was found now is worth to be kept; counted_ah: by what the filter
+    counted its charge, NaN = as rated."""
 
     judged: Judged
     past: Past
@@ -83,6 +96,7 @@ class Study:
     soh_share: Floats
     trend: Trend = NO_TREND
     sound: bool = True
+    counted_ah: float = float("nan")
 
 
 def studies_of(plates: Sequence[Plate], pasts: Sequence[Past], soh: Sequence[Series],
@@ -131,7 +145,8 @@ def _study(plate: Plate, past: Past, followed: Followed, soh: Series, resistance
         now, verdict, health_now, capacity.capacity, len(found.swings), resistance,
         1000.0 * float(np.sqrt(np.mean(residual**2))) if residual.size else float("nan"),
         past.coverage, fade, words, by, capacity.at, growth(trend.resistance))
-    return Study(judged, past, followed, days, share, trend, sound)
+    return Study(judged, past, followed, days, share, trend, sound,
+                 _holds_ah(plate, before, now))
 
 
 def promised(study: Study, run: ForecastResult | None, chemistry: str, soh: Series) -> Study:

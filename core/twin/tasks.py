@@ -144,6 +144,11 @@ class CalibrationTask(_Strict, frozen=True, tag="calibration"):
     bpx: Bpx = ""
 
 
+def last_seen(points: int, hold: float) -> int:
+    """Place of the last point that is fitted, before the part that judges."""
+    return math.ceil((1.0 - hold) * points) - 1
+
+
 class FileTask(_Strict, frozen=True, tag="file"):
     """Read what a person gave: a BPX parameter file, which is also tried, or a CSV of a cell's
     own record."""
@@ -191,6 +196,12 @@ class WindowAnswer(_Strict, frozen=True):
     ahead_v: bytes = b""
     ahead_soc: bytes = b""
     note: str = ""
+
+    @property
+    def off_v(self) -> float:
+        """By how much what is ahead is told otherwise than modelled [V]: what the window was off on
+        the mean; 0 where nothing was measured."""
+        return 0.0 if self.residual_mean_mv is None else self.residual_mean_mv / 1000.0
 
 
 class WindowResult(_Strict, frozen=True, tag="window_result"):

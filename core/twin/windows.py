@@ -7,6 +7,7 @@ import hashlib
 import logging
 import math
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from core.twin.predictions import (
     keeps_plan,
     prediction_of,
 )
+from core.twin.record import filled, moved_ah
 from core.twin.tasks import (
     COLDEST_C,
     WARMEST_C,
@@ -86,7 +88,8 @@ class Window:
 
 
 class Windows:
-    """For one thread; `of` and `due` for any."""
+    """For one thread; `want`, `of`, `due` and `error` for any. error: why packs had no window when
+    it was last asked, in words, "" for none."""
 
     def __init__(self, clock: Clock, plates: Mapping[str, Plate], physics: Physics,
                  predictions: PredictionStore | None, period_s: float,
@@ -101,12 +104,15 @@ class Windows:
         self._found: OrderedDict[str, Window] = OrderedDict()
         self._began = clock.now()
         self._wanted: set[str] = set()
+        self._wanting = threading.Lock()
+        self._lost: dict[str, str] = {}
         self.error = ""
 
     def want(self, pack: str) -> None:
         """Somebody looks at it: it goes first."""
         if pack not in self._found:
-            self._wanted.add(pack)
+            with self._wanting:
+                self._wanted.add(pack)
 
     def of(self, pack: str) -> Window | None:
         """None before its first window is back."""
@@ -149,7 +155,7 @@ class Windows:
             except Exception as error:  # noqa: BLE001 - packs of the other sets are asked
                 known = isinstance(error, OrreryError)
                 words = error if known else f"unexpected {type(error).__name__}: {error}"
-                self._fails(f"no window of {len(mine)} packs of {chemistry}: {words}",
+                self._fails(mine, f"no window of {len(mine)} packs of {chemistry}: {words}",
                             None if known else error)
 
     def _alike(self, packs: Sequence[str]) -> Mapping[Set, Mapping[str, Own]]:
@@ -167,7 +173,8 @@ class Windows:
         since_s = (self._clock.now() - self._began).total_seconds()
         if since_s < WANTED_S:
             return []
-        wanted, self._wanted = self._wanted, set()
+        with self._wanting:
+            wanted, self._wanted = self._wanted, set()
         for pack in wanted:
             self.agenda.doubt(pack, math.inf)
         return self.agenda.take(MOST if since_s >= FIRST_S else len(wanted))
@@ -186,6 +193,7 @@ class Windows:
                 warm_c = warmth_on_grid(past, end.timestamp(), STEP_S, STEPS)
                 now = soc(plate.id)
                 if np.isfinite(current).sum() < LEAST_KNOWN or not math.isfinite(now):
+                    self._works([plate.id])  # nothing is asked of it
                     continue
                 pack = _pack(plate, current, voltage, (now, holds(plate.id)), warm_c,
                              owns[plate.id], plans.get(plate.id))
@@ -216,10 +224,10 @@ class Windows:
             result = state.result
             if not isinstance(result, WindowResult) or result.failed:
                 self.agenda.done(list(asked))
-                self._fails(f"no window of {len(asked)} packs: {state.words}")
+                self._fails(asked, f"no window of {len(asked)} packs: {state.words}")
                 continue
             self.agenda.done(list(asked), result.cpu_s)
-            self.error = ""
+            self._works(asked)
             self._take(asked, result)
 
     def _take(self, asked: Mapping[str, Window], result: WindowResult) -> None:
@@ -237,10 +245,18 @@ class Windows:
                               self._plates[answer.pack].rated_ah, asked[answer.pack].plan)
                 for answer in result.answers if answer.pack in asked]))
 
-    def _fails(self, words: str, unexpected: Exception | None = None) -> None:
-        if words != self.error:
+    def _fails(self, packs: Iterable[str], words: str,
+               unexpected: Exception | None = None) -> None:
+        if words not in self._lost.values():
             log.warning("twin: %s", words, exc_info=unexpected)
+        self._lost |= dict.fromkeys(packs, words)
         self.error = words
+
+    def _works(self, packs: Iterable[str]) -> None:
+        """Of others what fails stays told."""
+        for pack in packs:
+            self._lost.pop(pack, None)
+        self.error = next(reversed(self._lost.values()), "")
 
     # -- what came true
 
@@ -277,8 +293,8 @@ def _pack(plate: Plate, current_a: Floats, voltage_v: Floats, end: tuple[float, 
     known_c = warm_c[(warm_c >= COLDEST_C) & (warm_c <= WARMEST_C)]  # others are no cell's
     plan_a = planned.cell_a(plate.cells, float(known_v[-1])) \
         if planned is not None and known_v.size else None
-    begins = soc + float(np.nansum(current_a)) * STEP_S / 3600.0 / (holds * plate.rated_ah)
-    begins = min(1.0, max(0.0, begins))
+    flowed_ah = float(moved_ah(filled(current_a), STEP_S)[-1])
+    begins = min(1.0, max(0.0, soc + flowed_ah / (holds * plate.rated_ah)))
     return WindowPack(
         pack=plate.id, capacity_ah=plate.full_ah * (1.0 if own.fitted else holds), soc=begins,
         start_v=float(plate.model.ocv_v(begins)), current_a=column(current_a),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pybamm
@@ -19,8 +18,8 @@ from scipy.optimize import least_squares
 
 from core.errors import RequestError
 from core.twin.kept import digest_of
-from core.twin.record import GAP_S
-from core.twin.tasks import CalibrationResult, CalibrationTask, Fitted, column, floats
+from core.twin.record import GAP_S, filled, moved_ah
+from core.twin.tasks import CalibrationResult, CalibrationTask, Fitted, column, floats, last_seen
 from services.twin.bpx_file import parameters_of_bpx
 from services.twin.frames import Tell
 from services.twin.physics import (
@@ -34,6 +33,7 @@ from services.twin.physics import (
     parameters_of,
     window_of,
 )
+from services.twin.verdict import Record, judged, rms_mv
 from services.twin.window import BEYOND_V, MOST_C_RATE, TEMPERATURE_C
 
 Floats = NDArray[np.float64]
@@ -50,19 +50,6 @@ LOST_V = 1.0
 """Error that stands for a point which the model did not reach."""
 INTERVAL = 1.96
 """Standard deviations on either side that hold 95 %."""
-LEAST_GAIN = 0.98
-"""Accepted below this share of the error before, on the unseen: more than chance gives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A task's columns for the parameter set's cell. seen: bool[points], what is fitted."""
-
-    time_s: Floats
-    current_a: Floats
-    voltage_v: Floats
-    known: NDArray[np.bool_]
-    seen: NDArray[np.bool_]
 
 
 class Cell:
@@ -126,7 +113,7 @@ def calibrate(task: CalibrationTask, tell: Tell) -> CalibrationResult:
     after, spread = _fitted(task, cell, before, tell)
     after_v = cell.volts(after)
     name = "BPX file" if task.bpx else CHEMISTRIES[task.chemistry].name
-    return _judged(task, cell, name, {one: Fitted(before=before[one], after=after[one],
+    return _result(task, cell, name, {one: Fitted(before=before[one], after=after[one],
                                                   low=spread[one][0], high=spread[one][1])
                                       for one in task.fitted},
                    before_v, after_v, time.process_time() - began_s)
@@ -143,15 +130,14 @@ def _record(task: CalibrationTask, capacity_ah: float, limits: tuple[float, floa
         check_window(float(edge), *limits, "a measured voltage")
     at = np.arange(current.size, dtype=np.float64)
     _check_gaps(np.flatnonzero(np.isfinite(current)), current.size, task.step_s)
-    current = np.interp(at, at[np.isfinite(current)], current[np.isfinite(current)])
+    current = filled(current)
     if np.abs(current).max() > MOST_C_RATE * task.capacity_ah:
         raise RequestError(f"a current beyond {MOST_C_RATE:g} C is not of this cell; check the "
                            "declared capacity and the unit of the current")
-    moved_ah = np.cumsum(current) * task.step_s / 3600.0
-    if np.ptp(moved_ah) < LEAST_MOVED * task.capacity_ah:
+    if np.ptp(moved_ah(current, task.step_s)) < LEAST_MOVED * task.capacity_ah:
         raise RequestError(f"the record moves less than {LEAST_MOVED:.0%} of the capacity, which "
                            "tells nothing of the active material; take a longer one")
-    seen = at < (1.0 - task.hold) * at.size
+    seen = at <= last_seen(at.size, task.hold)
     time_s: Floats = at * task.step_s
     return Record(time_s, current * capacity_ah / task.capacity_ah, voltage, known, seen)
 
@@ -214,38 +200,18 @@ def _intervals(point: Floats, jacobian: Floats, gaps: Floats, low: Floats, names
     return found
 
 
-def _judged(task: CalibrationTask, cell: Cell, name: str, parameters: dict[str, Fitted],
+def _result(task: CalibrationTask, cell: Cell, name: str, parameters: dict[str, Fitted],
             before_v: Floats, after_v: Floats, cpu_s: float) -> CalibrationResult:
+    """Two columns of what was modelled, with the set's own parameters and with the fitted ones."""
     record = cell.record
-    seen, unseen = record.known & record.seen, record.known & ~record.seen
-
-    def rms_mv(volts: Floats, where: NDArray[np.bool_]) -> float:
-        """NaN where nothing was measured or the model has ended before."""
-        gap = (volts - record.voltage_v)[where]
-        return 1000.0 * float(np.sqrt(np.mean(gap ** 2))) if gap.size else math.nan
-
-    before_mv, after_mv = rms_mv(before_v, unseen), rms_mv(after_v, unseen)
-    lost = math.isnan(before_mv) and bool(unseen.any())
-    accepted = math.isfinite(after_mv) and (lost or after_mv < LEAST_GAIN * before_mv)
-    words = _words(before_mv, after_mv) if unseen.any() else \
-        "the part that judges holds no measured voltage"
+    verdict, seen = judged(record, before_v, after_v), record.known & record.seen
     return CalibrationResult(
-        id=task.id, pack=task.pack, digest=digest_of(task.bpx), accepted=accepted,
-        words=f"{'accepted' if accepted else 'not accepted'}: {words}", parameter_set=name,
-        parameters=parameters, solves=cell.solves, cpu_s=cpu_s,
-        rms_before_mv=_told(rms_mv(before_v, seen)), rms_after_mv=_told(rms_mv(after_v, seen)),
-        unseen_before_mv=_told(before_mv), unseen_after_mv=_told(after_mv),
+        id=task.id, pack=task.pack, digest=digest_of(task.bpx), accepted=verdict.accepted,
+        words=verdict.words, parameter_set=name, parameters=parameters, solves=cell.solves,
+        cpu_s=cpu_s, rms_before_mv=_told(rms_mv(record, before_v, seen)),
+        rms_after_mv=_told(rms_mv(record, after_v, seen)),
+        unseen_before_mv=_told(verdict.before_mv), unseen_after_mv=_told(verdict.after_mv),
         before_v=column(before_v), after_v=column(after_v))
-
-
-def _words(before_mv: float, after_mv: float) -> str:
-    """NaN: the model ended within the record."""
-    if math.isnan(after_mv):
-        return ("with what was fitted an electrode of the model is empty or full before the "
-                "record ends; check the declared capacity, the charge at the begin and the sign "
-                "of the current")
-    before = "the model came to no end" if math.isnan(before_mv) else f"{before_mv:.1f} mV"
-    return f"on what it has not seen the error is {after_mv:.1f} mV, before {before}"
 
 
 def _told(value: float) -> float | None:

@@ -161,20 +161,21 @@ def _grafts(values: pybamm.ParameterValues) -> dict[str, Any]:
 
 def with_heat(values: pybamm.ParameterValues) -> tuple[pybamm.ParameterValues, str]:
     """A copy with what a cell's own temperature needs, and in words what of that was borrowed, ""
-    for nothing. A set that lacks a heat capacity has its donor's, each layer's; one that lacks its
-    size has as much beside its layers, and as much to cool each volume, as the donor; one that
-    tells no cooling has the donor's."""
+    for nothing. Of a layer's heat capacity the donor's is taken where the set tells none; one that
+    lacks its size has as much beside its layers, one that lacks its surface as much of it for each
+    volume, as the donor; one that tells no cooling has the donor's. What it tells stays."""
     values, donor = values.copy(), _own(HEAT_DONOR)
     lacks = []
-    if any(key not in values for key in (*HEAT_KEYS, *COLLECTORS)):
+    missing = {key: donor[key] for key in (*HEAT_KEYS, *COLLECTORS) if key not in values}
+    if missing:
         lacks.append("heat capacity")
-        values.update({key: donor[key] for key in (*HEAT_KEYS, *COLLECTORS)},
-                      check_already_exists=False)
-    if any(key not in values for key in (VOLUME, COOLED)):
+        values.update(missing, check_already_exists=False)
+    if VOLUME not in values or COOLED not in values:
         lacks.append("size")
-        volume = donor[VOLUME] * _layers_m3(values) / _layers_m3(donor)
-        values.update({VOLUME: volume, COOLED: donor[COOLED] * volume / donor[VOLUME]},
-                      check_already_exists=False)
+        volume = values[VOLUME] if VOLUME in values else \
+            donor[VOLUME] * _layers_m3(values) / _layers_m3(donor)
+        cooled = values[COOLED] if COOLED in values else donor[COOLED] * volume / donor[VOLUME]
+        values.update({VOLUME: volume, COOLED: cooled}, check_already_exists=False)
     if COOLING not in values or values[COOLING] <= 0:
         lacks.append("cooling")
         values.update({COOLING: donor[COOLING]}, check_already_exists=False)

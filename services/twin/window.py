@@ -16,6 +16,7 @@ import pybamm
 from numpy.typing import NDArray
 
 from core.errors import RequestError
+from core.twin.record import filled
 from core.twin.tasks import (
     WindowAnswer,
     WindowPack,
@@ -145,15 +146,25 @@ def solve_window(task: WindowTask, tell: Tell) -> WindowResult:
             answers[start.pack.pack] = _answer(start, solved, window, grid)
     return WindowResult(
         id=task.id, chemistry=task.chemistry, model=task.model, time_s=task.time_s,
-        step_s=task.step_s, parameter_set=_set_of(task, model.warmth.borrowed),
+        step_s=task.step_s, parameter_set=_set_of(task, model.heat_words),
         answers=tuple(answers[pack.pack] for pack in task.packs),
         solve_ms=1000.0 * solving_s, cpu_s=time.process_time() - began_s)
 
 
-def _set_of(task: WindowTask, borrowed: str) -> str:
+def _set_of(task: WindowTask, heat_words: str) -> str:
     chemistry = CHEMISTRIES[task.chemistry]
     name = "the parameter file" if task.bpx else f"{chemistry.name}: {chemistry.what}"
-    return f"{name}; {borrowed}" if borrowed else name
+    return f"{name}; {heat_words}" if heat_words else name
+
+
+def _warmth_of(values: pybamm.ParameterValues) -> tuple[Warmth | None, str]:
+    """And in words what of it is borrowed; or None, and why: a file's numbers of heat may be those
+    of no cell, while its voltages are of one."""
+    try:
+        warmth = Warmth.of(values)
+    except RequestError as error:
+        return None, f"no heat and no temperature, for {error}"
+    return warmth, warmth.borrowed
 
 
 def start_of(pack: WindowPack, window: Window, step_s: float) -> Start:
@@ -169,14 +180,13 @@ def start_of(pack: WindowPack, window: Window, step_s: float) -> Start:
     if np.abs(current[known]).max() > MOST_C_RATE * pack.capacity_ah:
         raise RequestError(f"a current beyond {MOST_C_RATE:g} C is not of this cell; check the "
                            "declared capacity and the unit of the current")
-    at = np.arange(current.size)
-    filled = np.interp(at, at[known], current[known])
+    whole = filled(current)
     lost = int((~known).sum())
     soc = pack.soc if pack.start_v is None else window.soc_of(pack.start_v)
     note = f"{lost} of {current.size} currents were missing and taken from beside" if lost else ""
     minute = max(1, round(60.0 / step_s))
-    plan_a = float(filled[-minute:].mean()) if pack.plan_a is None else pack.plan_a
-    return Start(pack, soc, window.capacity_ah / pack.capacity_ah, filled, plan_a, note)
+    plan_a = float(whole[-minute:].mean()) if pack.plan_a is None else pack.plan_a
+    return Start(pack, soc, window.capacity_ah / pack.capacity_ah, whole, plan_a, note)
 
 
 class Batch:
@@ -190,7 +200,7 @@ class Batch:
         model = {"SPM": pybamm.lithium_ion.SPM, "SPMe": pybamm.lithium_ion.SPMe}[name]()
         model.events = []
         self._told = {**STATES, **(ELECTROLYTE if name == "SPMe" else {})}
-        self.warmth = Warmth.of(values)
+        self._warmth, self.heat_words = _warmth_of(values)
         values = values.copy()
         values.update({"Current function [A]": _current(grid), START[0]: "[input]",
                        START[1]: "[input]", "Ambient temperature [K]": "[input]",
@@ -237,19 +247,19 @@ class Batch:
             found[short] = wide
         amperes = start.scale * np.append(start.current, np.full(
             self._grid.all_s.size - start.current.size, start.plan_a))
-        found |= self._warm(start, found, amperes)
+        if self._warmth is not None:
+            found |= self._warm(self._warmth, start, found, amperes)
         found["voltage_v"] -= start.pack.fitted.get("contact_ohm", 0.0) * amperes
         return found
 
-    def _warm(self, start: Start, found: Mapping[str, Floats],
+    def _warm(self, warmth: Warmth, start: Start, found: Mapping[str, Floats],
               amperes: Floats) -> dict[str, Floats]:
         """Heat of the pack's own cell, and the temperature of the set's, whose current that is;
         what contacts lose warms neither."""
-        heat_w = self.warmth.heat_w(
+        heat_w = warmth.heat_w(
             amperes, found["ocv_v"] - found["voltage_v"], found["negative_surface"],
             found["positive_surface"], start.around_c - ABS_ZERO_C)
-        warm_c = self.warmth.temperature_c(self._grid.all_s, heat_w, start.begins_c,
-                                           start.around_c)
+        warm_c = warmth.temperature_c(self._grid.all_s, heat_w, start.begins_c, start.around_c)
         return {"heat_w": heat_w / start.scale, "temperature_c": warm_c}
 
 

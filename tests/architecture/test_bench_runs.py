@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from bench import _app_log
 from bench.__main__ import figures, main, names, status
 from bench._live_client import LiveClient
+from bench._twin_physics import year_figures
 from bench.report import Figure, FigureError, figure_line, table
 from bench.soak import SHORT
+from core.twin.tasks import ForecastResult, new_id
 from scripts.app_process import ROOT, AppProcess
 
 LONGEST = {"energy", "heatpump", "session", "soak", "start", "twin"}
@@ -53,6 +56,15 @@ def test_a_line_has_the_form_that_was_asked_for() -> None:
     assert Figure.of(line).line() == json.dumps(
         {"bench": "tick", "case": "1000000 cells", "metric": "median", "value": 41.2,
          "unit": "ms", "target": 60, "better": "lower"})
+
+
+@pytest.mark.parametrize("lacks", ["error_pct", "loss_pct", "cpu_s"])
+def test_an_ageing_run_that_was_not_checked_meets_no_target(lacks: str) -> None:
+    told = {"error_pct": -1.5, "loss_pct": 2.0, "cpu_s": 4.0}
+    checked = ForecastResult(id=new_id(), **told)
+    assert [line["value"] for line in year_figures("a year", checked)] == [4.0, 1.5, 2.0]
+    with pytest.raises(FigureError, match=lacks):
+        list(year_figures("a year", replace(checked, **{lacks: None})))
 
 
 @pytest.mark.parametrize(("part", "value"), [

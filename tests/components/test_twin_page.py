@@ -338,6 +338,10 @@ def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> Non
             1.9, 4.51, 5.2, 12.0, 2219.4, 1425.0, 3288.0, 62.0, 0.12]
     assert float(first["resistance_growth_half_interval"]) == pytest.approx(0.0329)
     assert (first["capacity_pct"], first["capacity_found_at"]) == ("", "")
+    text = export.table(replace(told, figures={**endless, "life_years": np.full(2, math.nan)}),
+                        site.client.topology, site.client.snapshot().frame).decode()
+    first = next(csv.DictReader(io.StringIO(text)))
+    assert (first["life_years"], first["life_high_years"]) == ("", "inf"), "beyond 100 years"
 
 
 def test_the_last_hours_of_a_pack_as_a_file(site: DeskSite) -> None:

@@ -28,6 +28,7 @@ from core.twin.tasks import (
     Task,
     column,
     floats,
+    last_seen,
     new_id,
     packed,
     read_task,
@@ -210,6 +211,7 @@ def test_its_own_fade_and_the_model_weigh_what_they_are_worth_and_the_past_is_sc
     assert weights is not None
     assert int(weights[1]) + int(weights[2]) == 100
     assert int(weights[1]) > int(weights[2])
+    assert forecast.HELD in words(page)
 
 
 @pytest.mark.parametrize(("end", "why"), [
@@ -241,7 +243,7 @@ def test_the_jump_is_checked_against_every_day_where_somebody_asks() -> None:
     assert task.days == 365
     assert task.check_days == 0
     answer(site, checked_days=365, checked_loss_pct=1.47, full_loss_pct=1.45, error_pct=1.4)
-    assert "Over the first year its loss is 1.4 % off from a run of every day (1.47 % against " \
+    assert "The loss of the first year is 1.4 % off from a run of every day (1.47 % against " \
         "1.45 %)" in words(page.run())
 
 
@@ -328,6 +330,23 @@ def test_a_calibration_is_asked_of_the_longest_time_without_a_gap(
     assert np.isfinite(current).all()
     assert np.isfinite(volts).all()
     assert task.soc == pytest.approx(begins, abs=0.03)
+
+
+def test_what_judges_a_calibration_does_not_move_where_it_begins() -> None:
+    """The part that is held back is neither fitted nor in the charge of the start."""
+    begins = []
+    for off_v in (0.0, 0.02):
+        site = TwinSite(hours=6.0)
+        whole = calibrate.task_of(site.plate, site.twin_study(PACK))
+        first = last_seen(floats(whole.current_a).size, calibrate.HOLD) + 1
+        site.tell_other_volts(first, off_v)
+        begins.append(calibrate.task_of(site.plate, site.twin_study(PACK)).soc)
+    assert begins[1] == pytest.approx(begins[0], abs=1e-6)
+    told = recording()
+    volts = floats(told.voltage_v).copy()
+    volts[int(0.72 * volts.size):] += 0.02
+    assert given.task_of(site.plate, msgspec.structs.replace(
+        told, voltage_v=column(volts)), "").soc == given.task_of(site.plate, told, "").soc
 
 
 def test_before_and_after_stand_beside_each_other_and_what_was_accepted_is_used() -> None:

@@ -135,6 +135,13 @@ class TwinSite:
         self._soc = self._soc[awake]
         self.__dict__.pop("_study", None)
 
+    def tell_other_volts(self, from_row: int, off_v: float) -> None:
+        """Have measured so much more [V] from there on."""
+        volts = self._record.voltage_v.copy()
+        volts[from_row:] += off_v
+        self._record = replace(self._record, voltage_v=volts)
+        self.__dict__.pop("_study", None)
+
     def _lived(self, hours: float, depth: float) -> tuple[Record, Floats]:
         rows = int(3600 * hours / STEP_S)
         one = cells.day(self.plate.rated_ah, depth, step_s=STEP_S) if depth else np.zeros(rows)

@@ -83,7 +83,8 @@ def test_what_is_to_move_or_was_followed_badly_is_hard_to_foretell() -> None:
         answer = WindowAnswer(
             pack=PACK, voltage_v=column(np.full(31, 3.7)), residual_rms_mv=rms_mv,
             residual_mean_mv=mean_mv, ahead_s=column(ahead_s),
-            ahead_v=column(np.full(ahead_s.size, ahead_v)), ahead_soc=column(ahead_s * 0))
+            ahead_v=column(np.full(ahead_s.size, ahead_v)), ahead_soc=column(ahead_s * 0),
+            plan_a=0.0)
         return prediction_of(WindowResult(id="0" * 32), answer, SITE, PACK, 50.0).points[0]
 
     assert point(3.7, 0.0).spread_v == pytest.approx(0.002)
@@ -110,6 +111,12 @@ def _live(clock: ManualClock, store: PredictionDatabase, errors_mv: np.ndarray) 
             assert point.high_v is not None
             inside.append(point.low_v <= truth_v <= point.high_v)
     return inside
+
+
+def test_a_pack_without_an_answer_has_no_plan_and_no_points() -> None:
+    failed = WindowAnswer(pack=PACK, failed="the solver gave up")
+    told = prediction_of(WindowResult(id="0" * 32), failed, SITE, PACK, 50.0)
+    assert (told.plan_a, told.points, told.failed) == (None, (), "the solver gave up")
 
 
 def test_as_a_pack_ages_its_intervals_follow_and_the_store_tells_how_often_they_held(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from core.errors import RequestError
+from core.twin.diagnosis import Verdict
 from core.twin.fade import fit_fade
-from core.twin.interval import SIGMAS, Interval
+from core.twin.interval import SIGMAS, UNKNOWN, Interval
 from core.twin.life import (
     LAB_LOSS_PCT,
     NEW,
@@ -22,6 +24,7 @@ from core.twin.life import (
     life_figures,
     pace_sigma,
 )
+from core.twin.study import Judged, capacity_left
 from core.twin.tasks import ForecastResult, column, new_id
 
 
@@ -134,3 +137,14 @@ def test_a_capacity_that_rises_for_a_while_is_not_given_back() -> None:
 def test_a_run_that_tells_nothing_is_refused(told: ForecastResult) -> None:
     with pytest.raises(RequestError):
         course_of(told)
+
+
+@pytest.mark.parametrize(("capacity", "reported", "begins"), [
+    (Interval.of(0.91, 0.01), 0.95, 0.91), (UNKNOWN, 0.95, 0.95), (UNKNOWN, math.nan, 0.85)])
+def test_a_life_to_80_percent_of_capacity_begins_at_a_capacity(
+        capacity: Interval, reported: float, begins: float) -> None:
+    """The health of capacity and resistance together, 0.85, tells of it where nothing else does."""
+    judged = Judged(datetime(2026, 11, 22, tzinfo=UTC), Verdict("agrees", ""),
+                    Interval.of(0.85, 0.02), capacity, 0, UNKNOWN, 1.0, 1.0, None, "")
+    assert capacity_left(judged, reported).value == begins
+    assert math.isnan(capacity_left(None, math.nan).value)

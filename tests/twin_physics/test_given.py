@@ -143,6 +143,16 @@ def test_a_parameter_file_models_windows(child: Child) -> None:
     assert np.abs(floats(given.voltage_v) - floats(own.voltage_v)).max() > 0.005
 
 
+def test_a_kept_file_whose_heat_is_no_cell_s_loses_no_window(child: Child) -> None:
+    """Such a file is refused now; one that was kept before lacks heat and temperature alone."""
+    kept = bpx().replace('"Volume [m3]": 2.4e-05', '"Volume [m3]": 0.0')
+    cold, warm = (window(child, pack("a"), bpx=text) for text in (kept, bpx()))
+    assert "no heat and no temperature, for its heat capacity, size or cooling" in \
+        cold.parameter_set
+    assert floats(cold.answers[0].voltage_v) == pytest.approx(floats(warm.answers[0].voltage_v))
+    assert set(warm.answers[0].states) - set(cold.answers[0].states) == {"heat_w", "temperature_c"}
+
+
 def test_what_a_calibration_found_models_windows(child: Child) -> None:
     """Contacts drop what Ohm says; less active material is driven harder."""
     plain, contacts, less = window(

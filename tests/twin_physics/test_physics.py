@@ -1,8 +1,8 @@
 """PyBaMM itself, in one child for all of this file: windows, ageing, calibration.
 
 Oracles: charge that is counted, voltages at rest, the balance of energy (`energy.py`), PyBaMM's own
-run of every day (`every_day.py`), and a cell whose parameters are known because PyBaMM's SPMe made
-its record (`truth.py`).
+thermal model (`entropy.py`) and run of every day (`every_day.py`), and a cell whose parameters are
+known because PyBaMM's SPMe made its record (`truth.py`).
 """
 
 from __future__ import annotations
@@ -55,12 +55,14 @@ def child() -> Iterator[Child]:
 
 @pytest.fixture(scope="module")
 def by_pybamm() -> dict[str, Any]:
-    """What `stumbling`, `truth`, `energy` and `every_day` make with PyBaMM itself, which no test
-    process imports."""
+    """What `stumbling`, `truth`, `energy`, `entropy`, `borrowed` and `every_day` make with PyBaMM
+    itself, which no test process imports."""
     program = ("import json, sys\n"
-               "from tests.twin_physics import energy, every_day, stumbling, truth\n"
+               "from tests.twin_physics import borrowed, energy, entropy, every_day, stumbling, "
+               "truth\n"
                "json.dump({'stumbled': stumbling.stumbled(), 'truth': truth.truth(), "
-               "'energies': energy.balances(), 'every_day': every_day.losses_pct()}, sys.stdout)")
+               "'energies': energy.balances(), 'entropy': entropy.beside(), "
+               "'lent': borrowed.lent(), 'every_day': every_day.losses_pct()}, sys.stdout)")
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True,
                          timeout=TIMEOUT_S, check=True, env=MINIMAL)
     return json.loads(ran.stdout)  # type: ignore[no-any-return]
@@ -102,10 +104,11 @@ def many(child: Child) -> WindowResult:
     rng = np.random.default_rng(3)
     wild = rng.normal(0.0, 0.3 * AH, POINTS)
     holes = np.where(np.arange(POINTS) % 5 == 2, np.nan, wild)
+    minutes = np.where(np.arange(POINTS) % 6 == 0, np.linspace(0.2 * AH, 0.8 * AH, POINTS), np.nan)
     return window(
         child, pack("rest", start_v=3.75, volts=3.75), pack("half c", current=0.5 * AH),
         pack("small", current=0.5, capacity_ah=1.0), pack("wild", current=wild),
-        pack("holes", current=holes), pack("above", volts=4.5),
+        pack("holes", current=holes), pack("minutes", current=minutes), pack("above", volts=4.5),
         pack("below", volts=2.2), pack("declared wrong", start_v=2.1),
         pack("blind", current=np.nan), pack("empty", soc=0.0, current=5.0 * AH, volts=3.0),
         pack("ampere for milliampere", current=1000.0 * AH), pack("last", current=0.5 * AH),
@@ -137,6 +140,12 @@ def test_charge_of_a_changing_current_is_its_integral(many: WindowResult) -> Non
     current = np.random.default_rng(3).normal(0.0, 0.3 * AH, POINTS)
     moved = np.trapezoid(current, dx=STEP_S) / 3600.0 / AH
     assert answers(many)["wild"].end_soc == pytest.approx(0.5 - moved, abs=5e-4)
+
+
+def test_charge_of_a_window_of_minutes_is_that_of_the_lines_between_them(
+        many: WindowResult) -> None:
+    """As the filter's charge was counted back (`core.twin.windows`)."""
+    assert answers(many)["minutes"].end_soc == pytest.approx(0.5 - 0.5 * WINDOW_H, abs=2e-4)
 
 
 def test_packs_of_any_size_are_one_cell(many: WindowResult) -> None:
@@ -233,6 +242,26 @@ def test_heat_that_is_made_warms_the_cell_and_what_is_around_it(
     assert told["warmed"] == pytest.approx(told["heat"], rel=0.01)
     if chemistry != "LCO":  # whose set alone has an entropy of its electrodes
         assert told["heat"] == pytest.approx(told["lost"], rel=0.02)
+
+
+@pytest.mark.parametrize(("way", "sign"), [("discharge", 1.0), ("charge", -1.0)])
+def test_the_heat_of_entropy_is_that_of_pybamm_s_own_thermal_model(
+        by_pybamm: dict[str, Any], way: str, sign: float) -> None:
+    """Given on discharge and taken on charge. Temperatures are within 0.1 K, for PyBaMM's leaves
+    out what the particles' gradients lose; without entropy they would be some 0.4 K apart."""
+    ours, theirs = (by_pybamm["entropy"][way][who] for who in ("ours", "pybamm"))
+    hour_w, pybamm_w = (np.array(told["reversible_w"]) for told in (ours, theirs))
+    assert sign * np.mean(pybamm_w) > 0.05
+    assert np.allclose(hour_w[1:], pybamm_w[1:], atol=0.005 * np.abs(pybamm_w).max())
+    apart_c = np.array(ours["temperature_c"]) - np.array(theirs["temperature_c"])
+    assert np.abs(apart_c).max() < 0.1
+    assert np.ptp(theirs["temperature_c"]) > 0.1
+
+
+def test_only_what_a_set_does_not_tell_of_heat_is_borrowed(by_pybamm: dict[str, Any]) -> None:
+    lent = dict(by_pybamm["lent"])
+    assert lent.pop("Cell cooling surface area [m2]") == pytest.approx(0.557, abs=0.001)
+    assert set(lent.values()) == {1.0}
 
 
 def test_the_model_has_a_temperature_of_its_own(many: WindowResult) -> None:

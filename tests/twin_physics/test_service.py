@@ -431,17 +431,20 @@ def one_window(twin: TwinService, clock: ManualClock, told: dict[str, list[float
 
 
 def test_an_aged_pack_is_counted_and_modelled_by_what_its_device_says_it_holds(store) -> None:
-    """A device that forgets its health, as pack_3, is believed what it said before."""
+    """A device that forgets its health, as pack_3, or tells one that no cell lives with, as pack_5,
+    is believed what it said before."""
     clock, physics = ManualClock(AT), Solver()
     twin = TwinService("home", Broker(host=LOOPBACK, port=9), clock, physics, store)
     one_window(twin, clock, {"pack_1": [80.0], "pack_2": [None], "pack_3": [80.0, 0.0],
-                             "pack_4": [0.0]})
+                             "pack_4": [0.0], "pack_5": [80.0, 5.0], "pack_6": [20.0]})
     plate, (task,) = twin.heard.plates["pack_1"], physics.asked
     assert {pack.pack: pack.capacity_ah / plate.full_ah for pack in task.packs} == {
-        "pack_1": pytest.approx(0.8), "pack_2": 1.0, "pack_3": pytest.approx(0.8), "pack_4": 1.0}
+        "pack_1": pytest.approx(0.8), "pack_2": 1.0, "pack_3": pytest.approx(0.8), "pack_4": 1.0,
+        "pack_5": pytest.approx(0.8), "pack_6": 1.0}
     counted = twin.heard._filter
     assert counted is not None
-    assert counted.capacity_ah == pytest.approx(plate.rated_ah * np.array([0.8, 1.0, 0.8, 1.0]))
+    assert counted.capacity_ah == pytest.approx(plate.rated_ah * np.array(
+        [0.8, 1.0, 0.8, 1.0, 0.8, 1.0]))
 
 
 @pytest.mark.parametrize("error", [RetryLaterError("the queue is full"),
