@@ -21,12 +21,18 @@ from core.twin.past import Plate, on_grid
 from core.twin.ports import Physics, TaskState
 from core.twin.record import Record, filled, moved_ah
 from core.twin.study import Study
-from core.twin.tasks import CalibrationResult, CalibrationTask, column, last_seen, new_id
+from core.twin.tasks import (
+    HOLD,
+    CalibrationResult,
+    CalibrationTask,
+    column,
+    last_seen,
+    new_id,
+)
 
 STEP_S = 60.0
 LEAST_MOVED = 0.05
 """Of the capacity; less charge tells nothing of active material."""
-HOLD = 0.3
 REST_KEPT_S = 300.0
 WAITING_S, CALM_S = 1.0, 60.0
 NAMES = {"negative_active": "Active material, negative", "positive_active":

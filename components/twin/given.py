@@ -32,6 +32,7 @@ from core.twin.past import Plate
 from core.twin.ports import Physics
 from core.twin.record import Record, moved_ah
 from core.twin.tasks import (
+    HOLD,
     MOST_BPX,
     CalibrationTask,
     FileKind,
@@ -47,7 +48,6 @@ MOST_MIB = 5
 """Of a file; the form refuses what is larger, and so do we."""
 MOST_ROWS = 700
 """Of a recording as it is followed and fitted: means of what lies between."""
-HOLD = 0.3
 WAITING_S, CALM_S = 1.0, 60.0
 CHART_PX = 170
 UPLOADS: dict[str, FileKind] = {"json": "bpx", "bpx": "bpx", "csv": "csv", "txt": "csv"}

@@ -32,6 +32,8 @@ MOST_BPX = 1024 * 1024
 """Of a parameter file: those that are published have some ten thousand."""
 LONGEST_HOLD = 0.9
 LEAST_HOLD = 0.1
+HOLD = 0.3
+"""Part of a record that judges a calibration."""
 FITTED = ("negative_active", "positive_active", "contact_ohm")
 """What a calibration may fit: active material left in each electrode as a share of the parameter
 set's own, and a resistance of contacts [ohm, of the parameter set's cell]."""
@@ -139,7 +141,7 @@ class CalibrationTask(_Strict, frozen=True, tag="calibration"):
     voltage_v: bytes
     start_v: float | None = None
     temperature_c: Celsius | None = None
-    hold: Annotated[float, Meta(ge=LEAST_HOLD, le=LONGEST_HOLD)] = 0.3
+    hold: Annotated[float, Meta(ge=LEAST_HOLD, le=LONGEST_HOLD)] = HOLD
     fitted: tuple[str, ...] = FITTED
     bpx: Bpx = ""
 

@@ -18,6 +18,7 @@ from core.errors import RequestError
 from core.twin.kept import ParameterFile, Recording, about_chemistry, calibration_of
 from core.twin.life import by_physics, course_of
 from core.twin.tasks import (
+    HOLD,
     CalibrationResult,
     CalibrationTask,
     FileResult,
@@ -338,7 +339,7 @@ def test_what_judges_a_calibration_does_not_move_where_it_begins() -> None:
     for off_v in (0.0, 0.02):
         site = TwinSite(hours=6.0)
         whole = calibrate.task_of(site.plate, site.twin_study(PACK))
-        first = last_seen(floats(whole.current_a).size, calibrate.HOLD) + 1
+        first = last_seen(floats(whole.current_a).size, HOLD) + 1
         site.tell_other_volts(first, off_v)
         begins.append(calibrate.task_of(site.plate, site.twin_study(PACK)).soc)
     assert begins[1] == pytest.approx(begins[0], abs=1e-6)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -214,14 +215,16 @@ def test_the_spme_loses_more_than_the_spm(child: Child, many: WindowResult) -> N
     assert {"concentration_v", "electrolyte_v", "electrode_v"} <= set(found.states)
 
 
+each_balance = pytest.mark.parametrize(("chemistry", "model", "span"), list(product(
+    ("NMC", "LFP", "LCO"), ("SPM", "SPMe"), ("window", "day"))))
+
+
 @pytest.fixture(scope="module")
 def energies(by_pybamm: dict[str, Any]) -> dict[str, dict[str, float]]:
     return by_pybamm["energies"]  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("chemistry", ["NMC", "LFP", "LCO"])
-@pytest.mark.parametrize("model", ["SPM", "SPMe"])
-@pytest.mark.parametrize("span", ["window", "day"])
+@each_balance
 def test_what_leaves_the_terminals_and_what_is_lost_is_what_was_stored(
         energies: dict[str, dict[str, float]], chemistry: str, model: str, span: str) -> None:
     """Within a hundredth of what is lost, which each overpotential that is told is part of."""
@@ -232,9 +235,7 @@ def test_what_leaves_the_terminals_and_what_is_lost_is_what_was_stored(
     assert told["modelled"] == pytest.approx(told["counted"], abs=0.005)
 
 
-@pytest.mark.parametrize("chemistry", ["NMC", "LFP", "LCO"])
-@pytest.mark.parametrize("model", ["SPM", "SPMe"])
-@pytest.mark.parametrize("span", ["window", "day"])
+@each_balance
 def test_heat_that_is_made_warms_the_cell_and_what_is_around_it(
         energies: dict[str, dict[str, float]], chemistry: str, model: str, span: str) -> None:
     """And where no electrode takes up or gives heat by itself, it is all that is lost."""
