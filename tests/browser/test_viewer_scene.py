@@ -356,6 +356,14 @@ def test_it_flies_to_an_item_of_any_tier_and_stays_there(lone: Lone) -> None:
     assert lone.get("h.cameraState()") == pose, "a refresh keeps the camera"
 
 
+def test_where_an_item_is_seen_is_known_before_the_next_frame(lone: Lone) -> None:
+    """A press on a sphere that has just been flown to meets it, however slowly pictures come."""
+    lone.show(columns(SITE))
+    lone.rests()
+    far, near = lone.get("[v.scene.spot(250).r, (v.flyTo('item_250'), v.scene.spot(250).r)]")
+    assert near > max(20, 3 * far)
+
+
 def test_motion_only_where_it_is_wanted(lone: Lone) -> None:
     """Orbits and alarms that wait move; under reduced motion nothing is drawn again."""
     items = columns(tree(6), alarm=[3, 0, 0, 0, 0, 0], alarm_count=[1, 0, 0, 0, 0, 0],

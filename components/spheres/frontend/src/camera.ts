@@ -149,6 +149,12 @@ export class OrbitCamera {
     return this.moving;
   }
 
+  /** Differs whenever the same place is seen elsewhere on the canvas. */
+  get seenFrom(): string {
+    const { projectionMatrix: lens, matrixWorld: stand } = this.camera;
+    return [this.width, this.height, ...lens.elements, ...stand.elements].join();
+  }
+
   state(): Pose {
     return { azimuth: this.azimuth, elevation: this.elevation, ...this.aim };
   }

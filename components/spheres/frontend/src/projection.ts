@@ -10,16 +10,17 @@ export class Projection {
   /** Distance from the eye; not above zero is behind it. */
   depth = new Float32Array(0);
   count = 0;
-  private due = true;
+  private seenFrom = "";
 
-  /** The camera or the items moved. */
+  /** The items moved. */
   forget(): void {
-    this.due = true;
+    this.seenFrom = "";
   }
 
   refresh(layout: Layout, camera: OrbitCamera): void {
-    if (!this.due && this.count === layout.count) return;
-    this.due = false;
+    const { seenFrom } = camera;
+    if (this.seenFrom === seenFrom && this.count === layout.count) return;
+    this.seenFrom = seenFrom;
     if (this.x.length !== layout.count) this.resize(layout.count);
     this.count = layout.count;
     this.fill(layout.spheres, camera);

@@ -46,7 +46,7 @@ export class Scene3d {
   private transition: Transition | null = null;
   private orbits: Orbits | null = null;
   private orbitTime = 0;
-  private lastPose = "";
+  private writtenFrom = "";
   private width = 1;
   private height = 1;
   private fresh = false;
@@ -131,11 +131,10 @@ export class Scene3d {
   write(taken: () => Rect[]): boolean {
     const { layout, shown, camera } = this;
     if (!layout || !shown) return false;
-    const pose = camera.camera.projectionMatrix.elements.join() + camera.camera.matrixWorld.elements.join();
-    if (!this.labelsDue && pose === this.lastPose) return false;
-    if (pose !== this.lastPose) this.seen.forget();
+    const { seenFrom } = camera;
+    if (!this.labelsDue && seenFrom === this.writtenFrom) return false;
     this.labelsDue = false;
-    this.lastPose = pose;
+    this.writtenFrom = seenFrom;
     this.seen.refresh(layout, camera);
     const { tokens: t, marks } = this;
     const { items, meta } = shown;
