@@ -16,7 +16,7 @@ import numpy as np
 
 from core.coordinator.account import after, reach
 from core.coordinator.problem import Floats, Packs
-from core.coordinator.projection import Places, project_groups
+from core.coordinator.projection import Places, project_fleets
 
 LEAST_WIDTH = 1e-9
 """Parts of capacity: a pack with less between its floor and its ceiling does not move."""
@@ -161,7 +161,7 @@ def _shared(totals: Floats, starts: Places, above: Floats, width: Floats, take: 
     part = np.repeat((np.add.reduceat(above, starts) - moved) / whole, sizes)
     wish: Floats = (above - part * width) * worth / step_h
     low, high = np.where(total < -SAME_KW, -take, 0.0), np.where(total > SAME_KW, give, 0.0)
-    return project_groups(wish, low, high, totals, starts, 1.0 / width)
+    return project_fleets(wish, low, high, totals, starts, 1.0 / width)[0]
 
 
 def _made_up(power: Floats, total: float, take: Floats, give: Floats) -> Floats:
@@ -174,5 +174,5 @@ def _made_up(power: Floats, total: float, take: Floats, give: Floats) -> Floats:
         low, high = power, np.where(power < 0, 0.0, np.maximum(give, power))
     else:
         low, high = np.where(power > 0, 0.0, np.minimum(-take, power)), power
-    return project_groups(power, low, high, np.array([total]), np.zeros(1, dtype=np.int64),
-                          np.ones(len(power)))
+    return project_fleets(power, low, high, np.array([total]), np.zeros(1, dtype=np.int64),
+                          np.ones(len(power)))[0]

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from core.coordinator.account import after, reach
 from core.coordinator.problem import Floats, Packs
+from core.coordinator.projection import project_fleets
 from core.errors import RetryLaterError
 from services.coordinator.worth import LEVELS, Worth
 
-MOST_TRIES, NEAR = 15, 1e-3
-"""Of prices, and what is near enough, as a part of what all packs can do."""
 LEAST_RISE = 1e-5
 """From no power to all of it [currency/kWh]: no two packs are quite the same."""
 
@@ -59,29 +58,23 @@ class _Offer:
     take_all: Floats
 
     def cleared(self, total: float) -> tuple[Floats, float]:
-        """What all do for `total` [kW], and at what price: false position, of which an end that
-        stays counts half as much (Illinois), and between the two ends that are left in parts."""
-        aim = min(max(total, -float(self.take.sum())), float(self.give.sum()))
-        ups = self.give / (self.give_all - self.give_from)
-        downs = self.take / (self.take_from - self.take_all)
-        low, high = float(self.take_all.min()), float(self.give_all.max())
-        less, more = -self.take, self.give
-        short, over = (float(less.sum()) - aim, float(more.sum()) - aim)
-        near, weights = NEAR * (over - short), [1.0, 1.0]
-        for _ in range(MOST_TRIES):
-            if short >= -near or over <= near:
-                break
-            middle = low + (high - low) * weights[0] * short / (
-                weights[0] * short - weights[1] * over)
-            found = np.minimum(np.maximum((middle - self.give_from) * ups, 0.0), self.give)
-            found -= np.minimum(np.maximum((self.take_from - middle) * downs, 0.0), self.take)
-            off = float(found.sum()) - aim
-            if off < 0:
-                low, less, short, weights = middle, found, off, [1.0, 0.5 * weights[1]]
-            else:
-                high, more, over, weights = middle, found, off, [0.5 * weights[0], 1.0]
-        part = -short / (over - short) if over > short else 0.0
-        return less + (more - less) * part, low + (high - low) * part
+        """What all do for `total` [kW], and at what price. What a pack gives rises with the price
+        in a straight line inside its box, and so does what it takes: the powers are a projection
+        onto the boxes and the total, and the price is the multiplier of its sum."""
+        rises = np.concatenate((_rise(self.give, self.give_all - self.give_from),
+                                _rise(self.take, self.take_from - self.take_all)))
+        nothing = np.zeros(len(self.give))
+        powers, price = project_fleets(
+            -rises * np.concatenate((self.give_from, self.take_from)),
+            np.concatenate((nothing, -self.take)), np.concatenate((self.give, nothing)),
+            np.array([total]), np.zeros(1, dtype=np.int64), 1.0 / rises)
+        given, taken = np.split(powers, 2)
+        return given + taken, float(price[0])
+
+
+def _rise(most: Floats, span: Floats) -> Floats:
+    """kW for each currency/kWh; a pack that can do nothing gets a slope all the same."""
+    return np.where(most > 0, most, 1.0) / span
 
 
 def by_merit(packs: Packs, kinds: Kinds, worth: Worth, fleet_kw: Floats, step_h: float,

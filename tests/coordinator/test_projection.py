@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.coordinator.problem import Floats
-from core.coordinator.projection import Places, project, project_band, project_groups
+from core.coordinator.projection import FEW, Places, project, project_band, project_fleets
 from core.errors import RequestError
 
 kw = st.floats(-50, 50, allow_nan=False).map(lambda value: round(value, 3))
@@ -133,14 +133,18 @@ def test_what_is_no_box_is_refused(broken: dict[str, object]) -> None:
 Case = tuple[Floats, Floats, Floats, Floats, float]
 
 
-def by_groups(cases: list[Case]) -> tuple[Floats, Floats]:
-    """One behind the other at once, and each for itself."""
-    sizes = [len(case[0]) for case in cases]
+def together_and_alone(cases: list[Case]) -> tuple[Floats, Floats]:
+    """Fleets one behind the other at once, so many that x is tried before breaks are sorted, and
+    each for itself."""
+    alone = np.concatenate([project(*case[:3], case[4], case[3]) for case in cases])
+    times = -(-2 * FEW // len(alone))
+    sizes = [len(case[0]) for case in cases] * times
     starts: Places = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-    wish, low, high, weight = (np.concatenate([case[part] for case in cases]) for part in range(4))
-    totals = np.array([case[4] for case in cases])
-    each = np.concatenate([project(*case[:3], case[4], case[3]) for case in cases])
-    return project_groups(wish, low, high, totals, starts, weight), each
+    wish, low, high, weight = (np.tile(np.concatenate([case[part] for case in cases]), times)
+                               for part in range(4))
+    totals = np.tile([case[4] for case in cases], times)
+    found, _ = project_fleets(wish, low, high, totals, starts, weight)
+    return found.reshape(times, -1), alone
 
 
 @given(st.lists(boxes(), min_size=1, max_size=4), st.integers(-3, 9), st.floats(-2, 2))
@@ -151,17 +155,28 @@ def test_many_fleets_at_once_are_each_projected_as_by_itself(
     def changed(case: Case) -> Case:
         weight = case[3] * np.where(np.arange(len(case[3])) % 2, 10.0 ** heavy, 1.0)
         return *case[:3], weight, case[4] + (100.0 * beyond if abs(beyond) > 1.5 else 0.0)
-    together, each = by_groups([changed(case) for case in cases])
-    assert together == pytest.approx(each, abs=1e-6)
+    together, alone = together_and_alone([changed(case) for case in cases])
+    for found in together:
+        assert found == pytest.approx(alone, abs=1e-6)
 
 
-def test_a_fleet_that_newton_s_steps_do_not_settle_is_projected_all_the_same() -> None:
+def test_a_fleet_of_absurd_weights_keeps_its_sum_and_leaves_others_alone() -> None:
     """Weights of sixteen powers of ten; the fleet behind it is as it is alone."""
     hard = (np.array([0.03739864, -0.04988232]), np.array([1.45683100e-06, -1.27320104e-05]),
             np.array([1.511667, 42.81030803]), np.array([3.13872770e+08, 9.37455676e-07]),
             41.968874842719785)
     plain = (np.array([3.0, 1.0]), np.zeros(2), np.full(2, 5.0), np.ones(2), 2.0)
-    together, each = by_groups([hard, plain])
-    assert together == pytest.approx(each, abs=1e-9)
-    assert together[:2].sum() == pytest.approx(hard[4], abs=1e-9)
-    assert together[2:] == pytest.approx([2.0, 0.0])
+    together, alone = together_and_alone([hard, plain])
+    for found in (alone, *together):
+        assert found[:2].sum() == pytest.approx(hard[4], abs=1e-9)
+        assert found[2:] == pytest.approx([2.0, 0.0])
+
+
+@pytest.mark.parametrize("totals", [-3000.0, 0.0, 1234.5])
+def test_the_multiplier_is_the_price_at_which_all_do_what_they_do(totals: float) -> None:
+    rng = np.random.default_rng(5)
+    low, high = -rng.uniform(0, 10, 3 * FEW), rng.uniform(0, 10, 3 * FEW)
+    wish, weight = rng.normal(0, 10, 3 * FEW), rng.uniform(0.5, 2, 3 * FEW)
+    found, (price,) = project_fleets(wish, low, high, np.array([totals]), np.zeros(1, np.int64),
+                                     weight)
+    assert found == pytest.approx(np.clip(wish + price / weight, low, high), abs=1e-9)
