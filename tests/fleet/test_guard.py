@@ -258,6 +258,17 @@ def test_a_welded_contactor_is_found_when_it_opens(bench: Bench) -> None:
     assert "plus contactor is not known to be open" in bench.command("reset").reason
 
 
+def test_a_contactor_that_closes_after_the_latch_is_told_and_kept(bench: Bench) -> None:
+    overheat(bench)
+    for contactor in (bench.plants[0].switch.plus, bench.plants[0].switch.minus):
+        contactor.closed = contactor.welded = True
+    bench.live(1.0)
+    assert "NOT isolated; plus contactor welded" in bench.reason()
+    bench.restart()
+    memory = bench.guards.each[0].memory
+    assert (memory.state, memory.welded_plus, memory.welded_minus) == ("latched", True, True)
+
+
 def test_a_latch_holds_over_a_restart(bench: Bench) -> None:
     overheat(bench)
     why = bench.guards.each[0].why
