@@ -82,8 +82,7 @@ class Orders:
     def follow(self, now_s: float) -> None:
         """Called after each sample: tell what came of stops, and write what the disk did not
         take, one answer a sample."""
-        outcome = self._pack.safety.outcome
-        if self._stopping and outcome is not None:
+        if self._stopping and (outcome := self._pack.safety.outcome) is not None:
             stopping, self._stopping = self._stopping, {}
             for command_id, until_s in stopping.items():
                 self._say(self._answer(command_id, until_s, now_s, *_stopped(outcome)))

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import ManualClock, from_epoch
 from core.errors import ConfigurationError, RetryLaterError
 from core.fleet.messages import Ack, Reply
 from core.fleet.rejections import Rejection
 from scripts.app_process import ROOT
 from services.edge.orders import UNWRITTEN, WRITE_AGAIN_S, Orders
 from services.edge.outbox import Outbox
+from services.edge.runtime import EdgeRuntime, Plate
+from services.fleet_link import Broker
+from tests.fleet.examples import NOW_S
 from tests.fleet.test_guard import STEP_S, Bench
 
 PACK = "pack_1"
@@ -138,6 +142,20 @@ def test_every_use_of_a_disk_that_fails_asks_to_be_tried_again(tmp_path: Path) -
             use()
     assert box.life(PACK) == life
     box.close()
+
+
+def test_what_cannot_be_read_is_not_sent_and_the_device_goes_on(outbox: Outbox,
+                                                                tmp_path: Path) -> None:
+    """The connection stands."""
+    bench = Bench(outbox, "LFP")
+    runtime = EdgeRuntime("home", bench.group, {PACK: Plate("LFP", 24, 10.0)}, outbox,
+                          Broker(host="127.0.0.1", port=1), ManualClock(from_epoch(NOW_S)),
+                          every=1)
+    runtime._tick(1, STEP_S)
+    runtime.sender.link.connected.set()
+    broken(outbox, tmp_path / "o.sqlite")
+    runtime._tick(2, STEP_S)
+    assert runtime._refused(PACK) == {Rejection.DISK: 2}, "neither kept nor sent"
 
 
 def test_a_row_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
