@@ -169,6 +169,10 @@ def test_a_row_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
     box._db.execute("PRAGMA max_page_count = 100000")
     assert box.put({PACK: b"b"}) == {PACK: 2}
     assert box.waiting(PACK, 0, 9) == [(1, b"a"), (2, b"b")]
+    with pytest.raises(RetryLaterError):
+        box.keep_safety({PACK: b"first", "pack_2": None})  # type: ignore[dict-item]
+    assert box.safety(PACK) is None
+    assert box.put({PACK: b"c"}) == {PACK: 3}
     box.close()
 
 
