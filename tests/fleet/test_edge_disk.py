@@ -87,7 +87,13 @@ stopped = told()
 limit(resource.RLIM_INFINITY)
 live(30)
 order("emergency_stop", 1)
-print(json.dumps({"lost": lost, "stopped": stopped, "after": told()}), flush=True)
+after = told()
+box.close()
+limit(0)
+again = Outbox(folder / "o.sqlite", ["pack_1"])
+begun = Guards([plant.rating], again, timer=clock.monotonic_s).each[0].memory.state
+again.close()
+print(json.dumps({"lost": lost, "stopped": stopped, "after": after, "begun": begun}), flush=True)
 """
 
 
@@ -96,7 +102,7 @@ def test_a_full_disk_costs_telemetry_and_nothing_else(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], cwd=ROOT, timeout=60,
                          capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
-    lost, stopped, after = (json.loads(ran.stdout)[key] for key in ("lost", "stopped", "after"))
+    lost, stopped, after, begun = json.loads(ran.stdout).values()
     assert lost == {"replies": [], "state": "normal", "made": 5, "rejected": {"disk": 5}}
     received, refused, again, executed = stopped["replies"]
     assert received[0] == again[0] == "received"
@@ -108,6 +114,7 @@ def test_a_full_disk_costs_telemetry_and_nothing_else(tmp_path: Path) -> None:
     assert UNWRITTEN in executed[1]
     assert after["made"] == 5 + 30, "it goes on as soon as there is room"
     assert [reply[0] for reply in after["replies"]] == ["executed"]
+    assert begun == "latched", "it may start where nothing can be written, and knows its latch"
     box = Outbox(tmp_path / "o.sqlite", [PACK])
     assert box.command(f"{1:032x}", PACK) == ("executed", "")
     assert (box.command(f"{2:032x}", PACK) or ("",))[0] == "refused"
