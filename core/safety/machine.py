@@ -2,9 +2,9 @@
 
 NORMAL and DERATE work; ZERO asks for 0 A and waits until the current rests; OPENING opens one
 contactor after the other, never above the break current unless the fuse had its time, and looks
-at the feedback in between; LATCHED stays until an operator resets it with everything clear. A
-shutdown that has begun is not called off when its cause goes (as in foxBMS 2). Short
-circuits and hardware faults go to OPENING without waiting for 0 A. Time is what has passed
+at the feedback in between; LATCHED watches that it stays open, until an operator resets it with
+everything clear. A shutdown that has begun is not called off when its cause goes (as in foxBMS 2).
+Short circuits and hardware faults go to OPENING without waiting for 0 A. Time is what has passed
 between samples, so that a restart or a changed clock loses nothing.
 """
 
@@ -79,7 +79,9 @@ class Transition:
 
 
 class Memory(msgspec.Struct, forbid_unknown_fields=True):
-    """All that a restart needs."""
+    """All that a restart needs. forced, blind: it opened above the break current, or without
+    knowing its current. wrong_s: how long a contactor has not been where it should be; flowing_s:
+    how long current has flowed through open contactors [s]."""
 
     state: State = State.NORMAL
     step: Step = Step.DONE
@@ -93,6 +95,8 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
     welded_minus: bool = False
     forced: bool = False
     reason: str = ""
+    blind: bool = False
+    flowing_s: float | None = None
 
 
 class Machine:
@@ -129,13 +133,10 @@ class Machine:
         memory, passed = self._memory, _passed(given.dt_s)
         memory.in_state_s += passed
         memory.in_step_s += passed
-        answers = (given.plus_closed, given.minus_closed)
-        memory.wrong_s = self._lasting(False in answers, memory.wrong_s, passed)
-        memory.unknown_s = self._lasting(None in (*answers, given.fuse_intact),
-                                         memory.unknown_s, passed)
+        self._time_faults(given, passed)
         if memory.state is State.LATCHED:
-            reset = self._latched(given)
-            return [reset] if reset else []
+            found = self._latched(given)
+            return [found] if found else []
         done: list[Transition] = []
         while (found := self._next(given)) is not None:
             done.append(found)
@@ -153,6 +154,7 @@ class Machine:
             "the minus contactor is not known to be open": given.minus_closed is not False,
             f"a stop by {given.stop} stands": bool(given.stop),
             "the current is not known": not math.isfinite(given.current_a),
+            "current flows through it": self._flows(given),
         }
         return tuple(words for words, holds in tests.items() if holds)
 
@@ -176,11 +178,25 @@ class Machine:
             return Cause("fuse_blown")
         return Cause("contactor_feedback") if self._late(self._memory.wrong_s) else None
 
-    def _lasting(self, holds: bool, so_far_s: float | None, passed_s: float) -> float | None:
-        """For how long something has been so while the pack works; None: it is not."""
-        if not holds or self._memory.state not in WORKING:
-            return None
-        return 0.0 if so_far_s is None else so_far_s + passed_s
+    def _time_faults(self, given: Inputs, passed_s: float) -> None:
+        """Contactors are to be closed while the pack works, and open once it is latched."""
+        memory, works = self._memory, self._memory.state in WORKING
+        latched = memory.state is State.LATCHED
+        answers = (given.plus_closed, given.minus_closed)
+        wrong = (works and False in answers) or (latched and any(self._closed_again(given)))
+        memory.wrong_s = _lasting(wrong, memory.wrong_s, passed_s)
+        unknown = works and None in (*answers, given.fuse_intact)
+        memory.unknown_s = _lasting(unknown, memory.unknown_s, passed_s)
+        memory.flowing_s = _lasting(latched and self._flows(given), memory.flowing_s, passed_s)
+
+    def _closed_again(self, given: Inputs) -> tuple[bool, bool]:
+        """Of plus and minus: it had opened, and is not known to be open any more."""
+        memory = self._memory
+        return (given.plus_closed is not False and not memory.welded_plus,
+                given.minus_closed is not False and not memory.welded_minus)
+
+    def _flows(self, given: Inputs) -> bool:
+        return abs(given.current_a) >= self._options.rest_current_a
 
     def _late(self, lasted_s: float | None) -> bool:
         return lasted_s is not None and lasted_s >= self._options.feedback_timeout_s
@@ -215,7 +231,8 @@ class Machine:
             under = abs(given.current_a) < self._break_a or given.fuse_intact is False
             if not under and memory.in_step_s < options.fuse_timeout_s:
                 return None
-            memory.forced = not under
+            memory.blind = not under and not math.isfinite(given.current_a)
+            memory.forced = not under and not memory.blind
             memory.plus_closed = False
             self._enter_step(Step.PLUS)
         if memory.step is Step.PLUS and self._answered(given.plus_closed):
@@ -238,13 +255,27 @@ class Machine:
         words = ["NOT isolated" if len(welded) == 2 else "open"]
         words += [f"{name} contactor welded or its feedback lost" for name in welded]
         words += ["opened above the break current"] if memory.forced else []
+        words += ["opened with its current unknown"] if memory.blind else []
         return "; ".join(words)
 
     def _latched(self, given: Inputs) -> Transition | None:
         if not given.reset or self.blockers(given):
-            return None
+            return self._watched(given)
         self._memory = Memory(state=State.LATCHED, in_state_s=self._memory.in_state_s)
         return self._to(State.NORMAL, "reset by an operator", given, given.reset)
+
+    def _watched(self, given: Inputs) -> Transition | None:
+        """What it found of contactors that should be open; it holds until a reset."""
+        memory = self._memory
+        known = memory.welded_plus, memory.welded_minus
+        flows = self._late(memory.flowing_s)
+        plus, minus = self._closed_again(given) if self._late(memory.wrong_s) else (False, False)
+        memory.welded_plus |= plus or flows
+        memory.welded_minus |= minus or flows
+        if known == (memory.welded_plus, memory.welded_minus):
+            return None
+        words = "; current flows through it" if flows else ""
+        return self._to(State.LATCHED, self._outcome() + words, given)
 
     def _enter_step(self, step: Step) -> None:
         self._memory.step, self._memory.in_step_s = step, 0.0
@@ -268,7 +299,7 @@ class Machine:
         except msgspec.ValidationError as error:
             raise GiveUpError(f"the saved state of a pack is damaged: {error}") from error
         times = (memory.in_state_s, memory.in_step_s, memory.wrong_s or 0.0,
-                 memory.unknown_s or 0.0)
+                 memory.unknown_s or 0.0, memory.flowing_s or 0.0)
         if not all(math.isfinite(time) and time >= 0 for time in times):
             raise GiveUpError("the saved state of a pack is damaged: times")
         self._memory = memory
@@ -277,3 +308,9 @@ class Machine:
 def _passed(dt_s: float) -> float:
     return dt_s if math.isfinite(dt_s) and dt_s > 0 else 0.0
 
+
+def _lasting(holds: bool, so_far_s: float | None, passed_s: float) -> float | None:
+    """For how long something has been so [s]; None: it is not."""
+    if not holds:
+        return None
+    return 0.0 if so_far_s is None else so_far_s + passed_s

@@ -100,7 +100,8 @@ class Site:
         trust = Trust(plate.capacity_kwh, plate.chemistry, self._key)
         policies = Policies(pack, self._outbox, trust)
         return _Device(plate, element, day, plant, guard, pack, policies,
-                       Orders(pack, self._outbox, policies))
+                       Orders(pack, self._outbox, policies,
+                              tell=lambda reply: self.inbox.book.heard(plate.device, [reply])))
 
     def live_until(self, now_s: float) -> None:
         """A clock that stands still or steps back moves nothing."""
@@ -161,6 +162,8 @@ class Site:
         if now_s - self._allocated_s >= ALLOCATE_EVERY_S and now_s >= self._steered_s:
             self._allocate(now_s)
         self._group.sample(now_s, dt_s)
+        for device in self._devices.values():
+            device.orders.follow(now_s)
         heard = [device for device in self._devices.values() if not device.silent]
         for device in heard:
             self._hear(device, now_s)

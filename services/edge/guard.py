@@ -31,7 +31,7 @@ from core.safety.monitor import Decision, Hardware, Requests, SafetyMonitor
 from core.safety.profile import SafetyProfile
 from core.topology import FloatArray
 from services.edge.plant import Sample
-from services.edge.ports import Estimate, Verdict
+from services.edge.ports import Estimate, Outcome, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -199,6 +199,15 @@ class Guard:
         memory = self._machine.memory
         return memory.plus_closed, memory.minus_closed
 
+    @property
+    def outcome(self) -> Outcome | None:
+        """As `services.edge.ports.PackSafety`."""
+        memory = self._machine.memory
+        if memory.state is not State.LATCHED:
+            return None
+        return Outcome(self._machine.isolated,
+                       "" if memory.reason == ISOLATED else memory.reason)
+
     def limits(self) -> tuple[PartialLimit, ...]:
         """As `services.edge.ports.PackSafety`."""
         judged = self._guards.judged
@@ -306,10 +315,9 @@ class Guard:
 
     def _shut(self) -> str:
         """ "latched: voltage_high, cell 12: 3.66 V, limit 3.65 V" """
-        memory = self._machine.memory
+        memory, outcome = self._machine.memory, self.outcome
         words = f"{memory.state.value}: {self.why or memory.reason}"
-        welded = memory.state is State.LATCHED and memory.reason != ISOLATED
-        return f"{words}; {memory.reason}" if welded else words
+        return f"{words}; {outcome.words}" if outcome and outcome.words else words
 
     def blockers(self, sample: Sample, now_s: float) -> list[str]:
         """What forbids a reset, in words."""

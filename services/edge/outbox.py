@@ -11,10 +11,11 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from core.errors import ConfigurationError, RetryLaterError
 from core.fleet.messages import Ack
@@ -28,8 +29,8 @@ CREATE TABLE IF NOT EXISTS waiting
     (device TEXT NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL,
      PRIMARY KEY (device, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS commands
-    (id TEXT PRIMARY KEY, device TEXT NOT NULL, kept_until_s REAL NOT NULL, state TEXT NOT NULL,
-     reason TEXT NOT NULL) WITHOUT ROWID;
+    (id TEXT NOT NULL, device TEXT NOT NULL, kept_until_s REAL NOT NULL, state TEXT NOT NULL,
+     reason TEXT NOT NULL, PRIMARY KEY (id, device)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS standing
     (device TEXT PRIMARY KEY, stopped TEXT NOT NULL, power_kw REAL, until_s REAL NOT NULL)
     WITHOUT ROWID;
@@ -74,38 +75,37 @@ class PolicyFiles:
 
 class Outbox:
     """Threads may share it. Raises ConfigurationError where another process has the file, and
-    RetryLaterError when the disk takes nothing."""
+    RetryLaterError, with nothing changed, when the disk takes nothing or cannot be read."""
 
     def __init__(self, path: Path, devices: Sequence[str], most_rows: int = MOST_ROWS) -> None:
         self._lock = threading.Lock()
         self._most = most_rows
         self._settled: set[str] = set()
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = self._open(path)
-        except sqlite3.Error as error:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db, self._lives = self._open(path, devices)
+        except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 "the command line", "--outbox", str(path), "a file of this device alone; another "
                 f"process has it, or it is damaged or cannot be written ({error})") from error
-        with self._db as db:
-            db.execute("BEGIN IMMEDIATE")
-            for device in devices:
-                db.execute("INSERT OR IGNORE INTO devices VALUES (?, ?, 0, 0, 0, 0, 0)",
-                           (device, new_stream()))
-        self._lives = {row[0]: Life(*row[1:]) for row in self._db.execute("SELECT * FROM devices")}
 
     @staticmethod
-    def _open(path: Path) -> sqlite3.Connection:
+    def _open(path: Path, devices: Sequence[str]) -> tuple[sqlite3.Connection, dict[str, Life]]:
         db = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA locking_mode=EXCLUSIVE")
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
             db.executescript(SCHEMA)
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany("INSERT OR IGNORE INTO devices VALUES (?, ?, 0, 0, 0, 0, 0)",
+                               [(device, new_stream()) for device in devices])
+            lives = {row[0]: Life(*row[1:]) for row in db.execute("SELECT * FROM devices")}
         except sqlite3.Error:
             db.close()
             raise
-        return db
+        return db, lives
 
     def put(self, bodies: Mapping[str, bytes]) -> dict[str, int]:
         """Number and keep one row a device, in one commit; the numbers."""
@@ -195,55 +195,58 @@ class Outbox:
     def waiting(self, device: str, after: int, most: int) -> list[tuple[int, bytes]]:
         """(number, body) of at most `most` rows after `after`, rising."""
         with self._lock:
-            return self._db.execute(
+            return self._read(
                 "SELECT seq, body FROM waiting WHERE device = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (device, max(after, self._lives[device].high), most)).fetchall()
+                device, max(after, self._lives[device].high), most)
 
     def floor(self, device: str) -> int:
         """The lowest number that may still be sent."""
         with self._lock:
             life = self._lives[device]
-            (lowest,) = self._db.execute(
-                "SELECT min(seq) FROM waiting WHERE device = ? AND seq > ?",
-                (device, life.high)).fetchone()
+            (lowest,), = self._read("SELECT min(seq) FROM waiting WHERE device = ? AND seq > ?",
+                                    device, life.high)
             return int(lowest) if lowest is not None else life.last + 1
 
     # -- commands that came: none is acted on twice, also over a restart
 
-    def command(self, command_id: str) -> tuple[str, str] | None:
+    def command(self, command_id: str, device: str) -> tuple[str, str] | None:
         """(state, reason) of a command that came before."""
         with self._lock:
-            found = self._db.execute("SELECT state, reason FROM commands WHERE id = ?",
-                                     (command_id,)).fetchone()
-            return None if found is None else (found[0], found[1])
+            found = self._read("SELECT state, reason FROM commands WHERE id = ? AND device = ?",
+                               command_id, device)
+            return found[0] if found else None
 
     def keep_command(self, command_id: str, device: str, until_s: float, state: str,
-                     reason: str, now_s: float) -> None:
-        """Before it is acted on, and after; what is older than its time is forgotten."""
+                     reason: str, now_s: float, standing: Standing | None = None) -> None:
+        """Before it is acted on, and after, together with what stands then; what is older than
+        its time is forgotten."""
         with self._lock, self._transaction() as db:
             db.execute("DELETE FROM commands WHERE kept_until_s < ?", (now_s,))
             db.execute("INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?)",
                        (command_id, device, until_s, state, reason))
+            if standing is not None:
+                db.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
+                           (device, standing.stopped, standing.power_kw, standing.until_s))
+
+    def commands(self, device: str, state: str, reason: str) -> dict[str, float]:
+        """Until when each is kept, by id, of those with this state and reason."""
+        with self._lock:
+            return dict(self._read("SELECT id, kept_until_s FROM commands WHERE device = ? AND "
+                                   "state = ? AND reason = ?", device, state, reason))
 
     def standing(self, device: str) -> Standing:
         with self._lock:
-            found = self._db.execute("SELECT stopped, power_kw, until_s FROM standing "
-                                     "WHERE device = ?", (device,)).fetchone()
-            return Standing() if found is None else Standing(*found)
-
-    def keep_standing(self, device: str, standing: Standing) -> None:
-        with self._lock, self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
-                       (device, standing.stopped, standing.power_kw, standing.until_s))
+            found = self._read("SELECT stopped, power_kw, until_s FROM standing "
+                               "WHERE device = ?", device)
+            return Standing(*found[0]) if found else Standing()
 
     # -- which learnt policy was deployed
 
     def policies(self, device: str) -> PolicyFiles | None:
         """None where none ever was."""
         with self._lock:
-            found = self._db.execute("SELECT running, before FROM policies WHERE device = ?",
-                                     (device,)).fetchone()
-            return None if found is None else PolicyFiles(*found)
+            found = self._read("SELECT running, before FROM policies WHERE device = ?", device)
+            return PolicyFiles(*found[0]) if found else None
 
     def keep_policies(self, device: str, files: PolicyFiles | None) -> None:
         """None: what the device is started with counts again."""
@@ -258,9 +261,8 @@ class Outbox:
     def safety(self, device: str) -> bytes | None:
         """What `keep_safety` kept last."""
         with self._lock:
-            found = self._db.execute("SELECT memory FROM safety WHERE device = ?",
-                                     (device,)).fetchone()
-            return None if found is None else bytes(found[0])
+            found = self._read("SELECT memory FROM safety WHERE device = ?", device)
+            return bytes(found[0][0]) if found else None
 
     def keep_safety(self, memories: Mapping[str, bytes]) -> None:
         """By device, in one commit."""
@@ -273,28 +275,32 @@ class Outbox:
                 self._forget()
             self._db.close()
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
+    def _read(self, sql: str, *values: object) -> list[Any]:
+        """All rows."""
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise _failing(error) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """BEGIN IMMEDIATE ... COMMIT, each of which a full disk may refuse; anything that goes
+        wrong leaves nothing behind."""
+        db = self._db
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _failing(error) from error
+        finally:
+            if db.in_transaction:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
 
 
-class _Transaction:
-    """BEGIN IMMEDIATE ... COMMIT; anything that goes wrong leaves nothing behind."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._db.execute("BEGIN IMMEDIATE")
-        return self._db
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self._db.execute("COMMIT")
-            return
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-        if isinstance(error, sqlite3.Error):
-            raise RetryLaterError(f"the outbox takes nothing ({error}); see its disk") from error
+def _failing(error: sqlite3.Error) -> RetryLaterError:
+    return RetryLaterError(f"the device's disk fails ({error}); make room on it, or mend it")
 
 
 def new_stream() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from core.fleet.messages import PartialLimit, SafetyState
 from core.topology import FloatArray
@@ -38,6 +38,14 @@ class Verdict:
     reason: str = ""
 
 
+class Outcome(NamedTuple):
+    """What came of opening the contactors. isolated: at least one is known to be open. words: what
+    is wrong with it, "" for nothing."""
+
+    isolated: bool
+    words: str
+
+
 class PackSafety(Protocol):
     """What one pack asks of its safety monitor. No layer above it relaxes what it says."""
 
@@ -50,6 +58,11 @@ class PackSafety(Protocol):
     def opened_after_s(self) -> float | None:
         """From the last trip or stop to open contactors [s]; None before one, where they did not
         open, and after a restart meanwhile."""
+        ...
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """None while the pack works and while it is being shut down."""
         ...
 
     def limits(self) -> tuple[PartialLimit, ...]:

@@ -88,7 +88,8 @@ class EdgeRuntime:
         self._policies = policies or {}
         self._refusals = Refusals(self._packs)
         self._orders = {device: Orders(pack, outbox, self._policies.get(device),
-                                       partial(self._refusals.add, device))
+                                       partial(self._refusals.add, device),
+                                       partial(self._reply, device))
                         for device, pack in self._packs.items()}
         self._heard: deque[_Heard] = deque(maxlen=MOST_HEARD)
         self._wake = threading.Event()
@@ -155,6 +156,8 @@ class EdgeRuntime:
     def _tick(self, tick: int, period_s: float) -> None:
         now_s = self._now_s()
         self._group.sample(now_s, period_s)
+        for orders in self._orders.values():
+            orders.follow(now_s)
         if tick % self._every:
             return
         self._keep({device: packed(pack.body(now_s)) for device, pack in self._packs.items()})
@@ -169,7 +172,11 @@ class EdgeRuntime:
             self.sender.begin_anew(now_s)
             self._told_s = -math.inf
         for device in self._packs:
-            self.sender.send(device, now_s)
+            try:
+                self.sender.send(device, now_s)
+            except RetryLaterError as error:
+                self._refusals.add(device, Rejection.DISK)
+                log.error("%s: what waits is not sent now: %s", device, error)
 
     def drain(self, stop: threading.Event) -> None:
         """Sample nothing; send what is waiting, and come back when all of it is settled."""
@@ -223,8 +230,8 @@ class EdgeRuntime:
             pack.centre.heard(now_s)
             self.sender.send(address.device, now_s)
             return
-        reply = self._orders[address.device].handle(read_small(payload, Command), now_s)
-        self._publish_status(address.device, "online", (reply,))
+        command = read_small(payload, Command)
+        self._reply(address.device, self._orders[address.device].handle(command, now_s))
 
     def _allocate(self, allocation: Allocation, now_s: float, left_s: float | None) -> None:
         for device, pack in self._packs.items():
@@ -240,6 +247,9 @@ class EdgeRuntime:
         for device in self._packs:
             conflict = device in self.sender.conflicts
             self._publish_status(device, "conflict" if conflict else state)
+
+    def _reply(self, device: str, reply: Reply) -> None:
+        self._publish_status(device, "online", (reply,))
 
     def _publish_status(self, device: str, state: str, replies: tuple[Reply, ...] = ()) -> None:
         """A reply goes by QoS 1, so that it is not lost; a state is told again anyway."""

@@ -81,6 +81,8 @@ TABLE = [
     (State.LATCHED, {**OPEN, "reset": "Ann", "fuse_intact": None}, []),
     (State.LATCHED, {**OPEN, "reset": "Ann", "stop": "Bob"}, []),
     (State.LATCHED, {**OPEN, "reset": "Ann", "current_a": math.nan}, []),
+    (State.LATCHED, {**OPEN, "reset": "Ann", "current_a": -2.0}, []),
+    (State.LATCHED, {"current_a": 200.0, "dt_s": 9.0}, []),
     (State.LATCHED, {"minus_closed": False, "plus_closed": True, "reset": "Ann"}, []),
     (State.LATCHED, {"minus_closed": None, "plus_closed": False, "reset": "Ann"}, []),
 ]
@@ -155,6 +157,47 @@ def test_above_the_break_current_it_waits_for_the_fuse_and_then_opens_all_the_sa
     assert "opened above the break current" in done[-1].reason
 
 
+def test_opened_without_knowing_the_current_says_so_and_not_that_it_was_high() -> None:
+    found = in_state(State.OPENING)
+    done = [each for _ in range(33) for each in found.step(
+        replace(CALM, current_a=math.nan, **OPEN))]
+    assert done[-1].reason == "open; opened with its current unknown"
+
+
+@pytest.mark.parametrize(("change", "words", "isolated"), [
+    ({"plus_closed": True}, "open; plus contactor welded or its feedback lost", True),
+    ({"minus_closed": None}, "open; minus contactor welded or its feedback lost", True),
+    ({"plus_closed": True, "minus_closed": True}, "NOT isolated; plus contactor welded or its "
+     "feedback lost; minus contactor welded or its feedback lost", False),
+    ({"current_a": -200.0}, "NOT isolated; plus contactor welded or its feedback lost; minus "
+     "contactor welded or its feedback lost; current flows through it", False),
+])
+def test_a_latched_pack_is_watched(change: dict[str, object], words: str, isolated: bool) -> None:
+    found = in_state(State.LATCHED)
+    given = replace(CALM, **{**OPEN, **change})
+    assert found.step(given) == [], "one sample may be wrong"
+    assert found.step(replace(CALM, **OPEN)) == []
+    done = [each for _ in range(9) for each in found.step(given)]
+    assert [(each.former, each.state, each.reason) for each in done] == [
+        (State.LATCHED, State.LATCHED, words)], "said once"
+    assert (found.memory.reason, found.isolated) == (words, isolated)
+    assert found.step(replace(given, reset="Ann")) == []
+    assert found.blockers(given)
+    assert found.step(replace(CALM, **OPEN)) == []
+    assert found.memory.reason == words, "it holds until a reset"
+    assert ways(found.step(replace(CALM, **OPEN, reset="Ann"))) == [State.NORMAL]
+    assert not found.memory.welded_plus | found.memory.welded_minus
+
+
+def test_what_was_found_at_the_opening_is_not_found_again() -> None:
+    found = in_state(State.ZERO)
+    for _ in range(9):
+        found.step(replace(CALM, minus_closed=False))
+    assert "plus contactor welded" in found.memory.reason
+    assert [found.step(replace(CALM, minus_closed=False)) for _ in range(9)] == [[]] * 9
+    assert found.step(CALM) == [], "of the other one sample may be wrong"
+
+
 def test_a_contactor_that_opens_by_itself_is_a_hardware_fault() -> None:
     found = machine()
     done = [each for _ in range(3) for each in found.step(replace(CALM, minus_closed=False))]
@@ -197,7 +240,8 @@ def test_a_restart_goes_on_where_it_was(state: State) -> None:
 
 
 @pytest.mark.parametrize("change", [{"state": "asleep"}, {"in_state_s": math.nan},
-                                    {"in_step_s": -1.0}, {"plus_closed": 1}, {"more": 1}])
+                                    {"in_step_s": -1.0}, {"flowing_s": math.nan},
+                                    {"plus_closed": 1}, {"more": 1}])
 def test_a_damaged_state_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(GiveUpError, match="damaged"):
         machine().restore({**machine().to_dict(), **change})

@@ -204,10 +204,12 @@ def test_packs_tell_how_long_they_bear_silence(demo: Demo) -> None:
     assert {pack.silent_s for pack in demo.source.packs()} == {SILENT_S}
 
 
-def test_commands_live_from_sent_to_executed_or_refused(demo: Demo) -> None:
+def test_commands_live_from_sent_over_received_to_executed_or_refused(demo: Demo) -> None:
     device = demo.source.packs()[0].device
-    assert demo.command(device, "emergency_stop").state == "executed"
+    stopped = demo.command(device, "emergency_stop")
+    assert stopped.state == "received"
     demo.live(3)
+    assert demo.life(stopped).state == "executed"
     assert demo.source.packs()[0].safety == "latched"
     assert "emergency stop by eve" in demo.source.packs()[0].limit_reason
     assert demo.command(device, "reset").state == "executed"

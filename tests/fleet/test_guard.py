@@ -142,7 +142,7 @@ def test_an_overheating_cell_trips_and_a_reset_waits_until_it_is_clear(bench: Be
 
 def test_an_emergency_stop_opens_at_once_until_it_is_reset(bench: Bench) -> None:
     bench.live(25.0)
-    assert bench.command("emergency_stop").state == "executed"
+    assert bench.command("emergency_stop").state == "received"
     bench.live(0.5)
     assert bench.state() == "latched"
     assert bench.reason().startswith("latched: emergency stop by eve")
@@ -256,6 +256,17 @@ def test_a_welded_contactor_is_found_when_it_opens(bench: Bench) -> None:
     assert (bench.state(), memory.welded_plus, memory.welded_minus) == ("latched", True, False)
     assert "plus contactor welded" in bench.reason()
     assert "plus contactor is not known to be open" in bench.command("reset").reason
+
+
+def test_a_contactor_that_closes_after_the_latch_is_told_and_kept(bench: Bench) -> None:
+    overheat(bench)
+    for contactor in (bench.plants[0].switch.plus, bench.plants[0].switch.minus):
+        contactor.closed = contactor.welded = True
+    bench.live(1.0)
+    assert "NOT isolated; plus contactor welded" in bench.reason()
+    bench.restart()
+    memory = bench.guards.each[0].memory
+    assert (memory.state, memory.welded_plus, memory.welded_minus) == ("latched", True, True)
 
 
 def test_a_latch_holds_over_a_restart(bench: Bench) -> None:
@@ -394,13 +405,17 @@ def test_a_device_that_was_too_late_trips(bench: Bench) -> None:
     assert bench.reason().startswith("latched: overrun")
 
 
-def test_a_replayed_command_is_refused(bench: Bench) -> None:
-    bench.live(1.0)
-    asked = bench.asked("emergency_stop", 7)
-    assert bench.orders[0].handle(asked, bench.now_s).state == "executed"
+def test_a_replayed_command_is_answered_again_and_not_done_again(bench: Bench) -> None:
+    overheat(bench)
+    asked = bench.asked("reset", 7)
+    first = bench.orders[0].handle(asked, bench.now_s)
+    assert first.state == "refused"
+    bench.plants[0].repair()
+    bench.live(15.0)
     again = bench.orders[0].handle(asked, bench.now_s)
-    assert again.state == "refused"
-    assert again.reason.startswith(WORDS[Rejection.REPLAYED])
+    assert (again.state, bench.state()) == ("refused", "latched")
+    assert again.reason == f"replayed: {WORDS[Rejection.REPLAYED]}; {first.reason}"
+    assert bench.command("reset").state == "executed"
 
 
 def timed(outbox: Outbox, urgent: Undisturbed) -> PackGroup:

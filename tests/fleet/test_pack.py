@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.fleet.messages import Allocation, Command, PartialLimit, packed
+from core.fleet.rejections import Rejection
 from core.fleet.telemetry import Telemetry, read_telemetry
 from services.edge.estimator import CellEstimators
 from services.edge.orders import Orders
@@ -30,7 +31,7 @@ class Limited:
     """Safety that limits to some amperes and takes every order."""
 
     contactors = (True, True)
-    opened_after_s = took_s = None
+    opened_after_s = took_s = outcome = None
     timer = staticmethod(time.perf_counter)
 
     def __init__(self, limit_a: float) -> None:
@@ -172,12 +173,14 @@ def command(action: str, number: int = 1, **changed: float) -> Command:
 
 def test_a_command_is_done_once_and_a_replay_says_what_was_done(outbox: Outbox) -> None:
     pack = pack_with()
-    orders = Orders(pack, outbox)
-    assert orders.handle(command("emergency_stop"), NOW_S + 1).state == "executed"
-    assert orders.handle(command("reset", 2), NOW_S + 2).state == "executed"
-    again = orders.handle(command("emergency_stop"), NOW_S + 3)
-    assert (again.state, "executed" in again.reason) == ("refused", True)
-    assert pack.standing.stopped == ""
+    counts: list[Rejection] = []
+    orders = Orders(pack, outbox, count=counts.append)
+    bound = command("override", power_kw=5.0, hold_s=30.0)
+    assert orders.handle(bound, NOW_S + 1).state == "executed"
+    assert orders.handle(command("release", 2), NOW_S + 2).state == "executed"
+    again = orders.handle(bound, NOW_S + 3)
+    assert (again.state, again.reason[:9]) == ("executed", "replayed:")
+    assert (pack.standing.power_kw, counts) == (None, [Rejection.REPLAYED])
 
 
 def test_an_expired_command_is_told_and_not_done(outbox: Outbox) -> None:
