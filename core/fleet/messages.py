@@ -51,6 +51,7 @@ ConditionName = Literal[PackCondition, MissingCell, "contactor_open", "contactor
                         "short_circuit", "cooling_failed"]
 CONDITIONS: tuple[ConditionName, ...] = get_args(ConditionName)
 MOST_CONDITIONS = TRIP * len(CONDITIONS)
+"""Each once a tier."""
 
 CELL_BOUNDS: Mapping[str, tuple[float, float]] = {
     "voltage_v": (-1.0, 10.0),

@@ -35,14 +35,16 @@ from core.fleet.messages import (
 )
 from core.fleet.rejections import Rejection
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
-from core.fleet.tree import roots
 from core.frames import CONTACTOR_OPEN, Frame
 from core.safety.bands import MISSING_CELL
 from core.talk import Conversation
 from core.topology import DEFAULT_LEVELS
 from services.edge.demo_faults import FAULTS
+from services.edge.estimator import CellEstimators
+from services.edge.guard import Guards
 from services.edge.outbox import Outbox
-from services.edge.plant import SimulatedPack
+from services.edge.pack import Pack, PackGroup
+from services.edge.plant import EachPlant, SimulatedPack
 from services.edge.runtime import EdgeRuntime, Plate
 from services.fleet_heard import FleetHeard
 from services.fleet_source import MqttFleet, Options, create
@@ -55,10 +57,10 @@ ELEMENT = "system_home_rack_1"
 CELLS = 48
 
 
-class Declared:
-    """A source as far as the tree is concerned."""
-
-    roots = roots("home", "Fleet", [PackPlate("pack_1", "pack_1", "LFP", CELLS, 10.0)],
+def fleet(url: str = "mqtt://127.0.0.1:1", cells: int = CELLS) -> MqttFleet:
+    """As a configuration declares it; nothing connects before it is started."""
+    packs = {"pack_1": {"chemistry": "LFP", "cells": cells, "capacity_kwh": 10.0}}
+    return create("fleet", msgspec.convert({"broker": url, "packs": packs}, Options),
                   DEFAULT_LEVELS)
 
 
@@ -67,7 +69,7 @@ class Centre:
 
     def __init__(self) -> None:
         self.clock = ManualClock(from_epoch(NOW_S))
-        self.topology, placements = place(DEFAULT_LEVELS, [Declared()])  # type: ignore[list-item]
+        self.topology, placements = place(DEFAULT_LEVELS, [fleet()])
         self.board = FleetBoard("home", [PackPlate("pack_1", "pack_1", "LFP", CELLS, 10.0)])
         self.board.place(placements[0].topology)
         self.heard = FleetHeard("home", self.board, CommandBook("home", self.clock.now),
@@ -161,14 +163,18 @@ def test_a_welded_contactor_is_an_alarm_of_its_own_until_it_is_exchanged(site: S
     assert site.centre.state("contactor_welded") is State.LATCHED_UNACKNOWLEDGED
 
 
-def test_a_lost_sensor_and_a_short_circuit_are_told_with_their_places(site: Site) -> None:
-    site.plant.lost_voltage[6] = True
-    site.live(3)
+def test_a_short_circuit_is_named_beside_the_trip(site: Site) -> None:
     FAULTS["short_circuit"](site.plant)
     site.live(2)
-    told = {(one.element, one.condition): one.tier for one in site.centre.board.findings()}
-    assert told[f"{ELEMENT}_cell_6", "voltage_missing"] == 3
-    assert (ELEMENT, "safety_tripped") in told
+    assert set(site.centre.announced) == {Key(ELEMENT, "short_circuit"),
+                                          Key(ELEMENT, "safety_tripped")}
+
+
+def test_a_cell_without_a_reading_is_named(site: Site) -> None:
+    site.plant.lost_temperature[6] = True
+    site.live(3)
+    told = [one for one in site.centre.board.findings() if one.condition == "temperature_missing"]
+    assert [(one.element, one.tier) for one in told] == [(f"{ELEMENT}_cell_6", 3)]
 
 
 def test_a_silent_device_s_last_word_stands_and_its_next_one_counts() -> None:
@@ -291,15 +297,15 @@ def test_each_condition_has_its_words_and_its_place() -> None:
 
 def test_over_a_broker_a_broken_pack_says_what_is_broken(mosquitto: Mosquitto,
                                                          outbox: Outbox) -> None:
-    edge = Bench(outbox, "LFP")
-    FAULTS["contactor_welded"](edge.plants[0])
-    edge.plants[0].cooling_failed = True
-    edge.guards.timer = SystemClock().monotonic_s
-    runtime = EdgeRuntime("home", edge.group, {"pack_1": Plate("LFP", 24, 10.0)}, outbox,
+    plant = SimulatedPack("LFP", 24, 10.0, seed=1, device="pack_1")
+    FAULTS["contactor_welded"](plant)
+    plant.cooling_failed = True
+    guards = Guards([plant.rating], outbox)
+    group = PackGroup([Pack("pack_1", guards.each[0])], guards, EachPlant([plant]),
+                      CellEstimators([plant.rating]))
+    runtime = EdgeRuntime("home", group, {"pack_1": Plate("LFP", 24, 10.0)}, outbox,
                           broker_of(mosquitto), SystemClock(), every=1)
-    options = msgspec.convert({"broker": mosquitto.url, "packs": {
-        "pack_1": {"chemistry": "LFP", "cells": 24, "capacity_kwh": 10.0}}}, Options)
-    source: MqttFleet = create("fleet", options, DEFAULT_LEVELS)
+    source = fleet(mosquitto.url, cells=24)
     _, placements = place(DEFAULT_LEVELS, [source])
     source.start(SystemClock().now(), placements[0].topology)
     stop = threading.Event()
