@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from core.alarms.records import TRIP, WARNING, Finding
 from core.clock import from_epoch
 from core.fleet.catalogue import PackPlate
+from core.fleet.conditions import findings_of, is_open
 from core.fleet.messages import Body, SafetyState, Status
 from core.fleet.ports import LinkState, PackState, Refusal
 from core.fleet.refused import refusal_of
 from core.fleet.rejections import Rejection
 from core.fleet.topics import process_of
 from core.fleet.tree import element_of
-from core.frames import Reading
+from core.frames import CONTACTOR_OPEN, Reading
 from core.safety.latency import Histogram
 from core.topology import FloatArray, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
@@ -199,13 +200,22 @@ class FleetBoard:
             values = columns.values.copy()
             heard, columns.heard = columns.heard, np.zeros_like(columns.heard)
             measured_s = np.minimum(columns.measured_s, now.timestamp())
+            flags = self._flags()
             self._told = None
         with np.errstate(invalid="ignore"):
             values[~((values >= _LOW) & (values <= _HIGH))] = np.nan
         newest_s = float(np.max(measured_s, initial=-np.inf, where=np.isfinite(measured_s)))
         at = now if math.isinf(newest_s) else from_epoch(newest_s)
-        return Reading(at, dict(zip(METRIC_NAMES, values, strict=True)), heard,
+        return Reading(at, dict(zip(METRIC_NAMES, values, strict=True)), heard, flags=flags,
                        measured_s=measured_s)
+
+    def _flags(self) -> NDArray[np.uint8]:
+        """uint8[m]: packs of which a contactor is open."""
+        flags = np.zeros(self._columns.heard.size, dtype=np.uint8)
+        for device, record in self.records.items():
+            if record.body is not None and is_open(record.body.conditions):
+                flags[self._columns.places[device].node] = CONTACTOR_OPEN
+        return flags
 
     def packs(self) -> list[PackState]:
         """In the order of the tree, made once a reading, or change of a link, for all who ask."""
@@ -215,12 +225,15 @@ class FleetBoard:
             return list(self._told)
 
     def findings(self) -> list[Finding]:
-        """Tripped, silent by its last will, two with one id, another pack than configured."""
-        found = []
+        """Tripped, silent by its last will, two with one id, another pack than configured; and what
+        the devices tell of themselves: a silent one's last word."""
+        found: list[Finding] = []
         with self._lock:
             for record in self.records.values():
-                if record.body is not None and record.body.safety in TRIPPED:
-                    found.append(Finding(record.element, "safety_tripped", TRIP))
+                if record.body is not None:
+                    found += findings_of(record.element, record.body.conditions)
+                    if record.body.safety in TRIPPED:
+                        found.append(Finding(record.element, "safety_tripped", TRIP))
                 if record.link == "offline":
                     found.append(Finding(record.element, "silent", WARNING))
                 elif record.link == "conflict":

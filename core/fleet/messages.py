@@ -8,7 +8,7 @@ with null for missing. Times are seconds since 1970, UTC. Signs: law 1, + is dis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from core.errors import RequestError
 from core.fleet.rejections import RejectedError, Rejection
+from core.safety.bands import INFO, TRIP, MissingCell, PackCondition
 from core.safety.derating import LIMITS, WAYS, LimitName, Way
 from core.safety.latency import BOUNDS_S
 from core.topology import FloatArray
@@ -43,7 +44,14 @@ Words = Annotated[str, Meta(max_length=200)]
 Decisions = Annotated[tuple[Mark, ...], Meta(min_length=len(BOUNDS_S) + 1,
                                              max_length=len(BOUNDS_S) + 1)]
 Column = bytes | list[float | None]
+CellNumber = Annotated[int, Meta(ge=1, le=MOST_CELLS)]
+"""Counted from 1 within its pack."""
 SafetyState = Literal["normal", "derate", "zero", "opening", "latched", "unguarded"]
+ConditionName = Literal[PackCondition, MissingCell, "contactor_open", "contactor_welded",
+                        "short_circuit", "cooling_failed"]
+CONDITIONS: tuple[ConditionName, ...] = get_args(ConditionName)
+MOST_CONDITIONS = TRIP * len(CONDITIONS)
+"""Each once a tier."""
 
 CELL_BOUNDS: Mapping[str, tuple[float, float]] = {
     "voltage_v": (-1.0, 10.0),
@@ -73,19 +81,32 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class PartialLimit(_Strict, frozen=True):
     """One of the limits that make what a pack allows, below its reference current: the most that
-    it allows one way [A], and why. cell: counted from 1 within its pack, None for no cell."""
+    it allows one way [A], and why. cell: None for no cell."""
 
     way: Way
     limit: LimitName
     amps: float
     why: Annotated[str, Meta(min_length=1, max_length=120)]
-    cell: Annotated[int, Meta(ge=1, le=MOST_CELLS)] | None = None
+    cell: CellNumber | None = None
+
+
+class Condition(_Strict, frozen=True):
+    """What is wrong with a pack now and no column tells: the limits of cells are the centre's to
+    judge. tier: 1 info, 2 warning, 3 trip. cells: where values of cells are missing, of which.
+    value, limit: of the pack, in A, V, K or %; None where the condition has none."""
+
+    condition: ConditionName
+    tier: Annotated[int, Meta(ge=INFO, le=TRIP)]
+    cells: Annotated[tuple[CellNumber, ...], Meta(max_length=MOST_CELLS)] = ()
+    value: float | None = None
+    limit: float | None = None
 
 
 class Body(_Strict, frozen=True):
     """One second of a pack. None = missing (law 4). samples: how many made it. decision_us: the
     longest safety decision of that second [us]. limit_reason: why the limits are what they are;
-    partial_limits: all that are near, each once a way."""
+    partial_limits: all that are near, each once a way. conditions: all that hold as the body is
+    made, each once, those of cells once a cell."""
 
     time_s: float
     samples: Annotated[int, Meta(ge=0, le=100_000)]
@@ -104,6 +125,7 @@ class Body(_Strict, frozen=True):
     limit_reason: Words = ""
     partial_limits: Annotated[tuple[PartialLimit, ...],
                               Meta(max_length=len(WAYS) * len(LIMITS))] = ()
+    conditions: Annotated[tuple[Condition, ...], Meta(max_length=MOST_CONDITIONS)] = ()
 
 
 class Envelope(_Strict, frozen=True):

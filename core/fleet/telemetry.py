@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import RequestError
+from core.fleet.conditions import of_cells
 from core.fleet.messages import (
     CELL_BOUNDS,
     MOST_BYTES,
@@ -16,6 +17,7 @@ from core.fleet.messages import (
     PACK_BOUNDS,
     Body,
     Column,
+    Condition,
     Envelope,
     PartialLimit,
     decode,
@@ -28,6 +30,8 @@ from core.fleet.topics import Address, check_device
 from core.topology import FloatArray
 
 CLOCK_TOLERANCE_S = 300.0
+MOST_OF_CONDITION = 1e5
+"""No value or limit of a pack is beyond it, in A, V, K or %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ def _columns(body: Body) -> Mapping[str, FloatArray]:
     if len(lengths) > 1:
         raise RejectedError(Rejection.WRONG_FORM, "columns of different lengths")
     _check_limits(body.partial_limits, max(lengths, default=MOST_CELLS))
+    _check_conditions(body.conditions, max(lengths, default=0))
     return columns
 
 
@@ -152,6 +157,22 @@ def _check_limits(limits: Sequence[PartialLimit], cells: int) -> None:
             raise RejectedError(Rejection.ABSURD, f"a limit by cell {one.cell} of {cells}")
     if len({(one.way, one.limit) for one in limits}) < len(limits):
         raise RejectedError(Rejection.WRONG_FORM, "a limit is told twice")
+
+
+def _check_conditions(told: Sequence[Condition], cells: int) -> None:
+    """Of cells only those that the columns have."""
+    for one in told:
+        for number in (one.value, one.limit):
+            if number is not None:
+                _check_number(one.condition, number, -MOST_OF_CONDITION, MOST_OF_CONDITION)
+        if of_cells(one.condition) != bool(one.cells):
+            raise RejectedError(Rejection.WRONG_FORM, f"{one.condition} of {len(one.cells)} cells")
+        if max(one.cells, default=0) > cells:
+            raise RejectedError(Rejection.ABSURD, f"{one.condition} of cell {max(one.cells)} of "
+                                f"{cells}")
+    places = [(one.condition, cell) for one in told for cell in one.cells or (0,)]
+    if len(set(places)) < len(places):
+        raise RejectedError(Rejection.WRONG_FORM, "a condition is told twice")
 
 
 def _column(name: str, values: Column) -> FloatArray:

@@ -7,6 +7,7 @@ limit is a violation, the limit is the next float32 above.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,13 +17,15 @@ from core.safety.layout import Layout
 from core.safety.profile import Delay, SafetyProfile
 from core.topology import FloatArray
 
-CELL_CONDITIONS: tuple[str, ...] = (
-    "voltage_high", "voltage_low", "temperature_high", "temperature_low",
-    "voltage_missing", "temperature_missing")
-PACK_CONDITIONS: tuple[str, ...] = (
-    "current_charge", "current_discharge", "soc_high", "soc_low", "voltage_spread",
-    "temperature_spread", "string_voltage", "current_missing", "soc_missing")
-CONDITIONS = CELL_CONDITIONS + PACK_CONDITIONS
+MissingCell = Literal["voltage_missing", "temperature_missing"]
+PackCondition = Literal["current_charge", "current_discharge", "soc_high", "soc_low",
+                        "voltage_spread", "temperature_spread", "string_voltage",
+                        "current_missing", "soc_missing"]
+MISSING_CELL: tuple[MissingCell, ...] = get_args(MissingCell)
+CELL_CONDITIONS: tuple[str, ...] = ("voltage_high", "voltage_low", "temperature_high",
+                                    "temperature_low", *MISSING_CELL)
+PACK_CONDITIONS: tuple[PackCondition, ...] = get_args(PackCondition)
+CONDITIONS: tuple[str, ...] = CELL_CONDITIONS + PACK_CONDITIONS
 LIMITED_CELL, LIMITED_PACK = 4, 7
 NONE, INFO, WARNING, TRIP = range(4)
 # They alarm and limit, and neither trip nor hold back a reset: estimates and plausibility.

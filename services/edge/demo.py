@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -22,7 +21,7 @@ from core.fleet.catalogue import PackPlate, catalogue
 from core.fleet.messages import Id
 from core.fleet.ports import CommandLife, CommandStore, FleetCounts, PackState
 from core.fleet.tree import element_of, roots
-from core.frames import CONTACTOR_OPEN, Reading
+from core.frames import Reading
 from core.ports import SourceInfo
 from core.topology import Level, NodeSpec, Topology
 from core.vocabulary import METRIC_NAMES
@@ -90,11 +89,8 @@ class Packs:
     def poll(self, now: datetime) -> Reading:
         """Live on until `now`."""
         with self._lock:
-            site, topology = self._site(), self._placed()
-            site.live_until(now.timestamp())
-            flags = np.zeros(topology.size, dtype=np.uint8)
-            flags[[topology.index(element) for element in site.open_elements()]] = CONTACTOR_OPEN
-            return replace(self._board.reading(now), flags=flags)
+            self._site().live_until(now.timestamp())
+            return self._board.reading(now)
 
     def close(self) -> None:
         with self._lock:
@@ -108,9 +104,7 @@ class Packs:
         return self._board.packs()
 
     def findings(self) -> Sequence[Finding]:
-        with self._lock:
-            own = [] if self._living is None else self._living.findings()
-            return [*self._board.findings(), *own]
+        return self._board.findings()
 
     def counts(self) -> FleetCounts:
         with self._lock:

@@ -7,20 +7,17 @@ decides: samples follow each other by lived time, and a process that slept has m
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from core.alarms.records import TRIP, WARNING, Finding
 from core.clock import from_epoch
 from core.fleet.board import FleetBoard
 from core.fleet.catalogue import PackPlate
 from core.fleet.messages import VERSION, Allocation, Command, Reply, Status, allocations
 from core.fleet.ports import CommandLife
-from core.fleet.tree import CELL
-from core.safety.area import Cause
 from core.safety.profile import SafetyProfile, safety_profile
 from core.secrets import secret
 from services.edge.demo_day import Day
@@ -45,27 +42,20 @@ FIRMWARE = "demo 1"
 IN_MEMORY = Path(":memory:")
 ACTOR_KEY = "ORRERY_ACTOR_KEY"
 """Secret that policies are signed with."""
-METRIC = {"V": "voltage_v", "°C": "temperature_c", "%": "soc_pct", "A": "current_a",
-          "K": "temperature_spread_k"}
-"""Of a finding, by the unit that the safety tells it in."""
 
 
 @dataclass(slots=True)
 class _Device:
-    """One pack. findings: what it last said of itself."""
+    """One pack."""
 
     plate: PackPlate
-    element: str
     day: Day
     plant: SimulatedPack
-    guard: Guard
     pack: Pack
     policies: Policies
     orders: Orders
     soc_pct: float | None = None
     silent: bool = False
-    open: bool = False
-    findings: list[Finding] = field(default_factory=list)
 
 
 class Site:
@@ -96,12 +86,11 @@ class Site:
 
     def _device(self, plate: PackPlate, day: Day, plant: SimulatedPack, guard: Guard) -> _Device:
         pack = Pack(plate.device, guard)
-        element = self._board.records[plate.device].element
         trust = Trust(plate.capacity_kwh, plate.chemistry, self._key)
         policies = Policies(pack, self._outbox, trust)
-        return _Device(plate, element, day, plant, guard, pack, policies,
-                       Orders(pack, self._outbox, policies,
-                              tell=lambda reply: self.inbox.book.heard(plate.device, [reply])))
+        orders = Orders(pack, self._outbox, policies,
+                        tell=lambda reply: self.inbox.book.heard(plate.device, [reply]))
+        return _Device(plate, day, plant, pack, policies, orders)
 
     def live_until(self, now_s: float) -> None:
         """A clock that stands still or steps back moves nothing."""
@@ -117,14 +106,6 @@ class Site:
              hold_s: float | None, policy: bytes | None = None) -> CommandLife:
         """Raises RequestError for what the schema does not know."""
         return self.inbox.send(device, action, issuer, ttl_s, power_kw, hold_s, policy)
-
-    def open_elements(self) -> list[str]:
-        """Packs of which a contactor was last heard to be open."""
-        return [device.element for device in self._devices.values() if device.open]
-
-    def findings(self) -> list[Finding]:
-        """What the devices themselves say beside their state; a silent one's last word."""
-        return [found for device in self._devices.values() for found in device.findings]
 
     def close(self) -> None:
         self.inbox.book.close()
@@ -203,9 +184,6 @@ class Site:
         cells = {name: np.frombuffer(said, dtype="<f4") for name, said in body.cells.items()
                  if isinstance(said, bytes)}
         self._board.take(device.plate.device, body, cells)
-        hardware = device.guard.hardware
-        device.open = False in (hardware.plus_closed, hardware.minus_closed)
-        device.findings = _found(device)
 
     def _answer(self, name: str, command: Command) -> Reply | None:
         device = self._devices[name]
@@ -234,21 +212,3 @@ def _unhurried() -> SafetyProfile:
     machine = msgspec.structs.replace(profile.machine, stale_after_s=LONGEST_STEP_S,
                                       overrun_s=2.0 * LONGEST_STEP_S)
     return msgspec.structs.replace(profile, machine=machine)
-
-
-def _found(device: _Device) -> list[Finding]:
-    element, guard = device.element, device.guard
-    found = [_finding(element, cause) for cause in guard.conditions()]
-    if guard.memory.welded_plus or guard.memory.welded_minus:
-        found.append(Finding(element, "contactor_welded", TRIP))
-    if guard.short_circuited:
-        found.append(Finding(element, "short_circuit", TRIP))
-    if device.plant.cooling_failed:
-        found.append(Finding(element, "cooling_failed", WARNING))
-    return found
-
-
-def _finding(element: str, cause: Cause) -> Finding:
-    where = element if cause.leaf < 0 else f"{element}_{CELL}_{cause.leaf}"
-    return Finding(where, cause.condition, cause.tier, METRIC[cause.unit], cause.value,
-                   cause.limit)

@@ -10,7 +10,7 @@ import logging
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -19,10 +19,18 @@ import numpy as np
 
 from core.clock import from_epoch, has_passed
 from core.errors import GiveUpError, RetryLaterError
-from core.fleet.messages import PartialLimit
+from core.fleet.messages import Condition, PartialLimit
 from core.safety import area
-from core.safety.area import Cause
-from core.safety.bands import CELL_CONDITIONS, LIMITED_CELL, NEGATED, PACK_CONDITIONS, UNITS
+from core.safety.bands import (
+    LIMITED_CELL,
+    MISSING_CELL,
+    NEGATED,
+    PACK_CONDITIONS,
+    TRIP,
+    UNITS,
+    WARNING,
+    MissingCell,
+)
 from core.safety.derating import CHARGE, DISCHARGE, Derated, Reason
 from core.safety.layout import NO_LEAF
 from core.safety.layout import Pack as Rating
@@ -136,6 +144,10 @@ class Guards:
         """Nothing is known before the first sample."""
         return self._look.samples[at].hardware if self._look else Hardware(None, None, None)
 
+    def cooling_failed(self, at: int) -> bool:
+        """As the newest sample says."""
+        return self._look is not None and self._look.samples[at].cooling_failed
+
     def reset(self, guard: Guard, by: str) -> str:
         """The newest samples decide; "" or what forbids it."""
         look = self._look
@@ -216,6 +228,31 @@ class Guard:
         return tuple(self._partial(one) for way in (CHARGE, DISCHARGE)
                      for one in judged.near(way, self.at))
 
+    def conditions(self) -> tuple[Condition, ...]:
+        """As `services.edge.ports.PackSafety`."""
+        decision = self._guards.decision
+        if decision is None:
+            return ()
+        state, first = decision.area, self._first_cell
+        rows = np.flatnonzero(state.pack_tier[:, self.at]).tolist()
+        gone = state.cell_tier[LIMITED_CELL:, first:first + self.rating.cells]
+        return (*self._of_parts(),
+                *(_of_pack(state, row, self.at, self.rating.reference_current_a) for row in rows),
+                *(found for name, tiers in zip(MISSING_CELL, gone, strict=True)
+                  for found in _missing(name, tiers)))
+
+    def _of_parts(self) -> Iterator[Condition]:
+        """What its contactors, wires and cooling have."""
+        memory, hardware = self._machine.memory, self.hardware
+        if False in (hardware.plus_closed, hardware.minus_closed):
+            yield Condition(condition="contactor_open", tier=WARNING)
+        if memory.welded_plus or memory.welded_minus:
+            yield Condition(condition="contactor_welded", tier=TRIP)
+        if self.short_circuited:
+            yield Condition(condition="short_circuit", tier=TRIP)
+        if self._guards.cooling_failed(self.at):
+            yield Condition(condition="cooling_failed", tier=WARNING)
+
     def order(self, action: str, by: str) -> str:
         """As `services.edge.ports.PackSafety`."""
         if action == "reset":
@@ -243,21 +280,6 @@ class Guard:
     def short_circuited(self) -> bool:
         """Whether a short circuit began the shutdown that still holds."""
         return self.why.startswith("short_circuit")
-
-    def conditions(self) -> list[Cause]:
-        """What limits or alarms beside the cells' own limits, which the centre sees itself:
-        conditions of the pack, its currents in A, and cells without a reading, counted from 0."""
-        decision = self._guards.decision
-        if decision is None:
-            return []
-        state, first = decision.area, self._first_cell
-        found = [_of_pack(state, row, self.at, self.rating.reference_current_a)
-                 for row in np.flatnonzero(state.pack_tier[:, self.at]).tolist()]
-        gone = state.cell_tier[LIMITED_CELL:, first:first + self.rating.cells]
-        for row, cell in zip(*np.nonzero(gone), strict=True):
-            name = CELL_CONDITIONS[LIMITED_CELL + int(row)]
-            found.append(Cause(name, int(gone[row, cell]), int(cell), unit=UNITS[name]))
-        return found
 
     # -- of the guards
 
@@ -377,11 +399,24 @@ def _column(values: Sequence[float | None]) -> FloatArray:
     return np.array([math.nan if value is None else value for value in values], dtype=np.float32)
 
 
-def _of_pack(state: area.AreaState, row: int, pack: int, reference_a: float) -> Cause:
+def _of_pack(state: area.AreaState, row: int, pack: int, reference_a: float) -> Condition:
+    """Currents in A."""
     name, tier = PACK_CONDITIONS[row], int(state.pack_tier[row, pack])
     if row >= len(state.pack_values):
-        return Cause(name, tier, unit=UNITS[name])
-    scale, unit = (reference_a, "A") if UNITS[name] == "C" else (1.0, UNITS[name])
+        return Condition(condition=name, tier=tier)
+    scale = reference_a if UNITS[name] == "C" else 1.0
     scale *= -1.0 if name in NEGATED else 1.0
-    return Cause(name, tier, value=scale * float(state.pack_values[row, pack]),
-                 limit=scale * float(state.pack_bands.limit[row, tier - 1, pack]), unit=unit)
+    return Condition(condition=name, tier=tier,
+                     value=_known(scale * float(state.pack_values[row, pack])),
+                     limit=_known(scale * float(state.pack_bands.limit[row, tier - 1, pack])))
+
+
+def _missing(name: MissingCell, tiers: area.TierArray) -> Iterator[Condition]:
+    """tiers: uint8[cells] of the pack."""
+    for tier in np.unique(tiers[tiers > 0]).tolist():
+        yield Condition(condition=name, tier=tier,
+                        cells=tuple((np.flatnonzero(tiers == tier) + 1).tolist()))
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -164,7 +164,8 @@ class Pack:
             allocation_kw=self._setpoint.power_kw, charge_limit_a=verdict.charge_limit_a,
             discharge_limit_a=verdict.discharge_limit_a, decision_us=slowest_us,
             limit_reason=_joined(verdict.reason, self._setpoint.reason)[:200],
-            partial_limits=self.safety.limits(), cells=cells)
+            partial_limits=self.safety.limits(), conditions=self.safety.conditions(),
+            cells=cells)
 
 
 def _joined(*reasons: str) -> str:

@@ -26,13 +26,15 @@ RAMP = "fast"
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One look at the pack. cell_voltage_v, cell_temperature_c: float32[cells], NaN where a sensor
-    is lost. voltage_v: measured over all cells. hardware: what fuse and contactors say."""
+    is lost. voltage_v: measured over all cells. hardware: what fuse and contactors say.
+    cooling_failed: as the pack's cooling says."""
 
     cell_voltage_v: FloatArray
     cell_temperature_c: FloatArray
     current_a: float
     voltage_v: float
     hardware: Hardware = Hardware()
+    cooling_failed: bool = False
 
     @property
     def power_kw(self) -> float:
@@ -132,7 +134,7 @@ class SimulatedPack:
         cells.warm(current_a, self.capacity_ah, self.hottest_c, dt_s)
         volts = rest_v - current_a * cells.ohm + self.noise.normal(0.0, NOISE_V, self.cells)
         return Sample(cells.told_v(volts), cells.told_c(), current_a, float(volts.sum()),
-                      hardware_of(switch))
+                      hardware_of(switch), self.cooling_failed)
 
 
 def hardware_of(switch: PlantState) -> Hardware:

@@ -44,8 +44,10 @@ class PlantGroup:
                    self._each([plant.hottest_c for plant in self._plants]), dt_s)
         volts = rest_v - current_a * cells.ohm + self._noise()
         told_v, told_c, total_v = cells.told_v(volts), cells.told_c(), self._sums(volts).tolist()
-        return [Sample(told_v[part], told_c[part], switch.current_a, volt, hardware_of(switch))
-                for part, switch, volt in zip(self._parts, switches, total_v, strict=True)]
+        return [Sample(told_v[part], told_c[part], switch.current_a, volt, hardware_of(switch),
+                       plant.cooling_failed)
+                for plant, part, switch, volt in zip(self._plants, self._parts, switches, total_v,
+                                                     strict=True)]
 
     def _sums(self, values: Floats) -> Floats:
         """float64[packs] of float64[cells]"""

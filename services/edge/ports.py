@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from core.fleet.messages import PartialLimit, SafetyState
+from core.fleet.messages import Condition, PartialLimit, SafetyState
 from core.topology import FloatArray
 from services.edge.plant import Sample
 
@@ -68,6 +68,10 @@ class PackSafety(Protocol):
     def limits(self) -> tuple[PartialLimit, ...]:
         """All limits that were near or in force at the last verdict, by way, the strictest first.
         Asked once a message, so that no decision waits for their words."""
+        ...
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """All that is wrong now beside the limits of cells. Asked once a message."""
         ...
 
     def order(self, action: str, by: str) -> str:

@@ -40,6 +40,9 @@ class NoSafety:
     def limits(self) -> tuple[()]:
         return ()
 
+    def conditions(self) -> tuple[()]:
+        return ()
+
     def order(self, action: str, by: str) -> str:
         return ""
 

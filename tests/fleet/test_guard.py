@@ -216,13 +216,14 @@ def test_an_unknown_charge_means_zero(bench: Bench) -> None:
 def test_conditions_are_told_with_their_units(bench: Bench) -> None:
     bench.live(40.0, power_kw=9.0)
     found, = bench.guards.each[0].conditions()
-    assert (found.condition, found.leaf, found.unit) == ("current_discharge", -1, "A")
-    assert found.limit in (pytest.approx(90.0), pytest.approx(100.0))
+    assert (found.condition, found.cells) == ("current_discharge", ())
+    assert found.limit in (pytest.approx(90.0), pytest.approx(100.0)), "in A"
+    assert found.value is not None
     assert found.limit < found.value < 105.0
     bench.plants[0].lost_voltage[7] = True
     bench.live(STEP_S)
-    missing = [cause for cause in bench.guards.each[0].conditions() if cause.leaf == 7]
-    assert [cause.condition for cause in missing] == ["voltage_missing"]
+    missing = [one for one in bench.guards.each[0].conditions() if one.cells]
+    assert [(one.condition, one.cells) for one in missing] == [("voltage_missing", (8,))]
 
 
 def test_a_low_charge_is_told_with_its_own_sign(outbox: Outbox) -> None:
@@ -230,8 +231,8 @@ def test_a_low_charge_is_told_with_its_own_sign(outbox: Outbox) -> None:
     bench.plants = [SimulatedPack("LFP", 24, 10.0, seed=1, soc_pct=8.0, device="pack_1")]
     bench.restart()
     bench.live(40.0, power_kw=0.0)
-    found = {cause.condition: cause for cause in bench.guards.each[0].conditions()}["soc_low"]
-    assert (found.tier, found.limit, found.unit) == (1, 10.0, "%")
+    found = {one.condition: one for one in bench.guards.each[0].conditions()}["soc_low"]
+    assert (found.tier, found.limit) == (1, 10.0)
     assert found.value == pytest.approx(8.0, abs=1.5)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.fleet.messages import Allocation, Command, PartialLimit, packed
+from core.fleet.messages import Allocation, Command, Condition, PartialLimit, packed
 from core.fleet.rejections import Rejection
 from core.fleet.telemetry import Telemetry, read_telemetry
 from services.edge.estimator import CellEstimators
@@ -43,6 +43,9 @@ class Limited:
         return [Verdict("derate", self._limit_a, self._limit_a, reason) for _ in samples]
 
     def limits(self) -> tuple[PartialLimit, ...]:
+        return ()
+
+    def conditions(self) -> tuple[Condition, ...]:
         return ()
 
     def order(self, action: str, by: str) -> str:
