@@ -135,8 +135,8 @@ class FleetOrders:
         lives, unsent = self._send_all(order, who)
         keep = self._keeper(order, who)
         if not lives:
-            keep(outcomes.sentence((), unsent))
-            raise SourceError(outcomes.sentence((), unsent))
+            keep(outcomes.sentence((), (), unsent))
+            raise SourceError(outcomes.sentence((), (), unsent))
         outcomes.follow([life.command.id for life in lives], self._commands, TTL_S, unsent, keep)
         return Sent(status="sent", commands=self._api.lives(lives), unsent=unsent,
                     not_written=not_written, timestamp=self._engine.clock.now().timestamp())
@@ -195,7 +195,8 @@ def _before(packs: Sequence[PackState]) -> str:
 
 
 def _expiry(order: Pending) -> str:
-    answer = f"A pack that does not answer within {TTL_S:g} s does nothing."
+    answer = (f"A pack acts only where this reaches it within {TTL_S:g} s. One that does not "
+              "answer may have acted: look at its state.")
     if order.hold_s is None:
         return answer
     return f"The bound ends by itself {order.hold_s:g} s after it was taken. {answer}"
