@@ -121,7 +121,7 @@ def _form(client: LocalClient, key: str) -> None:
 
 def _sign_in(client: LocalClient, told: str, password: str) -> None:
     try:
-        who = _door(client).sign_in(told, password, client.now())
+        who = _door(client).sign_in(told, password, client.now(), st.context.ip_address)
     except RequestError as error:
         st.session_state[REFUSAL] = str(error)
         if not isinstance(error, TooManyFailuresError):
