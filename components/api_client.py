@@ -311,6 +311,7 @@ class LocalClient(ConnectionsApi):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime.engine)
         self._runtime = runtime
+        self._ways: dict[str, tuple[FleetSource, str]] = {}
 
     @property
     def title(self) -> str:
@@ -488,10 +489,13 @@ class LocalClient(ConnectionsApi):
     def command(self, element: str, action: str, issuer: str, ttl_s: float = 30.0,
                 power_kw: float | None = None, hold_s: float | None = None,
                 policy: bytes | None = None) -> CommandLife:
-        for fleet, pack in ((one, pack) for one in self._fleets() for pack in one.packs()):
-            if pack.element == element:
-                return fleet.command(pack.device, action, issuer, ttl_s, power_kw, hold_s, policy)
-        raise UnknownIdError(f"no pack is called {element[:80]!r}")
+        if element not in self._ways:
+            self._ways = {pack.element: (one, pack.device)
+                          for one in self._fleets() for pack in one.packs()}
+        if element not in self._ways:
+            raise UnknownIdError(f"no pack is called {element[:80]!r}")
+        fleet, device = self._ways[element]
+        return fleet.command(device, action, issuer, ttl_s, power_kw, hold_s, policy)
 
     def commands(self) -> list[CommandLife]:
         found = [life for fleet in self._fleets() for life in fleet.commands()]

@@ -119,9 +119,15 @@ def _form(client: LocalClient, key: str) -> None:
             st.error(blocks.markdown(st.session_state[REFUSAL]), icon=":material/lock:")
 
 
+def _address() -> str | None:
+    """Of the browser; None at this machine itself, and where Streamlit knows no connection."""
+    found = st.context.ip_address
+    return found if isinstance(found, str) else None
+
+
 def _sign_in(client: LocalClient, told: str, password: str) -> None:
     try:
-        who = _door(client).sign_in(told, password, client.now())
+        who = _door(client).sign_in(told, password, client.now(), _address())
     except RequestError as error:
         st.session_state[REFUSAL] = str(error)
         if not isinstance(error, TooManyFailuresError):

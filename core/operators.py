@@ -18,12 +18,11 @@ from datetime import UTC, datetime, timedelta
 
 from core.config import Config, OperatorsConfig
 from core.errors import ConfigurationError, RequestError
+from core.failed_sign_ins import FailedSignIns
 from core.ports import SourceInfo
 
 SESSION = timedelta(hours=12)
 """So long a sign-in holds."""
-WINDOW = timedelta(minutes=5)
-MOST_FAILURES = 5
 LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD = 80, 1024, 10
 HARMLESS = frozenset({"simulated", "recorded"})
 """Kinds of sources of which nothing real can be commanded."""
@@ -102,7 +101,7 @@ class Operators:
         self._options = config.operators
         self._hashes = {name: _hash_of(config, name) for name in config.operators.names}
         self._nobody = _of_nobody() if self._hashes else None
-        self._failures: dict[str, list[datetime]] = {}
+        self._failures = FailedSignIns()
         self._lock = threading.Lock()
 
     @property
@@ -114,22 +113,28 @@ class Operators:
         """False in the demo, where any name will do."""
         return self._options.mode == "local" and not self._options.demo
 
-    def sign_in(self, name: str, password: str, now: datetime) -> str:
-        """The name of the operator who signs in locally; raises RequestError in words. One at
-        a time: a hash takes 32 MiB, and no two attempts may both be the fifth."""
+    def sign_in(self, name: str, password: str, now: datetime,
+                address: str | None = None) -> str:
+        """The name of the operator who signs in locally; raises RequestError in words. address:
+        of the browser, None at this machine itself. One at a time: a hash takes 32 MiB, and no
+        two attempts may both be the fifth."""
         if self._options.mode != "local":
             raise RequestError("Nobody signs in here by a password.")
         who = checked_name(name)
         if not self.asks_password:
             return who
         with self._lock:
-            self._refuse_if_waiting(who, now)
+            wait_s = self._failures.wait_s(who, address, now)
+            if wait_s:
+                raise TooManyFailuresError(f"Too many sign-ins failed. {_wait(wait_s)}")
             kept = self._hashes.get(who, self._nobody)
             fits = kept is not None and len(password) <= LONGEST_PASSWORD and kept.fits(password)
             if not fits or who not in self._hashes:
-                self._failures.setdefault(who, []).append(now)
-                raise RequestError(self._failed(who))
-            self._failures.pop(who, None)
+                left = self._failures.failed(who, address, now)
+                then = (f"{left} {'attempts' if left > 1 else 'attempt'} left before a wait."
+                        if left else _wait(self._failures.wait_s(who, address, now)))
+                raise RequestError(f"Name or password is wrong. {then}")
+            self._failures.succeeded(who, address)
         return who
 
     def by_claims(self, claims: Mapping[str, object], now: datetime) -> str:
@@ -146,28 +151,13 @@ class Operators:
             raise RequestError("Your sign-in is more than 12 h old: sign out and in again.")
         return email
 
-    def _refuse_if_waiting(self, who: str, now: datetime) -> None:
-        self._failures = {name: young for name, all_ in self._failures.items()
-                          if (young := [at for at in all_ if now - at < WINDOW])}
-        before = self._failures.get(who, [])
-        if len(before) >= MOST_FAILURES:
-            wait_s = (WINDOW - (now - before[-MOST_FAILURES])).total_seconds()
-            raise TooManyFailuresError(f"{MOST_FAILURES} sign-ins failed within 5 minutes. Wait "
-                                  f"{_minutes(wait_s)}, then try again.")
-
-    def _failed(self, who: str) -> str:
-        left = MOST_FAILURES - len(self._failures[who])
-        then = (f"{left} of {MOST_FAILURES} attempts left." if left
-                else "Wait 5 min, then try again.")
-        return f"Name or password is wrong. {then}"
-
 
 class TooManyFailuresError(RequestError):
-    """A name that must wait; nothing was tried."""
+    """Whoever asks must wait; nothing was tried."""
 
 
-def _minutes(seconds: float) -> str:
-    return f"{int(seconds)} s" if seconds < 60 else f"{-(-int(seconds) // 60)} min"
+def _wait(seconds: int) -> str:
+    return f"Wait {seconds} s, then try again."
 
 
 def _hash_of(config: Config, name: str) -> ScryptHash:

@@ -28,7 +28,8 @@ from core.fleet.ports import PackState
 ALL = "all packs"
 NO_POLICY = "No policy lies on this machine: train one, or name its folder in [coordinator] runs."
 UNTOLD = "one that is not told"
-ANSWERS = f"A pack that does not answer within {TTL_S:.0f} s keeps what it has."
+ANSWERS = (f"A pack acts only where this reaches it within {TTL_S:.0f} s. One that does not answer "
+           "may have taken it: look at what it runs.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ ICONS: Mapping[str, str] = {"sent": "north_east", "received": "mark_email_read",
                             "executed": "check_circle", "refused": "block", "expired": "timer_off"}
 WORDS: Mapping[str, str] = {"sent": "sent, no answer yet", "received": "received",
                             "executed": "executed", "refused": "refused", "expired": "expired"}
+UNTOLD = "no outcome"
 
 
 def show(client: LocalClient) -> None:
@@ -69,4 +70,4 @@ def _life(life: CommandLife) -> str:
         spent_s = max(life.changed_at.timestamp() - life.command.issued_s, 0.0)
         after = f"<span>after {spent_s:.1f} s</span>"
     reason = f"<span>{escape(life.reason)}</span>" if life.reason else ""
-    return f"{first}{mark}<b>{WORDS[life.state]}</b>{after}{reason}"
+    return f"{first}{mark}<b>{UNTOLD if life.untold else WORDS[life.state]}</b>{after}{reason}"

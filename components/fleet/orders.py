@@ -144,7 +144,8 @@ def _carrying(client: LocalClient, target: Target) -> str:
 
 
 def _expiry(client: LocalClient, hold_s: float | None) -> str:
-    answer = f"A pack that does not answer within {TTL_S:.0f} s does nothing."
+    answer = (f"A pack acts only where this reaches it within {TTL_S:.0f} s. One that does not "
+              "answer may have acted: look at its state.")
     if hold_s is None:
         return answer
     end = client.now() + timedelta(seconds=hold_s)
@@ -179,11 +180,11 @@ def carry_out(client: LocalClient, target: Target, action: str, who: str, words:
                                 words, outcome))
 
     if not ids:
-        keep(outcomes.sentence((), unsent))
-        raise SourceError(outcomes.sentence((), unsent))
+        keep(outcomes.sentence((), (), unsent))
+        raise SourceError(outcomes.sentence((), (), unsent))
     outcomes.follow(ids, client.commands, TTL_S, unsent, keep)
     if unsent:
-        st.toast(blocks.markdown(outcomes.sentence((), unsent)), icon=":material/error:")
+        st.toast(blocks.markdown(outcomes.sentence((), (), unsent)), icon=":material/error:")
 
 
 def _send_all(client: LocalClient, packs: Sequence[PackState], action: str, who: str,

@@ -10,7 +10,7 @@ from core.fleet.ports import CommandLife, CommandStore
 
 RETRY_S = 2.0
 CLOSE_S = 2.0
-MOST = 5000
+MOST = 20_000
 """That wait for a store that fails; beyond them the oldest are given up."""
 
 

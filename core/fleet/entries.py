@@ -16,6 +16,9 @@ MOST_GIVEN_UP = 2 ** 31
 """Numbers that a device gives up at once at most: a row a second for 68 years."""
 MOST_RETIRED = 100
 """Former streams of one device that are remembered, the newest."""
+SILENT_US = 60_000_000
+"""So long a former stream asks and the one that replaced it says nothing, and it may come back
+[us]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ class Taken:
 @dataclass(slots=True)
 class Ledger:
     """The numbers of one device. ahead: settled numbers above `high`; retired: streams that were
-    replaced, the newest last, before them in any order those that a store remembered."""
+    replaced, the newest last, before them in any order those that a store remembered. asked_us:
+    when a former stream first asked since the present one was heard [us since 1970]; no store keeps
+    it, so that no silence is counted while nobody listens."""
 
     stream: str
     high: int
@@ -75,6 +80,7 @@ class Ledger:
     ahead: set[int] = field(default_factory=set)
     retired: dict[str, None] = field(default_factory=dict)
     gaps: list[tuple[int, int]] = field(default_factory=list)
+    asked_us: int | None = None
 
     @classmethod
     def begin(cls, entry: FleetEntry) -> Ledger:
@@ -83,18 +89,28 @@ class Ledger:
 
     def copy(self) -> Ledger:
         return Ledger(self.stream, self.high, self.last, self.heard_us, set(self.ahead),
-                      dict(self.retired), list(self.gaps))
+                      dict(self.retired), list(self.gaps), self.asked_us)
 
     def knows(self, seq: int) -> bool:
         return seq <= self.high or seq in self.ahead
 
     def refuses(self, entry: FleetEntry) -> Rejection | None:
-        """Why this stream cannot be numbered on; None where it can."""
-        if entry.stream != self.stream and entry.stream in self.retired:
-            return Rejection.TWO_DEVICES
+        """Why this stream cannot be numbered on; None where it can. To be called once a message:
+        it is also how the ledger learns which streams live."""
+        if entry.stream == self.stream:
+            self.asked_us = None
+        elif entry.stream in self.retired:
+            return (Rejection.SEQUENCE_BACKWARDS if self._is_silent(entry.received_us)
+                    else Rejection.TWO_DEVICES)
         if entry.stream != self.stream and entry.base < self.last:
             return Rejection.SEQUENCE_BACKWARDS
         return Rejection.SEQUENCE_AHEAD if self.leaps(entry) else None
+
+    def _is_silent(self, now_us: int) -> bool:
+        """The present stream, since a former one asked first; a clock set back begins anew."""
+        if self.asked_us is None or now_us < self.asked_us:
+            self.asked_us = now_us
+        return now_us - self.asked_us >= SILENT_US
 
     def leaps(self, entry: FleetEntry) -> bool:
         """Numbers too far above what may still come, or above what came: `ahead` and the count

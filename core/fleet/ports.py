@@ -131,8 +131,8 @@ class FleetCounts:
 @dataclass(frozen=True, slots=True)
 class CommandLife:
     """What is known of one command, without the policy that it brought. state "expired": the
-    device said so, or said nothing until its time was over. changed_at: when it came into that
-    state (UTC)."""
+    device said so, and then did nothing, or it told no outcome until its time was over, and then
+    is `untold`: it may have acted. changed_at: when it came into that state (UTC)."""
 
     command: Command
     site: str
@@ -140,6 +140,7 @@ class CommandLife:
     state: CommandState
     reason: str = ""
     changed_at: datetime | None = None
+    untold: bool = False
 
     @property
     def settled(self) -> bool:

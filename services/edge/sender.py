@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from services.fleet_link import Link
 WINDOW = 200
 """Rows of one device on their way at once."""
 PAGE = 50
+ASK_S = 20.0
+"""Between two questions of a device that was told of a second one with its id: a row each [s]. The
+centre lets it come back once the other has been silent for `core.fleet.entries.SILENT_US`."""
 RESEND_S = 5.0
 """So long without a word of the ingest about what is on its way, and it is sent again [s]."""
 EXPIRY_S = 86_400
@@ -26,12 +30,14 @@ EXPIRY_S = 86_400
 class _Progress:
     sent: int = 0
     moved_s: float = 0.0
+    asked_s: float = -math.inf
 
 
 @dataclass(slots=True)
 class Sender:
-    """Of all devices of one outbox; used by one thread. too_large: rows that were given up for
-    their size, by device."""
+    """Of all devices of one outbox; used by one thread. conflicts: devices that a second one with
+    the same id has shut out; each asks again until it may come back. too_large: rows that were
+    given up for their size, by device."""
 
     outbox: Outbox
     link: Link
@@ -45,15 +51,20 @@ class Sender:
         """After a new connection: all that is not settled goes again."""
         for device, progress in self._progress.items():
             progress.sent, progress.moved_s = self.outbox.life(device).high, now_s
+            progress.asked_s = -math.inf
 
     def acked(self, device: str, ack: Ack, now_s: float) -> None:
-        """The ingest's word."""
+        """The ingest's word; a second device with this id hears what the first is told, too."""
         progress = self._progress.setdefault(device, _Progress())
         before = self.outbox.life(device)
-        if ack.refused == before.stream and not ack.renumber:
-            self.conflicts.add(device)
+        if ack.refused not in (None, before.stream):
             return
-        self.outbox.take(device, ack)
+        if ack.refused is not None and not ack.renumber:
+            self.conflicts.add(device)
+            progress.asked_s = now_s
+            return
+        if not self.outbox.take(device, ack):
+            return
         after = self.outbox.life(device)
         self.conflicts.discard(device)
         if after.stream != before.stream:
@@ -69,8 +80,12 @@ class Sender:
             progress.sent, progress.moved_s = life.high, now_s
         elif has_passed(RESEND_S, progress.moved_s, now_s):
             progress.sent, progress.moved_s = life.high, now_s
-        if progress.sent >= life.last or device in self.conflicts \
-                or not self.link.connected.is_set():
+        if not self.link.connected.is_set():
+            return
+        if device in self.conflicts:
+            self._ask(device, progress, now_s)
+            return
+        if progress.sent >= life.last:
             return
         room = WINDOW - (progress.sent - life.high)
         while room > 0:
@@ -82,6 +97,13 @@ class Sender:
                 self._publish(device, seq, floor, body, now_s)
             progress.sent = rows[-1][0]
             room -= len(rows)
+
+    def _ask(self, device: str, progress: _Progress, now_s: float) -> None:
+        """One row, by whose refusal the centre says whether the other device is still there."""
+        if has_passed(ASK_S, progress.asked_s, now_s):
+            progress.asked_s = now_s
+            for seq, body in self.outbox.waiting(device, 0, 1):
+                self._publish(device, seq, seq, body, now_s)
 
     def _publish(self, device: str, seq: int, floor: int, body: bytes, now_s: float) -> None:
         life = self.outbox.life(device)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from core.addresses import client_of
 
 MOST_ADDRESSES = 10_000
-IPV6_PREFIX = 64
-"""One household or machine has so long a prefix to itself."""
 
 
 class Allowance:
@@ -33,17 +32,3 @@ class Allowance:
 
     def __len__(self) -> int:
         return len(self._left)
-
-
-def client_of(address: str) -> str:
-    """Whose address it is: IPv6 by its network, IPv4 in IPv6 as IPv4, what is no address as it
-    is."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(IPv6Network((int(found), IPV6_PREFIX), strict=False))
-    return str(found)

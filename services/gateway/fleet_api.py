@@ -167,4 +167,5 @@ def _life(life: CommandLife, elements: Mapping[tuple[str, str], str]) -> Command
         device=life.device, action=command.action, issuer=command.issuer,
         issued_at=datetime.fromtimestamp(command.issued_s, UTC).isoformat(), ttl_s=command.ttl_s,
         power_kw=known(command.power_kw), hold_s=known(command.hold_s), state=life.state,
-        reason=life.reason, changed_at=iso(life.changed_at), settled=life.settled)
+        reason=life.reason, changed_at=iso(life.changed_at), settled=life.settled,
+        untold=life.untold)

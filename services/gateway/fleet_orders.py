@@ -16,7 +16,7 @@ from core.engine import Engine, fleets_of
 from core.errors import OrreryError, RetryLaterError, SourceError, UnknownIdError
 from core.fleet import outcomes
 from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
-from core.fleet.ports import CommandLife, FleetSource, PackState
+from core.fleet.ports import CommandLife, PackState
 from services.gateway.fleet_alarms import AlarmApi
 from services.gateway.fleet_api import FleetApi
 from services.gateway.fleet_requests import OrderAsked, Override
@@ -135,8 +135,8 @@ class FleetOrders:
         lives, unsent = self._send_all(order, who)
         keep = self._keeper(order, who)
         if not lives:
-            keep(outcomes.sentence((), unsent))
-            raise SourceError(outcomes.sentence((), unsent))
+            keep(outcomes.sentence((), (), unsent))
+            raise SourceError(outcomes.sentence((), (), unsent))
         outcomes.follow([life.command.id for life in lives], self._commands, TTL_S, unsent, keep)
         return Sent(status="sent", commands=self._api.lives(lives), unsent=unsent,
                     not_written=not_written, timestamp=self._engine.clock.now().timestamp())
@@ -157,19 +157,17 @@ class FleetOrders:
     def _send_all(self, order: Pending, who: str) -> tuple[list[CommandLife], dict[str, str]]:
         """What was sent; device -> why of what was not. One failure stops no other."""
         lives, unsent = [], {}
+        fleets = {pack.element: fleet for fleet in fleets_of(self._engine.sources)
+                  for pack in fleet.packs()}
         for pack in order.packs:
             try:
-                lives.append(self._fleet_of(pack).command(
+                if pack.element not in fleets:
+                    raise UnknownIdError(f"no pack is called {pack.element[:80]!r}")
+                lives.append(fleets[pack.element].command(
                     pack.device, order.action, who, TTL_S, order.power_kw, order.hold_s))
             except OrreryError as error:
                 unsent[pack.device] = str(error)
         return lives, unsent
-
-    def _fleet_of(self, pack: PackState) -> FleetSource:
-        for fleet in fleets_of(self._engine.sources):
-            if any(one.element == pack.element for one in fleet.packs()):
-                return fleet
-        raise UnknownIdError(f"no pack is called {pack.element[:80]!r}")
 
     def _commands(self) -> list[CommandLife]:
         return [life for fleet in fleets_of(self._engine.sources) for life in fleet.commands()]
@@ -195,7 +193,8 @@ def _before(packs: Sequence[PackState]) -> str:
 
 
 def _expiry(order: Pending) -> str:
-    answer = f"A pack that does not answer within {TTL_S:g} s does nothing."
+    answer = (f"A pack acts only where this reaches it within {TTL_S:g} s. One that does not "
+              "answer may have acted: look at its state.")
     if order.hold_s is None:
         return answer
     return f"The bound ends by itself {order.hold_s:g} s after it was taken. {answer}"

@@ -200,7 +200,8 @@ class FleetCountsTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandTold:
-    """The life of one command. element: null where no pack has this device any more."""
+    """The life of one command. element: null where no pack has this device any more. untold: it
+    is over and its device told no outcome; it may have acted, and may still say so."""
 
     id: str
     element: str | None
@@ -216,6 +217,7 @@ class CommandTold:
     reason: str
     changed_at: str | None
     settled: bool
+    untold: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

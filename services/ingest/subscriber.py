@@ -17,7 +17,7 @@ from paho.mqtt.client import MQTTMessage
 
 from core.clock import Clock, has_passed
 from core.errors import RequestError, RetryLaterError
-from core.fleet.entries import FleetEntry, Taken
+from core.fleet.entries import FleetEntry, Mark, Taken
 from core.fleet.messages import VERSION, Ack, Envelope, IngestReport, Status, read_small, said
 from core.fleet.ports import INGEST_EVERY_S, FleetStore
 from core.fleet.rejections import WORDS, RejectedError, Rejection
@@ -144,8 +144,8 @@ class Ingest:
             self.counters.rejected(found.reason, found.words, item.topic, item.payload, now_s)
             if found.settles is None:
                 return None
-            return _entry(found.settles, now_s, 0, None, found.reason), found.settles
-        return _entry(found.envelope, now_s, found.time_us, found.raw), found.envelope
+            return entry_of(found.settles, now_s, 0, None, found.reason), found.settles
+        return entry_of(found.envelope, now_s, found.time_us, found.raw), found.envelope
 
     def _broker_said(self, item: Item, now_s: float) -> None:
         reason = refused_by_broker(item.payload)
@@ -208,9 +208,7 @@ class Ingest:
             if mark is None or (entry.device, entry.stream) in told:
                 continue
             told.add((entry.device, entry.stream))
-            self._publish(entry.device, Ack(
-                v=VERSION, stream=mark.stream, high=mark.last, refused=entry.stream,
-                renumber=reason is not Rejection.TWO_DEVICES, why=WORDS[reason]))
+            self._publish(entry.device, refusing(mark, entry, reason))
 
     def _owe(self, entries: Sequence[FleetEntry]) -> None:
         counts = Counter(entry.device for entry in entries)
@@ -263,7 +261,14 @@ class Ingest:
         return self._clock.now().timestamp()
 
 
-def _entry(envelope: Envelope, now_s: float, time_us: int, body: bytes | None,
-           reason: str = "") -> FleetEntry:
+def refusing(mark: Mark, entry: FleetEntry, reason: Rejection) -> Ack:
+    """What the device of an entry that was not taken is told."""
+    return Ack(v=VERSION, stream=mark.stream, high=mark.last, refused=entry.stream,
+               renumber=reason is not Rejection.TWO_DEVICES, why=WORDS[reason])
+
+
+def entry_of(envelope: Envelope, now_s: float, time_us: int, body: bytes | None,
+             reason: str = "") -> FleetEntry:
+    """What a store keeps of a message that came at now_s [s]."""
     return FleetEntry(envelope.site, envelope.device, envelope.stream, envelope.base,
                       envelope.seq, envelope.floor, time_us, round(now_s * 1e6), body, reason)

@@ -36,7 +36,8 @@ SITE = "home"
 
 
 class FakeFleet:
-    """FleetSource. `told` may be changed at will; commands stay "sent" until `answer`."""
+    """FleetSource. `told` may be changed at will; commands stay "sent" until `answer`. looks: how
+    often all packs were asked for."""
 
     def __init__(self, count: int, cells: int | None, clock: Clock) -> None:
         self._clock = clock
@@ -50,6 +51,7 @@ class FakeFleet:
         self.lives: list[CommandLife] = []
         self.deaf: set[str] = set()
         self.files: dict[str, bytes | None] = {}
+        self.looks = 0
         self._ids = itertools.count(1)
         self.volts = {"LFP": 3.3, "NMC": 3.7, "LCO": 3.8}
 
@@ -76,6 +78,7 @@ class FakeFleet:
         """Nothing to close."""
 
     def packs(self) -> Sequence[PackState]:
+        self.looks += 1
         return self.told
 
     def change(self, number: int, **told: object) -> None:

@@ -144,6 +144,19 @@ def test_a_command_is_audited_before_and_after(action: str, whole: bool) -> None
     assert "not all clear" in outcome.after
 
 
+def test_a_stop_of_many_packs_does_not_look_at_all_for_each() -> None:
+    looks = []
+    for count in (3, 300):
+        client, fleet, _ = site(count)
+        target = orders.of_site(client, "home")
+        before = fleet.looks
+        orders.send(client, target, "emergency_stop", None, None, WHO)
+        looks.append(fleet.looks - before)
+        assert len(fleet.lives) == count
+        fleet.answer("executed")
+    assert looks[0] == looks[1]
+
+
 @pytest.mark.parametrize("action", orders.KINDS)
 def test_a_command_that_could_not_be_sent_is_audited_too(action: str) -> None:
     client, fleet, _ = site(1)

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ from components.fleet import board, detail, lines, orders, overview
 from components.fleet.standing import SAFETY, SORTS, Standings, Wish, limits_of, wanted
 from core.config import OperatorsConfig
 from core.errors import RetryLaterError, SourceError
+from core.fleet.command_book import NO_ANSWER
 from core.fleet.messages import PartialLimit, SafetyState
 from core.operators import SESSION
 from core.safety.derating import LIMITS
@@ -456,10 +458,15 @@ def test_a_whole_site_is_stopped_though_one_pack_cannot_be_told(
     confirm(app)
     assert {life.device for life in fleet.lives} == {"pack_001", "pack_003", "pack_004",
                                                      "pack_005"}
+    fleet.lives[0] = replace(fleet.lives[0], state="expired", reason=NO_ANSWER, untold=True)
     fleet.answer("executed")
     kept = client.waited_for("emergency_stop: outcome")
     assert kept.element == "system_home"
-    assert kept.after == "4 executed, 1 not sent; pack_002: the broker is away"
+    assert kept.after == ("3 executed, 1 without an outcome, 1 not sent; "
+                          f"pack_005: {NO_ANSWER}; pack_002: the broker is away")
+    app.run()
+    told = "".join(one.proto.body for one in app.get("html"))
+    assert f"<b>no outcome</b><span>{NO_ANSWER}</span>" in told
 
 
 def test_nothing_is_sent_that_cannot_be_written_down_but_a_stop(

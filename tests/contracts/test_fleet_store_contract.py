@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import ConfigurationError
-from core.fleet.entries import MOST_RETIRED
+from core.fleet.entries import MOST_RETIRED, FleetEntry
 from core.fleet.ports import FleetStore
 from core.fleet.rejections import Rejection
 from core.registry import FLEET_STORES, make_fleet_past, make_fleet_store, make_fleet_stores
@@ -183,6 +183,30 @@ def test_streams_are_remembered_over_a_restart(reopen: Open) -> None:
     assert store.take([entry(3)]).refused[0][1] is Rejection.TWO_DEVICES
     behind = entry(2, stream=THIRD_STREAM, base=1)
     assert store.take([behind]).refused[0][1] is Rejection.SEQUENCE_BACKWARDS
+
+
+def test_a_former_stream_comes_back_where_the_one_after_it_is_silent(reopen: Open) -> None:
+    """It numbers anew, and what it sends again is stored once."""
+    def at(one: FleetEntry, second: float) -> FleetEntry:
+        return replace(one, received_us=10 ** 15 + round(1e6 * second))
+
+    def why(one: FleetEntry, second: float) -> Rejection:
+        return store.take([at(one, second)]).refused[0][1]
+
+    store, former = reopen(), entry(3)
+    store.take([at(entry(1), 0), at(entry(2, stream=OTHER_STREAM, base=1), 1)])
+    assert why(former, 10) is Rejection.TWO_DEVICES
+    store.take([at(entry(3, stream=OTHER_STREAM, base=1), 69)])
+    assert why(former, 71) is Rejection.TWO_DEVICES, "it was heard meanwhile"
+    store = reopen()
+    assert why(former, 1000) is Rejection.TWO_DEVICES, "nobody listened meanwhile"
+    assert why(former, 1059) is Rejection.TWO_DEVICES
+    assert why(former, 1060) is Rejection.SEQUENCE_BACKWARDS
+    taken = store.take([at(entry(4, stream=THIRD_STREAM, base=3, time_us=1_000_000,
+                                 text=b"body 1"), 1061),
+                        at(entry(5, stream=THIRD_STREAM, base=3), 1061)])
+    assert (taken.stored, taken.duplicate, numbers(store)) == (1, 1, [1, 2, 3, 5])
+    assert why(entry(4, stream=OTHER_STREAM, base=1), 1062) is Rejection.TWO_DEVICES
 
 
 def test_of_former_streams_the_newest_are_remembered_over_a_restart(reopen: Open) -> None:

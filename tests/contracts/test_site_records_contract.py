@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench._postgres import PostgresServer
 from core.clock import ManualClock
-from core.fleet.command_book import KEPT, CommandBook
+from core.fleet.command_book import CommandBook
 from core.fleet.messages import Reply
 from core.fleet.ports import CommandLife
 from core.site_records import SiteRecords
@@ -51,8 +51,9 @@ def records(opener: Open) -> SiteRecords:
     return opener()
 
 
-def book(records: SiteRecords, clock: ManualClock, site: str = "home") -> CommandBook:
-    found = CommandBook(site, clock.now)
+def book(records: SiteRecords, clock: ManualClock, site: str = "home",
+         most: int = 1000) -> CommandBook:
+    found = CommandBook(site, clock.now, most)
     found.remember(records)
     return found
 
@@ -121,14 +122,14 @@ def test_after_a_month_commands_are_forgotten(records: SiteRecords, opener: Open
 def test_a_stop_of_a_thousand_packs_is_kept_whole(records: SiteRecords) -> None:
     clock = ManualClock(NOON)
     one = book(records, clock)
-    for number in range(KEPT + 50):
+    for number in range(1050):
         clock.advance(0.001)
         send(one, f"pack_{number}")
     one.close()
     known = book(records, clock).lives()
-    assert len(known) == KEPT
-    assert known[0].device == f"pack_{KEPT + 49}"
-    assert len(records.commands("home", NOON - timedelta(days=1), 10_000)) == KEPT + 50
+    assert len(known) == 1000
+    assert known[0].device == "pack_1049"
+    assert len(records.commands("home", NOON - timedelta(days=1), 10_000)) == 1050
 
 
 @settings(max_examples=20, deadline=None,

@@ -19,12 +19,13 @@ from starlette.routing import Route
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from core.addresses import client_of
 from core.clock import SystemClock
 from core.config import Config, GatewayConfig, SourceConfig, load_config
 from core.errors import ConfigurationError
 from core.runtime import Runtime
 from core.turned_away import TurnedAway
-from services.gateway.allowance import MOST_ADDRESSES, Allowance, client_of
+from services.gateway.allowance import MOST_ADDRESSES, Allowance
 from services.gateway.app import standalone
 from services.gateway.guard import Guard
 from services.gateway.origins import Origins, host_parts, origin_parts

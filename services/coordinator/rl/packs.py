@@ -81,8 +81,9 @@ def send(config: Config, clock: Clock, site: str, devices: Sequence[str], action
         found = _answers(fleet, lives)
     finally:
         fleet.close()
-    done = not unsent and all(life.state == "executed" for life in found)
-    return done, sentence(found, unsent)
+    done = (not unsent and len(found) == len(lives)
+            and all(life.state == "executed" for life in found))
+    return done, sentence([life.command.id for life in lives], found, unsent)
 
 
 def _fleet(config: Config, site: str) -> FleetSource:
