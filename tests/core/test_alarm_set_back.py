@@ -6,14 +6,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.alarms.past import AlarmPast
 from core.alarms.rates import FLOOD_ABOVE
-from core.alarms.records import Finding, Key
+from core.alarms.records import Finding, Key, Transition
 from core.alarms.states import State
 from core.errors import RequestError
 from tests.core.alarm_bench import HOT, OPERATOR, RACK, SITE, Bench, hot
 from tests.core.test_alarm_past import History
+from tests.core.test_alarm_properties import STEPS, play
 
 HOUR_S = 3600.0
 SET = pytest.mark.parametrize("set_by_s", [-HOUR_S, HOUR_S, -24 * HOUR_S])
@@ -173,3 +176,31 @@ def test_the_past_is_read_on_when_the_clock_is_set_back() -> None:
     bench.journal.acknowledge(HOT, OPERATOR)
     (one,) = past.at(bench.clock.now(), bench.clock.now()) or ()
     assert one.state is State.ACKNOWLEDGED
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=STEPS, sets=st.dictionaries(st.integers(0, 59), st.sampled_from(
+    [-86_400.0, -61.0, -2.0, 5.0, 95.0, 86_400.0])))
+def test_whenever_a_clock_is_set_the_same_becomes_of_everything(
+        steps: list[tuple[object, ...]], sets: dict[int, float]) -> None:
+    steady, moved = Bench(), Bench()
+    for number, step in enumerate(steps):
+        moved.clock.set_by(sets.get(number, 0.0))
+        assert play(moved, step) == play(steady, step)
+        assert told(moved) == told(steady)
+    assert list(map(line_of, moved.store.lines)) == list(map(line_of, steady.store.lines))
+
+
+def told(bench: Bench) -> dict[Key, tuple[object, ...]]:
+    """What is open and what waits, all that is told without a time of the day."""
+    now = bench.clock.now()
+    return {one.key: (one.state, one.on, one.worst, one.tripped, one.shown, one.occurrence,
+                      one.changing_at and now - one.changing_at,
+                      one.acknowledged_at and now - one.acknowledged_at,
+                      one.hiding and one.hiding.until and one.hiding.until - now)
+            for one in bench.journal.instances()} | {
+                Key("rates", "raised"): (bench.journal.rates().raised,)}
+
+
+def line_of(line: Transition) -> tuple[object, ...]:
+    return line.key, line.event, line.before, line.after, line.tier, line.by, line.occurrence
