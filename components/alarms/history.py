@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from html import escape
 from typing import TypeVar
@@ -24,6 +24,7 @@ from core.limits import TIERS
 from core.topology import Topology
 
 MOST = 5000
+NO_END = datetime.max.replace(tzinfo=UTC)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d")
 """A time as the audit has it."""
 ROWS = 100
@@ -41,8 +42,9 @@ _AUDIT_HEAD = Html('<div class="o-row hd o-aud"><span>Time</span><span>Who</span
 
 
 def query(now: datetime, shown: Shown, named: tuple[str, ...] = ()) -> AlarmQuery:
-    """One line more than is shown tells that there are more. named: of `AlarmQuery`."""
-    return AlarmQuery(now - timedelta(hours=shown.hours), now, shown.below, shown.least_tier,
+    """One line more than is shown tells that there are more. Without an end: what was written
+    before the clock was set back is of a time yet to come. named: of `AlarmQuery`."""
+    return AlarmQuery(now - timedelta(hours=shown.hours), NO_END, shown.below, shown.least_tier,
                       tuple(sorted(shown.states)), MOST + 1, shown.text, named)
 
 

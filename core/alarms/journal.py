@@ -84,7 +84,7 @@ class AlarmJournal:
         """One look at all conditions that are there now.
 
         held: of a known alarm without a finding, whether its element says nothing now; such an
-        alarm stays as it is (law 4).
+        alarm stays as it is (law 4), and a delay of it begins anew.
         """
         with self._lock:
             now = self._now()

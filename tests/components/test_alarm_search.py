@@ -71,6 +71,12 @@ def test_as_many_lines_as_are_shown_are_all(desk: Desk) -> None:
     assert help_of_csv(app).startswith("All lines")
 
 
+@pytest.mark.parametrize("view", ["History", "Audit"])
+def test_what_was_written_before_the_clock_was_set_back_is_there(desk: Desk, view: str) -> None:
+    flooded(desk, 3).clock.set_by(-3600.0)
+    assert ">4 lines<" in texts(opened(desk, view=view))
+
+
 def test_the_export_holds_what_is_found(desk: Desk) -> None:
     flooded(desk, 10)
     store = desk.alarm_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -108,6 +108,7 @@ def test_history_is_filtered_and_newest_first(reopened: Callable[[], AlarmStore]
         return [(one.at - NOON).total_seconds() for one in store.history(query)]
 
     assert seconds() == [4, 3, 2, 1, 0]
+    assert seconds(end=datetime.max.replace(tzinfo=UTC)) == [4, 3, 2, 1, 0]
     assert seconds(start=NOON + timedelta(seconds=1), end=NOON + timedelta(seconds=3)) == [3, 2, 1]
     assert seconds(below="system_0") == [2, 1, 0]
     assert seconds(below=RACK) == [2, 1]
