@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from html import escape
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ from core.limits import TIERS
 from core.topology import Topology
 
 MOST = 5000
+NO_END = datetime.max.replace(tzinfo=UTC)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+[+-]\d\d:\d\d")
 """A time as the audit has it."""
 ROWS = 100
@@ -39,9 +41,23 @@ _AUDIT_HEAD = Html('<div class="o-row hd o-aud"><span>Time</span><span>Who</span
                    "<span>Became</span></div>")
 
 
-def query(now: datetime, shown: Shown) -> AlarmQuery:
-    return AlarmQuery(now - timedelta(hours=shown.hours), now, shown.below, shown.least_tier,
-                      tuple(sorted(shown.states)), MOST)
+def query(now: datetime, shown: Shown, named: tuple[str, ...] = ()) -> AlarmQuery:
+    """One line more than is shown tells that there are more. Without an end: what was written
+    before the clock was set back is of a time yet to come. named: of `AlarmQuery`."""
+    return AlarmQuery(now - timedelta(hours=shown.hours), NO_END, shown.below, shown.least_tier,
+                      tuple(sorted(shown.states)), MOST + 1, shown.text, named)
+
+
+def asked(client: LocalClient, shown: Shown) -> AlarmQuery:
+    return query(client.now(), shown, named(client.topology, shown.text))
+
+
+@lru_cache(maxsize=16)
+def named(topology: Topology, text: str) -> tuple[str, ...]:
+    """Elements whose place says the text, as a person reads it."""
+    sought = text.casefold()
+    return tuple(one for one in topology.ids
+                 if sought in words.place(topology, one).casefold()) if sought else ()
 
 
 def show(client: LocalClient, shown: Shown) -> None:
@@ -50,11 +66,9 @@ def show(client: LocalClient, shown: Shown) -> None:
         _nothing_kept(client)
         return
     topology, zone = client.topology, st.context.timezone
-    found = [line for line in client.alarm_store.history(query(client.now(), shown))
-             if not shown.text or _says(shown.text, transition_row(line, topology))]
-    _table("alarm_history", "History", found, _HEAD,
+    _table("alarm_history", "History", client.alarm_store.history(asked(client, shown)), _HEAD,
            lambda line: transition_html(line, topology, zone),
-           lambda: transitions_csv(found, topology))
+           lambda found: transitions_csv(found, topology))
 
 
 def audit(client: LocalClient, shown: Shown) -> None:
@@ -63,11 +77,9 @@ def audit(client: LocalClient, shown: Shown) -> None:
         _nothing_kept(client)
         return
     topology, zone = client.topology, st.context.timezone
-    found = [entry for entry in client.alarm_store.audit(query(client.now(), shown))
-             if not shown.text or _says(shown.text, audit_row(entry, topology))]
-    _table("alarm_audit", "Audit", found, _AUDIT_HEAD,
+    _table("alarm_audit", "Audit", client.alarm_store.audit(asked(client, shown)), _AUDIT_HEAD,
            lambda entry: audit_html(entry, topology, zone),
-           lambda: audit_csv(found, topology))
+           lambda found: audit_csv(found, topology))
 
 
 def transitions_csv(found: Sequence[Transition], topology: Topology) -> str:
@@ -76,10 +88,6 @@ def transitions_csv(found: Sequence[Transition], topology: Topology) -> str:
 
 def audit_csv(found: Sequence[AuditEntry], topology: Topology) -> str:
     return csv_text([AUDIT_TITLES, *(audit_row(entry, topology) for entry in found)])
-
-
-def _says(text: str, row: Row) -> bool:
-    return not text or text.casefold() in " ".join(map(str, row)).casefold()
 
 
 def transition_row(line: Transition, topology: Topology) -> Row:
@@ -98,17 +106,20 @@ def audit_row(entry: AuditEntry, topology: Topology) -> Row:
             entry.after)
 
 
-def _table(name: str, label: str, found: Sequence[Told], head: Html,
-           draw: Callable[[Told], str], export: Callable[[], str]) -> None:
+def _table(name: str, label: str, asked_for: Sequence[Told], head: Html,
+           draw: Callable[[Told], str], export: Callable[[Sequence[Told]], str]) -> None:
     """One page of the lines; the export has all of them."""
-    count = (f"the newest {formats.number(MOST)}: narrow the time or the filters"
-             if len(found) == MOST else formats.counted(len(found), "line"))
+    found, cut = asked_for[:MOST], len(asked_for) > MOST
+    newest = f"the newest {formats.number(MOST)}"
+    count = (f"{newest}: narrow the time or the filters" if cut
+             else formats.counted(len(found), "line"))
+    lines = f"{newest.capitalize()} lines" if cut else "All lines"
     with st.container(key=f"{name}_head", horizontal=True, vertical_alignment="center"):
         blocks.show(blocks.heading(label, count))
-        st.download_button("CSV", export, f"{name}.csv", "text/csv",
+        st.download_button("CSV", lambda: export(found), f"{name}.csv", "text/csv",
                            icon=":material/download:", key=f"{name}_csv",
                            on_click="ignore", disabled=not found,
-                           help="All lines that the filters leave, time in UTC")
+                           help=f"{lines} that the filters leave, time in UTC")
     if not found:
         blocks.show(blocks.state_box("event_busy", "Nothing is written of this",
                                      "No line of this time passes the filters.",

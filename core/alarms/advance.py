@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from core.alarms.delays import sensed
+from core.alarms.delays import sensed, unheard
 from core.alarms.moves import moved
 from core.alarms.records import DESIGN, TRIP, Batch, Finding, Hiding, Instance, Key, Transition
 from core.alarms.rules import Rule, Rules
@@ -112,14 +112,14 @@ def advanced(instances: Mapping[Key, Instance], findings: Iterable[Finding], now
     """What the findings of this moment make of the instances.
 
     held: of a key without a finding, whether nothing is known of it now: it stays as it was
-    (law 4). Of several findings of one key the worst counts.
+    (law 4), less the delay that ran. Of several findings of one key the worst counts.
     """
     found = _worst(findings)
     seen: dict[Key, tuple[Instance, Event | None]] = {}
     for key, before in instances.items():
         finding = found.pop(key, None)
         if finding is None and held(key):
-            seen[key] = before, None
+            seen[key] = unheard(before), None
         else:
             seen[key] = sensed(before, finding, now, rules.of(key.condition))
     for key, finding in found.items():

@@ -49,7 +49,9 @@ class AlarmState:
     count: NDArray[np.int32]
 
 
-CELL_CONDITIONS = ("voltage_high", "voltage_low", "temperature_high", "temperature_low")
+CELL_CONDITIONS = {"voltage_high": "voltage_v", "voltage_low": "voltage_v",
+                   "temperature_high": "temperature_c", "temperature_low": "temperature_c"}
+"""Condition -> the metric that it is judged by."""
 
 
 class AlarmBook:
@@ -69,11 +71,24 @@ class AlarmBook:
         """Go on where another book stopped: what it held within a deadband is held again."""
         for one in instances:
             node = self._topology.index_of_id.get(one.element, -1)
-            row = int(np.searchsorted(self._cells, node))
+            row = self._row(node)
             if one.on and one.event_at is not None and one.condition in self._tiers \
-                    and row < self._cells.size and self._cells[row] == node:
+                    and row is not None:
                 self._tiers[one.condition][row] = one.tier
                 self._since[node, one.condition] = one.event_at
+
+    def _row(self, node: int) -> int | None:
+        """Of a cell; None for anything else."""
+        row = int(np.searchsorted(self._cells, node))
+        return row if row < self._cells.size and self._cells[row] == node else None
+
+    def knows(self, frame: Frame, node: int, condition: str) -> bool:
+        """Whether `frame` tells anything of a condition: of what is stale it does not, nor of a
+        cell whose value is missing; `evaluate` leaves both as they were."""
+        metric = CELL_CONDITIONS.get(condition)
+        missing = (metric is not None and self._row(node) is not None
+                   and not np.isfinite(frame.columns[metric][node]))
+        return not (missing or frame.stale[node])
 
     def evaluate(self, frame: Frame) -> AlarmState:
         """The alarms after `frame`; a stale or missing value leaves its alarm as it was."""

@@ -34,10 +34,16 @@ def sensed(before: Instance, found: Finding | None, now: datetime,
                    tripped=before.tripped or tier >= TRIP), Event.ON
 
 
+def unheard(before: Instance) -> Instance:
+    """Nothing is known of its condition now: it stays as it was (law 4), and a delay that ran
+    begins anew, because silence lets nothing last."""
+    return before if before.changing_at is None else replace(before, changing_at=None)
+
+
 def _steady(before: Instance, found: Finding | None, tier: int) -> Instance:
     """Nothing comes and nothing goes; a delay that ran is over."""
     if found is None or not before.on:
-        return before if before.changing_at is None else replace(before, changing_at=None)
+        return unheard(before)
     if (found.value == before.value and tier == before.tier and found.limit == before.limit
             and before.changing_at is None):
         return before

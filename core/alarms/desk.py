@@ -38,14 +38,21 @@ class AlarmDesk:
         return self._error or self.journal.error
 
     def evaluate(self, frame: Frame, reported: Iterable[Finding] = ()) -> AlarmState:
-        """The alarms after a frame and what the sources themselves report."""
+        """The alarms after a frame and what the sources themselves report. What the book only
+        holds as it was keeps an alarm; it does not raise one."""
         def held(key: Key) -> bool:
             node = self._topology.index_of_id.get(key.element)
-            return node is not None and key.condition != SILENT and bool(frame.stale[node])
+            return (node is not None and key.condition != SILENT
+                    and not self._book.knows(frame, node, key.condition))
 
-        own = findings(self._book.evaluate(frame), self._topology)
+        own = [found for found in findings(self._book.evaluate(frame), self._topology)
+               if self._is_on(key := Key(found.element, found.condition)) or not held(key)]
         self.journal.tick([*own, *reported], held)
         return self.state()
+
+    def _is_on(self, key: Key) -> bool:
+        known = self.journal.get(key)
+        return known is not None and known.on
 
     def state(self) -> AlarmState:
         """As the journal has it now."""

@@ -30,6 +30,7 @@ from core.alarms.records import (
 )
 from core.alarms.rules import Rules, alarm_rules
 from core.alarms.states import ASKING, Event
+from core.alarms.times import Watch, in_order, moved_by, not_ahead
 from core.clock import Clock
 from core.errors import OrreryError
 from core.topology import Topology
@@ -63,15 +64,17 @@ class AlarmJournal:
     def __init__(self, topology: Topology, clock: Clock, *, keep: Keep = keep_nowhere,
                  remembered: Remembered | None = None, rules: Rules | None = None) -> None:
         known = remembered or Remembered()
-        self._topology, self._clock, self._keep = topology, clock, keep
+        self._topology, self._watch, self._keep = topology, Watch(clock), keep
         self._rules = rules or alarm_rules()
         self._causes = Causes(topology, self._rules)
+        now, _ = self._watch.look()
         self._open = {one.key: one for one in known.instances}
         self._last = max([known.last_occurrence, *(one.occurrence for one in known.instances)])
-        self._rates = RateBook(known.recent)
+        self._rates = RateBook(in_order(known.recent, now))
         self._grouped: tuple[bool, list[Group]] | None = None
         self._unkept = Batch()
         self._lock = threading.RLock()
+        self._move(lambda one: not_ahead(one, now))
         self.error = ""
         self.lost = 0
 
@@ -81,16 +84,33 @@ class AlarmJournal:
         """One look at all conditions that are there now.
 
         held: of a known alarm without a finding, whether its element says nothing now; such an
-        alarm stays as it is (law 4).
+        alarm stays as it is (law 4), and a delay of it begins anew.
         """
         with self._lock:
-            step = advanced(self._open, findings, self._clock.now(), self._rules, self._causes,
-                            self._last, held)
+            now = self._now()
+            step = advanced(self._open, findings, now, self._rules, self._causes, self._last,
+                            held)
             self._commit(step)
             self._keep_or_queue(step.batch())
             raised = [line for line in step.transitions if line.raises]
             calls = announced(raised, self.groups()) if raised else []
             return Changes(tuple(step.transitions), tuple(calls))
+
+    def _now(self) -> datetime:
+        """To be asked before anything that is open: where the clock was set, that goes with it."""
+        with self._lock:
+            now, set_by = self._watch.look()
+            if set_by:
+                self._move(lambda one: moved_by(one, set_by))
+                self._rates.set_by(set_by)
+            return now
+
+    def _move(self, move: Callable[[Instance], Instance]) -> None:
+        """All that is open; the store hears of it with the next batch."""
+        moved = {key: move(one) for key, one in self._open.items()}
+        changed = tuple(one for key, one in moved.items() if one is not self._open[key])
+        self._unkept = joined(self._unkept, Batch(changed=changed))
+        self._open, self._grouped = moved, None
 
     def _commit(self, step: Step) -> None:
         if step.moving:
@@ -133,13 +153,14 @@ class AlarmJournal:
 
     def rates(self) -> Rates:
         with self._lock:
-            return self._rates.rates(self._open.values(), self._clock.now())
+            now = self._now()
+            return self._rates.rates(self._open.values(), now)
 
     def groups(self) -> list[Group]:
         """The alarms of the list, consequences folded under their causes; all of them grouped
         during a flood."""
         with self._lock:
-            flood = self._rates.flood(self._clock.now())
+            flood = self._rates.flood(self._now())
             if self._grouped is None or self._grouped[0] is not flood:
                 self._grouped = flood, grouped(self._open.values(), self._topology, flood)
             return list(self._grouped[1])
@@ -167,7 +188,7 @@ class AlarmJournal:
                once: bool = False) -> Instance:
         """Out of sight until `until`, or until it goes away (once). Also lengthens a shelf."""
         with self._lock:
-            hiding = actions.shelf(self._clock.now(), who, why, until, once,
+            hiding = actions.shelf(self._now(), who, why, until, once,
                                    self._rules.longest_shelf_s)
             return self._act(key, who, Event.SHELVE, hiding)
 
@@ -176,7 +197,7 @@ class AlarmJournal:
 
     def suppress(self, key: Key, who: str, why: str) -> Instance:
         """Known and wanted so, until somebody ends it."""
-        hiding = actions.hiding(self._clock.now(), who, why)
+        hiding = actions.hiding(self._now(), who, why)
         return self._act(key, who, Event.SUPPRESS, hiding)
 
     def unsuppress(self, key: Key, who: str) -> Instance:
@@ -185,7 +206,7 @@ class AlarmJournal:
 
     def out_of_service(self, key: Key, who: str, why: str) -> Instance:
         """For maintenance, until somebody returns it to service."""
-        hiding = actions.hiding(self._clock.now(), who, why)
+        hiding = actions.hiding(self._now(), who, why)
         return self._act(key, who, Event.OUT_OF_SERVICE, hiding)
 
     def return_to_service(self, key: Key, who: str) -> Instance:
@@ -194,7 +215,8 @@ class AlarmJournal:
     def comment(self, key: Key, who: str, text: str) -> Instance:
         """On an open alarm; the audit keeps it for good."""
         with self._lock:
-            done = actions.commented(self._known(key), self._clock.now(), who, text)
+            now = self._now()
+            done = actions.commented(self._known(key), now, who, text)
             return self._finish([done])[0]
 
     def _act(self, key: Key, who: str, event: Event, hiding: Hiding | None = None) -> Instance:
@@ -203,10 +225,10 @@ class AlarmJournal:
 
     def _prepared(self, key: Key, who: str, event: Event, hiding: Hiding | None) -> Done:
         name = actions.checked_name(who)
+        now = self._now()
         before = self._known(key)
         rule = self._rules.of(key.condition)
-        found = moved(before, event, self._clock.now(), latched=rule.latched, by=name,
-                      hiding=hiding)
+        found = moved(before, event, now, latched=rule.latched, by=name, hiding=hiding)
         if found is None:
             raise actions.refusal(before, event, self._rules.words(key.condition))
         return actions.done(before, *found)

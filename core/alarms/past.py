@@ -75,7 +75,10 @@ class AlarmPast:
             return self._spans
 
     def _read(self, now: datetime) -> None:
-        """The lines since the newest one, which is asked for again: several have one time."""
+        """The lines since the newest one, which is asked for again: several have one time. All of
+        them where the clock was set back behind it."""
+        if self._lines and now < self._lines[-1].at:
+            self._lines = []
         last = self._lines[-1].at if self._lines else BEGINNING
         newest = self._store.history(AlarmQuery(last, now, limit=MOST_LINES))[::-1]
         kept = [line for line in self._lines if line.at < last]

@@ -23,11 +23,12 @@ class AlarmStore(Protocol):
         ...
 
     def history(self, query: AlarmQuery) -> list[Transition]:
-        """Newest first. Raises RetryLaterError."""
+        """Newest first, of all that are kept: the limit counts what is found. Raises
+        RetryLaterError."""
         ...
 
     def audit(self, query: AlarmQuery) -> list[AuditEntry]:
-        """Newest first; the query's times, element and limit count."""
+        """Newest first; the query's times, element, text and limit count."""
         ...
 
     def export(self, query: AlarmQuery) -> Iterator[tuple[str | float, ...]]:

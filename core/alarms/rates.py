@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from core.alarms.records import RATE_WINDOW, TRIP, Instance, Key, Transition
 from core.alarms.states import Event, State
 
@@ -37,11 +39,17 @@ class Rates:
 
 
 class RateBook:
-    """The transitions of the last ten minutes, the newest REMEMBERED of them."""
+    """The transitions of the last ten minutes, the newest REMEMBERED of them. None is ever later
+    than the next: `set_by` says that the clock was set."""
 
     def __init__(self, recent: Iterable[Transition] = ()) -> None:
         self._lines: deque[Transition] = deque(maxlen=REMEMBERED)
         self.add(recent)
+
+    def set_by(self, moved: timedelta) -> None:
+        """The clock was set: the ten minutes are those that passed."""
+        self._lines = deque((replace(line, at=line.at + moved) for line in self._lines),
+                            maxlen=REMEMBERED)
 
     def add(self, transitions: Iterable[Transition]) -> None:
         self._lines.extend(line for line in transitions

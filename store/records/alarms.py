@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Table,
     and_,
@@ -35,6 +36,7 @@ from core.alarms.records import (
 )
 from core.errors import RetryLaterError
 from store.records.alarm_rows import entry_of, exported, line_of, row_of
+from store.records.alarm_search import says
 from store.records.place import Place
 from store.records.tables import AUDIT, LAST_BATCH, OPEN, TRANSITIONS, put
 
@@ -128,13 +130,18 @@ class AlarmTables:
         wanted = [TRANSITIONS.c.tier >= query.least_tier]
         if query.states:
             wanted.append(TRANSITIONS.c.after.in_([one.value for one in query.states]))
-        with self._place.reading() as connection:
-            return list(map(line_of, connection.execute(_asked(TRANSITIONS, query, wanted))))
+        return list(map(line_of, self._read(TRANSITIONS, query, wanted)))
 
     def audit(self, query: AlarmQuery) -> list[AuditEntry]:
-        """Entries of the query's times and elements, newest first; raises RetryLaterError."""
+        """Entries of the query's times, elements and text, newest first; raises
+        RetryLaterError."""
+        return list(map(entry_of, self._read(AUDIT, query)))
+
+    def _read(self, table: Table, query: AlarmQuery,
+              wanted: Sequence[ColumnElement[bool]] = ()) -> Sequence[Row[*tuple[Any, ...]]]:
         with self._place.reading() as connection:
-            return list(map(entry_of, connection.execute(_asked(AUDIT, query))))
+            said = [says(table, query, connection.dialect.name)] if query.text else []
+            return connection.execute(_asked(table, query, [*wanted, *said])).all()
 
     def export(self, query: AlarmQuery) -> Iterator[tuple[str | float, ...]]:
         """Titles, then the lines of `history` in words."""
@@ -159,8 +166,8 @@ def _write(connection: Connection, batch: Batch) -> None:
         connection.execute(insert(AUDIT), [msgspec.structs.asdict(one) for one in batch.audit])
 
 
-def _asked(table: Table, query: AlarmQuery, wanted: Sequence[ColumnElement[bool]] = (),
-           ) -> Select[*tuple[Any, ...]]:
+def _asked(table: Table, query: AlarmQuery,
+           wanted: Sequence[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
     """What the query says of any table of lines."""
     found = select(table).where(table.c.at.between(query.start, query.end), *wanted)
     if query.below:

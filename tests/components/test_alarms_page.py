@@ -245,7 +245,7 @@ def test_the_export_has_what_is_shown_and_runs_no_formula(desk: Desk) -> None:
 
 def test_the_query_is_what_the_filters_say(desk: Desk) -> None:
     asked = history.query(NOON, Shown(2, frozenset({State.SHELVED}), "system_1", "", 168))
-    assert (asked.end - asked.start, asked.least_tier, asked.below, asked.states) == (
+    assert (NOON - asked.start, asked.least_tier, asked.below, asked.states) == (
         timedelta(days=7), 2, "system_1", (State.SHELVED,))
 
 

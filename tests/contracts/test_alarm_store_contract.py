@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bench._postgres import PostgresServer
 from core.alarms.journal import AlarmJournal
@@ -107,6 +108,7 @@ def test_history_is_filtered_and_newest_first(reopened: Callable[[], AlarmStore]
         return [(one.at - NOON).total_seconds() for one in store.history(query)]
 
     assert seconds() == [4, 3, 2, 1, 0]
+    assert seconds(end=datetime.max.replace(tzinfo=UTC)) == [4, 3, 2, 1, 0]
     assert seconds(start=NOON + timedelta(seconds=1), end=NOON + timedelta(seconds=3)) == [3, 2, 1]
     assert seconds(below="system_0") == [2, 1, 0]
     assert seconds(below=RACK) == [2, 1]
@@ -115,6 +117,61 @@ def test_history_is_filtered_and_newest_first(reopened: Callable[[], AlarmStore]
     assert seconds(limit=2) == [4, 3]
     assert seconds(below=EVIL) == []
     assert repr(store.history(ALL)[-1]) == repr(lines[0])
+
+
+SOUGHT = [
+    ("rack_0_mod", [2]), ("RACK_0_MOD", [2]), ("TOO HOT", [5, 4, 3, 2, 1, 0]), ("too cold", []),
+    ("shelv", [1]), ("latched, unack", [2]), ("trip", [2]), ("temperature_c", [5, 4, 3, 2, 1, 0]),
+    ("asa lund", [0]), ("ASA", [0]), ("åse", [3]), ("ÅSE", [3]), ("%", [4]), ("_x", [5]),
+    ("/", []), ("a\0b", []), (EVIL, []), ("Cellar", [1, 0]), ("design", [2, 1])]
+
+
+@pytest.mark.parametrize(("text", "expected"), SOUGHT)
+def test_what_is_sought_is_found_behind_any_number_of_newer_lines(
+        reopened: Callable[[], AlarmStore], text: str, expected: list[int]) -> None:
+    store = reopened()
+    lines = [line(0, "system_0"), line(1, "system_1", after=State.SHELVED),
+             line(2, CELL, tier=3, after=State.LATCHED_UNACKNOWLEDGED), line(3, "system_3"),
+             line(4, "system_4"), line(5, "system_5")]
+    people = ("Asa Lund", "design", "design", "Åse", "100 %", "a_x")
+    store.append(Batch(transitions=tuple(replace(one, by=who)
+                                         for one, who in zip(lines, people, strict=True))))
+    named = ("system_0", "system_1") if text == "Cellar" else ()
+    query = replace(ALL, text=text, named=named)
+
+    def seconds(query: AlarmQuery) -> list[float]:
+        return [(one.at - NOON).total_seconds() for one in store.history(query)]
+
+    assert seconds(query) == expected
+    assert seconds(replace(query, limit=1)) == expected[:1]
+    assert seconds(replace(query, below="system_0")) == [
+        one for one in expected if one in (0, 2)]
+    assert len(list(store.export(query))) == 1 + len(expected)
+
+
+def test_what_is_sought_in_the_audit_is_found(reopened: Callable[[], AlarmStore]) -> None:
+    store = reopened()
+    entries = (AuditEntry(NOON, "ada", "shelve", CELL, "temperature_high", "50 % of it",
+                          "unacknowledged", "shelved until 2026-06-01T13:00:00+00:00"),
+               AuditEntry(NOON, "Åse", "emergency stop", "system_1", "", "smoke", "", "sent"))
+    store.append(Batch(audit=entries))
+
+    def found(text: str, *named: str) -> list[str]:
+        return [one.who for one in store.audit(replace(ALL, text=text, named=named))]
+
+    assert found("") == ["Åse", "ada"]
+    assert found("SMOKE") == found("åse") == found("emergency") == ["Åse"]
+    assert found("too hot") == found("0 % o") == found("shelved until") == ["ada"]
+    assert found("Cellar", "system_1", "system_2") == ["Åse"]
+    assert found("0_%") == found(EVIL) == found("\0") == []
+
+
+def test_any_number_of_elements_can_be_named(reopened: Callable[[], AlarmStore]) -> None:
+    store = reopened()
+    store.append(Batch(transitions=(line(0, "system_7"),)))
+    names = tuple(f"system_{number}" for number in range(70_000))
+    assert len(store.history(replace(ALL, text="Cellar", named=names))) == 1
+    assert store.history(replace(ALL, text="Cellar", named=names[8:])) == []
 
 
 def test_the_audit_tells_what_was_done(reopened: Callable[[], AlarmStore]) -> None:
