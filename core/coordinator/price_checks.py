@@ -27,6 +27,12 @@ LEAST = 0.001
 MOST_OF = 0.9
 ABOVE = 1e-9
 """What two sums of the same may differ by [currency/kWh]."""
+MAY_BE = "some contracts are so, else see which price is which"
+MOST_PRICE = 1e5
+"""No price beyond is planned with, wherever it was kept: those that are read end far below, and a
+solver gives up beyond 1e8 [currency/kWh]."""
+ODD_PRICE = 10.0
+"""A price beyond is believed, and said [currency/kWh]."""
 
 
 def size(values: Floats) -> float:
@@ -50,9 +56,9 @@ def check_sizes(series: PriceSeries, most_per_kwh: float) -> None:
         median, at = float(np.median(sizes)), int(np.argmax(sizes))
         if median > most_per_kwh:
             raise RequestError(
-                f"A median {what} of {median:.4g} a kWh is not believed: see whether the prices are "
-                f"told per MWh or in cents and set `unit`, or allow more than {most_per_kwh:g} by "
-                "`most_per_kwh`")
+                f"A median {what} of {median:.4g} a kWh is not believed: see whether the prices "
+                "are told per MWh or in cents and set `unit`, or allow more than "
+                f"{most_per_kwh:g} by `most_per_kwh`")
         if sizes[at] > SINGLE * most_per_kwh:
             raise RequestError(
                 f"The {what} of {_moment(series.time_s[at])} is {values[at]:.4g} a kWh; more than "
@@ -72,6 +78,25 @@ def odd_words(series: PriceSeries, all_s: Floats, market: Floats,
     if size(market) < LEAST:
         words.append(f"the market's prices are below {LEAST:g} a kWh: see that `unit` is theirs")
     return (*words, *_zone(all_s, series.hold_s, zone))
+
+
+def ahead_words(buy: Floats, sell: Floats, past_buy: Floats, past_sell: Floats) -> list[str]:
+    """What is odd about prices to plan with, each a sentence that stays the same while they do.
+    past_buy, past_sell: of a week before, some of them NaN, none where that is not known."""
+    words = []
+    for kind, values, past in (("", buy, past_buy), ("export ", sell, past_sell)):
+        worst = float(np.abs(values).max())
+        if worst > ODD_PRICE:
+            words.append(f"a{'n' if kind else ''} {kind}price of {worst:.2f} a kWh is unusual; see "
+                         "that its unit is kWh, not MWh")
+        before = past[np.isfinite(past)]
+        if before.size and is_jump(size(before), size(values), same_hours=False):
+            way = f"{JUMP:g} times" if size(values) > size(before) else f"1/{JUMP:g} of"
+            words.append(f"{kind}prices ahead are {way} those of the week before, or beyond: see "
+                         "that their unit has not changed")
+    if float(np.mean(sell > buy + ABOVE)) > 0.5:  # in a cheap hour many contracts are so
+        words.append(f"export is mostly paid more than import costs: {MAY_BE}")
+    return words
 
 
 def _missing(series: PriceSeries, all_s: Floats) -> list[str]:
@@ -95,8 +120,8 @@ def _of_column(time_s: Floats, values: Floats, kind: str, negative: str) -> list
 
 def _export_above(buy: Floats, sell: Floats) -> list[str]:
     above = int(np.count_nonzero(sell > buy + ABOVE))
-    return [f"{above} of {len(buy)} export prices are above those of import: some contracts are "
-            "so, else see which column is which"] if above else []
+    return [f"{above} of {len(buy)} export prices are above those of import: {MAY_BE}"] \
+        if above else []
 
 
 def _zone(all_s: Floats, hold_s: float, zone: ZoneInfo) -> list[str]:

@@ -53,7 +53,7 @@ def test_what_is_odd_of_export_is_said() -> None:
         "1 of 24 export prices are negative: export costs",
         "the export price of 02 Mar 01:00 UTC is 20 times the others or more",
         "1 of 24 export prices are above those of import: some contracts are so, else see which "
-        "column is which")
+        "price is which")
     assert flat(0.08, 0.30).words[0].startswith("24 of 24 export prices are above")
     one = PriceFormat()
     assert rows([-0.01, 9.0, *[0.04] * 22], [0.0] * 24, one).words == (
