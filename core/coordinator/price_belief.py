@@ -52,10 +52,9 @@ class Believed:
     @property
     def words(self) -> tuple[str, ...]:
         """What a person should know of what is known, and for a day what was doubted of it."""
-        if self._said and self._clock.monotonic_s() - self._said_s >= DAY_S:
-            self._said = ""
         told = () if self.known is None else self.known.words
-        return (self._said, *told) if self._said else told
+        doubted = self._said and self._clock.monotonic_s() - self._said_s < DAY_S
+        return (self._said, *told) if doubted else told
 
 
 def jumped(before: Prices, now: Prices, form: PriceFormat) -> str:

@@ -29,8 +29,8 @@ ABOVE = 1e-9
 """What two sums of the same may differ by [currency/kWh]."""
 MAY_BE = "some contracts are so, else see which price is which"
 MOST_PRICE = 1e5
-"""No price beyond is planned with, wherever it was kept: those that are read end far below, and a
-solver gives up beyond 1e8 [currency/kWh]."""
+"""No price beyond is planned with, wherever it was kept: those that are read end far below, PIQP
+plans up to 1e6 and gives up at 1e9 [currency/kWh]."""
 ODD_PRICE = 10.0
 """A price beyond is believed, and said [currency/kWh]."""
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.coordinator.outlook import priced
+from core.coordinator.price_checks import MOST_PRICE
 from core.coordinator.prices import (
     MOST_BYTES,
     PRESETS,
@@ -240,6 +241,8 @@ def test_a_real_day_ahead_answer_is_read_and_planned_with() -> None:
     by_hour = plan.fleet_kw.reshape(24, 6).mean(axis=1)
     assert by_hour[16] > 0.9 * problem.packs.discharge_kw.sum(), "the dearest hour"
     assert by_hour[9] == by_hour[7:12].min() < -1.0, "the cheapest"
+    wild = replace(problem.outlook, import_price=np.r_[MOST_PRICE, buy[1:]])
+    assert MpcPlanner().plan(replace(problem, outlook=wild), start, 30.0).standing == "planned"
     bought, sold = (np.average(per_mwh, weights=way) for way in (
         by_hour.clip(max=0.0), by_hour.clip(min=0.0)))
     assert bought < 65.0 < 130.0 < sold
