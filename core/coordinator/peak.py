@@ -23,8 +23,8 @@ def month_peak_kw(store: CoordinatorStore, site: str, zone: ZoneInfo, step_s: fl
 
 
 def highest_import(minutes: Sequence[Minute], step_s: float, end_s: float) -> float:
-    """The highest mean of a whole step that was over at end_s [s since 1970], as a demand meter
-    forms it [kW]; 0 where nothing is known.
+    """The highest mean of a whole step that was over at end_s [s since 1970], as a demand meter of
+    such steps forms it [kW]; 0 where nothing is known.
 
     A step of which less than WHOLE is known counts for nothing, though the meter has counted it:
     whoever takes a minute's surge, or what has not ended yet, for billed lets the site import so
