@@ -169,10 +169,10 @@ def _by_merit(problem: Problem, asked: Problem, found: _Found, kinds: Packs,
                         step_h)
 
     for number in range(ROUNDS):
-        _, told = by_merit(asked.packs, small, worth(), fleet_kw, step_h, Calm(*calm_of(asked)),
-                           late)
+        _, told = by_merit(asked.packs, small, worth(), fleet_kw, price, step_h,
+                           Calm(*calm_of(asked)), late)
         price += (told - price) / (number + 3.0)
-    return by_merit(problem.packs, _kinds(problem, kinds), worth(), fleet_kw, step_h,
+    return by_merit(problem.packs, _kinds(problem, kinds), worth(), fleet_kw, price, step_h,
                     Calm(*calm_of(problem)), late)[0]
 
 

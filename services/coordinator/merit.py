@@ -57,17 +57,17 @@ class _Offer:
     take_from: Floats
     take_all: Floats
 
-    def cleared(self, total: float) -> tuple[Floats, float]:
-        """What all do for `total` [kW], and at what price. What a pack gives rises with the price
-        in a straight line inside its box, and so does what it takes: the powers are a projection
-        onto the boxes and the total, and the price is the multiplier of its sum."""
+    def cleared(self, total: float, near: float) -> tuple[Floats, float]:
+        """What all do for `total` [kW], and at what price: at `near` where that does. What a pack
+        gives rises with the price in a straight line inside its box, and so does what it takes: the
+        powers are a projection onto the boxes and the total, the price its multiplier."""
         rises = np.concatenate((_rise(self.give, self.give_all - self.give_from),
                                 _rise(self.take, self.take_from - self.take_all)))
         nothing = np.zeros(len(self.give))
         powers, price = project_fleets(
             -rises * np.concatenate((self.give_from, self.take_from)),
             np.concatenate((nothing, -self.take)), np.concatenate((self.give, nothing)),
-            np.array([total]), np.zeros(1, dtype=np.int64), 1.0 / rises)
+            np.array([total]), np.zeros(1, dtype=np.int64), 1.0 / rises, near)
         given, taken = np.split(powers, 2)
         return given + taken, float(price[0])
 
@@ -77,10 +77,12 @@ def _rise(most: Floats, span: Floats) -> Floats:
     return np.where(most > 0, most, 1.0) / span
 
 
-def by_merit(packs: Packs, kinds: Kinds, worth: Worth, fleet_kw: Floats, step_h: float,
-             calm: Calm, late: Callable[[], bool] = lambda: False) -> tuple[Floats, Floats]:
+def by_merit(packs: Packs, kinds: Kinds, worth: Worth, fleet_kw: Floats, price: Floats,
+             step_h: float, calm: Calm,
+             late: Callable[[], bool] = lambda: False) -> tuple[Floats, Floats]:
     """Powers [n, steps] whose sums are fleet_kw [steps] as far as packs can, and the price of each
-    step [currency/kWh]. Raises RetryLaterError where it gets `late`, which each step asks."""
+    step [currency/kWh]: the one that is given where it does. Raises RetryLaterError where it gets
+    `late`, which each step asks."""
     energy = packs.energy_kwh.astype(np.float64)
     powers, prices = np.zeros((len(packs), len(fleet_kw))), np.zeros(len(fleet_kw))
     floor = packs.floor * packs.capacity_kwh
@@ -102,7 +104,8 @@ def by_merit(packs: Packs, kinds: Kinds, worth: Worth, fleet_kw: Floats, step_h:
         ends = told(step, np.stack((energy, energy - give * step_h / packs.efficiency,
                                     energy + take * step_h * packs.efficiency)))
         offer = _offer(packs, kinds, take, give, ends, step, step_h, calm)
-        powers[:, step], prices[step] = offer.cleared(float(fleet_kw[step]))
+        powers[:, step], prices[step] = offer.cleared(
+            float(fleet_kw[step]), float(price[step]))
         energy = after(packs, energy, powers[:, step], step_h)
     return powers, prices
 

@@ -98,7 +98,7 @@ def test_the_fleets_power_is_kept_inside_every_box() -> None:
     asked = 60.0 * np.sin(np.arange(STEPS) / 3.0)
     powers, prices = by_merit(packs, itself(packs), worth_of(
         packs, packs.wear_per_kwh, problem.outlook.import_price, np.zeros(STEPS), END, step_h),
-        asked, step_h, Calm(*calm_of(problem)))
+        asked, problem.outlook.import_price, step_h, Calm(*calm_of(problem)))
     energy = stored(packs, powers, step_h)
     assert (energy >= (packs.floor * packs.capacity_kwh)[:, None] - 1e-9).all()
     assert (energy <= (packs.ceiling * packs.capacity_kwh)[:, None] + 1e-9).all()
@@ -114,8 +114,8 @@ def test_more_than_packs_can_do_is_all_that_they_can() -> None:
     told = worth_of(packs, packs.wear_per_kwh, problem.outlook.import_price, np.zeros(STEPS), END,
                     step_h)
     for way in (-1.0, 1.0):
-        powers, _ = by_merit(packs, itself(packs), told, np.full(STEPS, way * 1e4), step_h,
-                             Calm(*calm_of(problem)))
+        powers, _ = by_merit(packs, itself(packs), told, np.full(STEPS, way * 1e4),
+                             problem.outlook.import_price, step_h, Calm(*calm_of(problem)))
         left = stored(packs, powers, step_h)[:, -1] / packs.capacity_kwh
         assert left == pytest.approx(packs.ceiling if way < 0 else packs.floor)
 
@@ -127,7 +127,8 @@ def test_what_less_wear_costs_gives_first() -> None:
                     efficiency=np.full(2, 0.95), wear_per_kwh=np.array([0.03, 0.005]))
     price = np.array([0.12])
     powers, _ = by_merit(packs, itself(packs), worth_of(
-        packs, packs.wear_per_kwh, price, np.zeros(1), END, 0.5), np.array([4.0]), 0.5,
+        packs, packs.wear_per_kwh, price, np.zeros(1), END, 0.5), np.array([4.0]),
+        price, 0.5,
         Calm(*calm_of(replace(problem, packs=packs))))
     assert powers[:, 0] == pytest.approx([0.0, 4.0], abs=0.05)
 
@@ -175,7 +176,7 @@ def test_whatever_is_asked_packs_do_it_together_as_far_as_physics_allows(seed: i
     most = float(packs.charge_kw.sum() + packs.discharge_kw.sum())
     fleet_kw = rng.uniform(-1, 1, ahead.steps) * most
     powers, told = by_merit(packs, replace(itself(packs), wear=wear), values, fleet_kw,
-                            ahead.step_h, Calm(*calm_of(problem)))
+                            ahead.import_price, ahead.step_h, Calm(*calm_of(problem)))
     assert np.isfinite(told).all()
     energy = packs.energy_kwh
     for step, asked_kw in enumerate(fleet_kw):
@@ -183,7 +184,7 @@ def test_whatever_is_asked_packs_do_it_together_as_far_as_physics_allows(seed: i
         assert (powers[:, step] <= give * (1 + 1e-9) + 1e-9).all()
         assert (-powers[:, step] <= take * (1 + 1e-9) + 1e-9).all()
         assert powers[:, step].sum() == pytest.approx(
-            np.clip(asked_kw, -take.sum(), give.sum()), abs=1e-5 * (1 + most))
+            np.clip(asked_kw, -take.sum(), give.sum()), abs=1e-9 * (1 + most))
         energy = after(packs, energy, powers[:, step], ahead.step_h)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -122,7 +124,8 @@ def test_packs_that_cannot_move_and_no_packs_at_all() -> None:
 
 @pytest.mark.parametrize("broken", [
     {"wish": [np.nan, 0.0]}, {"low": [-np.inf, 0.0]}, {"high": [np.inf, 1.0]},
-    {"low": [2.0, 0.0]}, {"weight": [0.0, 1.0]}, {"total": np.nan}, {"wish": [1e13, 0.0]}])
+    {"low": [2.0, 0.0]}, {"weight": [0.0, 1.0]}, {"weight": [1e-309, 1.0]}, {"total": np.nan},
+    {"wish": [1e13, 0.0]}])
 def test_what_is_no_box_is_refused(broken: dict[str, object]) -> None:
     asked: dict[str, object] = {"wish": [0.0, 0.0], "low": [-1.0, -1.0], "high": [1.0, 1.0],
                                 "total": 0.5, "weight": [1.0, 1.0]} | broken
@@ -134,17 +137,13 @@ Case = tuple[Floats, Floats, Floats, Floats, float]
 
 
 def together_and_alone(cases: list[Case]) -> tuple[Floats, Floats]:
-    """Fleets one behind the other at once, so many that x is tried before breaks are sorted, and
-    each for itself."""
+    """Fleets one behind the other at once, each for itself."""
     alone = np.concatenate([project(*case[:3], case[4], case[3]) for case in cases])
-    times = -(-2 * FEW // len(alone))
-    sizes = [len(case[0]) for case in cases] * times
+    sizes = [len(case[0]) for case in cases]
     starts: Places = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
-    wish, low, high, weight = (np.tile(np.concatenate([case[part] for case in cases]), times)
-                               for part in range(4))
-    totals = np.tile([case[4] for case in cases], times)
-    found, _ = project_fleets(wish, low, high, totals, starts, weight)
-    return found.reshape(times, -1), alone
+    wish, low, high, weight = (np.concatenate([case[part] for case in cases]) for part in range(4))
+    totals = np.array([case[4] for case in cases])
+    return project_fleets(wish, low, high, totals, starts, weight)[0], alone
 
 
 @given(st.lists(boxes(), min_size=1, max_size=4), st.integers(-3, 9), st.floats(-2, 2))
@@ -156,27 +155,72 @@ def test_many_fleets_at_once_are_each_projected_as_by_itself(
         weight = case[3] * np.where(np.arange(len(case[3])) % 2, 10.0 ** heavy, 1.0)
         return *case[:3], weight, case[4] + (100.0 * beyond if abs(beyond) > 1.5 else 0.0)
     together, alone = together_and_alone([changed(case) for case in cases])
-    for found in together:
-        assert found == pytest.approx(alone, abs=1e-6)
+    assert together == pytest.approx(alone, abs=1e-6)
 
 
-def test_a_fleet_of_absurd_weights_keeps_its_sum_and_leaves_others_alone() -> None:
-    """Weights of sixteen powers of ten; the fleet behind it is as it is alone."""
-    hard = (np.array([0.03739864, -0.04988232]), np.array([1.45683100e-06, -1.27320104e-05]),
-            np.array([1.511667, 42.81030803]), np.array([3.13872770e+08, 9.37455676e-07]),
-            41.968874842719785)
-    plain = (np.array([3.0, 1.0]), np.zeros(2), np.full(2, 5.0), np.ones(2), 2.0)
-    together, alone = together_and_alone([hard, plain])
-    for found in (alone, *together):
-        assert found[:2].sum() == pytest.approx(hard[4], abs=1e-9)
-        assert found[2:] == pytest.approx([2.0, 0.0])
+Box = tuple[Floats, Floats, Floats, Floats]
 
 
-@pytest.mark.parametrize("totals", [-3000.0, 0.0, 1234.5])
-def test_the_multiplier_is_the_price_at_which_all_do_what_they_do(totals: float) -> None:
+def exact(wish: Floats, low: Floats, high: Floats, weight: Floats, total: float) -> list[Fraction]:
+    """The projection in fractions, which do not round."""
+    near, least, most, minds = ([Fraction(float(one)) for one in part]
+                                for part in (wish, low, high, weight))
+    packs = list(zip(near, least, most, minds, strict=True))
+
+    def at(x: Fraction) -> list[Fraction]:
+        return [min(max(p + x / w, lowest), highest) for p, lowest, highest, w in packs]
+
+    def summed(x: Fraction) -> Fraction:
+        return sum(at(x), Fraction())
+
+    aim = min(max(Fraction(total), sum(least, Fraction())), sum(most, Fraction()))
+    breaks = sorted({(end - p) * w for p, lowest, highest, w in packs for end in (lowest, highest)})
+    after = bisect.bisect_right(breaks, aim, key=summed)
+    begin, end = breaks[max(after - 1, 0)], breaks[min(after, len(breaks) - 1)]
+    first, last = summed(begin), summed(end)
+    return at(begin + (aim - first) / (last - first) * (end - begin) if last > first else begin)
+
+
+def hard(rng: np.random.Generator, count: int, decades: float) -> Box:
+    """Wishes at each other's and at ends, packs that cannot move, weights of many powers of ten."""
+    ends = np.sort(rng.integers(-9, 9, (2, count)) * rng.choice([1.0, 0.37], count), axis=0)
+    ends[1] = np.where(rng.random(count) < 0.2, ends[0], ends[1])
+    wish = np.where(rng.random(count) < 0.3, ends[1], rng.integers(-9, 9, count).astype(float))
+    return wish, ends[0], ends[1], 10.0 ** rng.uniform(-decades / 2, decades / 2, count)
+
+
+@pytest.mark.parametrize("decades", [0, 6, 18])
+@pytest.mark.parametrize("sizes", [(5,), (3, 40, 1, 7), (FEW + 50, 2 * FEW + 51)])
+def test_it_is_the_exact_one_for_few_and_many_packs_and_any_weights(
+        sizes: tuple[int, ...], decades: float) -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        fleets = [hard(rng, size, decades) for size in sizes]
+        totals = np.array([rng.uniform(fleet[1].sum() - 1, fleet[2].sum() + 1) for fleet in fleets])
+        starts = np.cumsum([0, *sizes[:-1]])
+        wish, low, high, weight = (np.concatenate(part) for part in zip(*fleets, strict=True))
+        found, _ = project_fleets(wish, low, high, totals, starts, weight)
+        for begin, fleet, total in zip(starts, fleets, totals, strict=True):
+            own = found[begin:begin + len(fleet[0])]
+            assert own == pytest.approx([float(one) for one in exact(*fleet, total)], abs=1e-9)
+            assert own.sum() == pytest.approx(np.clip(total, fleet[1].sum(), fleet[2].sum()))
+
+
+@pytest.mark.parametrize("total", [-3000.0, 0.0, 1234.5])
+def test_the_multiplier_is_the_price_at_which_all_do_what_they_do(total: float) -> None:
     rng = np.random.default_rng(5)
     low, high = -rng.uniform(0, 10, 3 * FEW), rng.uniform(0, 10, 3 * FEW)
     wish, weight = rng.normal(0, 10, 3 * FEW), rng.uniform(0.5, 2, 3 * FEW)
-    found, (price,) = project_fleets(wish, low, high, np.array([totals]), np.zeros(1, np.int64),
+    found, (price,) = project_fleets(wish, low, high, np.array([total]), np.zeros(1, np.int64),
                                      weight)
+    assert found.sum() == pytest.approx(max(total, low.sum()), abs=1e-9)
     assert found == pytest.approx(np.clip(wish + price / weight, low, high), abs=1e-9)
+
+
+def test_of_prices_that_all_do_the_one_nearby_is_told() -> None:
+    """Nobody gives below 3 or takes above 1."""
+    wish, low, high = np.array([-3.0, -1.0]), np.array([0.0, -4.0]), np.array([4.0, 0.0])
+    for near, told in ((2.5, 2.5), (1.0, 1.0)):
+        found, price = project_fleets(wish, low, high, np.zeros(1), np.zeros(1, np.int64),
+                                      np.ones(2), near)
+        assert (found.tolist(), price.tolist()) == ([0.0, 0.0], [told])
