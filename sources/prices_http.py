@@ -16,13 +16,12 @@ import msgspec
 import numpy as np
 
 from core.clock import Clock, SystemClock
+from core.coordinator.price_belief import Believed
 from core.coordinator.prices import (
     CURRENCIES,
     PRESETS,
     PriceFormat,
     Prices,
-    jumped,
-    newest_first,
     read_told,
 )
 from core.devices import Device
@@ -115,11 +114,11 @@ class PriceReader:
 
     def __init__(self, name: str, options: Options, clock: Clock | None = None) -> None:
         self.dropped: Counter[str] = Counter()
-        self.known: Prices | None = None
         self.problems: dict[str, str] = {}
         self._options = options
         self._clock = clock or SystemClock()
         self._form, self.currency = _form(name, options), _currency(name, options)
+        self._believed = Believed(self._form, self._clock)
         self.device = Device(f"{options.house}_prices", options.house, "tariff", options.label,
                              TARIFF, "discharge")
 
@@ -131,18 +130,18 @@ class PriceReader:
                              headers=headers)
         host = session.server.host
         try:
-            told = read_told(answer, self._form)
+            self._believed.take(read_told(answer, self._form))
         except RequestError as error:
             self.dropped["refused"] += 1
             raise HttpError(f"{host}: {error}") from error
-        doubt = jumped(self.known, told)
-        if doubt:
-            self.dropped["refused"] += 1
-            raise HttpError(f"{host}: {doubt}")
-        self.known = newest_first(self.known, told)
-        self.problems = {f"prices {number + 1}": word for number, word in enumerate(told.words)}
+        self.problems = {f"prices {number + 1}": word
+                         for number, word in enumerate(self._believed.words)}
         now = self._clock.now()
         return Told(now, {self.device.id: dict(zip(TARIFF, self.at(now), strict=True))})
+
+    @property
+    def known(self) -> Prices | None:
+        return self._believed.known
 
     def at(self, now: datetime) -> tuple[float, float]:
         """Price of import and of export; NaN where none is known."""

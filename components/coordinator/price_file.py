@@ -10,12 +10,14 @@ from components.api_client import LocalClient
 from components.coordinator import tariffs, words
 from core.alarms.records import AuditEntry
 from core.coordinator.asked import Coordination
+from core.coordinator.price_checks import SINGLE
 from core.coordinator.prices import MOST_BYTES, PriceFormat, Prices
 from core.coordinator.view import SiteView
 from core.errors import OrreryError, RequestError
 
 TOLD = "coordinator_prices_told"
 UNITS = ("kWh", "ct/kWh", "MWh")
+MOST = PriceFormat().most_per_kwh
 
 
 def show(client: LocalClient, known: Coordination, view: SiteView) -> None:
@@ -56,7 +58,12 @@ def _form(view: SiteView, off: bool) -> tuple[dict[str, object], str]:
             "time_zone": text("Zone of times without one", "UTC", "column_zone"),
             "unit": unit,
             "import_added": st.number_input("Added to import, per kWh", -100.0, 100.0, 0.0, 0.01,
-                                            "%.3f", key="coordinator_added", disabled=off)}
+                                            "%.3f", key="coordinator_added", disabled=off),
+            "most_per_kwh": st.number_input(
+                "Highest ordinary price, per kWh", 0.01, 1000.0, MOST, 1.0, "%.2f",
+                key="coordinator_most", disabled=off,
+                help=f"most_per_kwh: prices whose median is higher are refused, and a single price "
+                f"of more than {SINGLE:g} times it")}
     return dict(told), currency.strip().upper()
 
 

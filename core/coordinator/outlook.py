@@ -12,6 +12,7 @@ import numpy as np
 
 from core.coordinator.forecasts import Forecaster, HourOfWeek, Past, with_now
 from core.coordinator.meter import LOAD, PV, Meter, Metered
+from core.coordinator.price_checks import MOST_PRICE, ahead_words
 from core.coordinator.problem import Band, Floats, Outlook
 from core.coordinator.records import Minute
 from core.energy import wall_clock
@@ -33,8 +34,7 @@ NEGATIVE = -math.inf
 """The least of a price: none."""
 UTC = ZoneInfo("UTC")
 NO_PAST: Mapping[str, Past] = {}
-ODD_PRICE = 10.0
-"""A price beyond is believed, and said [currency/kWh]."""
+WEEK_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +168,18 @@ def prices_ahead(tariff: Tariff, start: datetime, steps: int, step_s: float,
                  past: Mapping[str, Past] = NO_PAST, zone: ZoneInfo = UTC) -> Priced:
     """Means of each step. What the tariff does not know yet is foretold by the hour of the week
     where `past` (of BUY and SELL, up to `start`) is long enough; else it is taken as a day before,
-    or as the mean of what is known. Raises RequestError where nothing ahead is known."""
+    or as the mean of what is known. A price beyond MOST_PRICE is none. Raises RequestError where
+    nothing ahead is known."""
     day = round(DAY_S / step_s)
     before = start - timedelta(seconds=day * step_s)
     columns = [step_prices(tariff, before, day + steps, step_s, which) for which in (0, 1)]
-    known = np.isfinite(columns[0]) & np.isfinite(columns[1])
+    known = (np.abs(columns[0]) <= MOST_PRICE) & (np.abs(columns[1]) <= MOST_PRICE)
     buy, sell = (_filled(one, known, day)[day:] for one in columns)
-    known = known[day:]
+    known, words = known[day:], _wild_words(np.concatenate([one[day:] for one in columns]))
     if not known.any():
-        raise RequestError(f"No price is known from {start:%d %b %H:%M} UTC on: take in newer "
-                           "prices, or choose another tariff")
-    words: list[str] = []
+        raise RequestError("; ".join([*words, "No price is known from "
+                                      f"{start:%d %b %H:%M} UTC on: take in newer prices, or "
+                                      "choose another tariff"]))
     band = None
     if not known.all():
         last = start + timedelta(seconds=step_s * int(np.flatnonzero(known)[-1] + 1))
@@ -190,10 +191,20 @@ def prices_ahead(tariff: Tariff, start: datetime, steps: int, step_s: float,
             band = Band(buy, np.where(known, buy, bought.low), np.where(known, buy, bought.high))
             how = "foretold by the hour of the week"
         words.append(f"prices are known until {last:%d %b %H:%M} UTC: what lacks is {how}")
-    worst = float(np.abs(buy).max())
-    if worst > ODD_PRICE:
-        words.append(f"a price of {worst:.2f} a kWh is unusual; see that its unit is kWh, not MWh")
+    words += ahead_words(buy[known], sell[known], _week(past, BUY, day), _week(past, SELL, day))
     return Priced(buy, sell, band, tuple(words))
+
+
+def _wild_words(values: Floats) -> list[str]:
+    wild = values[np.abs(values) > MOST_PRICE]
+    return [f"a price of {wild[0]:.3g} a kWh is not believed, and taken as not known"] \
+        if wild.size else []
+
+
+def _week(past: Mapping[str, Past], name: str, day: int) -> Floats:
+    """Of the week up to a day ago: of the last day a tariff tells prices itself that it may have in
+    a new unit."""
+    return past[name].values[-(WEEK_DAYS + 1) * day:-day] if name in past else np.zeros(0)
 
 
 def foretold_prices(past: Mapping[str, Past], steps: int,

@@ -2,8 +2,8 @@
 odd about them said.
 
 CSV with a line of titles, or JSON: rows (a list of objects) or columns (an object of lists). Times
-are ISO 8601, or numbers of seconds or milliseconds since 1970; those without an offset are the
-wall clock of `PriceFormat.time_zone`.
+are ISO 8601, or numbers of seconds or milliseconds since 1970 (in text, of 9 to 13 digits); those
+without an offset are the wall clock of `PriceFormat.time_zone`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 import numpy as np
 
+from core.coordinator.price_checks import check_sizes, odd_words
 from core.coordinator.problem import Floats
 from core.errors import RequestError
 from core.tariff import PriceSeries
@@ -36,10 +38,10 @@ STEPS_S = (300.0, 900.0, 1800.0, 3600.0)
 MILLISECONDS = 1e11
 """A larger number of seconds lies in the year 5138."""
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-SPIKE = 20.0
-"""So many times the median is told as odd."""
-JUMP = 20.0
-"""By so much prices do not change from one day to the next: somebody changed the unit."""
+MOST_TOLD = 1e9
+"""No market tells a larger number, whatever its unit."""
+SINCE_1970 = re.compile(r"\d{9,13}(\.\d+)?")
+"""A time as text that is a number; a day alone has eight digits."""
 
 
 class PriceFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,7 +49,8 @@ class PriceFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     whole. time, price: title, or key; export: of a price of its own for export, "" = none told.
     unit: of the prices told. time_zone: of times without an offset. Then import = told x
     import_factor + import_added, export = told x export_factor + export_added [currency/kWh].
-    most_per_kwh: a median beyond means that the unit is wrong [currency/kWh]."""
+    most_per_kwh: a median beyond means that the unit is wrong, of import or export, and no single
+    price is believed beyond price_checks.SINGLE times it [currency/kWh]."""
 
     rows: Key = ""
     time: Key = "time"
@@ -142,17 +145,6 @@ def read_told(told: object, form: PriceFormat) -> Prices:
         f" under {form.rows!r}" if form.rows else "") + ": see what the file or the server tells")
 
 
-def jumped(before: Prices | None, now: Prices) -> str:
-    """Why new prices are not to be believed beside those before, in words; "" where they are."""
-    if before is None:
-        return ""
-    old, new = abs(before.median), abs(now.median)
-    if min(old, new) > 0.0 and not 1.0 / JUMP < new / old < JUMP:
-        return (f"prices went from {old:.3g} to {new:.3g} a kWh: see whether their unit has "
-                "changed, and correct `unit`")
-    return ""
-
-
 def _check_size(size: int) -> None:
     if size > MOST_BYTES:
         raise RequestError(f"The prices have {size} bytes; at most {MOST_BYTES} are read")
@@ -200,9 +192,9 @@ def _prices(rows: Sequence[Row], form: PriceFormat) -> Prices:
     export = np.where(np.isfinite(own), own, told) if form.export else told
     buy = form.import_factor * told + form.import_added
     sell = form.export_factor * export + form.export_added
-    _check_unit(buy[known], form)
     series = PriceSeries(time_s[known], buy[known], sell[known], step_s)
-    return Prices(series, tuple(_words(series, time_s, form)))
+    check_sizes(series, form.most_per_kwh)
+    return Prices(series, odd_words(series, time_s, told[known], form.zone))
 
 
 def _number(cell: Cell, row: int) -> float:
@@ -211,11 +203,11 @@ def _number(cell: Cell, row: int) -> float:
         return math.nan
     try:
         value = float(cell) if not isinstance(cell, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
-    if not math.isfinite(value):
-        raise RequestError(f"Row {row + 1} of the prices has {str(cell)[:40]!r}: give a number, or "
-                           "nothing where there is no price")
+    if not abs(value) <= MOST_TOLD:
+        raise RequestError(f"Row {row + 1} of the prices has {str(cell)[:40]!r}: give a number up "
+                           f"to {MOST_TOLD:g}, or nothing where there is no price")
     return value
 
 
@@ -237,17 +229,31 @@ def _times(cells: Sequence[Cell], form: PriceFormat) -> Floats:
 
 def _time(cell: Cell, row: int, zone: ZoneInfo, fold: int = 0) -> float:
     """Seconds since 1970."""
-    if isinstance(cell, int | float) and not isinstance(cell, bool) and math.isfinite(cell):
-        moment_s = cell / 1000.0 if cell > MILLISECONDS else float(cell)
-    else:
+    number = _since_1970(cell)
+    if number is None:
         moment_s = _wall_time(cell, row, zone, fold)
+    else:
+        moment_s = number / 1000.0 if number > MILLISECONDS else number
     if not EARLIEST.timestamp() <= moment_s <= LATEST.timestamp():
         raise RequestError(f"Row {row + 1} of the prices has the time {str(cell)[:40]!r}: give "
                            f"one between {EARLIEST.year} and {LATEST.year}")
     return moment_s
 
 
+def _since_1970(cell: Cell) -> float | None:
+    """Seconds or milliseconds; None where the cell is no number."""
+    if isinstance(cell, str):
+        return float(cell) if SINCE_1970.fullmatch(cell.strip()) else None
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        return None
+    try:
+        return float(cell)
+    except OverflowError:
+        return math.inf
+
+
 def _wall_time(cell: Cell, row: int, zone: ZoneInfo, fold: int) -> float:
+    """Of a year that no zone can show it is NaN."""
     try:
         when = datetime.fromisoformat(str(cell).strip())
     except ValueError as error:
@@ -256,7 +262,11 @@ def _wall_time(cell: Cell, row: int, zone: ZoneInfo, fold: int) -> float:
     if when.tzinfo is not None:
         return when.timestamp()
     local = when.replace(tzinfo=zone, fold=fold)
-    if local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != when:
+    try:
+        shown = local.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
+    except OverflowError:
+        return math.nan
+    if shown != when:
         raise RequestError(f"Row {row + 1} of the prices has {str(cell)[:40]}, which no clock in "
                            f"{zone.key} shows: see that time_zone is that of the prices")
     return local.timestamp()
@@ -273,38 +283,6 @@ def _step(time_s: Floats) -> float:
         raise RequestError(f"The prices come every {step_s / 60:g} minutes or not evenly; allowed "
                            f"are steps of {allowed} minutes")
     return step_s
-
-
-def _check_unit(buy: Floats, form: PriceFormat) -> None:
-    median = float(np.median(np.abs(buy)))
-    if median > form.most_per_kwh:
-        raise RequestError(
-            f"A price of {median:.4g} a kWh is not believed: see whether the prices are told per "
-            f"MWh or in cents and set `unit`, or allow more than {form.most_per_kwh:g} by "
-            "`most_per_kwh`")
-
-
-def _words(series: PriceSeries, all_s: Floats, form: PriceFormat) -> list[str]:
-    """Missing, negative, odd, and a zone that seems wrong."""
-    words = []
-    first, last = all_s[0], all_s[-1]
-    lacking = round((last - first) / series.hold_s) + 1 - len(series.time_s)
-    if lacking:
-        words.append(f"{lacking} of {lacking + len(series.time_s)} prices are missing")
-    below = int(np.count_nonzero(series.import_per_kwh < 0))
-    if below:
-        words.append(f"{below} prices are negative: import is paid for")
-    median = float(np.median(np.abs(series.import_per_kwh)))
-    odd = np.abs(series.import_per_kwh) > SPIKE * median
-    if median > 0 and odd.any():
-        at = datetime.fromtimestamp(series.time_s[int(np.argmax(odd))], UTC)
-        words.append(f"the price of {at:%d %b %H:%M} UTC is {SPIKE:g} times the others or more")
-    begins = datetime.fromtimestamp(first, form.zone)
-    whole_days = math.isclose((last - first + series.hold_s) % 86_400.0, 0.0)
-    if whole_days and begins != begins.replace(hour=0, minute=0, second=0):
-        words.append(f"the prices are of whole days, but begin at {begins:%H:%M} in "
-                     f"{form.time_zone}: see that time_zone is theirs")
-    return words
 
 
 def newest_first(known: Prices | None, told: Prices) -> Prices:

@@ -24,6 +24,7 @@ from core.coordinator.asked import Coordination
 from core.coordinator.candidates import NAME, Candidates
 from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.learnt import HERE, NO_PLACE
+from core.coordinator.prices import PriceFormat
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.view import Here, LeftOut
 from core.errors import GiveUpError, RequestError, RetryLaterError, UnknownIdError
@@ -150,6 +151,9 @@ def test_a_wish_is_seen_as_a_plan_before_anybody_applies_it(
     assert "Sign in as operator" in press.help
     assert app.button(key="coordinator_override").disabled
     assert app.button(key="coordinator_take").disabled
+    most = app.number_input(key="coordinator_most")
+    assert (most.value, most.disabled) == (PriceFormat().most_per_kwh, True)
+    assert "more than 20 times it" in most.help
     app.button(key="coordinator_reset").click().run()
     assert "Nothing is changed yet" in shown(app)
     assert app.slider(key="co_reserve_1").value == 0.0
@@ -533,3 +537,9 @@ def test_prices_out_of_a_file_are_described_or_refused(
     assert "spot" in known(client).view(SITE).price_series
     with pytest.raises(RequestError, match="unit"):
         price_file._as_format({"unit": "ounce"})
+    asked = {"time": "when", "unit": "kWh"}
+    with pytest.raises(RequestError, match="`most_per_kwh`"):
+        known(client).take_prices(SITE, "dear", file, price_file._as_format(dict(asked)), "EUR",
+                                  "Anna")
+    dear = price_file._as_format({**asked, "most_per_kwh": 300.0})
+    assert known(client).take_prices(SITE, "dear", file, dear, "EUR", "Anna").median > 200.0

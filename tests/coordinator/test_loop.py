@@ -14,7 +14,6 @@ import pytest
 from core.clock import ManualClock
 from core.coordinator.forecasts import Persistence
 from core.coordinator.loop import Cadence, Place, SiteLoop
-from core.coordinator.peak import highest_import
 from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.problem import Objectives, Problem
@@ -494,12 +493,6 @@ def test_the_peak_of_the_month_is_known_where_it_costs(site: Site) -> None:
 
 def minute(time_s: float, grid_kw: float) -> Minute:
     return Minute(time_s, grid_kw, 0.0, grid_kw, 0.0, 50.0, 0.25, 0.05, 0.0, 50.0, 0, {})
-
-
-def test_a_gap_is_no_peak() -> None:
-    known = [minute(60.0 * n, 10.0) for n in range(10)]
-    assert highest_import([*known, minute(600.0, float("nan"))], 600.0) == pytest.approx(10.0)
-    assert highest_import([], 600.0) == 0.0
 
 
 def test_a_day_is_judged_against_no_battery_rules_and_perfect_foresight() -> None:

@@ -62,11 +62,40 @@ def test_prices_are_means_of_each_step() -> None:
 
 
 def test_negative_prices_are_prices_and_a_hundredfold_one_is_said() -> None:
-    buy, _, words = priced(series(2, at1=-0.4), NOON, 2, HOUR_S)
+    buy, sell, words = priced(series(2, at1=-0.4), NOON, 2, HOUR_S)
     assert buy.tolist() == [0.2, -0.4]
-    assert words == ()
+    assert sell.tolist() == [0.1, -0.2]
+    assert words == (), "export costs less than import brings, in that hour alone"
     _, _, words = priced(series(2, at1=20.0), NOON, 2, HOUR_S)
-    assert "20.00 a kWh is unusual" in words[0]
+    assert words == ("a price of 20.00 a kWh is unusual; see that its unit is kWh, not MWh",)
+    _, _, words = priced(FlatTariff(0.20, 80.0), NOON, 2, HOUR_S)
+    assert words == ("an export price of 80.00 a kWh is unusual; see that its unit is kWh, not MWh",
+                     "export is mostly paid more than import costs: some contracts are so, else "
+                     "see which price is which")
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_price_that_no_solver_plans_with_is_none(sign: float) -> None:
+    """As prices that were kept before they were checked, or those of another source."""
+    buy, sell, words = priced(series(48, -24.0, at30=1e300 * sign), NOON, 24, HOUR_S)
+    assert buy.tolist() == [0.2] * 24, "as a day before"
+    assert sell.tolist() == [0.1] * 24
+    assert words[0] == f"a price of {sign:.0f}e+300 a kWh is not believed, and taken as not known"
+    with pytest.raises(RequestError, match="not believed.*No price is known"):
+        priced(FlatTariff(0.2, 1e300), NOON, 24, HOUR_S)
+
+
+@pytest.mark.parametrize(("factor", "says"), [
+    (100.0, "are 20 times those of the week before"), (0.001, "are 1/20 of those"), (5.0, "")])
+def test_prices_in_another_unit_are_said_by_the_week_before(factor: float, says: str) -> None:
+    """After a restart nobody else remembers them; the last day is told anew with the prices."""
+    past = {name: past_of(np.concatenate([np.full(13 * DAY, price), np.full(DAY, factor * price)]))
+            for name, price in ((BUY, 0.2), (SELL, 0.1))}
+    for buy, sell, kind in ((factor * 0.2, 0.1, "prices"), (0.2, factor * 0.1, "export prices")):
+        told = prices_ahead(FlatTariff(buy, sell), NOON, DAY, STEP_S, past)
+        assert any(word.startswith(f"{kind} ahead {says}") for word in told.words) == bool(says)
+    night = {name: past_of(np.full(DAY, np.nan)) for name in (BUY, SELL)}
+    assert prices_ahead(FLAT, NOON, DAY, STEP_S, night).words == ()
 
 
 def test_missing_prices_are_those_of_the_day_before_and_it_is_said() -> None:

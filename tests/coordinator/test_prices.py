@@ -17,11 +17,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.coordinator.outlook import priced
+from core.coordinator.price_checks import MOST_PRICE
 from core.coordinator.prices import (
     MOST_BYTES,
     PRESETS,
     PriceFormat,
-    jumped,
     newest_first,
     read_csv,
     read_json,
@@ -34,6 +34,10 @@ from tests.coordinator.cases import band, site
 
 PLAIN = PriceFormat()
 STOCKHOLM = PriceFormat(time_zone="Europe/Stockholm")
+
+
+HUGE = b"9" * 400
+"""No float holds it."""
 
 
 def day(date: str = "2026-03-02", hours: int = 24, price: float = 0.2) -> str:
@@ -71,6 +75,16 @@ def test_what_comes_on_top() -> None:
     assert told.series.hold_s == 900.0
     assert told.series.import_per_kwh.tolist() == pytest.approx([0.20, 0.05])
     assert told.series.export_per_kwh.tolist() == pytest.approx([0.06, -0.06])
+
+
+@pytest.mark.parametrize("unit_s", [1, 0.001])
+def test_times_of_a_csv_may_be_numbers(unit_s: float) -> None:
+    first = 1772406000
+    rows = [f"{(first + 3600 * hour) / unit_s:.0f},0.2" for hour in range(3)]
+    told = read_csv("\n".join(["time,price", *rows]), STOCKHOLM)
+    assert told.series.time_s.tolist() == [first, first + 3600.0, first + 7200.0]
+    told = read_csv(f"time,price\n {first}.0 ,0.2\n{first + 900}.0,0.2", STOCKHOLM)
+    assert told.series.time_s.tolist() == [first, first + 900.0], "as spreadsheets write them"
 
 
 @pytest.mark.parametrize(("name", "body"), [
@@ -124,7 +138,8 @@ def test_missing_negative_and_odd_prices_are_said() -> None:
     lines[12] = lines[12].split(",")[0] + ",-0.05"
     lines[15] = lines[15].split(",")[0] + ",25"
     told = read_csv("\n".join(lines), PLAIN)
-    assert told.words == ("3 of 24 prices are missing", "1 prices are negative: import is paid for",
+    assert told.words == ("3 of 24 prices are missing",
+                          "1 of 21 prices are negative: import is paid for",
                           "the price of 02 Mar 16:00 UTC is 20 times the others or more")
     gap = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
     assert math.isnan(at(told.series, gap)[0]), "a gap is a gap"
@@ -137,16 +152,6 @@ def test_a_hundred_times_is_the_wrong_unit(factor: float) -> None:
     with pytest.raises(RequestError, match="MWh or in cents.*most_per_kwh"):
         read_csv(text, PLAIN)
     assert read_csv(text, PriceFormat(most_per_kwh=300.0)).median == pytest.approx(factor * 0.2)
-
-
-def test_a_unit_that_changes_from_day_to_day_is_found() -> None:
-    before, after = read_csv(day(), PLAIN), read_csv(day(price=0.25), PLAIN)
-    assert jumped(None, before) == ""
-    assert jumped(before, after) == ""
-    factor = PriceFormat(most_per_kwh=1000.0, import_factor=10.0)
-    hundred = read_csv(day(price=2.0), factor)
-    assert "`unit`" in jumped(before, hundred)
-    assert "`unit`" in jumped(hundred, before)
 
 
 def test_new_prices_come_before_old_ones() -> None:
@@ -170,6 +175,11 @@ def test_new_prices_come_before_old_ones() -> None:
     ("time,price\n2026-03-02T00:00Z,cheap", "Row 1.*'cheap'.*a number"),
     ("time,price\n2026-03-02T00:00Z,nan", "Row 1.*'nan'"),
     ("time,price\n2026-03-02T00:00Z,1e999", "Row 1"),
+    ("time,price\n2026-03-02T00:00Z,-1e300", "Row 1.*'-1e300'.*up to 1e"),
+    ("time,price\n9999-12-31T23:59,1", "Row 1.*between 2000 and 2100"),
+    ("time,price\n0001-01-01T00:00,1", "Row 1.*between 2000 and 2100"),
+    ("time,price\n202603020000,0.2", "Row 1.*'202603020000'.*between 2000 and 2100"),
+    ("time,price\n20260302123,0.2", "Row 1.*between 2000 and 2100"),
     ("time,price\n2026-03-02T00:00Z,", "None of the rows"),
     ("time,price\n1926-03-02T00:00Z,0.2", "between 2000 and 2100"),
     ("time,price\n2026-03-02T01:00Z,0.2\n2026-03-02T00:00Z,0.2", "Row 2.*sort the rows"),
@@ -180,8 +190,9 @@ def test_new_prices_come_before_old_ones() -> None:
     ("time,price\n" + 45_000 * "2026-03-02T00:00Z,0.2\n", "45000 rows"),
     ("x" * (MOST_BYTES + 1), "at most")])
 def test_files_that_are_refused_say_what_to_do(text: str, says: str) -> None:
-    with pytest.raises(RequestError, match=says):
-        read_csv(text, PLAIN)
+    for zone in ("UTC", "America/Los_Angeles", "Asia/Tokyo"):
+        with pytest.raises(RequestError, match=says):
+            read_csv(text, PriceFormat(time_zone=zone))
 
 
 @pytest.mark.parametrize(("body", "says"), [
@@ -192,7 +203,11 @@ def test_files_that_are_refused_say_what_to_do(text: str, says: str) -> None:
     (b'[{"time": true, "price": 1}]', "the time 'True'"),
     (b'[{"time": 1772406000, "price": true}]', "'True'"),
     (b'[{"time": 1772406000, "price": {"a": 1}}]', "give a number"),
-    (b'[{"time": [], "price": 1}]', "the time"), (b'[{"time": 1e300, "price": 1}]', "between")])
+    (b'[{"time": [], "price": 1}]', "the time"), (b'[{"time": 1e300, "price": 1}]', "between"),
+    (b'[{"time": 1772406000, "price": %s}]' % HUGE, "Row 1.*'9999.*a number"),
+    (b'[{"time": 1772406000, "price": -%s}]' % HUGE, "Row 1.*a number"),
+    (b'[{"time": %s, "price": 1}]' % HUGE, "Row 1.*between"),
+    (b'[{"time": -%s, "price": 1}]' % HUGE, "Row 1.*between")])
 def test_answers_that_are_refused_say_what_to_do(body: bytes, says: str) -> None:
     with pytest.raises(RequestError, match=says):
         read_json(body, PLAIN)
@@ -226,6 +241,8 @@ def test_a_real_day_ahead_answer_is_read_and_planned_with() -> None:
     by_hour = plan.fleet_kw.reshape(24, 6).mean(axis=1)
     assert by_hour[16] > 0.9 * problem.packs.discharge_kw.sum(), "the dearest hour"
     assert by_hour[9] == by_hour[7:12].min() < -1.0, "the cheapest"
+    wild = replace(problem.outlook, import_price=np.r_[MOST_PRICE, buy[1:]])
+    assert MpcPlanner().plan(replace(problem, outlook=wild), start, 30.0).standing == "planned"
     bought, sold = (np.average(per_mwh, weights=way) for way in (
         by_hour.clip(max=0.0), by_hour.clip(min=0.0)))
     assert bought < 65.0 < 130.0 < sold
