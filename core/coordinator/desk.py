@@ -44,7 +44,13 @@ from core.coordinator.view import (
     Watched,
 )
 from core.engine import Engine
-from core.errors import OrreryError, RequestError, RetryLaterError, UnknownIdError
+from core.errors import (
+    ChangedMeanwhileError,
+    OrreryError,
+    RequestError,
+    RetryLaterError,
+    UnknownIdError,
+)
 from core.houses import CURRENCY
 
 log = logging.getLogger(__name__)
@@ -55,6 +61,9 @@ FIRST_S = 1.0
 """After the start, of the first turn [s]."""
 SEEN_S = 1.0
 """Pages that ask within see the same view [s]."""
+TRIES = 3
+CHANGED = ("Somebody has changed what is set for this site since you looked: nothing was done. "
+           "Look again, then decide anew")
 
 
 class CoordinatorDesk:
@@ -234,29 +243,58 @@ class CoordinatorDesk:
         changed = self.store.settings(site)
         return shown.default if changed is None else changed.settings
 
-    def apply(self, site: str, settings: SiteSettings, who: str) -> None:
-        """In place of what was set; an override in force stays. Raises UnknownIdError,
-        RequestError, RetryLaterError."""
-        held, wanted = self.settings(site), settings.controller
-        refusal = getattr(self._planners.get(wanted), "held_back", "")
-        if refusal and wanted != held.controller:
-            raise RequestError(f"{wanted.upper()} may not drive: {refusal}")
-        told = msgspec.structs.replace(check_settings(settings), override=held.override)
-        self._save(site, told, who,
-                   f"{who} changed the settings: {settings.controller}")
+    def apply(self, site: str, settings: SiteSettings, who: str,
+              seen: SiteSettings | None = None) -> None:
+        """In place of what was set; an override in force stays. seen: what stood there when `who`
+        decided, None for whatever. Raises UnknownIdError, RequestError, ChangedMeanwhileError,
+        RetryLaterError."""
+        check_settings(settings)
 
-    def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str) -> None:
-        """Raises as `apply`."""
+        def change(held: SiteSettings) -> SiteSettings:
+            if seen is not None and released(held) != released(seen):
+                raise ChangedMeanwhileError(CHANGED)
+            refusal = getattr(self._planners.get(settings.controller), "held_back", "")
+            if refusal and settings.controller != held.controller:
+                raise RequestError(f"{settings.controller.upper()} may not drive: {refusal}")
+            return msgspec.structs.replace(settings, override=held.override)
+
+        self._change(site, change, who, f"{who} changed the settings: {settings.controller}")
+
+    def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str,
+                 seen: SiteSettings | None = None) -> None:
+        """Raises as `apply`, where another controller or override holds than in `seen`."""
         now = self._engine.clock.now()
-        self._save(site, overridden(self.settings(site), power_kw, hold, now, who, why), who, "")
 
-    def release(self, site: str, who: str) -> None:
-        """End an override at once. Raises as `apply`."""
-        self._save(site, released(self.settings(site)), who, f"{who} ended the override")
+        def change(held: SiteSettings) -> SiteSettings:
+            _check_steered(held, seen, now)
+            return overridden(held, power_kw, hold, now, who, why)
 
-    def _save(self, site: str, settings: SiteSettings, who: str, words: str) -> None:
+        self._change(site, change, who)
+
+    def release(self, site: str, who: str, seen: SiteSettings | None = None) -> None:
+        """End an override at once. Raises as `override`."""
         now = self._engine.clock.now()
-        self.store.save_settings(self._known(site).site, settings, who, now)
+
+        def change(held: SiteSettings) -> SiteSettings:
+            if held.override_at(now) is not None:
+                _check_steered(held, seen, now)
+            return released(held)
+
+        self._change(site, change, who, f"{who} ended the override")
+
+    def _change(self, site: str, change: Callable[[SiteSettings], SiteSettings], who: str,
+                words: str = "") -> None:
+        """Of what is kept, anew where another one was faster."""
+        shown, now = self._known(site), self._engine.clock.now()
+        for left in reversed(range(TRIES)):
+            kept = self.store.settings(site)
+            told = change(shown.default if kept is None else kept.settings)
+            try:
+                self.store.save_settings(site, told, who, now, 0 if kept is None else kept.number)
+                break
+            except ChangedMeanwhileError:
+                if not left:
+                    raise
         if words:
             self.store.note(site, Note(now, "info", words))
         self._forget(site)
@@ -343,3 +381,10 @@ class CoordinatorDesk:
             raise RetryLaterError(f"{told.version} plans from now on, but it could not be written "
                                   f"down who put it there: {error}") from error
         return told
+
+
+def _check_steered(held: SiteSettings, seen: SiteSettings | None, now: datetime) -> None:
+    """Raises ChangedMeanwhileError where a site is not steered as somebody saw."""
+    if seen is not None and (held.controller, held.override_at(now)) != (
+            seen.controller, seen.override_at(now)):
+        raise ChangedMeanwhileError(CHANGED)

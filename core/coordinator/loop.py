@@ -39,7 +39,7 @@ from core.coordinator.shadow import Challenger
 from core.coordinator.share import Shared, allocated, by_device, in_force, shared
 from core.coordinator.view import Allocated, Level, Note, Shadow
 from core.coordinator.wear import wear_by_kind
-from core.errors import OrreryError, RetryLaterError
+from core.errors import ChangedMeanwhileError, OrreryError, RetryLaterError
 from core.fleet.ports import PackState
 from core.frames import Frame
 from core.tariff import Tariff
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 NOBODY = "the coordinator"
 KEPT_AGAIN = "what is planned and done is kept again, and so is what was meanwhile"
-PROBLEMS = ("lease", "problem", "sending")
+PROBLEMS = ("lease", "settings", "problem", "sending")
 DOUBTS = ("outlook", "twin")
 """Of what is announced: not wrong, but assumed."""
 MINUTE_S = 60.0
@@ -219,8 +219,9 @@ class SiteLoop:
         """What people changed holds at once, and is planned with."""
         changed = self._keeper.settings()
         number = 0 if changed is None else changed.number
-        if changed is not None and number != self._number:
+        if changed is not None:
             self._settings = changed.settings
+            self._announce("settings", changed.problem, "warning", "what is set can be read again")
         if self._number not in (UNREAD, number):
             self._next_at = None
         self._number = number
@@ -232,7 +233,10 @@ class SiteLoop:
         """It holds nothing any more, whether this can be written down now or at a later turn."""
         settings = released(self._settings)
         try:
-            number = self.place.store.save_settings(self.place.site, settings, NOBODY, now)
+            number = self.place.store.save_settings(self.place.site, settings, NOBODY, now,
+                                                    self._number)
+        except ChangedMeanwhileError:
+            return  # what is set now is taken with the next turn
         except RetryLaterError as error:
             log.warning("%s: the end of an override is kept later: %s", self.place.site, error)
             return

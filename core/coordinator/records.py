@@ -94,12 +94,20 @@ class SiteState:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Settings as somebody left them. number: rises with each change of a site."""
+    """Settings as somebody left them. number: rises with each change of a site. unread: why they
+    cannot be read, "" where they can; nothing is steered by those, for a stop may be in them."""
 
     number: int
     at: datetime
     who: str
     settings: SiteSettings
+    unread: str = ""
+
+    @property
+    def problem(self) -> str:
+        """In words, "" where there is none."""
+        return self.unread and (f"what {self.who} set cannot be read, and no pack is steered until "
+                                f"somebody sets it anew under Objectives: {self.unread}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +140,15 @@ class CoordinatorStore(Protocol):
 
     def settings(self, site: str) -> Changed | None: ...
 
-    def save_settings(self, site: str, settings: SiteSettings, who: str, at: datetime) -> int:
-        """The number of the change."""
+    def save_settings(self, site: str, settings: SiteSettings, who: str, at: datetime,
+                      expected: int | None = None) -> int:
+        """The number of the change. expected: that of the change which this one comes after, 0 for
+        the first, None for whichever. Raises ChangedMeanwhileError where another one came between,
+        RequestError for what could not be read again."""
         ...
 
     def changes(self, site: str, most: int = 50) -> Sequence[Changed]:
-        """The newest first."""
+        """The newest first; those that cannot be read too (`Changed.unread`)."""
         ...
 
     # -- what was planned and sent

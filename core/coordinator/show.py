@@ -91,6 +91,7 @@ def site_view(shown: Shown, store: CoordinatorStore, planners: Mapping[Controlle
         state.next_at if state is not None and drives else None, last if steered else None,
         () if run is None else run.left_out, today, yesterday, store.shadows(site),
         store.forecast_scores(site), store.notes(site, MOST_NOTES),
+        (changed.problem if changed is not None else "") or
         _problem(drives, state.problem if state is not None else "", settings),
         state.fallback if state is not None and drives else "", silence_of(shown.packs(), last),
         store.price_names(site), state.doubts if state is not None and drives else (),
