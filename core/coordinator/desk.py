@@ -84,7 +84,8 @@ class CoordinatorDesk:
         self._asking, self._lock = threading.Lock(), threading.Lock()
         self._views: dict[str, tuple[float, SiteView]] = {}
         self._findings: tuple[Finding, ...] = ()
-        self._errors: dict[str, str] = {}
+        self._errors: dict[tuple[str, str], str] = {}
+        self._next, self._late = 0, False
         self.turns = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
@@ -112,35 +113,62 @@ class CoordinatorDesk:
         pause_s = min(FIRST_S, self._fast_s)
         while not self._engine.clock.wait(pause_s, self._stop):
             self.turn()
-            pause_s = self._fast_s
+            pause_s = 0.0 if any(loop.waits for loop in self._loops) else self._fast_s
 
     def turn(self) -> None:
-        """What there is to do now; called by the thread, and by tests directly."""
-        snapshot = self._engine.snapshot
+        """What there is to do now; called by the thread, and by tests directly. One long part at
+        most: then at once another turn, of orders alone, so that no order of any site waits for
+        more than that."""
+        frame = self._engine.snapshot.frame
         self._says = None
         self._guarded("twin", self._ask_twin)
         for loop in self._loops:
-            self._guarded(loop.place.site, partial(loop.turn, snapshot.frame,
-                                                   self._engine.topology, self._says))
+            self._guarded(loop.place.site, partial(loop.look, frame, self._engine.topology,
+                                                   self._says), "look")
+        late, self._late = self._late, False
+        waiting = [] if late else self._waiting()
+        for loop in self._loops:
+            if loop not in waiting:
+                self._guarded(loop.place.site, loop.drive, "drive")
+        self._late = not late and self._work()
+        for loop in waiting:
+            if not self._late:
+                self._guarded(loop.place.site, loop.drive, "drive")
         self._guarded("findings", self._find)
         self.turns += 1
+
+    def _waiting(self) -> list[SiteLoop]:
+        """With a long part that is due, who had one least lately first."""
+        order = [*self._loops[self._next:], *self._loops[:self._next]]
+        return [loop for loop in order if loop.waits]
+
+    def _work(self) -> bool:
+        """Long parts of the sites in turn; whether one of them was long indeed, which ends it."""
+        began_s = self._engine.clock.monotonic_s()
+        while waiting := self._waiting():
+            self._next = (self._loops.index(waiting[0]) + 1) % len(self._loops)
+            self._guarded(waiting[0].place.site, waiting[0].work, "work")
+            if self._engine.clock.monotonic_s() - began_s >= self._fast_s:
+                return True
+        return False
 
     def _ask_twin(self) -> None:
         self._says = self._lives.of(self._twin(), self._engine.clock.now())
 
-    def _guarded(self, name: str, part: Callable[[], None]) -> None:
+    def _guarded(self, name: str, part: Callable[[], None], what: str = "") -> None:
         """What fails is said once and tried again at the next turn."""
+        key = name, what
         try:
             part()
         except Exception as error:  # noqa: BLE001 - the other sites go on
             words = str(error) if isinstance(error, OrreryError) else \
                 f"unexpected {type(error).__name__}: {error}"
-            if self._errors.get(name) != words:
+            if self._errors.get(key) != words:
                 log.warning("coordinator, %s: %s", name, words,
                             exc_info=None if isinstance(error, OrreryError) else error)
-            self._errors[name] = words
+            self._errors[key] = words
         else:
-            self._errors.pop(name, None)
+            self._errors.pop(key, None)
 
     def _find(self) -> None:
         """Out of the store, so that it is told of another process too."""
@@ -165,7 +193,7 @@ class CoordinatorDesk:
     @property
     def errors(self) -> Mapping[str, str]:
         """By the site, what keeps it from its turn."""
-        return dict(self._errors)
+        return {name: words for (name, _), words in list(self._errors.items())}
 
     def findings(self) -> Sequence[Finding]:
         """For the alarm list, at once."""
@@ -192,7 +220,7 @@ class CoordinatorDesk:
             view = unread(before or bare_view(shown, self._engine.clock.now()), str(lost))
         if not view.drives and begins:
             view = replace(view, drives=True, problem="")
-        error = self._errors.get(site, "")
+        error = self.errors.get(site, "")
         if error:
             view = replace(view, problem=error)
         with self._lock:

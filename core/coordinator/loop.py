@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count, pairwise
+from itertools import count
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from core.clock import Clock, from_epoch, has_passed
 from core.coordinator.chain import GOOD, carried, left_s, planned
-from core.coordinator.daily import day_cost
+from core.coordinator.days import Days, midnight
 from core.coordinator.deeds import Deeds
 from core.coordinator.forecasts import Forecaster, Past
 from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
@@ -56,8 +56,6 @@ MINUTE_S = 60.0
 KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
 PATIENCE_S = 8.0
 UNREAD = -1
-JUDGED_DAYS = 14
-"""So far back a day is judged that ended while the store was away: minutes wait as long."""
 SAME_LEASE_S = 1e-3
 HEARD_S = 30.0
 """What a device said of its order before says nothing of now [s]."""
@@ -115,8 +113,24 @@ class TariffOf(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What there was at `now`."""
+
+    now: datetime
+    states: Sequence[PackState]
+    frame: Frame
+    topology: Topology
+    found: Gathered
+
+
+def _nothing() -> None:
+    """Nothing is due."""
+
+
 class SiteLoop:
-    """For one thread."""
+    """For one thread. A turn is a look, long parts that are due, and orders; who has several sites
+    gives orders to all between two long parts."""
 
     def __init__(self, place: Place, clock: Clock, settings: SiteSettings) -> None:
         """settings: where nobody has set any yet."""
@@ -136,12 +150,14 @@ class SiteLoop:
         self._shadowed: Controller | Literal["not known"] | None = "not known"
         self._heard: list[Minute] = []
         self._next_at: datetime | None = None
-        self._day: datetime | None = None
+        self._days = Days(place.store, place.site, place.zone, place.cadence.step_s,
+                          place.planners, self._keeper)
+        self._seen: _Look | None = None
+        self._to_plan, self._to_challenge = False, _nothing
         self._scored: datetime | None = None
         self._said: dict[str, str] = {}
         self._kept: tuple[object, datetime] | None = None
         self._known_peak_kw = 0.0
-        self._began_peak: tuple[datetime, float] | None = None
         self._priced: tuple[tuple[int, datetime], dict[str, float]] | None = None
         self.state = SiteState(clock.now(), place.by)
         self.drives = False
@@ -149,11 +165,20 @@ class SiteLoop:
     # -- what the one who owns it calls
 
     def turn(self, frame: Frame, topology: Topology, twin: TwinSays | None) -> None:
-        """Everything that is due now. Raises RetryLaterError where the store cannot be used before
-        this one has begun to drive; afterwards it goes on without."""
+        """Everything that is due now, however long it takes. Raises as `look`."""
+        self.look(frame, topology, twin)
+        while self.waits:
+            self.work()
+        self.drive()
+
+    def look(self, frame: Frame, topology: Topology, twin: TwinSays | None) -> None:
+        """What is there, what is wanted and what is due. Raises RetryLaterError where the store
+        cannot be used before this one has begun to drive; afterwards it goes on without."""
         now, place = self._clock.now(), self.place
+        self._seen = None
         if not self._keeper.holds(now):
-            self.drives = False
+            self.drives, self._to_plan, self._to_challenge = False, False, _nothing
+            self._days.forget()
             return
         self._announce("store", self._not_kept(), "warning", KEPT_AGAIN)
         if not self.drives:
@@ -162,14 +187,44 @@ class SiteLoop:
         states = place.fleet.packs()
         self._refusals.look(states, self._allocated, now)
         found = gathered(Seen(now, states, frame, topology, twin, self._refusals.standing))
+        self._seen = _Look(now, states, frame, topology, found)
         if self._due(found, now):
-            self._plan(found, now)
-        self._announce("twin", found.words)
-        self._announce("lease", self._superseded(states, now), "warning",
+            if self._on_time(now):
+                self._days.ask()
+            self._next_at, self._tried, self._to_plan = self._boundary(now), now, True
+
+    @property
+    def waits(self) -> bool:
+        """Whether a long part is due, since it looked."""
+        return self._seen is not None and (
+            self._to_plan or self._to_challenge is not _nothing or self._days.waits)
+
+    def work(self) -> None:
+        """The next long part: the plan, the challenger's, or the account of a day."""
+        seen = self._seen
+        if seen is None:
+            return
+        if self._to_plan:
+            self._to_plan = False
+            self._plan(seen.found, seen.now)
+        elif self._to_challenge is not _nothing:
+            challenge, self._to_challenge = self._to_challenge, _nothing
+            challenge()
+        else:
+            self._days.judge_one(seen.found, self._settings, seen.now)
+
+    def drive(self) -> None:
+        """Orders by the plan that there is, and what comes of them; nothing where it does not
+        hold the site."""
+        seen = self._seen
+        if seen is None:
+            return
+        self._announce("twin", seen.found.words)
+        self._announce("lease", self._superseded(seen.states, seen.now), "warning",
                        "no later coordinator drives the packs any more: they are driven again")
-        sent = None if self._said["lease"] else self._send(found, now)
-        self._watch(states, frame, topology, found, sent, now)
-        self._tell(now)
+        sent = None if self._said["lease"] else self._send(seen.found, seen.now)
+        self._watch(seen, sent)
+        self._tell(seen.now)
 
     def release(self) -> None:
         """Let another process coordinate at once."""
@@ -284,9 +339,6 @@ class SiteLoop:
         return abs(after - before) > CHANGED * before or off_pct > ASTRAY_PCT
 
     def _plan(self, found: Gathered, now: datetime) -> None:
-        if self._on_time(now):
-            self._judge(found, now)
-        self._next_at, self._tried = self._boundary(now), now
         self._packs_lacked = not len(found.packs)
         controller = self._settings.controller
         if controller == "off":
@@ -310,7 +362,7 @@ class SiteLoop:
         plan = planned(problem, controller, self.place.planners, self._good, now,
                        self.place.cadence.limit_s)
         self._keep(Run(problem, plan, found.left_out, found.narrowed))
-        self._challenge(problem, found, now)
+        self._to_challenge = partial(self._challenge, problem, found, now, tuple(self._heard))
 
     def _give_up_old(self, now: datetime) -> None:
         """A plan that nobody can renew is gone on with to its end."""
@@ -325,7 +377,7 @@ class SiteLoop:
         past |= self._price_past.take(self._settings, tariff, start)
         told = expected(past, place.meter.now(), self._forecasters, tariff, start, cadence.steps,
                         cadence.step_s, place.zone)
-        self._score(past)
+        self._score(past, now)
         self._say_problem("")
         self._announce("outlook", "; ".join(told.words))
         before = None if self._run is None else carried(
@@ -333,19 +385,19 @@ class SiteLoop:
         return Problem(found.packs, told.outlook, self._settings.connection(self._peak_kw(now)),
                        self._settings.objectives, before)
 
-    def _score(self, past: Mapping[str, Past]) -> None:
+    def _score(self, past: Mapping[str, Past], now: datetime) -> None:
         """Yesterday's forecast, once its day is over."""
-        if self._day is None or self._day == self._scored:
+        store, site, day = self.place.store, self.place.site, midnight(now, self.place.zone)
+        if day == self._scored:
             return
-        store, site = self.place.store, self.place.site
         try:
             before = store.forecast_scores(site)
         except RetryLaterError:
             return  # and with the next plan
-        self._scored = self._day
+        self._scored = day
         fresh = {name: self.place.forecaster() for name in (LOAD, PV)}
         self._keeper.keep("forecasts", partial(store.keep_forecast_scores, site, scored(
-            past, fresh, self._day, before, self.place.zone)))
+            past, fresh, day, before, self.place.zone)))
 
     def _peak_kw(self, now: datetime) -> float:
         """Asked where it costs; as it was last where it cannot be read."""
@@ -359,17 +411,6 @@ class SiteLoop:
             log.warning("%s: the peak of the month is as it was: %s", place.site, error)
         return self._known_peak_kw
 
-    def _peak_before(self, start: datetime) -> float:
-        """Of the month when a day began, where it costs: what raised it before is billed already.
-        Raises RetryLaterError."""
-        if not self._settings.objectives.peak_per_kw:
-            return 0.0
-        if self._began_peak is None or self._began_peak[0] != start:
-            place = self.place
-            self._began_peak = start, month_peak_kw(place.store, place.site, place.zone,
-                                                    place.cadence.step_s, start)
-        return self._began_peak[1]
-
     def _keep(self, run: Run) -> None:
         self._run, plan = run, run.plan
         if plan.standing in GOOD:
@@ -378,7 +419,9 @@ class SiteLoop:
         self._announce("fallback", words, "warning", "the controller plans again")
         self._keeper.keep("run", partial(self.place.store.keep_run, self.place.site, run))
 
-    def _challenge(self, problem: Problem, found: Gathered, now: datetime) -> None:
+    def _challenge(self, problem: Problem, found: Gathered, now: datetime,
+                   heard: Sequence[Minute]) -> None:
+        """As things stood when the champion planned."""
         wanted, champion = self._settings.challenger, self._settings.controller
         known = self._challenger
         if self._shadowed != wanted:
@@ -397,7 +440,7 @@ class SiteLoop:
                 return  # and with the next plan
             self._challenger = known = Challenger(wanted, champion, kept)
         kinds = [state.chemistry for state in found.states]
-        shadow = known.run(problem, self.place.planners, self._heard, now,
+        shadow = known.run(problem, self.place.planners, heard, now,
                            self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
         self._keeper.keep(("shadow", wanted), partial(
             self.place.store.keep_shadow, self.place.site, shadow))
@@ -406,46 +449,6 @@ class SiteLoop:
         """Of the same two, from before a restart."""
         return next((one for one in self.place.store.shadows(self.place.site)
                      if (one.controller, one.champion) == (wanted, champion)), None)
-
-    def _judge(self, found: Gathered, now: datetime) -> None:
-        """The day so far, and once the day that is over; without the store at a later plan."""
-        if self._keeper.lost:
-            return
-        try:
-            self._judge_days(found, now)
-        except RetryLaterError as error:
-            log.warning("%s: the day is judged later: %s", self.place.site, error)
-
-    def _judge_days(self, found: Gathered, now: datetime) -> None:
-        local = now.astimezone(self.place.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        today = local.astimezone(now.tzinfo)
-        over = [(local - timedelta(days=back)).astimezone(now.tzinfo)
-                for back in range(JUDGED_DAYS, -1, -1)]
-        if len(found.packs):  # without any nothing can be compared: days wait until one is heard
-            first, whole = over[-2] if self._day is None else self._day, self._judged(over[0])
-            for start, until in pairwise(over):
-                if first <= start and start not in whole:
-                    self._judge_span(found, start, until)
-            self._day = today
-        self._judge_span(found, today, now)
-
-    def _judged(self, since: datetime) -> set[datetime]:
-        """Days that were judged to their last step: who restarts may hear fewer packs."""
-        step = timedelta(seconds=self.place.cadence.step_s)
-        return {day.start for day in self.place.store.days(self.place.site, since)
-                if day.happened is not None and day.until + step > (
-                    day.start.astimezone(self.place.zone) + timedelta(days=1))}
-
-    def _judge_span(self, found: Gathered, start: datetime, until: datetime) -> None:
-        minutes = self.place.store.minutes(self.place.site, start, until)
-        if not minutes:
-            return
-        told = day_cost(minutes, found.packs, [state.chemistry for state in found.states], start,
-                        until, self.place.cadence.step_s, self.place.planners,
-                        self._settings.connection(self._peak_before(start)),
-                        self._settings.objectives)
-        self._keeper.keep(("day", start), partial(
-            self.place.store.keep_day, self.place.site, replace(told, start=start)))
 
     # -- every few seconds
 
@@ -498,13 +501,12 @@ class SiteLoop:
                        f"{override.who} holds the fleet {override.words} until "
                        f"{override.until:%H:%M} UTC: {override.why or 'no reason given'}")
 
-    def _watch(self, states: Sequence[PackState], frame: Frame, topology: Topology,
-               found: Gathered, sent: Shared | None, now: datetime) -> None:
-        metered = self.place.meter.now()
+    def _watch(self, seen: _Look, sent: Shared | None) -> None:
+        now, metered = seen.now, self.place.meter.now()
         metered = replace(metered, **self._prices(now))
-        wrong = self._deeds.take(found, None if sent is None else sent.within,
+        wrong = self._deeds.take(seen.found, None if sent is None else sent.within,
                                  self._refusals.standing, now)
-        fleet = fleet_now(states, frame, topology, self._roll, now,
+        fleet = fleet_now(seen.states, seen.frame, seen.topology, self._roll, now,
                           now.astimezone(self.place.zone).date())
         done = self._minutes.take(now, metered, fleet, self._run, wrong)
         if done:
