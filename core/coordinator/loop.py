@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from core.clock import Clock, from_epoch, has_passed
 from core.coordinator.chain import GOOD, carried, left_s, planned
+from core.coordinator.currency import reckoned
 from core.coordinator.days import Days, midnight
 from core.coordinator.deeds import Deeds
 from core.coordinator.forecasts import Forecaster, Past
@@ -112,6 +114,10 @@ class TariffOf(Protocol):
         """Raises RequestError, UnknownIdError where it has no prices."""
         ...
 
+    def currency(self, settings: SiteSettings) -> str:
+        """"" where nobody says. Raises GiveUpError."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Look:
@@ -158,7 +164,7 @@ class SiteLoop:
         self._said: dict[str, str] = {}
         self._kept: tuple[object, datetime] | None = None
         self._known_peak_kw = 0.0
-        self._priced: tuple[tuple[int, datetime], dict[str, float]] | None = None
+        self._priced: tuple[tuple[int, datetime], dict[str, Any]] | None = None
         self.state = SiteState(clock.now(), place.by)
         self.drives = False
 
@@ -423,7 +429,7 @@ class SiteLoop:
                    heard: Sequence[Minute]) -> None:
         """As things stood when the champion planned."""
         wanted, champion = self._settings.challenger, self._settings.controller
-        known = self._challenger
+        known, currency = self._challenger, self._currency()
         if self._shadowed != wanted:
             self._shadowed = wanted
             for other in CONTROLLERS:
@@ -438,12 +444,28 @@ class SiteLoop:
                 kept = self._kept_shadow(wanted, champion) if known is None else None
             except RetryLaterError:
                 return  # and with the next plan
-            self._challenger = known = Challenger(wanted, champion, kept)
+            if kept is not None and kept.currency != currency:
+                self._begins_anew(kept.currency, currency)
+                kept = None
+            self._challenger = known = Challenger(wanted, champion, kept, currency)
+        elif known.currency != currency:
+            self._begins_anew(known.currency, currency)
+            self._challenger = known = Challenger(wanted, champion, currency=currency)
         kinds = [state.chemistry for state in found.states]
         shadow = known.run(problem, self.place.planners, heard, now,
                            self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
         self._keeper.keep(("shadow", wanted), partial(
             self.place.store.keep_shadow, self.place.site, shadow))
+
+    def _begins_anew(self, before: str | None, now: str) -> None:
+        self._note("info", "the score of the controller in the shadow begins anew: money is "
+                           f"{reckoned(now)}, it was {reckoned(before)}")
+
+    def _currency(self) -> str:
+        try:
+            return self.place.tariff_of.currency(self._settings)
+        except OrreryError:
+            return ""
 
     def _kept_shadow(self, wanted: Controller, champion: Controller) -> Shadow | None:
         """Of the same two, from before a restart."""
@@ -514,15 +536,14 @@ class SiteLoop:
             begin_s = now.timestamp() - 2.0 * self.place.cadence.period_s - 120.0
             self._heard = [one for one in (*self._heard, *done) if one.time_s >= begin_s]
 
-    def _prices(self, now: datetime) -> dict[str, float]:
+    def _prices(self, now: datetime) -> dict[str, Any]:
         """By the tariff in force, what a meter tells where there is none; asked once a minute."""
         at = (self._number, now.replace(second=0, microsecond=0))
         if self._priced is None or self._priced[0] != at:
-            try:
+            told: dict[str, Any] = {"currency": self._currency()}
+            with suppress(OrreryError):
                 buy, sell, _ = priced(self.place.tariff_of(self._settings), at[1], 1, MINUTE_S)
-                told = {"import_price": float(buy[0]), "export_price": float(sell[0])}
-            except OrreryError:
-                told = {}
+                told |= {"import_price": float(buy[0]), "export_price": float(sell[0])}
             self._priced = at, told
         return self._priced[1]
 

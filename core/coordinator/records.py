@@ -57,7 +57,8 @@ class Minute(NamedTuple):
     """What was in the minute from `time_s` [s since 1970]: means of its samples, NaN where there
     is none. planned_kw, planned_soc_pct: by the plan then in force; soc_pct: of the fleet.
     violations: samples x packs that were measured beyond what they might (deeds.py); kinds:
-    chemistry -> mean power, and the rest as at its end."""
+    chemistry -> mean power, and the rest as at its end; currency: of its prices, "" where nobody
+    says, None in what an earlier version kept."""
 
     time_s: float
     load_kw: float
@@ -71,6 +72,7 @@ class Minute(NamedTuple):
     planned_soc_pct: float
     violations: int
     kinds: dict[str, OfKind]
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

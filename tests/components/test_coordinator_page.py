@@ -25,7 +25,7 @@ from core.coordinator.candidates import NAME, Candidates
 from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.learnt import HERE, NO_PLACE
 from core.coordinator.records import CoordinatorStore, Run, SiteState
-from core.coordinator.view import Here, LeftOut
+from core.coordinator.view import Here, LeftOut, Shadow
 from core.errors import GiveUpError, RequestError, RetryLaterError, UnknownIdError
 from core.registry import make_planners
 from core.runtime import Runtime
@@ -33,6 +33,7 @@ from tests.components.coordinator_site import (
     LEFT_OUT,
     SETTINGS,
     coordinated,
+    day,
     fill,
     later,
     learn,
@@ -106,6 +107,23 @@ def test_the_plan_s_room_answers_what_why_and_what_it_earned(
                  "One more kWh stored is worth", "Binds; one more would save",
                  "82 % came inside its band"):
         assert part in told, part
+
+
+def test_money_of_before_is_told_in_its_own_currency(
+        site: tuple[AuditedClient, CoordinatorStore]) -> None:
+    """The tariff is in EUR by now; and an earlier version kept no currency."""
+    _, store = site
+    today = START.replace(hour=0)
+    store.keep_day(SITE, replace(day(today - timedelta(days=1), 24.0, 88.0), currency="USD"))
+    store.keep_day(SITE, replace(day(today, 12.0, 91.2), currency=None))
+    store.keep_shadow(SITE, Shadow("rule-based", "mpc", START, 3, 88.0, 84.0))
+    told = shown(opened())
+    for part in ("wear 2.50 USD", "known; in a currency that was not kept",
+                 "Rule-based would have paid 88.00, MPC 84.00",
+                 "Told in a currency that was not kept."):
+        assert part in told, part
+    assert "2.50 EUR" not in told
+    assert "13.50 EUR" not in told
 
 
 def test_a_link_to_an_hour_explains_that_hour(
