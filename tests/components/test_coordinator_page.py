@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
+from components import confirm, operator
 from components.coordinator import choice, deploying, export, orders, price_file
 from components.coordinator import policies as running
 from components.fleet import orders as fleet_orders
@@ -26,7 +27,13 @@ from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.learnt import HERE, NO_PLACE
 from core.coordinator.records import CoordinatorStore, Run, SiteState
 from core.coordinator.view import Here, LeftOut, Shadow
-from core.errors import GiveUpError, RequestError, RetryLaterError, UnknownIdError
+from core.errors import (
+    ChangedMeanwhileError,
+    GiveUpError,
+    RequestError,
+    RetryLaterError,
+    UnknownIdError,
+)
 from core.registry import make_planners
 from core.runtime import Runtime
 from tests.components.coordinator_site import (
@@ -551,3 +558,23 @@ def test_prices_out_of_a_file_are_described_or_refused(
     assert "spot" in known(client).view(SITE).price_series
     with pytest.raises(RequestError, match="unit"):
         price_file._as_format({"unit": "ounce"})
+
+
+def test_what_is_confirmed_later_undoes_nobody_s_stop(
+        site: tuple[AuditedClient, CoordinatorStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialog stands for up to 30 s; AppTest has none, so that its second step is taken here."""
+    client, _ = site
+    confirmed: list[Callable[[str], None]] = []
+    monkeypatch.setattr(confirm, "ask", lambda _client, _step, do: confirmed.append(do))
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["room"] = choice.OBJECTIVES
+    app.session_state[operator.KEY] = "Anna", client.now(), operator._digest(client)
+    app.run()
+    app.slider(key="co_wear").set_value(2.0).run()
+    app.button(key="coordinator_apply").click().run()
+    seen = known(client).settings(SITE)
+    known(client).apply(SITE, msgspec.structs.replace(seen, controller="off"), "Bert", seen=seen)
+    with pytest.raises(ChangedMeanwhileError, match="Look again, then decide anew"):
+        confirmed[0]("Anna")
+    assert known(client).settings(SITE).controller == "off"
+    assert known(client).settings(SITE).objectives.wear == seen.objectives.wear
