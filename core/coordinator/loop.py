@@ -429,7 +429,6 @@ class SiteLoop:
                    heard: Sequence[Minute]) -> None:
         """As things stood when the champion planned."""
         wanted, champion = self._settings.challenger, self._settings.controller
-        known, currency = self._challenger, self._currency()
         if self._shadowed != wanted:
             self._shadowed = wanted
             for other in CONTROLLERS:
@@ -439,27 +438,29 @@ class SiteLoop:
         if wanted is None:
             self._challenger = None
             return
-        if known is None or (known.controller, known.champion) != (wanted, champion):
-            try:
-                kept = self._kept_shadow(wanted, champion) if known is None else None
-            except RetryLaterError:
-                return  # and with the next plan
-            if kept is not None and kept.currency != currency:
-                self._begins_anew(kept.currency, currency)
-                kept = None
-            self._challenger = known = Challenger(wanted, champion, kept, currency)
-        elif known.currency != currency:
-            self._begins_anew(known.currency, currency)
-            self._challenger = known = Challenger(wanted, champion, currency=currency)
+        try:
+            self._challenger = rival = self._rival(wanted, champion)
+        except RetryLaterError:
+            return  # and with the next plan
         kinds = [state.chemistry for state in found.states]
-        shadow = known.run(problem, self.place.planners, heard, now,
+        shadow = rival.run(problem, self.place.planners, heard, now,
                            self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
         self._keeper.keep(("shadow", wanted), partial(
             self.place.store.keep_shadow, self.place.site, shadow))
 
-    def _begins_anew(self, before: str | None, now: str) -> None:
-        self._note("info", "the score of the controller in the shadow begins anew: money is "
-                           f"{reckoned(now)}, it was {reckoned(before)}")
+    def _rival(self, wanted: Controller, champion: Controller) -> Challenger:
+        """With the score that goes on; anew against another champion, and in another currency.
+        Raises RetryLaterError."""
+        known, currency = self._challenger, self._currency()
+        if known is not None and (known.controller, known.champion) != (wanted, champion):
+            return Challenger(wanted, champion, currency=currency)
+        kept = self._kept_shadow(wanted, champion) if known is None else None
+        before = known or kept
+        if before is not None and before.currency != currency:
+            self._note("info", "the score of the controller in the shadow begins anew: money is "
+                               f"{reckoned(currency)}, it was {reckoned(before.currency)}")
+            return Challenger(wanted, champion, currency=currency)
+        return known or Challenger(wanted, champion, kept, currency)
 
     def _currency(self) -> str:
         try:

@@ -128,7 +128,8 @@ def past(kinds: Sequence[str]) -> list[Minute]:
     """Two days that nobody has judged yet."""
     made = partial(Minute, load_kw=3.0, pv_kw=0.0, grid_kw=3.0, fleet_kw=0.0, soc_pct=50.0,
                    import_price=0.3, export_price=0.05, planned_kw=0.0, planned_soc_pct=50.0,
-                   violations=0, kinds={kind: OfKind(0.0, 5.0, 10.0, 10.0, 1) for kind in kinds})
+                   violations=0, kinds={kind: OfKind(0.0, 5.0, 10.0, 10.0, 1) for kind in kinds},
+                   currency="EUR")
     return [made(time_s=YESTERDAY.timestamp() + 600.0 * step) for step in range(36 * 6)]
 
 
