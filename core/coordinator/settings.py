@@ -23,8 +23,6 @@ BOUNDS = {"cost": (0.0, 10.0), "wear": (0.0, 10.0), "peak_per_kw": (0.0, 1000.0)
           "setpoint_kw": (-1e6, 1e6),
           "energy_value": (-100.0, 100.0)}
 """Of objectives, within which a wish makes sense."""
-
-
 Limit = Annotated[float, Meta(ge=0, le=MOST_KW)]
 Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 Words = Annotated[str, Meta(max_length=LONGEST_WORDS)]
@@ -92,7 +90,7 @@ def check_settings(settings: SiteSettings) -> SiteSettings:
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise RequestError(f"This cannot be set: {_said(error)}") from error
     if again != settings:
-        raise RequestError("This cannot be set: one of its numbers is none")
+        raise RequestError("This cannot be set: one of its numbers is not a number")
     return settings
 
 
@@ -122,8 +120,8 @@ def overridden(settings: SiteSettings, power_kw: float, hold: timedelta, now: da
     if not timedelta(0) < hold <= LONGEST_OVERRIDE:
         raise RequestError("An override holds for at most 24 hours; give more than 0 and less")
     if not 1 <= len(who) <= LONGEST_NAME or len(why) > LONGEST_WORDS:
-        raise RequestError(f"An override needs who gives it, in 1 to {LONGEST_NAME} characters, "
-                           f"and why in at most {LONGEST_WORDS}; give them shorter")
+        raise RequestError(f"An override has a name of 1 to {LONGEST_NAME} characters and a reason "
+                           f"of at most {LONGEST_WORDS}; give such ones")
     told = Override(power_kw=power_kw, since=now, until=now + hold, who=who, why=why)
     return msgspec.structs.replace(settings, override=told)
 
