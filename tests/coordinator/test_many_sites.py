@@ -36,10 +36,11 @@ from tests.coordinator.fleet import NOON, MeterOfTest
 
 SITES = ("north", "south", "west")
 FLAT = TariffConfig(kind="flat", currency="EUR", import_per_kwh=0.3)
+BEFORE = SiteSettings(controller="rule-based", tariff=FLAT)
 WANTED = SiteSettings(controller="mpc", challenger="rl", tariff=FLAT)
 CADENCE = Cadence()
 YESTERDAY = NOON.replace(hour=0) - timedelta(days=1)
-WHILE_S = 330.0
+BEFORE_S, WHILE_S = 100.0, 240.0
 
 
 class Living(ManualClock):
@@ -116,7 +117,7 @@ def sites() -> Iterator[Sites]:
         store.keep_minutes(name, past([pack.chemistry for pack in fleet.packs()]))
     loops = [SiteLoop(Place(name, fleet, MeterOfTest(clock), store, planners, Persistence,
                             SiteTariff(name, store, ZoneInfo("UTC")), "one", cadence=CADENCE),
-                      clock, WANTED) for name, fleet in zip(SITES, fleets, strict=True)]
+                      clock, BEFORE) for name, fleet in zip(SITES, fleets, strict=True)]
     found = Sites(clock, store, fleets, CoordinatorDesk(
         engine, store, [], loops, planners, lambda: None, CADENCE.fast_s))
     yield found
@@ -134,15 +135,18 @@ def past(kinds: Sequence[str]) -> list[Minute]:
 
 
 def test_no_order_waits_for_more_than_one_long_part_and_each_has_its_turn(sites: Sites) -> None:
-    """A plan, a challenger's and the accounts of two days use up their time at each of three
-    sites: 80 s each, 240 s in all."""
+    """The accounts of two days, and from a change of controller on a plan, a challenger's and the
+    account of today use up their time, at each of three sites."""
+    sites.live(BEFORE_S)
+    assert all(fleet.told_s[0] < BEFORE_S for fleet in sites.fleets), "rules are fast"
+    for name in SITES:
+        sites.store.save_settings(name, WANTED, "ann", sites.clock.now())
     sites.live(WHILE_S)
     for fleet in sites.fleets:
         assert np.diff(fleet.told_s).max() <= CADENCE.limit_s + 2.0 * CADENCE.fast_s
         assert sites.clock.monotonic_s() - fleet.told_s[-1] <= CADENCE.limit_s
     for name, loop in zip(SITES, sites.desk._loops, strict=True):
-        assert loop.state.fallback == (
-            "MPC cannot plan: out of time after 20 s; rules steer instead")
+        assert "MPC cannot plan: out of time after 20 s" in loop.state.fallback
         (shadow,) = sites.store.shadows(name)
         assert "out of time after 20 s" in shadow.words
         days = {day.start: day.words for day in sites.store.days(name, YESTERDAY)}
