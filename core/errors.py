@@ -60,3 +60,7 @@ class UnknownIdError(OrreryError):
 
 class RequestError(OrreryError):
     """A message from outside is not of the documented form (law 11)."""
+
+
+class ChangedMeanwhileError(RequestError):
+    """Somebody else changed it since it was looked at: look again and decide anew."""

@@ -46,6 +46,7 @@ def changes(known: Coordination, view: SiteView) -> None:
 def _change(one: Changed, older: Changed | None, currency: str) -> str:
     when = formats.local_time(one.at, st.context.timezone)
     told = differences.told(None if older is None else older.settings, one.settings, currency)
+    said = "this cannot be read any more" if one.unread else "; ".join(told)
     return (f'<div class="o o-conote">{blocks.symbol("person")}<span>{escape(one.who)}: '
-            f'{escape("; ".join(told) or "nothing else than before")}'
+            f'{escape(said or "nothing else than before")}'
             f'<small>{escape(when)}</small></span></div>')

@@ -31,9 +31,9 @@ COLD = "Judged every ten minutes, from what the meter told."
 def cards(view: SiteView, counted: Watched | None) -> None:
     """Today so far and yesterday in numbers."""
     today, yesterday = view.today, view.yesterday
-    shown = [*_today(view, today), broken(today, counted)]
+    shown = [*_today(today), broken(today, counted)]
     if yesterday is not None and yesterday.happened is not None:
-        shown += _yesterday(view, yesterday)
+        shown += _yesterday(yesterday)
     blocks.show(blocks.grid(shown, columns=6))
 
 
@@ -45,7 +45,7 @@ def show(view: SiteView) -> None:
         why = UNJUDGED if today is None else words.sentence(today.words)
         blocks.show(blocks.state_box("payments", "Not told yet", why, COLD))
     else:
-        blocks.show(_bill(today, view.currency))
+        blocks.show(_bill(today, today.currency))
     if view.yesterday is not None and view.yesterday.words:
         blocks.show(blocks.note(f"Yesterday: {view.yesterday.words}"))
     elif view.yesterday is None and view.drives:
@@ -60,20 +60,21 @@ def _covered(day: DayCost | None) -> str:
     partly = day.words if day is not None and day.happened is not None else ""
     known = f"{formats.number(100 * day.known)} % of it is known" if (
         day is not None and 0 < day.known < 0.995) else ""
-    return "; ".join(part for part in (words.captured(day), known, partly) if part)
+    unkept = words.unkept(day.currency) if day is not None and day.happened is not None else ""
+    return "; ".join(part for part in (words.captured(day), known, partly, unkept) if part)
 
 
-def _today(view: SiteView, day: DayCost | None) -> list[Html]:
+def _today(day: DayCost | None) -> list[Html]:
     if day is None or day.happened is None:
         return [blocks.card(f"{what} today", formats.quantity(math.nan, ""), note="not told yet")
                 for what in ("Saved", "Captured", "Wear")]
     return [
-        blocks.card("Saved today", words.money(day.saved, view.currency),
-                    note="against no battery"),
+        blocks.card("Saved today", words.kept(day.saved, day.currency),
+                    note=words.unkept(day.currency) or "against no battery"),
         blocks.card("Captured today", formats.quantity(day.captured_pct, "%"),
                     note="of what was possible" if math.isfinite(day.captured_pct)
                     else "nothing was possible yet"),
-        blocks.card("Wear today", words.money(day.happened.wear, view.currency),
+        blocks.card("Wear today", words.kept(day.happened.wear, day.currency),
                     note="of all packs")]
 
 
@@ -89,16 +90,17 @@ def broken(day: DayCost | None, counted: Watched | None) -> Html:
                        alarm=count > 0 or steps > 0, note=note)
 
 
-def _yesterday(view: SiteView, day: DayCost) -> list[Html]:
+def _yesterday(day: DayCost) -> list[Html]:
     happened = day.happened or Cost(math.nan, math.nan)
-    return [blocks.card("Saved yesterday", words.money(day.saved, view.currency),
-                        note=f"wear {words.money(happened.wear, view.currency)}"),
+    worn = f"wear {words.kept(happened.wear, day.currency)}"
+    return [blocks.card("Saved yesterday", words.kept(day.saved, day.currency),
+                        note=", ".join(filter(None, (worn, words.unkept(day.currency))))),
             blocks.card("Captured yesterday", formats.quantity(day.captured_pct, "%"),
                         note="of what was possible" if math.isfinite(day.captured_pct)
                         else "nothing was possible")]
 
 
-def _bill(day: DayCost, currency: str) -> Html:
+def _bill(day: DayCost, currency: str | None) -> Html:
     """Savings against no battery; bars share one scale."""
     without = day.no_battery
     known = [("No battery", without), ("Rule-based control", day.rule_based),
@@ -111,14 +113,14 @@ def _bill(day: DayCost, currency: str) -> Html:
     return Html(f'<div class="o o-rows">{HEAD}{rows}</div>')
 
 
-def _bill_row(name: str, cost: Cost | None, saved: float, full: float, currency: str,
+def _bill_row(name: str, cost: Cost | None, saved: float, full: float, currency: str | None,
               on: bool) -> str:
     width = 100 * max(saved, 0.0) / full if math.isfinite(saved) else 0.0
     spent = formats.number(cost.energy + cost.demand, 2) if cost is not None else formats.MISSING
     wear = formats.number(cost.wear, 2) if cost is not None else formats.MISSING
     return (f'<div class="o-row o-cobill{" on" * on}"><span class="nm">{escape(name)}</span>'
             f'<span class="bar"><i style="width:{width:.1f}%"></i></span>'
-            f'<span class="num">{blocks.html(words.money(saved, currency))}</span>'
+            f'<span class="num">{blocks.html(words.kept(saved, currency))}</span>'
             f'<span class="num mut2 spent">{spent}</span>'
             f'<span class="num mut2 worn">{wear}</span></div>')
 
@@ -126,20 +128,21 @@ def _bill_row(name: str, cost: Cost | None, saved: float, full: float, currency:
 def _shadows(view: SiteView) -> None:
     if view.shadows:
         blocks.show(blocks.heading("In the shadow", "plans beside it, drives nothing"),
-                    Html("".join(shadow(one, view.currency) for one in view.shadows)))
+                    Html("".join(shadow(one) for one in view.shadows)))
 
 
-def shadow(one: Shadow, currency: str) -> Html:
+def shadow(one: Shadow) -> Html:
     """"RL would have paid 12.30 EUR, MPC 13.10 EUR: ... 6 % less"."""
     change = one.cost - one.champion_cost
     better = "less" if change < 0 else "more"
     since = formats.local_time(one.since, st.context.timezone)
-    told = (f"{words.NAMES[one.controller]} would have paid {words.money(one.cost, currency)}, "
-            f"{words.NAMES[one.champion]} {words.money(one.champion_cost, currency)}")
+    told = (f"{words.NAMES[one.controller]} would have paid {words.kept(one.cost, one.currency)}, "
+            f"{words.NAMES[one.champion]} {words.kept(one.champion_cost, one.currency)}")
+    unkept = f"Told {words.unkept(one.currency)}. " if one.currency is None else ""
     return Html(f'<div class="o o-colimit"><span>{escape(told)}<small>since {escape(since)}, '
-                f'{formats.counted(one.runs, "plan")} scored. {escape(one.words)}</small></span>'
-                f'<span class="num">{formats.number(abs(change), 2)} {escape(currency)} {better}'
-                f"</span></div>")
+                f'{formats.counted(one.runs, "plan")} scored. {unkept}{escape(one.words)}</small>'
+                f'</span><span class="num">{escape(str(words.kept(abs(change), one.currency)))} '
+                f"{better}</span></div>")
 
 
 def _forecasts(view: SiteView) -> None:

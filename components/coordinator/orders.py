@@ -76,7 +76,7 @@ def _hold(client: LocalClient, known: Coordination, view: SiteView, power_kw: fl
     confirm.ask(client, step, partial(_done, client, view, "override the coordinator",
                                       f"{words.signed(power_kw)} until {end}", reason,
                                       partial(known.override, view.site, power_kw, hold,
-                                              why=reason)))
+                                              why=reason, seen=view.settings)))
 
 
 def _now(view: SiteView) -> str:
@@ -91,7 +91,8 @@ def _release(client: LocalClient, known: Coordination, view: SiteView) -> None:
                 "at once.", "A new override can be given at any time.", "End override",
                 "lock_open")
     confirm.ask(client, step, partial(_done, client, view, "end the coordinator's override", "",
-                                      "", partial(known.release, view.site)))
+                                      "", partial(known.release, view.site,
+                                                  seen=view.settings)))
 
 
 def _done(client: LocalClient, view: SiteView, action: str, after: str, why: str,
@@ -116,7 +117,8 @@ def apply_button(client: LocalClient, known: Coordination, view: SiteView, asked
                         "Apply", "tune")
             confirm.ask(client, step, partial(_done, client, view, "set the coordinator",
                                               "; ".join(changed)[:MOST_NAMED], "",
-                                              partial(known.apply, view.site, asked)))
+                                              partial(known.apply, view.site, asked,
+                                                      seen=view.settings)))
         st.button("Put back", key="coordinator_reset", icon=":material/undo:", type="tertiary",
                   on_click=form.forget)
     if why:

@@ -115,7 +115,7 @@ def _steers(view: SiteView) -> tuple[Controller, Controller | None]:
         blocks.show(blocks.note("Not ready: " + "; ".join(missing) + "."))
     for one in view.shadows:
         if one.controller == held.challenger:
-            blocks.show(money.shadow(one, view.currency))
+            blocks.show(money.shadow(one))
     return controller, challenger
 
 

@@ -11,6 +11,7 @@ from components.blocks import Alarm, Content
 from components.coordinator import stretches
 from components.coordinator.stretches import Stretch
 from components.formats import Text
+from core.coordinator.currency import reckoned
 from core.coordinator.plan import Controller
 from core.coordinator.view import Ahead, Allocated, DayCost, Silence, SiteView
 
@@ -35,6 +36,16 @@ def clock(when: datetime, zone: str | None, now: datetime) -> str:
 
 def money(value: float, currency: str, decimals: int = 2) -> Text:
     return Text(formats.number(value, decimals), currency)
+
+
+def kept(value: float, currency: str | None) -> Text:
+    """Money of a time that is over; None: an earlier version kept no currency (`unkept`)."""
+    return money(value, currency or "")
+
+
+def unkept(currency: str | None) -> str:
+    """Where money stands without its currency: why, "" where that is known."""
+    return reckoned(currency) if currency is None else ""
 
 
 def price(value: float, currency: str) -> str:

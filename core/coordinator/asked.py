@@ -44,18 +44,21 @@ class Coordination(Protocol):
 
     def settings(self, site: str) -> SiteSettings: ...
 
-    def apply(self, site: str, settings: SiteSettings, who: str) -> None:
-        """Plan by them from now on, and keep who wanted it; an override in force stays. Raises
-        RequestError, also for a controller that the gate holds back."""
+    def apply(self, site: str, settings: SiteSettings, who: str,
+              seen: SiteSettings | None = None) -> None:
+        """Plan by them from now on, and keep who wanted it; an override in force stays. seen: what
+        was set when `who` decided, as all that follow. Raises RequestError, also for a controller
+        that the gate holds back, and ChangedMeanwhileError where something else is set by now."""
         ...
 
-    def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str) -> None:
-        """Hold the fleet at a power [kW], + discharging; it ends by itself. Raises
-        RequestError."""
+    def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str,
+                 seen: SiteSettings | None = None) -> None:
+        """Hold the fleet at a power [kW], + discharging; it ends by itself. Raises RequestError,
+        ChangedMeanwhileError where another controller or override holds by now."""
         ...
 
-    def release(self, site: str, who: str) -> None:
-        """End an override now."""
+    def release(self, site: str, who: str, seen: SiteSettings | None = None) -> None:
+        """End an override now. Raises as `override`."""
         ...
 
     def take_prices(self, site: str, name: str, file: bytes, form: PriceFormat, currency: str,

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.coordinator.currency import of_newest
 from core.coordinator.judge import Account, Span, judge
 from core.coordinator.minutes import LEAST_KNOWN, MINUTE_S
 from core.coordinator.outlook import column, step_means
@@ -32,46 +34,79 @@ TELLS_ALL = 0.995
 """A part of the capacity from which on nobody need be told that it is not the whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """From `start` to `until`, in steps of step_s [s]. packs, kinds: the site's packs as they are
+    now, and the chemistry of each. planners: those that people choose from; "mpc" finds perfect
+    foresight, "rule-based" is what the rules would have done."""
+
+    packs: Packs
+    kinds: Sequence[str]
+    start: datetime
+    until: datetime
+    step_s: float
+    planners: Mapping[Controller, Planner]
+    connection: Connection
+    objectives: Objectives
+
+
 def day_cost(minutes: Sequence[Minute], packs: Packs, kinds: Sequence[str], start: datetime,
              until: datetime, step_s: float, planners: Mapping[Controller, Planner],
              connection: Connection, objectives: Objectives) -> DayCost:
-    """From `start` to `until`, judged with one virtual pack a chemistry. packs, kinds: the site's
-    packs as they are now, and the chemistry of each. planners: those that people choose from;
-    "mpc" finds perfect foresight, "rule-based" is what the rules would have done. What cannot be
-    told is said in words."""
-    best, rules = planners.get("mpc"), planners.get("rule-based")
-    names = sorted(set(kinds))
-    of_kwh = _of_day(minutes)
+    """As `Asked` names it, judged with one virtual pack a chemistry, in the currency of the newest
+    minutes and from where that begins. What cannot be told is said in words."""
+    told, currency, since = of_newest(minutes)
+    found = _of_minutes(told, Asked(packs, kinds, start, until, step_s, planners, connection,
+                                    objectives), _of_day(minutes))
+    return replace(found, currency=currency, violations=sum(one.violations for one in minutes),
+                   words="; ".join(part for part in (found.words, since) if part))
+
+
+def _of_minutes(minutes: Sequence[Minute], asked: Asked, of_kwh: float) -> DayCost:
+    """of_kwh: capacity of all packs that count that day."""
+    names, step_s = sorted(set(asked.kinds)), asked.step_s
     heard = [one for one in minutes if _heard(one, names, of_kwh)]
     known = [one for one in heard if math.isfinite(one.load_kw)]
     if not known:
-        return DayCost(start, until, words="Nothing is known of this day yet")
+        return DayCost(asked.start, asked.until, words="Nothing is known of this day yet")
     # Of a step that began before anybody listened, nobody knows what went through the packs.
-    begin_s = max(start.timestamp(), math.ceil(known[0].time_s / step_s) * step_s)
-    begin = start + timedelta(seconds=begin_s - start.timestamp())
-    steps = int((until.timestamp() - begin_s) // step_s)
-    violations = sum(one.violations for one in minutes)
-    if steps < 1 or not len(packs):
-        return DayCost(begin, until, violations=violations, words=(
-            "Told once the first ten minutes are over" if len(packs) else
-            "No pack can be planned with, so that nothing can be compared"))
-    if best is None or best.missing:
-        return DayCost(begin, until, violations=violations, words=(
-            best.missing if best is not None else "No optimiser is installed to compare with"))
-    powers = _powers(heard, names, begin, steps, step_s)
-    stored, there_kwh, packs_at = _edges(known, names, begin, steps, step_s)
-    virtual = _virtual(packs, kinds, names, stored[:, 0], there_kwh[:, 0], powers)
-    of_all = np.where(np.isfinite(there_kwh), there_kwh, virtual.capacity_kwh[:, None])
-    span = Span(virtual, _outlook(minutes, begin, steps, step_s), powers, stored, connection,
-                objectives, of_all, packs_at)
+    begin_s = max(asked.start.timestamp(), math.ceil(known[0].time_s / step_s) * step_s)
+    begin = asked.start + timedelta(seconds=begin_s - asked.start.timestamp())
+    steps = int((asked.until.timestamp() - begin_s) // step_s)
+    best = asked.planners.get("mpc")
+    lacking = _lacking(asked.packs, steps, best)
+    if best is None or lacking:
+        return DayCost(begin, asked.until, words=lacking)
+    span = _span(minutes, heard, known, asked, begin, steps)
     try:
-        verdict = judge(span, best, until, LIMIT_S, rules)
+        verdict = judge(span, best, asked.until, LIMIT_S, asked.planners.get("rule-based"))
     except OrreryError as error:
-        return DayCost(begin, until, violations=violations, words=str(error))
+        return DayCost(begin, asked.until, words=str(error))
     return DayCost(begin, begin + timedelta(seconds=steps * step_s), _told(verdict.without),
                    _told(verdict.rules), _told(verdict.happened), _told(verdict.best),
-                   100.0 * verdict.captured, violations, verdict.coverage,
-                   _partly(known, names, of_kwh), verdict.violations)
+                   100.0 * verdict.captured, known=verdict.coverage,
+                   words=_partly(known, names, of_kwh), account_violations=verdict.violations)
+
+
+def _lacking(packs: Packs, steps: int, best: Planner | None) -> str:
+    """Why nothing can be compared, "" where it can."""
+    if not len(packs):
+        return "No pack can be planned with, so that nothing can be compared"
+    if steps < 1:
+        return "Told once the first ten minutes are over"
+    return "No optimiser is installed to compare with" if best is None else best.missing
+
+
+def _span(minutes: Sequence[Minute], heard: Sequence[Minute], known: Sequence[Minute],
+          asked: Asked, begin: datetime, steps: int) -> Span:
+    """heard: those of `minutes` in which enough of the packs were; known: with their load too."""
+    names, step_s = sorted(set(asked.kinds)), asked.step_s
+    powers = _powers(heard, names, begin, steps, step_s)
+    stored, there_kwh, packs_at = _edges(known, names, begin, steps, step_s)
+    virtual = _virtual(asked.packs, asked.kinds, names, stored[:, 0], there_kwh[:, 0], powers)
+    of_all = np.where(np.isfinite(there_kwh), there_kwh, virtual.capacity_kwh[:, None])
+    return Span(virtual, _outlook(minutes, begin, steps, step_s), powers, stored,
+                asked.connection, asked.objectives, of_all, packs_at)
 
 
 def _told(account: Account) -> Cost:

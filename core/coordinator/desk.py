@@ -44,7 +44,13 @@ from core.coordinator.view import (
     Watched,
 )
 from core.engine import Engine
-from core.errors import OrreryError, RequestError, RetryLaterError, UnknownIdError
+from core.errors import (
+    ChangedMeanwhileError,
+    OrreryError,
+    RequestError,
+    RetryLaterError,
+    UnknownIdError,
+)
 from core.houses import CURRENCY
 
 log = logging.getLogger(__name__)
@@ -55,6 +61,9 @@ FIRST_S = 1.0
 """After the start, of the first turn [s]."""
 SEEN_S = 1.0
 """Pages that ask within see the same view [s]."""
+TRIES = 3
+CHANGED = ("Somebody has changed what is set for this site since you looked: nothing was done. "
+           "Look again, then decide anew")
 
 
 class CoordinatorDesk:
@@ -75,7 +84,8 @@ class CoordinatorDesk:
         self._asking, self._lock = threading.Lock(), threading.Lock()
         self._views: dict[str, tuple[float, SiteView]] = {}
         self._findings: tuple[Finding, ...] = ()
-        self._errors: dict[str, str] = {}
+        self._errors: dict[tuple[str, str], str] = {}
+        self._next, self._late = 0, False
         self.turns = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coordinator", daemon=True)
@@ -103,35 +113,62 @@ class CoordinatorDesk:
         pause_s = min(FIRST_S, self._fast_s)
         while not self._engine.clock.wait(pause_s, self._stop):
             self.turn()
-            pause_s = self._fast_s
+            pause_s = 0.0 if any(loop.waits for loop in self._loops) else self._fast_s
 
     def turn(self) -> None:
-        """What there is to do now; called by the thread, and by tests directly."""
-        snapshot = self._engine.snapshot
+        """What there is to do now; called by the thread, and by tests directly. One long part at
+        most: then at once another turn, of orders alone, so that no order of any site waits for
+        more than that."""
+        frame = self._engine.snapshot.frame
         self._says = None
         self._guarded("twin", self._ask_twin)
         for loop in self._loops:
-            self._guarded(loop.place.site, partial(loop.turn, snapshot.frame,
-                                                   self._engine.topology, self._says))
+            self._guarded(loop.place.site, partial(loop.look, frame, self._engine.topology,
+                                                   self._says), "look")
+        late, self._late = self._late, False
+        waiting = [] if late else self._waiting()
+        for loop in self._loops:
+            if loop not in waiting:
+                self._guarded(loop.place.site, loop.drive, "drive")
+        self._late = not late and self._work()
+        for loop in waiting:
+            if not self._late:
+                self._guarded(loop.place.site, loop.drive, "drive")
         self._guarded("findings", self._find)
         self.turns += 1
+
+    def _waiting(self) -> list[SiteLoop]:
+        """With a long part that is due, who had one least lately first."""
+        order = [*self._loops[self._next:], *self._loops[:self._next]]
+        return [loop for loop in order if loop.waits]
+
+    def _work(self) -> bool:
+        """Long parts of the sites in turn; whether one of them was long indeed, which ends it."""
+        began_s = self._engine.clock.monotonic_s()
+        while waiting := self._waiting():
+            self._next = (self._loops.index(waiting[0]) + 1) % len(self._loops)
+            self._guarded(waiting[0].place.site, waiting[0].work, "work")
+            if self._engine.clock.monotonic_s() - began_s >= self._fast_s:
+                return True
+        return False
 
     def _ask_twin(self) -> None:
         self._says = self._lives.of(self._twin(), self._engine.clock.now())
 
-    def _guarded(self, name: str, part: Callable[[], None]) -> None:
+    def _guarded(self, name: str, part: Callable[[], None], what: str = "") -> None:
         """What fails is said once and tried again at the next turn."""
+        key = name, what
         try:
             part()
         except Exception as error:  # noqa: BLE001 - the other sites go on
             words = str(error) if isinstance(error, OrreryError) else \
                 f"unexpected {type(error).__name__}: {error}"
-            if self._errors.get(name) != words:
+            if self._errors.get(key) != words:
                 log.warning("coordinator, %s: %s", name, words,
                             exc_info=None if isinstance(error, OrreryError) else error)
-            self._errors[name] = words
+            self._errors[key] = words
         else:
-            self._errors.pop(name, None)
+            self._errors.pop(key, None)
 
     def _find(self) -> None:
         """Out of the store, so that it is told of another process too."""
@@ -156,7 +193,7 @@ class CoordinatorDesk:
     @property
     def errors(self) -> Mapping[str, str]:
         """By the site, what keeps it from its turn."""
-        return dict(self._errors)
+        return {name: words for (name, _), words in list(self._errors.items())}
 
     def findings(self) -> Sequence[Finding]:
         """For the alarm list, at once."""
@@ -183,7 +220,7 @@ class CoordinatorDesk:
             view = unread(before or bare_view(shown, self._engine.clock.now()), str(lost))
         if not view.drives and begins:
             view = replace(view, drives=True, problem="")
-        error = self._errors.get(site, "")
+        error = self.errors.get(site, "")
         if error:
             view = replace(view, problem=error)
         with self._lock:
@@ -234,29 +271,58 @@ class CoordinatorDesk:
         changed = self.store.settings(site)
         return shown.default if changed is None else changed.settings
 
-    def apply(self, site: str, settings: SiteSettings, who: str) -> None:
-        """In place of what was set; an override in force stays. Raises UnknownIdError,
-        RequestError, RetryLaterError."""
-        held, wanted = self.settings(site), settings.controller
-        refusal = getattr(self._planners.get(wanted), "held_back", "")
-        if refusal and wanted != held.controller:
-            raise RequestError(f"{wanted.upper()} may not drive: {refusal}")
-        told = msgspec.structs.replace(check_settings(settings), override=held.override)
-        self._save(site, told, who,
-                   f"{who} changed the settings: {settings.controller}")
+    def apply(self, site: str, settings: SiteSettings, who: str,
+              seen: SiteSettings | None = None) -> None:
+        """In place of what was set; an override in force stays. seen: what stood there when `who`
+        decided, None for whatever. Raises UnknownIdError, RequestError, ChangedMeanwhileError,
+        RetryLaterError."""
+        check_settings(settings)
 
-    def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str) -> None:
-        """Raises as `apply`."""
+        def change(held: SiteSettings) -> SiteSettings:
+            if seen is not None and released(held) != released(seen):
+                raise ChangedMeanwhileError(CHANGED)
+            refusal = getattr(self._planners.get(settings.controller), "held_back", "")
+            if refusal and settings.controller != held.controller:
+                raise RequestError(f"{settings.controller.upper()} may not drive: {refusal}")
+            return msgspec.structs.replace(settings, override=held.override)
+
+        self._change(site, change, who, f"{who} changed the settings: {settings.controller}")
+
+    def override(self, site: str, power_kw: float, hold: timedelta, who: str, why: str,
+                 seen: SiteSettings | None = None) -> None:
+        """Raises as `apply`, where another controller or override holds than in `seen`."""
         now = self._engine.clock.now()
-        self._save(site, overridden(self.settings(site), power_kw, hold, now, who, why), who, "")
 
-    def release(self, site: str, who: str) -> None:
-        """End an override at once. Raises as `apply`."""
-        self._save(site, released(self.settings(site)), who, f"{who} ended the override")
+        def change(held: SiteSettings) -> SiteSettings:
+            _check_steered(held, seen, now)
+            return overridden(held, power_kw, hold, now, who, why)
 
-    def _save(self, site: str, settings: SiteSettings, who: str, words: str) -> None:
+        self._change(site, change, who)
+
+    def release(self, site: str, who: str, seen: SiteSettings | None = None) -> None:
+        """End an override at once. Raises as `override`."""
         now = self._engine.clock.now()
-        self.store.save_settings(self._known(site).site, settings, who, now)
+
+        def change(held: SiteSettings) -> SiteSettings:
+            if held.override_at(now) is not None:
+                _check_steered(held, seen, now)
+            return released(held)
+
+        self._change(site, change, who, f"{who} ended the override")
+
+    def _change(self, site: str, change: Callable[[SiteSettings], SiteSettings], who: str,
+                words: str = "") -> None:
+        """Of what is kept, anew where another one was faster."""
+        shown, now = self._known(site), self._engine.clock.now()
+        for left in reversed(range(TRIES)):
+            kept = self.store.settings(site)
+            told = change(shown.default if kept is None else kept.settings)
+            try:
+                self.store.save_settings(site, told, who, now, 0 if kept is None else kept.number)
+                break
+            except ChangedMeanwhileError:
+                if not left:
+                    raise
         if words:
             self.store.note(site, Note(now, "info", words))
         self._forget(site)
@@ -343,3 +409,10 @@ class CoordinatorDesk:
             raise RetryLaterError(f"{told.version} plans from now on, but it could not be written "
                                   f"down who put it there: {error}") from error
         return told
+
+
+def _check_steered(held: SiteSettings, seen: SiteSettings | None, now: datetime) -> None:
+    """Raises ChangedMeanwhileError where a site is not steered as somebody saw."""
+    if seen is not None and (held.controller, held.override_at(now)) != (
+            seen.controller, seen.override_at(now)):
+        raise ChangedMeanwhileError(CHANGED)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count, pairwise
-from typing import Literal, Protocol
+from itertools import count
+from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from core.clock import Clock, from_epoch, has_passed
 from core.coordinator.chain import GOOD, carried, left_s, planned
-from core.coordinator.daily import day_cost
+from core.coordinator.currency import reckoned
+from core.coordinator.days import Days, midnight
 from core.coordinator.deeds import Deeds
 from core.coordinator.forecasts import Forecaster, Past
 from core.coordinator.gather import Gathered, Seen, TwinSays, gathered
@@ -39,7 +41,7 @@ from core.coordinator.shadow import Challenger
 from core.coordinator.share import Shared, allocated, by_device, in_force, shared
 from core.coordinator.view import Allocated, Level, Note, Shadow
 from core.coordinator.wear import wear_by_kind
-from core.errors import OrreryError, RetryLaterError
+from core.errors import ChangedMeanwhileError, OrreryError, RetryLaterError
 from core.fleet.ports import PackState
 from core.frames import Frame
 from core.tariff import Tariff
@@ -49,15 +51,13 @@ log = logging.getLogger(__name__)
 
 NOBODY = "the coordinator"
 KEPT_AGAIN = "what is planned and done is kept again, and so is what was meanwhile"
-PROBLEMS = ("lease", "problem", "sending")
+PROBLEMS = ("lease", "settings", "problem", "sending")
 DOUBTS = ("outlook", "twin")
 """Of what is announced: not wrong, but assumed."""
 MINUTE_S = 60.0
 KEPT_AGAIN_S, KEPT_PACKS_A_SECOND = 10.0, 33.0
 PATIENCE_S = 8.0
 UNREAD = -1
-JUDGED_DAYS = 14
-"""So far back a day is judged that ended while the store was away: minutes wait as long."""
 SAME_LEASE_S = 1e-3
 HEARD_S = 30.0
 """What a device said of its order before says nothing of now [s]."""
@@ -114,9 +114,29 @@ class TariffOf(Protocol):
         """Raises RequestError, UnknownIdError where it has no prices."""
         ...
 
+    def currency(self, settings: SiteSettings) -> str:
+        """"" where nobody says. Raises GiveUpError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What there was at `now`."""
+
+    now: datetime
+    states: Sequence[PackState]
+    frame: Frame
+    topology: Topology
+    found: Gathered
+
+
+def _nothing() -> None:
+    """Nothing is due."""
+
 
 class SiteLoop:
-    """For one thread."""
+    """For one thread. A turn is a look, long parts that are due, and orders; who has several sites
+    gives orders to all between two long parts."""
 
     def __init__(self, place: Place, clock: Clock, settings: SiteSettings) -> None:
         """settings: where nobody has set any yet."""
@@ -136,24 +156,35 @@ class SiteLoop:
         self._shadowed: Controller | Literal["not known"] | None = "not known"
         self._heard: list[Minute] = []
         self._next_at: datetime | None = None
-        self._day: datetime | None = None
+        self._days = Days(place.store, place.site, place.zone, place.cadence.step_s,
+                          place.planners, self._keeper)
+        self._seen: _Look | None = None
+        self._to_plan, self._to_challenge = False, _nothing
         self._scored: datetime | None = None
         self._said: dict[str, str] = {}
         self._kept: tuple[object, datetime] | None = None
         self._known_peak_kw = 0.0
-        self._began_peak: tuple[datetime, float] | None = None
-        self._priced: tuple[tuple[int, datetime], dict[str, float]] | None = None
+        self._priced: tuple[tuple[int, datetime], dict[str, Any]] | None = None
         self.state = SiteState(clock.now(), place.by)
         self.drives = False
 
     # -- what the one who owns it calls
 
     def turn(self, frame: Frame, topology: Topology, twin: TwinSays | None) -> None:
-        """Everything that is due now. Raises RetryLaterError where the store cannot be used before
-        this one has begun to drive; afterwards it goes on without."""
+        """Everything that is due now, however long it takes. Raises as `look`."""
+        self.look(frame, topology, twin)
+        while self.waits:
+            self.work()
+        self.drive()
+
+    def look(self, frame: Frame, topology: Topology, twin: TwinSays | None) -> None:
+        """What is there, what is wanted and what is due. Raises RetryLaterError where the store
+        cannot be used before this one has begun to drive; afterwards it goes on without."""
         now, place = self._clock.now(), self.place
+        self._seen = None
         if not self._keeper.holds(now):
-            self.drives = False
+            self.drives, self._to_plan, self._to_challenge = False, False, _nothing
+            self._days.forget()
             return
         self._announce("store", self._not_kept(), "warning", KEPT_AGAIN)
         if not self.drives:
@@ -162,14 +193,44 @@ class SiteLoop:
         states = place.fleet.packs()
         self._refusals.look(states, self._allocated, now)
         found = gathered(Seen(now, states, frame, topology, twin, self._refusals.standing))
+        self._seen = _Look(now, states, frame, topology, found)
         if self._due(found, now):
-            self._plan(found, now)
-        self._announce("twin", found.words)
-        self._announce("lease", self._superseded(states, now), "warning",
+            if self._on_time(now):
+                self._days.ask()
+            self._next_at, self._tried, self._to_plan = self._boundary(now), now, True
+
+    @property
+    def waits(self) -> bool:
+        """Whether a long part is due, since it looked."""
+        return self._seen is not None and (
+            self._to_plan or self._to_challenge is not _nothing or self._days.waits)
+
+    def work(self) -> None:
+        """The next long part: the plan, the challenger's, or the account of a day."""
+        seen = self._seen
+        if seen is None:
+            return
+        if self._to_plan:
+            self._to_plan = False
+            self._plan(seen.found, seen.now)
+        elif self._to_challenge is not _nothing:
+            challenge, self._to_challenge = self._to_challenge, _nothing
+            challenge()
+        else:
+            self._days.judge_one(seen.found, self._settings, seen.now)
+
+    def drive(self) -> None:
+        """Orders by the plan that there is, and what comes of them; nothing where it does not
+        hold the site."""
+        seen = self._seen
+        if seen is None:
+            return
+        self._announce("twin", seen.found.words)
+        self._announce("lease", self._superseded(seen.states, seen.now), "warning",
                        "no later coordinator drives the packs any more: they are driven again")
-        sent = None if self._said["lease"] else self._send(found, now)
-        self._watch(states, frame, topology, found, sent, now)
-        self._tell(now)
+        sent = None if self._said["lease"] else self._send(seen.found, seen.now)
+        self._watch(seen, sent)
+        self._tell(seen.now)
 
     def release(self) -> None:
         """Let another process coordinate at once."""
@@ -219,8 +280,9 @@ class SiteLoop:
         """What people changed holds at once, and is planned with."""
         changed = self._keeper.settings()
         number = 0 if changed is None else changed.number
-        if changed is not None and number != self._number:
+        if changed is not None:
             self._settings = changed.settings
+            self._announce("settings", changed.problem, "warning", "what is set can be read again")
         if self._number not in (UNREAD, number):
             self._next_at = None
         self._number = number
@@ -232,7 +294,10 @@ class SiteLoop:
         """It holds nothing any more, whether this can be written down now or at a later turn."""
         settings = released(self._settings)
         try:
-            number = self.place.store.save_settings(self.place.site, settings, NOBODY, now)
+            number = self.place.store.save_settings(self.place.site, settings, NOBODY, now,
+                                                    self._number)
+        except ChangedMeanwhileError:
+            return  # what is set now is taken with the next turn
         except RetryLaterError as error:
             log.warning("%s: the end of an override is kept later: %s", self.place.site, error)
             return
@@ -280,9 +345,6 @@ class SiteLoop:
         return abs(after - before) > CHANGED * before or off_pct > ASTRAY_PCT
 
     def _plan(self, found: Gathered, now: datetime) -> None:
-        if self._on_time(now):
-            self._judge(found, now)
-        self._next_at, self._tried = self._boundary(now), now
         self._packs_lacked = not len(found.packs)
         controller = self._settings.controller
         if controller == "off":
@@ -306,7 +368,7 @@ class SiteLoop:
         plan = planned(problem, controller, self.place.planners, self._good, now,
                        self.place.cadence.limit_s)
         self._keep(Run(problem, plan, found.left_out, found.narrowed))
-        self._challenge(problem, found, now)
+        self._to_challenge = partial(self._challenge, problem, found, now, tuple(self._heard))
 
     def _give_up_old(self, now: datetime) -> None:
         """A plan that nobody can renew is gone on with to its end."""
@@ -321,7 +383,7 @@ class SiteLoop:
         past |= self._price_past.take(self._settings, tariff, start)
         told = expected(past, place.meter.now(), self._forecasters, tariff, start, cadence.steps,
                         cadence.step_s, place.zone)
-        self._score(past)
+        self._score(past, now)
         self._say_problem("")
         self._announce("outlook", "; ".join(told.words))
         before = None if self._run is None else carried(
@@ -329,19 +391,19 @@ class SiteLoop:
         return Problem(found.packs, told.outlook, self._settings.connection(self._peak_kw(now)),
                        self._settings.objectives, before)
 
-    def _score(self, past: Mapping[str, Past]) -> None:
+    def _score(self, past: Mapping[str, Past], now: datetime) -> None:
         """Yesterday's forecast, once its day is over."""
-        if self._day is None or self._day == self._scored:
+        store, site, day = self.place.store, self.place.site, midnight(now, self.place.zone)
+        if day == self._scored:
             return
-        store, site = self.place.store, self.place.site
         try:
             before = store.forecast_scores(site)
         except RetryLaterError:
             return  # and with the next plan
-        self._scored = self._day
+        self._scored = day
         fresh = {name: self.place.forecaster() for name in (LOAD, PV)}
         self._keeper.keep("forecasts", partial(store.keep_forecast_scores, site, scored(
-            past, fresh, self._day, before, self.place.zone)))
+            past, fresh, day, before, self.place.zone)))
 
     def _peak_kw(self, now: datetime) -> float:
         """Asked where it costs; as it was last where it cannot be read."""
@@ -355,17 +417,6 @@ class SiteLoop:
             log.warning("%s: the peak of the month is as it was: %s", place.site, error)
         return self._known_peak_kw
 
-    def _peak_before(self, start: datetime) -> float:
-        """Of the month when a day began, where it costs: what raised it before is billed already.
-        Raises RetryLaterError."""
-        if not self._settings.objectives.peak_per_kw:
-            return 0.0
-        if self._began_peak is None or self._began_peak[0] != start:
-            place = self.place
-            self._began_peak = start, month_peak_kw(place.store, place.site, place.zone,
-                                                    place.cadence.step_s, start)
-        return self._began_peak[1]
-
     def _keep(self, run: Run) -> None:
         self._run, plan = run, run.plan
         if plan.standing in GOOD:
@@ -374,9 +425,10 @@ class SiteLoop:
         self._announce("fallback", words, "warning", "the controller plans again")
         self._keeper.keep("run", partial(self.place.store.keep_run, self.place.site, run))
 
-    def _challenge(self, problem: Problem, found: Gathered, now: datetime) -> None:
+    def _challenge(self, problem: Problem, found: Gathered, now: datetime,
+                   heard: Sequence[Minute]) -> None:
+        """As things stood when the champion planned."""
         wanted, champion = self._settings.challenger, self._settings.controller
-        known = self._challenger
         if self._shadowed != wanted:
             self._shadowed = wanted
             for other in CONTROLLERS:
@@ -386,62 +438,40 @@ class SiteLoop:
         if wanted is None:
             self._challenger = None
             return
-        if known is None or (known.controller, known.champion) != (wanted, champion):
-            try:
-                kept = self._kept_shadow(wanted, champion) if known is None else None
-            except RetryLaterError:
-                return  # and with the next plan
-            self._challenger = known = Challenger(wanted, champion, kept)
+        try:
+            self._challenger = rival = self._rival(wanted, champion)
+        except RetryLaterError:
+            return  # and with the next plan
         kinds = [state.chemistry for state in found.states]
-        shadow = known.run(problem, self.place.planners, self._heard, now,
+        shadow = rival.run(problem, self.place.planners, heard, now,
                            self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
         self._keeper.keep(("shadow", wanted), partial(
             self.place.store.keep_shadow, self.place.site, shadow))
+
+    def _rival(self, wanted: Controller, champion: Controller) -> Challenger:
+        """With the score that goes on; anew against another champion, and in another currency.
+        Raises RetryLaterError."""
+        known, currency = self._challenger, self._currency()
+        if known is not None and (known.controller, known.champion) != (wanted, champion):
+            return Challenger(wanted, champion, currency=currency)
+        kept = self._kept_shadow(wanted, champion) if known is None else None
+        before = known or kept
+        if before is not None and before.currency != currency:
+            self._note("info", "the score of the controller in the shadow begins anew: money is "
+                               f"{reckoned(currency)}, it was {reckoned(before.currency)}")
+            return Challenger(wanted, champion, currency=currency)
+        return known or Challenger(wanted, champion, kept, currency)
+
+    def _currency(self) -> str:
+        try:
+            return self.place.tariff_of.currency(self._settings)
+        except OrreryError:
+            return ""
 
     def _kept_shadow(self, wanted: Controller, champion: Controller) -> Shadow | None:
         """Of the same two, from before a restart."""
         return next((one for one in self.place.store.shadows(self.place.site)
                      if (one.controller, one.champion) == (wanted, champion)), None)
-
-    def _judge(self, found: Gathered, now: datetime) -> None:
-        """The day so far, and once the day that is over; without the store at a later plan."""
-        if self._keeper.lost:
-            return
-        try:
-            self._judge_days(found, now)
-        except RetryLaterError as error:
-            log.warning("%s: the day is judged later: %s", self.place.site, error)
-
-    def _judge_days(self, found: Gathered, now: datetime) -> None:
-        local = now.astimezone(self.place.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-        today = local.astimezone(now.tzinfo)
-        over = [(local - timedelta(days=back)).astimezone(now.tzinfo)
-                for back in range(JUDGED_DAYS, -1, -1)]
-        if len(found.packs):  # without any nothing can be compared: days wait until one is heard
-            first, whole = over[-2] if self._day is None else self._day, self._judged(over[0])
-            for start, until in pairwise(over):
-                if first <= start and start not in whole:
-                    self._judge_span(found, start, until)
-            self._day = today
-        self._judge_span(found, today, now)
-
-    def _judged(self, since: datetime) -> set[datetime]:
-        """Days that were judged to their last step: who restarts may hear fewer packs."""
-        step = timedelta(seconds=self.place.cadence.step_s)
-        return {day.start for day in self.place.store.days(self.place.site, since)
-                if day.happened is not None and day.until + step > (
-                    day.start.astimezone(self.place.zone) + timedelta(days=1))}
-
-    def _judge_span(self, found: Gathered, start: datetime, until: datetime) -> None:
-        minutes = self.place.store.minutes(self.place.site, start, until)
-        if not minutes:
-            return
-        told = day_cost(minutes, found.packs, [state.chemistry for state in found.states], start,
-                        until, self.place.cadence.step_s, self.place.planners,
-                        self._settings.connection(self._peak_before(start)),
-                        self._settings.objectives)
-        self._keeper.keep(("day", start), partial(
-            self.place.store.keep_day, self.place.site, replace(told, start=start)))
 
     # -- every few seconds
 
@@ -494,13 +524,12 @@ class SiteLoop:
                        f"{override.who} holds the fleet {override.words} until "
                        f"{override.until:%H:%M} UTC: {override.why or 'no reason given'}")
 
-    def _watch(self, states: Sequence[PackState], frame: Frame, topology: Topology,
-               found: Gathered, sent: Shared | None, now: datetime) -> None:
-        metered = self.place.meter.now()
+    def _watch(self, seen: _Look, sent: Shared | None) -> None:
+        now, metered = seen.now, self.place.meter.now()
         metered = replace(metered, **self._prices(now))
-        wrong = self._deeds.take(found, None if sent is None else sent.within,
+        wrong = self._deeds.take(seen.found, None if sent is None else sent.within,
                                  self._refusals.standing, now)
-        fleet = fleet_now(states, frame, topology, self._roll, now,
+        fleet = fleet_now(seen.states, seen.frame, seen.topology, self._roll, now,
                           now.astimezone(self.place.zone).date())
         done = self._minutes.take(now, metered, fleet, self._run, wrong)
         if done:
@@ -508,15 +537,14 @@ class SiteLoop:
             begin_s = now.timestamp() - 2.0 * self.place.cadence.period_s - 120.0
             self._heard = [one for one in (*self._heard, *done) if one.time_s >= begin_s]
 
-    def _prices(self, now: datetime) -> dict[str, float]:
+    def _prices(self, now: datetime) -> dict[str, Any]:
         """By the tariff in force, what a meter tells where there is none; asked once a minute."""
         at = (self._number, now.replace(second=0, microsecond=0))
         if self._priced is None or self._priced[0] != at:
-            try:
+            told: dict[str, Any] = {"currency": self._currency()}
+            with suppress(OrreryError):
                 buy, sell, _ = priced(self.place.tariff_of(self._settings), at[1], 1, MINUTE_S)
-                told = {"import_price": float(buy[0]), "export_price": float(sell[0])}
-            except OrreryError:
-                told = {}
+                told |= {"import_price": float(buy[0]), "export_price": float(sell[0])}
             self._priced = at, told
         return self._priced[1]
 

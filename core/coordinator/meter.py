@@ -28,13 +28,15 @@ MOST_POINTS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """Now [kW], [currency/kWh]; NaN where it is not told. grid_kw: import positive."""
+    """Now [kW], [currency/kWh]; NaN where it is not told. grid_kw: import positive; currency: of
+    the prices, "" where nobody says."""
 
     load_kw: float = math.nan
     pv_kw: float = math.nan
     grid_kw: float = math.nan
     import_price: float = math.nan
     export_price: float = math.nan
+    currency: str = ""
 
 
 class Meter(Protocol):

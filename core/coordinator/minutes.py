@@ -110,6 +110,7 @@ class Minutes:
         self._sums: dict[str, list[float]] = defaultdict(list)
         self._planned: list[tuple[float, float]] = []
         self._kinds: dict[str, list[OfKind]] = defaultdict(list)
+        self._currencies: list[str] = []
         self._violations = 0
 
     def take(self, now: datetime, metered: Metered, fleet: Fleet, run: Run | None,
@@ -127,6 +128,7 @@ class Minutes:
                   fleet.soc_pct, metered.import_price, metered.export_price)
         for name, value in zip(KEEPS, values, strict=True):
             self._sums[name].append(value)
+        self._currencies.append(metered.currency)
         self._planned.append(planned_at(run, now))
         for kind, told in fleet.kinds.items():
             self._kinds[kind].append(told)
@@ -136,15 +138,20 @@ class Minutes:
     def _begin(self, at_s: float) -> None:
         self._at_s, self._violations = at_s, 0
         self._sums.clear()
+        self._currencies.clear()
         self._planned.clear()
         self._kinds.clear()
 
     def _made(self) -> Minute:
+        """Of prices in two currencies there is no mean."""
         means = {name: _mean(values) for name, values in self._sums.items()}
+        if len(set(self._currencies)) > 1:
+            means |= {"import_price": math.nan, "export_price": math.nan}
         kinds = {kind: _minute_of(samples) for kind, samples in self._kinds.items()}
         return Minute(time_s=self._at_s, planned_kw=_mean([kw for kw, _ in self._planned]),
                       planned_soc_pct=_mean([soc for _, soc in self._planned]),
-                      violations=self._violations, kinds=kinds, **means)
+                      violations=self._violations, kinds=kinds, currency=self._currencies[-1],
+                      **means)
 
 
 def _minute_of(samples: Sequence[OfKind]) -> OfKind:

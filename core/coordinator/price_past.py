@@ -111,7 +111,7 @@ def in_force_since(store: CoordinatorStore, site: str, settings: SiteSettings,
     RetryLaterError."""
     since = None
     for change in store.changes(site, MOST_CHANGES):
-        if not same_prices(change.settings, settings):
+        if change.unread or not same_prices(change.settings, settings):
             return since
         since = change.at
     return None if same_prices(default, settings) else since

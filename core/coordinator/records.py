@@ -57,7 +57,8 @@ class Minute(NamedTuple):
     """What was in the minute from `time_s` [s since 1970]: means of its samples, NaN where there
     is none. planned_kw, planned_soc_pct: by the plan then in force; soc_pct: of the fleet.
     violations: samples x packs that were measured beyond what they might (deeds.py); kinds:
-    chemistry -> mean power, and the rest as at its end."""
+    chemistry -> mean power, and the rest as at its end; currency: of its prices, "" where nobody
+    says, None in what an earlier version kept."""
 
     time_s: float
     load_kw: float
@@ -71,6 +72,7 @@ class Minute(NamedTuple):
     planned_soc_pct: float
     violations: int
     kinds: dict[str, OfKind]
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,20 @@ class SiteState:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Settings as somebody left them. number: rises with each change of a site."""
+    """Settings as somebody left them. number: rises with each change of a site. unread: why they
+    cannot be read, "" where they can; nothing is steered by those, for a stop may be in them."""
 
     number: int
     at: datetime
     who: str
     settings: SiteSettings
+    unread: str = ""
+
+    @property
+    def problem(self) -> str:
+        """In words, "" where there is none."""
+        return self.unread and (f"what {self.who} set cannot be read, and no pack is steered until "
+                                f"somebody sets it anew under Objectives: {self.unread}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +142,15 @@ class CoordinatorStore(Protocol):
 
     def settings(self, site: str) -> Changed | None: ...
 
-    def save_settings(self, site: str, settings: SiteSettings, who: str, at: datetime) -> int:
-        """The number of the change."""
+    def save_settings(self, site: str, settings: SiteSettings, who: str, at: datetime,
+                      expected: int | None = None) -> int:
+        """The number of the change. expected: that of the change which this one comes after, 0 for
+        the first, None for whichever. Raises ChangedMeanwhileError where another one came between,
+        RequestError for what could not be read again."""
         ...
 
     def changes(self, site: str, most: int = 50) -> Sequence[Changed]:
-        """The newest first."""
+        """The newest first; those that cannot be read too (`Changed.unread`)."""
         ...
 
     # -- what was planned and sent

@@ -15,23 +15,23 @@ from core.coordinator.usual import RAMP_S
 from core.errors import RequestError
 from core.houses import TariffConfig
 
-Limit = Annotated[float, Meta(ge=0, le=1e6)]
-Name = Annotated[str, Meta(min_length=1, max_length=80)]
-Words = Annotated[str, Meta(max_length=200)]
-
 LONGEST_OVERRIDE = timedelta(hours=24)
+MOST_KW, LONGEST_NAME, LONGEST_WORDS = 1e6, 80, 200
 BOUNDS = {"cost": (0.0, 10.0), "wear": (0.0, 10.0), "peak_per_kw": (0.0, 1000.0),
           "export_per_kwh": (-10.0, 10.0), "setpoint_per_kwh": (0.0, 100.0), "reserve": (0.0, 0.9),
           "reserve_per_kwh": (0.0, 1000.0), "calm": (0.0, 1.0), "patience": (0.0, 0.1),
           "setpoint_kw": (-1e6, 1e6),
           "energy_value": (-100.0, 100.0)}
 """Of objectives, within which a wish makes sense."""
+Limit = Annotated[float, Meta(ge=0, le=MOST_KW)]
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+Words = Annotated[str, Meta(max_length=LONGEST_WORDS)]
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An operator's own power for the whole fleet [kW], discharge positive, until then (UTC)."""
 
-    power_kw: Annotated[float, Meta(ge=-1e6, le=1e6)]
+    power_kw: Annotated[float, Meta(ge=-MOST_KW, le=MOST_KW)]
     since: datetime
     until: datetime
     who: Name
@@ -82,7 +82,26 @@ class SiteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def check_settings(settings: SiteSettings) -> SiteSettings:
-    """`settings` where they make sense; raises RequestError naming what does not."""
+    """`settings` where they make sense and can be kept: what is written of them reads the same.
+    Raises RequestError naming what does not."""
+    _sensible(settings)
+    try:
+        again = msgspec.json.decode(written(settings), type=SiteSettings)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise RequestError(f"This cannot be set: {_said(error)}") from error
+    if again != settings:
+        raise RequestError("This cannot be set: one of its numbers is not a number")
+    return settings
+
+
+def _said(error: Exception) -> str:
+    """"ramp_s: expected float >= 1.0"."""
+    what, _, where = str(error).partition(" - at ")
+    field = where.strip("`").removeprefix("$.")
+    return (f"{field}: " if field else "") + what[:1].lower() + what[1:].replace("`", "")
+
+
+def _sensible(settings: SiteSettings) -> SiteSettings:
     for name, (low, high) in BOUNDS.items():
         value = getattr(settings.objectives, name)
         if value is not None and not low <= value <= high:
@@ -95,10 +114,14 @@ def check_settings(settings: SiteSettings) -> SiteSettings:
 def overridden(settings: SiteSettings, power_kw: float, hold: timedelta, now: datetime, who: str,
                why: str) -> SiteSettings:
     """With an override that ends by itself; raises RequestError."""
-    if not math.isfinite(power_kw):
-        raise RequestError("An override needs a power in kW; give a number")
+    if not math.isfinite(power_kw) or abs(power_kw) > MOST_KW:
+        raise RequestError("An override needs a power in kW; give a number up to "
+                           f"{MOST_KW:,.0f} either way")
     if not timedelta(0) < hold <= LONGEST_OVERRIDE:
         raise RequestError("An override holds for at most 24 hours; give more than 0 and less")
+    if not 1 <= len(who) <= LONGEST_NAME or len(why) > LONGEST_WORDS:
+        raise RequestError(f"An override has a name of 1 to {LONGEST_NAME} characters and a reason "
+                           f"of at most {LONGEST_WORDS}; give such ones")
     told = Override(power_kw=power_kw, since=now, until=now + hold, who=who, why=why)
     return msgspec.structs.replace(settings, override=told)
 
@@ -116,6 +139,6 @@ def written(settings: SiteSettings) -> bytes:
 def read(text: bytes | str) -> SiteSettings:
     """Strictly; raises RequestError."""
     try:
-        return check_settings(msgspec.json.decode(text, type=SiteSettings))
+        return _sensible(msgspec.json.decode(text, type=SiteSettings))
     except msgspec.MsgspecError as error:
         raise RequestError(f"These are no settings of a site: {error}") from error

@@ -46,12 +46,12 @@ class _Lived:
 
 
 class Challenger:
-    """Of one site and one controller; for one thread. kept: its score before a restart, with which
-    it goes on."""
+    """Of one site and one controller, in one currency; for one thread. kept: its score before a
+    restart, with which it goes on."""
 
-    def __init__(self, controller: Controller, champion: Controller,
-                 kept: Shadow | None = None) -> None:
-        self.controller, self.champion = controller, champion
+    def __init__(self, controller: Controller, champion: Controller, kept: Shadow | None = None,
+                 currency: str = "") -> None:
+        self.controller, self.champion, self.currency = controller, champion, currency
         self._lived: _Lived | None = None
         self._kept = kept
 
@@ -107,7 +107,8 @@ class Challenger:
             flow += float(held(np.array([flow]), np.array([minute.pv_kw]),
                                np.array([minute.export_price]), problem.connection)[0])
             paid, champion_paid = wear + _bill(flow, minute), _champion_paid(minute, wear_of)
-            if not math.isfinite(paid + champion_paid) or _partly(minute):
+            if not math.isfinite(paid + champion_paid) or _partly(minute) or \
+                    minute.currency not in (None, self.currency):
                 whole = False
                 continue
             own = after(packs, own, powers, MINUTE_H)
@@ -140,7 +141,8 @@ class Challenger:
                      dict(lived.champion_kwh))
         return Shadow(self.controller, self.champion, lived.since, lived.runs, lived.cost - left,
                       lived.champion_cost - champion_left, plan,
-                      "" if plan is None or plan.standing == "planned" else plan.words, kept)
+                      "" if plan is None or plan.standing == "planned" else plan.words, kept,
+                      self.currency)
 
 
 def _measured(lived: _Lived, packs: Packs, scored_kwh: float | None) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from core.clock import Clock, from_epoch
 from core.coordinator.account import cost_of
+from core.coordinator.currency import reckoned
 from core.coordinator.meter import LOAD, PV
 from core.coordinator.outlook import column, step_means
 from core.coordinator.plan import CONTROLLERS, Controller
@@ -91,6 +92,7 @@ def site_view(shown: Shown, store: CoordinatorStore, planners: Mapping[Controlle
         state.next_at if state is not None and drives else None, last if steered else None,
         () if run is None else run.left_out, today, yesterday, store.shadows(site),
         store.forecast_scores(site), store.notes(site, MOST_NOTES),
+        (changed.problem if changed is not None else "") or
         _problem(drives, state.problem if state is not None else "", settings),
         state.fallback if state is not None and drives else "", silence_of(shown.packs(), last),
         store.price_names(site), state.doubts if state is not None and drives else (),
@@ -178,17 +180,18 @@ def _plan_words(view: SiteView) -> str:
 
 def _earned_words(view: SiteView) -> str:
     """Of yesterday; where nobody can say, why, and what is known of today."""
-    before, today, currency = view.yesterday, view.today, view.currency
+    before, today = view.yesterday, view.today
     if before is not None and before.happened is not None:
-        return f"Yesterday it {_saved(before, currency)}"
+        return f"Yesterday it {_saved(before)}"
     told = [f"Yesterday: {before.words}"] if before is not None else \
         [FIRST_DAY] if view.drives else []
     if today is not None and today.happened is not None:
-        told.append(f"Today so far it {_saved(today, currency)}")
+        told.append(f"Today so far it {_saved(today)}")
     return ". ".join(told)
 
 
-def _saved(day: DayCost, currency: str) -> str:
+def _saved(day: DayCost) -> str:
     share = f", {day.captured_pct:.0f} % of what was possible" if np.isfinite(
         day.captured_pct) else ""
+    currency = reckoned(None) if day.currency is None else day.currency
     return f"saved {day.saved:.2f} {currency}".rstrip() + share

@@ -132,13 +132,13 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class DayCost:
-    """A day from its start to `until` (UTC), or `words` why it cannot be told; with an account,
-    of which part of the packs it is where not of all. Money in the tariff's currency, with the
-    wear that came with it; captured_pct: the part of what was possible, against perfect foresight,
-    NaN where nothing was possible. violations: so often a pack was measured beyond its limits in
-    force (deeds.py); account_violations: steps in which the packs of a chemistry went further out
-    of their charge limits, as the day's account finds them (judge.py). known: part of the span
-    that could be judged, 0..1."""
+    """From its start to `until` (UTC), or `words` why it cannot be told; with an account,
+    of which part of the packs it is where not of all, and since when where its currency changed.
+    Money in `currency`, as of `Minute`, with the wear that came with it; captured_pct: the part of
+    what was possible, against perfect foresight, NaN where nothing was possible. violations: so
+    often a pack was measured beyond its limits in force (deeds.py); account_violations: steps in
+    which the packs of a chemistry went further out of their charge limits, as the day's account
+    finds them (judge.py). known: part of the span that could be judged, 0..1."""
 
     start: datetime
     until: datetime
@@ -151,6 +151,7 @@ class DayCost:
     known: float = 0.0
     words: str = ""
     account_violations: int = 0
+    currency: str | None = None
 
     @property
     def saved(self) -> float:
@@ -191,7 +192,8 @@ class Watched:
 @dataclass(frozen=True, slots=True)
 class Shadow:
     """A challenger's score beside the champion's, over the same time since `since`: what each
-    would have paid or paid, the charge that is left counted in [currency]. runs: scored."""
+    would have paid or paid, the charge that is left counted in [currency, as of `DayCost`]. runs:
+    scored."""
 
     controller: Controller
     champion: Controller
@@ -202,6 +204,7 @@ class Shadow:
     plan: Plan | None = None
     words: str = ""
     lived: Lived | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

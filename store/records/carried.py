@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, insert, select, text
+from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.dialects.postgresql import insert as insert_new
 
 from store.hot import SIDES
 from store.records.sqlite import SqlitePlace
-from store.records.tables import MINUTES, NOTES, SETTINGS, TOLD
+from store.records.tables import MINUTES, NOTES, SETTINGS, SETTINGS_ALONE, TOLD
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,6 @@ NAME, CARRIED = "coordinator", ".carried"
 NUMBERED, KEYED = (SETTINGS, NOTES), (TOLD, MINUTES)
 AT_ONCE = 2_000
 """Rows."""
-ALONE = text(f"LOCK TABLE {SETTINGS.name} IN EXCLUSIVE MODE")
 
 
 def carry_over(directory: Path | None, there: Connection) -> Callable[[], None]:
@@ -29,7 +28,7 @@ def carry_over(directory: Path | None, there: Connection) -> Callable[[], None]:
     file = None if directory is None else directory / f"{NAME}.sqlite"
     if directory is None or file is None or not file.exists():
         return lambda: None
-    there.execute(ALONE)
+    there.execute(SETTINGS_ALONE)
     place = SqlitePlace(directory, NAME)
     try:
         with place.reading() as here:

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import TypeVar
 
-from sqlalchemy import Connection, Insert, Table, bindparam, delete, insert, or_, select
+from sqlalchemy import Connection, Insert, Table, bindparam, delete, func, insert, or_, select
 
 from core.coordinator.plan import Controller
 from core.coordinator.records import LEASE_S, Changed, FleetLives, Minute, Run, SiteState
-from core.coordinator.settings import SiteSettings, read, written
+from core.coordinator.settings import SiteSettings, check_settings, read, written
 from core.coordinator.view import (
     Allocated,
     DayCost,
@@ -23,10 +23,24 @@ from core.coordinator.view import (
     Shadow,
     TrainingRun,
 )
-from core.errors import ConfigurationError, RetryLaterError
+from core.errors import (
+    ChangedMeanwhileError,
+    ConfigurationError,
+    RequestError,
+    RetryLaterError,
+)
 from store.records.packed import packed, unpacked
 from store.records.place import Place
-from store.records.tables import LEASES, MINUTES, NOTES, SETTINGS, TOLD, put, put_where
+from store.records.tables import (
+    LEASES,
+    MINUTES,
+    NOTES,
+    SETTINGS,
+    SETTINGS_ALONE,
+    TOLD,
+    put,
+    put_where,
+)
 from store.times import from_us, to_us
 
 EVERYWHERE = ""
@@ -41,6 +55,8 @@ HOLDER = select(LEASES.c.holder).where(LEASES.c.site == bindparam("asked"))
 CHANGES = select(SETTINGS.c.number, SETTINGS.c.at_us, SETTINGS.c.who, SETTINGS.c.told).where(
     SETTINGS.c.site == bindparam("asked")).order_by(SETTINGS.c.number.desc()).limit(
     bindparam("most"))
+LAST_CHANGE = select(func.max(SETTINGS.c.number)).where(SETTINGS.c.site == bindparam("asked"))
+UNREAD = SiteSettings(controller="off")
 NEWEST_NOTES = select(NOTES.c.told).where(NOTES.c.site == bindparam("asked")).order_by(
     NOTES.c.number.desc()).limit(bindparam("most"))
 SPAN = select(MINUTES.c.told).where(
@@ -85,9 +101,15 @@ class CoordinatorTables:
     def settings(self, site: str) -> Changed | None:
         return next(iter(self.changes(site, 1)), None)
 
-    def save_settings(self, site: str, settings: SiteSettings, who: str, at: datetime) -> int:
-        row = {"site": site, "at_us": to_us(at), "who": who, "told": written(settings).decode()}
+    def save_settings(self, site: str, settings: SiteSettings, who: str, at: datetime,
+                      expected: int | None = None) -> int:
+        told = written(check_settings(settings)).decode()
+        row = {"site": site, "at_us": to_us(at), "who": who, "told": told}
         with self._writing(durable=True) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(SETTINGS_ALONE)
+            if expected not in (None, connection.scalar(LAST_CHANGE, {"asked": site}) or 0):
+                raise ChangedMeanwhileError("Somebody changed what is set meanwhile: look again")
             number: int = connection.execute(insert(SETTINGS).returning(SETTINGS.c.number),
                                              row).scalar_one()
             _forget_old(connection, SETTINGS, site, KEPT_CHANGES)
@@ -96,8 +118,7 @@ class CoordinatorTables:
     def changes(self, site: str, most: int = 50) -> Sequence[Changed]:
         with self._reading() as connection:
             rows = connection.execute(CHANGES, {"asked": site, "most": most}).all()
-        return [Changed(number, from_us(at_us), who, read(told))
-                for number, at_us, who, told in rows]
+        return [_changed(number, from_us(at_us), who, told) for number, at_us, who, told in rows]
 
     # -- what was planned and sent
 
@@ -254,6 +275,13 @@ class CoordinatorTables:
 
     def _reading(self) -> AbstractContextManager[Connection]:
         return _retried(self._place.reading)
+
+
+def _changed(number: int, at: datetime, who: str, told: str) -> Changed:
+    try:
+        return Changed(number, at, who, read(told))
+    except RequestError as error:
+        return Changed(number, at, who, UNREAD, str(error))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.types import TIMESTAMP, TypeEngine
 
@@ -118,6 +119,9 @@ SETTINGS = Table(
     "coordinator_settings", TABLES, Column("number", BigInteger, primary_key=True),
     _words("site"), Column("at_us", BigInteger, nullable=False), *map(_words, ("who", "told")))
 """Every change; the newest of a site holds."""
+
+SETTINGS_ALONE = text(f"LOCK TABLE {SETTINGS.name} IN EXCLUSIVE MODE")
+"""In PostgreSQL: until the transaction ends nobody else writes there; in a file nobody does."""
 
 MINUTES = Table(
     "coordinator_minutes", TABLES, Column("site", Words, primary_key=True),

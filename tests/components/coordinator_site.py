@@ -100,7 +100,7 @@ def minutes() -> list[Minute]:
 
 def day(start: datetime, hours: float, captured: float) -> DayCost:
     return DayCost(start, start + timedelta(hours=hours), Cost(100.0, 0.0), Cost(88.0, 2.0),
-                   Cost(84.0, 2.5), Cost(82.6, 2.4), captured, 0, 0.97)
+                   Cost(84.0, 2.5), Cost(82.6, 2.4), captured, 0, 0.97, currency="EUR")
 
 
 def fill(store: CoordinatorStore, fleet: FakeFleet, plan: Plan | None = None) -> None:
@@ -118,7 +118,7 @@ def fill(store: CoordinatorStore, fleet: FakeFleet, plan: Plan | None = None) ->
     store.keep_forecast_scores(SITE, [ForecastScore("load", "blend", 3.2, 4.1, 82.0, "kW", 7,
                                                      today)])
     store.keep_shadow(SITE, Shadow("rule-based", "mpc", START - timedelta(hours=20), 120, 88.0,
-                                   84.0))
+                                   84.0, currency="EUR"))
 
 
 def learn(store: CoordinatorStore) -> None:

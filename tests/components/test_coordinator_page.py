@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
+from components import confirm, operator
 from components.coordinator import choice, deploying, export, orders, price_file
 from components.coordinator import policies as running
 from components.fleet import orders as fleet_orders
@@ -26,14 +27,21 @@ from core.coordinator.desk import CoordinatorDesk
 from core.coordinator.learnt import HERE, NO_PLACE
 from core.coordinator.prices import PriceFormat
 from core.coordinator.records import CoordinatorStore, Run, SiteState
-from core.coordinator.view import Here, LeftOut
-from core.errors import GiveUpError, RequestError, RetryLaterError, UnknownIdError
+from core.coordinator.view import Here, LeftOut, Shadow
+from core.errors import (
+    ChangedMeanwhileError,
+    GiveUpError,
+    RequestError,
+    RetryLaterError,
+    UnknownIdError,
+)
 from core.registry import make_planners
 from core.runtime import Runtime
 from tests.components.coordinator_site import (
     LEFT_OUT,
     SETTINGS,
     coordinated,
+    day,
     fill,
     later,
     learn,
@@ -107,6 +115,23 @@ def test_the_plan_s_room_answers_what_why_and_what_it_earned(
                  "One more kWh stored is worth", "Binds; one more would save",
                  "82 % came inside its band"):
         assert part in told, part
+
+
+def test_money_of_before_is_told_in_its_own_currency(
+        site: tuple[AuditedClient, CoordinatorStore]) -> None:
+    """The tariff is in EUR by now; and an earlier version kept no currency."""
+    _, store = site
+    today = START.replace(hour=0)
+    store.keep_day(SITE, replace(day(today - timedelta(days=1), 24.0, 88.0), currency="USD"))
+    store.keep_day(SITE, replace(day(today, 12.0, 91.2), currency=None))
+    store.keep_shadow(SITE, Shadow("rule-based", "mpc", START, 3, 88.0, 84.0))
+    told = shown(opened())
+    for part in ("wear 2.50 USD", "known; in a currency that was not kept",
+                 "Rule-based would have paid 88.00, MPC 84.00",
+                 "Told in a currency that was not kept."):
+        assert part in told, part
+    assert "2.50 EUR" not in told
+    assert "13.50 EUR" not in told
 
 
 def test_a_link_to_an_hour_explains_that_hour(
@@ -543,3 +568,23 @@ def test_prices_out_of_a_file_are_described_or_refused(
                                   "Anna")
     dear = price_file._as_format({**asked, "most_per_kwh": 300.0})
     assert known(client).take_prices(SITE, "dear", file, dear, "EUR", "Anna").median > 200.0
+
+
+def test_what_is_confirmed_later_undoes_nobody_s_stop(
+        site: tuple[AuditedClient, CoordinatorStore], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialog stands for up to 30 s; AppTest has none, so that its second step is taken here."""
+    client, _ = site
+    confirmed: list[Callable[[str], None]] = []
+    monkeypatch.setattr(confirm, "ask", lambda _client, _step, do: confirmed.append(do))
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["room"] = choice.OBJECTIVES
+    app.session_state[operator.KEY] = "Anna", client.now(), operator._digest(client)
+    app.run()
+    app.slider(key="co_wear").set_value(2.0).run()
+    app.button(key="coordinator_apply").click().run()
+    seen = known(client).settings(SITE)
+    known(client).apply(SITE, msgspec.structs.replace(seen, controller="off"), "Bert", seen=seen)
+    with pytest.raises(ChangedMeanwhileError, match="Look again, then decide anew"):
+        confirmed[0]("Anna")
+    assert known(client).settings(SITE).controller == "off"
+    assert known(client).settings(SITE).objectives.wear == seen.objectives.wear

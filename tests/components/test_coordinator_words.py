@@ -269,6 +269,11 @@ def test_limits_are_counted_from_the_first_minute_on(
 # -- the line of the Overview
 
 
+def yesterday_of(view: SiteView) -> DayCost:
+    assert view.yesterday is not None
+    return view.yesterday
+
+
 def test_the_first_day_is_told_in_words(view: SiteView) -> None:
     assert line_of(view).earned == "Yesterday it saved 13.50 EUR, 88 % of what was possible"
     first = replace(view, yesterday=None)
@@ -278,6 +283,11 @@ def test_the_first_day_is_told_in_words(view: SiteView) -> None:
     begun = replace(first, today=None)
     assert line_of(begun).earned.endswith("is judged when it is over")
     assert line_of(replace(begun, drives=False)).earned == ""
+    for currency, told in (("USD", "13.50 USD,"), ("", "13.50,"),
+                           (None, "13.50 in a currency that was not kept,")):
+        before = replace(yesterday_of(view), currency=currency)
+        assert f"Yesterday it saved {told} 88 % of" in line_of(
+            replace(view, yesterday=before)).earned, "whatever is paid in today"
     unjudged = replace(begun, yesterday=DayCost(START, START, words="Not judged: no price"))
     assert line_of(unjudged).earned == "Yesterday: Not judged: no price"
 

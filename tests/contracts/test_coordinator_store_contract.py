@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Table, func, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.schema import DropTable
 
 from bench._postgres import PostgresServer
@@ -41,10 +41,10 @@ from core.coordinator.view import (
     TrainingRun,
 )
 from core.coordinator.wear import PackLife
-from core.errors import GiveUpError, RetryLaterError
+from core.errors import ChangedMeanwhileError, GiveUpError, RetryLaterError
 from core.registry import make_coordinator_store
 from store.records.coordinator import KEPT_MINUTES, KEPT_NOTES, KEPT_RUNS, CoordinatorTables
-from store.records.tables import MINUTES, NOTES, TOLD
+from store.records.tables import MINUTES, NOTES, SETTINGS, TOLD
 from tests.coordinator.fleet import NOON, SITE, FleetOfTest, seen
 
 STEPS = 4
@@ -169,6 +169,49 @@ def test_every_change_of_settings_is_kept_with_who_made_it(store: CoordinatorSto
     assert newest is not None
     assert newest.who == "bob"
     assert store.settings("elsewhere") is None
+
+
+def test_a_change_comes_after_the_one_that_was_seen_or_not_at_all(store: CoordinatorStore) -> None:
+    first = store.save_settings(SITE, SiteSettings(), "eve", NOON, 0)
+    store.save_settings("elsewhere", SiteSettings(), "eve", NOON, 0)
+    second = store.save_settings(SITE, SiteSettings(controller="off"), "bob", NOON, first)
+    for stale in (0, first, second + 7):
+        with pytest.raises(ChangedMeanwhileError):
+            store.save_settings(SITE, SiteSettings(), "ann", NOON, stale)
+    assert [one.who for one in store.changes(SITE)] == ["bob", "eve"]
+
+
+def test_of_many_who_change_at_once_one_does(opener: Open) -> None:
+    stores = [opener() for _ in range(6)]
+    seen = stores[0].save_settings(SITE, SiteSettings(), "eve", NOON)
+    at_once, refused = threading.Barrier(len(stores)), list[str]()
+
+    def change(name: str, store: CoordinatorStore) -> None:
+        at_once.wait()
+        try:
+            store.save_settings(SITE, SiteSettings(), name, NOON, seen)
+        except ChangedMeanwhileError:
+            refused.append(name)
+
+    threads = [threading.Thread(target=change, args=(str(number), store))
+               for number, store in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == len(stores) - 1
+    assert len(stores[0].changes(SITE)) == 2
+
+
+def test_settings_that_cannot_be_read_keep_no_others_from_being_read(
+        store: CoordinatorStore) -> None:
+    assert isinstance(store, CoordinatorTables)
+    for number, told in enumerate(["{}", '{"ramp_s":0.1}', '{"ramp_s":60.0}']):
+        with store._place.writing() as connection:
+            connection.execute(insert(SETTINGS).values(site=SITE, at_us=number, who=str(number),
+                                                       told=told))
+    found = [(one.who, one.settings.controller, bool(one.unread)) for one in store.changes(SITE)]
+    assert found == [("2", "mpc", False), ("1", "off", True), ("0", "mpc", False)]
 
 
 def test_one_holder_of_a_site_at_a_time(store: CoordinatorStore, opener: Open) -> None:

@@ -168,6 +168,7 @@ def assert_as_before(store: CoordinatorStore) -> None:
     assert store.notes("home")[-1:] == [Note(COORDINATED, "info", "planned")]
     (day,) = store.days("home", COORDINATED)
     assert (day.start, day.no_battery, day.known) == (COORDINATED, Cost(1.0, 0.0), 1.0)
+    assert day.currency is None, "nobody told it then"
     assert store.prices("home", "day ahead") == b"{}"
     run = store.newest_run("home")
     assert run is not None
@@ -177,6 +178,7 @@ def assert_as_before(store: CoordinatorStore) -> None:
     assert [one[:2] for one in kinds] == 2 * [(1.5, 5.0)]
     assert [math.isnan(one.heard_kwh) for one in kinds] == [True, True], "nobody told it then"
     assert math.isnan(minutes[0].fleet_kw)
+    assert [one.currency for one in minutes] == [None, None]
 
 
 def test_what_an_earlier_orrery_coordinated_is_kept(tmp_path: Path) -> None:
