@@ -194,7 +194,8 @@ class TwinDesk:
         return self._windows.of(pack)
 
     def window_due(self, pack: str) -> AgendaDue:
-        """Raises UnknownIdError."""
+        """Whoever asks looks at it. Raises UnknownIdError."""
+        self._windows.want(self.plate(pack).id)
         return self._windows.due(pack)
 
     def foreseen(self, pack: str) -> Foreseen:

@@ -102,14 +102,14 @@ class Windows:
         self.agenda = Agenda(clock, list(plates), period_s)
         self._asked: dict[str, Mapping[str, Window]] = {}
         self._found: OrderedDict[str, Window] = OrderedDict()
-        self._began = clock.now()
+        self._began_s = clock.monotonic_s()
         self._wanted: set[str] = set()
         self._wanting = threading.Lock()
         self._lost: dict[str, str] = {}
         self.error = ""
 
     def want(self, pack: str) -> None:
-        """Somebody looks at it: it goes first."""
+        """Somebody looks at it: where it has no window it goes first."""
         if pack not in self._found:
             with self._wanting:
                 self._wanted.add(pack)
@@ -119,10 +119,15 @@ class Windows:
         return self._found.get(pack)
 
     def due(self, pack: str) -> AgendaDue:
-        """Raises UnknownIdError."""
-        found = self.agenda.due(pack)
-        first_s = WANTED_S if pack in self._wanted else FIRST_S
-        return replace(found, at=max(found.at, self._began + timedelta(seconds=first_s)))
+        """Of a pack that somebody looks at, when it is asked next. Raises UnknownIdError."""
+        found, first_s = (self.agenda.due(pack), FIRST_S) if pack in self._found else \
+            (self.agenda.hurried(pack), WANTED_S)
+        begins = self._clock.now() + timedelta(seconds=first_s - self._passed_s())
+        return replace(found, at=max(found.at, begins))
+
+    def _passed_s(self) -> float:
+        """Since the start, whatever became of the wall clock (law 3)."""
+        return self._clock.monotonic_s() - self._began_s
 
     def doubt(self, packs: Iterable[tuple[str, float]]) -> None:
         """The greater, the sooner."""
@@ -170,14 +175,15 @@ class Windows:
         return found
 
     def _next(self) -> list[str]:
-        since_s = (self._clock.now() - self._began).total_seconds()
-        if since_s < WANTED_S:
+        """Those that somebody looks at, and, after FIRST_S, those that are due."""
+        passed_s = self._passed_s()
+        if passed_s < WANTED_S:
             return []
         with self._wanting:
-            wanted, self._wanted = self._wanted, set()
-        for pack in wanted:
-            self.agenda.doubt(pack, math.inf)
-        return self.agenda.take(MOST if since_s >= FIRST_S else len(wanted))
+            wanted = sorted(pack for pack in self._wanted if pack not in self._found)
+            first = self.agenda.hurry(wanted[:MOST])
+            self._wanted = set(wanted).difference(first)
+        return first if passed_s < FIRST_S else [*first, *self.agenda.take(MOST - len(first))]
 
     def _ask(self, store: Store, task: WindowTask, owns: Mapping[str, Own], soc: Charge,
              holds: Charge, plans: Mapping[str, Planned]) -> None:
