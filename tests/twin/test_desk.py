@@ -186,6 +186,16 @@ def test_what_a_calibration_found_is_kept_and_models_windows(fresh: DeskSite) ->
     assert fresh.client.twin_own(GOOD).fitted == {}
 
 
+def test_whoever_asks_when_a_window_is_due_looks_at_the_pack(fresh: DeskSite) -> None:
+    fresh.live(4)
+    assert fresh.physics.open() == []
+    due = fresh.client.twin_window_due(GOOD)
+    assert (due.at, due.before) == (fresh.clock.now(), 0)
+    fresh.live(1)
+    (task,) = [task for task in fresh.physics.open() if isinstance(task, WindowTask)]
+    assert [pack.pack for pack in task.packs] == [GOOD]
+
+
 def test_a_prediction_meets_its_truth(fresh: DeskSite) -> None:
     fresh.live(20)
     assert fresh.client.twin_window(GOOD) is None
