@@ -71,7 +71,7 @@ def _waits(client: TwinClient, pack: str) -> bool:
     use = use_of(client, plate)
     return any(asked.pending(asked.found(physics, about))
                for usage in (use.used.usage, wished(plate, use))
-               for about in (about_run(client, plate, usage), about_check(plate, usage)))
+               for about in (about_run(client, plate, usage), about_check(client, plate, usage)))
 
 
 def _panel(client: TwinClient, pack: str, waited: bool) -> None:
@@ -116,8 +116,9 @@ def _state(client: TwinClient, physics: Physics, plate: Plate, usage: Usage) -> 
     return fitted or asked.found(physics, ("forecast", plate.chemistry, usage, ()))
 
 
-def about_check(plate: Plate, usage: Usage) -> tuple[object, ...]:
-    return "check", plate.chemistry, usage
+def about_check(client: TwinClient, plate: Plate, usage: Usage) -> tuple[object, ...]:
+    """Of the same cell as its run."""
+    return ("check", *about_run(client, plate, usage))
 
 
 def _case(client: TwinClient, physics: Physics | None, plate: Plate, study: Study | None,
@@ -227,12 +228,12 @@ def _asking(client: TwinClient, physics: Physics, plate: Plate, cases: list[Case
                       task_of(key_of(plate, case.usage, fitted)))
         st.rerun()
     if not open_ and not pending:
-        _check(physics, plate, cases[-1])
+        _check(client, physics, plate, cases[-1])
 
 
-def _check(physics: Physics, plate: Plate, case: Case) -> None:
-    """The error of the jump over days, against a run of every day."""
-    about = about_check(plate, case.usage)
+def _check(client: TwinClient, physics: Physics, plate: Plate, case: Case) -> None:
+    """The error of the jump over days, against a run of every day of the same cell."""
+    about = about_check(client, plate, case.usage)
     state = asked.found(physics, about)
     if asked.pending(state) and state is not None:
         asked.progress(physics, state, "check")
@@ -243,7 +244,8 @@ def _check(physics: Physics, plate: Plate, case: Case) -> None:
                    icon=":material/rule:", help="One year, both ways; it takes a minute or two."):
         asked.ask(physics, about, ForecastTask(
             id=new_id(), chemistry=plate.chemistry,  # type: ignore[arg-type]
-            usage=case.usage, days=CHECKED_DAYS, jump=JUMP, check=True))
+            usage=case.usage, days=CHECKED_DAYS, jump=JUMP, check=True,
+            parameters=dict(calibrate.fitted(client, plate.id))))
         st.rerun()
 
 
