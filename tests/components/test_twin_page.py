@@ -29,6 +29,7 @@ from core.twin.interval import UNKNOWN, Interval
 from core.twin.predictions import Score
 from core.twin.study import Study
 from core.twin.trend import NO_TREND, Line, Trend
+from core.twin.windows import Window
 from tests.architecture.test_style import ROOT
 from tests.components.sent import sent
 from tests.components.twin_site import StandingPhysics
@@ -252,6 +253,25 @@ def test_a_gap_of_the_record_is_no_line(site: DeskSite) -> None:
     modelled = next(one for one in traces.voltage(holed, None).data if one["name"] == "Modelled")
     assert np.isnan(modelled["y"]).any()
     assert not np.isnan(traces.voltage(study, None).data[-1]["y"]).any()
+
+
+def test_what_is_foretold_is_drawn_until_it_was_measured(
+        site: DeskSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, window = site.client.twin_study(GOOD), site.client.twin_window(GOOD)
+    assert study is not None
+    assert window is not None
+    measured_s = float(study.past.record.time_s[-1])
+
+    def until(end_s: float) -> Window:
+        """Its last word is of this moment."""
+        return replace(window, time_s=window.time_s - window.time_s[-1] + end_s - 900.0)
+
+    for end_s, drawn in ((measured_s + 30.0, 1), (measured_s, 0), (measured_s - 7200.0, 0)):
+        names = [one["name"] for one in traces.voltage(study, until(end_s)).data]
+        assert names.count("Next 15 min") == drawn
+    for end_s, drawn in ((measured_s + 800.0, True), (measured_s - 7200.0, False)):
+        monkeypatch.setattr(site.desk, "window", lambda pack, end_s=end_s: until(end_s))
+        assert ("next 15 min" in shown(opened(pack=GOOD))) == drawn
 
 
 def test_health_over_time_ends_with_what_is_estimated(site: DeskSite) -> None:
