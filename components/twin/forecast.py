@@ -11,12 +11,12 @@ import streamlit as st
 from components import blocks, formats, parts, plot
 from components.blocks import Html, LegendItem
 from components.formats import Text
-from components.twin import asked, calibrate, life_chart, origin, promised
+from components.twin import asked, calibrate, life_chart, origin, promised, words
 from components.twin.subject import TwinClient, Use, health_of, use_of
 from core.clock import from_epoch
 from core.errors import RequestError
 from core.twin.fade import past_score
-from core.twin.interval import Interval
+from core.twin.interval import UNKNOWN, Interval
 from core.twin.life import NEW, YEAR_D, Life, life_of
 from core.twin.past import Plate
 from core.twin.ports import Physics, TaskState
@@ -262,18 +262,17 @@ def _cards(now: Case, what_if: Case | None) -> list[Html]:
 
 
 def _years(label: str, case: Case, below: str = "") -> Html:
-    if case.life is None or not case.life.days.known:
-        return blocks.card(label, Text(formats.MISSING, ""), note=_unknown(case))
-    years = case.life.days.times(1.0 / YEAR_D)
-    return blocks.card(label, Text(_number(years.value), "years"), note=_between(years),
-                       below=below)
+    if case.life is None or math.isnan(case.life.days.value):
+        return blocks.card(label, Text(formats.MISSING, ""), note=case.words)
+    years, span = words.life(case.life.days.times(1.0 / YEAR_D))
+    return blocks.card(label, Text(years, "years"), note=span, below=below)
 
 
 def _cycles(label: str, case: Case) -> Html:
-    if case.life is None or not case.life.cycles.known:
-        return blocks.card(label, Text(formats.MISSING, ""), note="equivalent full cycles")
-    return blocks.card(label, Text(formats.number(case.life.cycles.value), ""),
-                       note=_between(case.life.cycles, 0))
+    """Of a life that ends beyond what is told, how many at the least."""
+    told = UNKNOWN if case.life is None else case.life.cycles
+    return blocks.card(label, Text(formats.number(told.value), ""),
+                       note=words.span(told, 0) or "equivalent full cycles")
 
 
 def _cycles_words(case: Case) -> str:
@@ -281,22 +280,7 @@ def _cycles_words(case: Case) -> str:
     if case.life is None or not case.life.cycles.known:
         return ""
     told = case.life.cycles
-    return f"{formats.number(told.value)} full cycles left, {_between(told, 0)}"
-
-
-def _unknown(case: Case) -> str:
-    return case.words if case.life is None else "80 % lies beyond 100 years"
-
-
-def _between(told: Interval, decimals: int = 1) -> str:
-    if math.isinf(told.low):
-        return "longer than 100 years"
-    ends = "or more" if math.isinf(told.high) else f"to {_number(told.high, decimals)}"
-    return f"{_number(told.low, decimals)} {ends}"
-
-
-def _number(value: float, decimals: int = 1) -> str:
-    return formats.number(value, decimals if value < 20 else 0)
+    return f"{formats.number(told.value)} full cycles left, {words.span(told, 0)}"
 
 
 def _dominant(label: str, case: Case) -> Html:

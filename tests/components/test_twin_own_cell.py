@@ -3,6 +3,8 @@ looks changes its calibration."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from core.config import Config, OperatorsConfig, SourceConfig
@@ -18,7 +20,7 @@ from tests.components.test_twin_panels import (
     recording,
     words,
 )
-from tests.components.twin_site import NOW, PACK, TwinSite
+from tests.components.twin_site import NOW, PACK, TwinSite, aged
 
 FOUND = {"negative_active": 0.9, "contact_ohm": 0.008}
 
@@ -81,3 +83,14 @@ def test_a_press_after_a_sign_in_ended_changes_nothing(key: str) -> None:
     assert own.calibration is not None
     assert own.recording is not None
     assert calibrations(site) == []
+
+
+def test_a_life_beyond_what_is_told_says_from_when_on() -> None:
+    site = TwinSite("LFP")
+    page = opened(site)
+    page.button(key="twin_forecast_ask").click().run()
+    for task in forecasts(site):
+        site.stock.settle(task, aged(task, loss_a_year=0.006))
+    said = words(page.run())
+    assert re.search(r"Under the present use over 100 years \d+ or more", said)
+    assert re.search(r"Full cycles left – [\d ]+ or more", said)

@@ -23,6 +23,7 @@ from components.twin import board, choice, export, overview, pack, traces, words
 from components.twin.choice import Wish
 from core.runtime import Runtime
 from core.twin.ahead import Planned
+from core.twin.desk import Site
 from core.twin.diagnosis import Verdict
 from core.twin.fade import fit_fade
 from core.twin.interval import UNKNOWN, Interval
@@ -358,10 +359,32 @@ def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> Non
             1.9, 4.51, 5.2, 12.0, 2219.4, 1425.0, 3288.0, 62.0, 0.12]
     assert float(first["resistance_growth_half_interval"]) == pytest.approx(0.0329)
     assert (first["capacity_pct"], first["capacity_found_at"]) == ("", "")
-    text = export.table(replace(told, figures={**endless, "life_years": np.full(2, math.nan)}),
-                        site.client.topology, site.client.snapshot().frame).decode()
-    first = next(csv.DictReader(io.StringIO(text)))
-    assert (first["life_years"], first["life_high_years"]) == ("", "inf"), "beyond 100 years"
+
+
+def test_a_life_beyond_100_years_is_told_alike_everywhere(site: DeskSite) -> None:
+    """The first pack's ends beyond them, the second's is not known, then ends in 90 years."""
+    known, frame = site.client.twin_site(), site.client.snapshot().frame
+    assert not isinstance(known, str)
+
+    def told(second: float) -> Site:
+        beyond = {"life_years": (math.inf, second), "life_low": (12.34, second),
+                  "life_high": (math.inf, math.inf), "life_cycles": (math.inf, second),
+                  "life_cycles_low": (3456.0, second), "life_cycles_high": (math.inf, math.inf)}
+        return replace(known, figures={**known.figures, **{
+            name: np.array(values) for name, values in beyond.items()}})
+
+    assert board._life(told(math.nan).figures, 0) == ("over 100 years", "12.3 or more")
+    assert board._life(told(math.nan).figures, 1) == ("–", "")
+    rows = {row["pack"]: row for row in csv.DictReader(io.StringIO(export.table(
+        told(math.nan), site.client.topology, frame).decode()))}
+    first, second = (rows[pack] for pack in known.ids)
+    assert (first["life_years"], first["life_full_cycles"]) == ("inf", "inf")
+    assert (second["life_years"], second["life_full_cycles"]) == ("", "")
+    assert [first[f"life_{end}"] for end in ("low_years", "high_years", "low_full_cycles")] == [
+        "12.34", "inf", "3456"]
+    for other, order in ((math.nan, [0, 1]), (90.0, [1, 0])):
+        assert board.wanted(told(other), site.client.topology, frame,
+                            Wish(sort="life")).tolist() == order
 
 
 def test_the_last_hours_of_a_pack_as_a_file(site: DeskSite) -> None:

@@ -17,7 +17,7 @@ from components.twin import words
 from core.clock import ManualClock
 from core.config import TwinConfig, load_config
 from core.coordinator.foretold import twin_says
-from core.coordinator.wear import BY_FORECAST, wear_of
+from core.coordinator.wear import BY_CHEMISTRY, BY_FORECAST, wear_of
 from core.engine import Engine
 from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.runtime import start_runtime
@@ -142,6 +142,9 @@ def test_an_ageing_run_comes_by_itself_and_tells_a_life(fresh: DeskSite) -> None
     life = (twin_says(site).lives or {})[GOOD]
     assert life.cycles == pytest.approx(365.25 * 15.5 * life.a_day, rel=0.05)
     assert wear_of("NMC", life).by == BY_FORECAST
+    beyond = replace(site, figures={**site.figures, **dict.fromkeys(
+        ("life_years", "life_cycles"), np.full(2, np.inf))})
+    assert wear_of("NMC", (twin_says(beyond).lives or {})[GOOD]).by == BY_CHEMISTRY
 
 
 def test_no_verdict_is_due_while_a_past_is_written(fresh: DeskSite) -> None:
