@@ -246,6 +246,20 @@ def test_the_next_minutes_are_foretold_under_what_the_pack_is_to_do(fresh: DeskS
     assert other.plan == ""
 
 
+def test_a_look_has_a_fresh_study_though_the_clock_was_put_back(fresh: DeskSite) -> None:
+    fresh.live(60)
+    fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    before = fresh.client.twin_study(GOOD)
+    assert before is not None
+    fresh.clock.set_by(-3600.0)
+    fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    after = fresh.client.twin_study(GOOD)
+    assert after is not None
+    assert after.judged.at < before.judged.at
+
+
 def test_rows_that_a_clock_put_back_has_cost_are_told_in_the_verdict(fresh: DeskSite) -> None:
     fresh.live(60)
     fresh.client.twin_study(GOOD)
