@@ -61,8 +61,8 @@ LEAST_KNOWN = 4
 """Points of a window with a current."""
 AT_ONCE, MOST = 64, 2000
 """Packs that history is asked for in one question, and in one turn, which takes a second then."""
-KEPT = 2000
-"""Windows in memory, the newest."""
+KEPT, LOOKED_S = 2000, 120.0
+"""Windows in memory, the newest, and those of packs that somebody looked at so long ago at most."""
 TRUTH_S = 30.0
 """A truth is a voltage so near to its moment."""
 Charge = Callable[[str], float]
@@ -104,14 +104,16 @@ class Windows:
         self._found: OrderedDict[str, Window] = OrderedDict()
         self._began_s = clock.monotonic_s()
         self._wanted: set[str] = set()
+        self._looked_s: dict[str, float] = {}
         self._wanting = threading.Lock()
         self._lost: dict[str, str] = {}
         self.error = ""
 
     def want(self, pack: str) -> None:
         """Somebody looks at it: where it has no window it goes first."""
-        if pack not in self._found:
-            with self._wanting:
+        with self._wanting:
+            self._looked_s[pack] = self._clock.monotonic_s()
+            if pack not in self._found:
                 self._wanted.add(pack)
 
     def of(self, pack: str) -> Window | None:
@@ -243,13 +245,21 @@ class Windows:
                     asked[answer.pack], answer=answer, parameter_set=result.parameter_set,
                     model=result.model or "")
                 self._found.move_to_end(answer.pack)
-        while len(self._found) > KEPT:
-            self._found.popitem(last=False)
+        self._drop_oldest()
         if self._predictions is not None:
             self._predictions.keep(with_intervals(self._predictions, SITE, [
                 prediction_of(result, answer, SITE, key_of(answer.pack),
                               self._plates[answer.pack].rated_ah, asked[answer.pack].plan)
                 for answer in result.answers if answer.pack in asked]))
+
+    def _drop_oldest(self) -> None:
+        since_s = self._clock.monotonic_s() - LOOKED_S
+        with self._wanting:
+            self._looked_s = {pack: at_s for pack, at_s in self._looked_s.items() if at_s > since_s}
+            looked_at = set(self._looked_s)
+        others = [pack for pack in self._found if pack not in looked_at]
+        for pack in others[:max(0, len(self._found) - KEPT)]:
+            del self._found[pack]
 
     def _fails(self, packs: Iterable[str], words: str,
                unexpected: Exception | None = None) -> None:

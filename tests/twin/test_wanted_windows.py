@@ -72,9 +72,9 @@ class Life:
 
     def _series(self, packs: Sequence[str], metrics: Sequence[str], start: datetime,
                 end: datetime, most: int) -> list[Series]:
-        time_s = end.timestamp() - np.arange(min(self.second, 310), -0.5, -1.0)
-        return [Series(pack, metric, time_s,
-                       *[np.full(time_s.size, TOLD[metric], np.float32)] * 3, 1.0)
+        time_s = end.timestamp() - 10.0 * np.arange(min(self.second // 10, 30), -0.5, -1.0)
+        told = {metric: np.full(time_s.size, TOLD[metric], np.float32) for metric in metrics}
+        return [Series(pack, metric, time_s, *[told[metric]] * 3, 1.0)
                 for pack in packs for metric in metrics]
 
 
@@ -99,7 +99,8 @@ def test_a_killed_child_or_an_unknown_charge_puts_it_behind_nobody(fails: int,
     assert set(life.asked) == {LOOKED_AT}
 
 
-def test_a_pack_whose_window_is_no_longer_in_memory_has_a_new_one_soon() -> None:
+def test_a_pack_whose_window_is_no_longer_in_memory_has_a_new_one_and_keeps_it() -> None:
+    """For as long as somebody looks."""
     life = Life(plates_of(4000))
     while life.second < FIRST_S + 5:
         life.turn()
@@ -107,6 +108,13 @@ def test_a_pack_whose_window_is_no_longer_in_memory_has_a_new_one_soon() -> None
     assert sum(life.windows.of(f"p{at}") is not None for at in range(4000)) == KEPT
     assert life.windows.of(LOOKED_AT) is None
     assert life.until_window(0, 60) <= 2 * LOOKS_S + 5
+    life.asked.clear()
+    while life.asked.count(LOOKED_AT) < 1:
+        life.turn(look=life.second % LOOKS_S == 0)
+        assert life.windows.of(LOOKED_AT) is not None
+    while life.windows.of(LOOKED_AT) is not None:
+        life.turn()
+    assert sum(life.windows.of(f"p{at}") is not None for at in range(4000)) == KEPT
 
 
 def test_when_it_is_due_is_what_comes_true() -> None:
