@@ -13,7 +13,7 @@ import pytest
 
 from core.clock import ManualClock
 from core.ports import Series
-from core.twin.agenda import AGAIN_S
+from core.twin.agenda import AGAIN_S, COST_S
 from core.twin.past import Plate
 from core.twin.tasks import WindowAnswer, WindowResult, WindowTask
 from core.twin.windows import FIRST_S, KEPT, WANTED_S, Windows
@@ -29,13 +29,15 @@ Charge = Callable[[int], float]
 
 class Life:
     """Packs whose history begins with the app, one turn a second; `fails`: tasks whose child is
-    killed; charge: of all packs, by the second since the start."""
+    killed; charge: of all packs, by the second since the start; a task takes `begins_s` of a
+    processor before its packs."""
 
     def __init__(self, plates: dict[str, Plate], fails: int = 0,
-                 charge: Charge = lambda second: 0.5) -> None:
+                 charge: Charge = lambda second: 0.5, begins_s: float = 0.0) -> None:
         self.clock, self.physics = ManualClock(NOW), StandingPhysics()
         self.windows = Windows(self.clock, plates, self.physics, None, PERIOD_S)
         self.second, self._fails, self._charge = 0, fails, charge
+        self._begins_s = begins_s
         self.asked: list[str] = []
 
     def turn(self, look: bool = False) -> None:
@@ -52,7 +54,7 @@ class Life:
                 self.physics.fail(task, "its child was killed")
             else:
                 self.physics.settle(task, WindowResult(
-                    id=task.id, cpu_s=0.0015 * len(task.packs),
+                    id=task.id, cpu_s=self._begins_s + COST_S * len(task.packs),
                     answers=tuple(WindowAnswer(pack=pack.pack) for pack in task.packs)))
         self.clock.advance(1.0)
         self.second += 1
@@ -115,6 +117,15 @@ def test_a_pack_whose_window_is_no_longer_in_memory_has_a_new_one_and_keeps_it()
     while life.windows.of(LOOKED_AT) is not None:
         life.turn()
     assert sum(life.windows.of(f"p{at}") is not None for at in range(4000)) == KEPT
+
+
+def test_a_task_for_one_does_not_tell_what_a_pack_of_a_batch_costs() -> None:
+    life = Life(plates_of(221), begins_s=1.0)
+    life.until_window(0, 60)
+    assert life.windows.agenda.cost_s == COST_S
+    while life.second < FIRST_S + 2:
+        life.turn()
+    assert COST_S < life.windows.agenda.cost_s < 0.05
 
 
 def test_when_it_is_due_is_what_comes_true() -> None:
