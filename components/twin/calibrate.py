@@ -102,9 +102,10 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     if lost is not None or isinstance(physics, str):
         blocks.show(lost or blocks.EMPTY)
         return
-    state = asked.found(physics, about(pack))
+    state, why_not = asked.found(physics, about(pack)), who.why_not(client)
     if state is not None and asked.pending(state):
-        asked.progress(physics, state, "calibration")
+        asked.progress(physics, state, "calibration", locked=bool(why_not))
+        _looks(why_not)
         return
     if waited and not _waits(client, pack):
         st.rerun()
@@ -124,7 +125,11 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     if own.calibration is not None:
         _kept(client, physics, pack, own.calibration, own)
     _button(client, physics, pack, own, again=own.calibration is not None or state is not None)
-    why_not = who.why_not(client)
+    _looks(why_not)
+
+
+def _looks(why_not: str) -> None:
+    """Why what may be pressed here may not be by this viewer, nothing where it may."""
     if why_not:
         blocks.show(blocks.note(f"Operators may calibrate. {why_not}"))
 

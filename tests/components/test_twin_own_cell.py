@@ -72,6 +72,18 @@ def test_only_operators_change_a_calibration_where_somebody_signs_in() -> None:
     assert not page.button(key="twin_calibrate").disabled
 
 
+def test_only_operators_end_a_calibration_that_runs() -> None:
+    site = calibrated()
+    opened(site).button(key="twin_calibrate").click().run()
+    site.config = SIGNED_IN
+    assert opened(site).button(key="twin_cancel_calibration").disabled
+    site.config = NOBODY
+    page = opened(site)
+    site.config = SIGNED_IN
+    page.button(key="twin_cancel_calibration").click().run()
+    assert len(calibrations(site)) == 1
+
+
 @pytest.mark.parametrize("key", ["twin_calibrate", "twin_uncalibrate", "twin_remove_recording"])
 def test_a_press_after_a_sign_in_ended_changes_nothing(key: str) -> None:
     site = calibrated()
