@@ -68,11 +68,12 @@ def missing(physics: Physics | str) -> Html | None:
     return blocks.note("Not without the physics, which is not installed here.")
 
 
-def progress(physics: Physics, state: TaskState, key: str) -> None:
-    """How far it is, and a way to end it."""
+def progress(physics: Physics, state: TaskState, key: str, locked: bool = False) -> None:
+    """How far it is, and a way to end it. locked: this viewer may not."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"twin_doing_{key}"):
         st.progress(min(max(state.share, 0.0), 1.0), text=blocks.markdown(_words(state)))
-        if st.button("Cancel", key=f"twin_cancel_{key}", icon=":material/close:"):
+        if st.button("Cancel", key=f"twin_cancel_{key}", icon=":material/close:",
+                     disabled=locked) and not locked:
             with suppress(UnknownIdError):  # it ended while the button was pressed
                 physics.cancel(state.id)
             st.rerun()

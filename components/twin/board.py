@@ -229,12 +229,11 @@ def _life(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:
     """Years and their interval, and equivalent full cycles where its use is known."""
     life, low, high, cycles = (float(figures[name][row]) for name in (
         "life_years", "life_low", "life_high", "life_cycles"))
-    if not math.isfinite(life):
+    if math.isnan(life):
         return MISSING, ""
-    span = words.between(Interval(life, low, high), 1) if math.isfinite(high) \
-        else f"{formats.number(low, 1)} or more"
-    count = f"; {formats.number(cycles)} cycles" if math.isfinite(cycles) else ""
-    return f"{formats.number(life, 1)} years", span + count
+    years, span = words.life(Interval(life, low, high))
+    count = f"{formats.number(cycles)} cycles" if math.isfinite(cycles) else ""
+    return f"{years} years", "; ".join(part for part in (span, count) if part)
 
 
 def _known(figures: Mapping[str, Floats], row: int) -> tuple[str, str]:

@@ -102,9 +102,10 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     if lost is not None or isinstance(physics, str):
         blocks.show(lost or blocks.EMPTY)
         return
-    state = asked.found(physics, about(pack))
+    state, why_not = asked.found(physics, about(pack)), who.why_not(client)
     if state is not None and asked.pending(state):
-        asked.progress(physics, state, "calibration")
+        asked.progress(physics, state, "calibration", locked=bool(why_not))
+        _looks(why_not)
         return
     if waited and not _waits(client, pack):
         st.rerun()
@@ -124,6 +125,13 @@ def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     if own.calibration is not None:
         _kept(client, physics, pack, own.calibration, own)
     _button(client, physics, pack, own, again=own.calibration is not None or state is not None)
+    _looks(why_not)
+
+
+def _looks(why_not: str) -> None:
+    """Why what may be pressed here may not be by this viewer, nothing where it may."""
+    if why_not:
+        blocks.show(blocks.note(f"Operators may calibrate. {why_not}"))
 
 
 def _kept(client: TwinClient, physics: Physics, pack: str, told: Calibration, own: Own) -> None:
@@ -136,8 +144,8 @@ def _kept(client: TwinClient, physics: Physics, pack: str, told: Calibration, ow
             _used_by(own) if counts else
             "It was of another parameter file and does not count now; calibrate again.")
         + ("" if client.twin_outlives() else " It ends with this program: history is off.")))
-    if st.button("Use the chemistry's own again", key="twin_uncalibrate", type="tertiary",
-                 icon=":material/undo:"):
+    if who.button(client, "Use the chemistry's own again", key="twin_uncalibrate",
+                  type="tertiary", icon=":material/undo:"):
         who.changed(client, pack, "calibration dropped", told.words, lambda: client.twin_drop(
             "calibration", pack))
         asked.drop(physics, about(pack))
@@ -161,9 +169,9 @@ def _button(client: TwinClient, physics: Physics, pack: str, own: Own, again: bo
     except RequestError as error:
         blocks.show(blocks.state_box("hourglass_top", "It cannot be calibrated yet", str(error)))
         return
-    if st.button("Calibrate again" if again else "Calibrate", key="twin_calibrate",
-                 type="secondary" if again else "primary", icon=":material/tune:",
-                 help="Half a minute to some minutes of one processor."):
+    if who.button(client, "Calibrate again" if again else "Calibrate", key="twin_calibrate",
+                  type="secondary" if again else "primary", icon=":material/tune:",
+                  help="Half a minute to some minutes of one processor."):
         state = asked.ask(physics, about(pack), task)
         if state is not None:
             client.twin_watch(pack, state.id, who.name(client))

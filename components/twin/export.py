@@ -89,8 +89,8 @@ def record(study: Study) -> bytes:
 
 
 def table(site: Site, topology: Topology, frame: Frame) -> bytes:
-    """One row a pack, worst first; what is not known is empty; a life's bound of inf is beyond 100
-    years. Intervals hold 90 %."""
+    """One row a pack, worst first; what is not known is empty; a life, or a bound of it, of inf is
+    beyond what is told, 100 years at most. Intervals hold 90 %."""
     order = board.wanted(site, topology, frame, Wish())
     nodes = site.table.packs[order].tolist()
     told = [site.judged.get(topology.ids[node]) for node in nodes]
@@ -129,10 +129,10 @@ def table(site: Site, topology: Topology, frame: Frame) -> bytes:
             SIGMAS * site.figures["growth_sigma"][order]),
         "residual_mv": _numbers(1000 * filtered.residual_v[order]),
         "residual_rms_6h_mv": _numbers(site.figures["rms_mv"][order]),
-        "life_years": _numbers(site.figures["life_years"][order]),
+        "life_years": _bounds(site.figures["life_years"][order]),
         "life_low_years": _bounds(site.figures["life_low"][order]),
         "life_high_years": _bounds(site.figures["life_high"][order]),
-        "life_full_cycles": _numbers(site.figures["life_cycles"][order]),
+        "life_full_cycles": _bounds(site.figures["life_cycles"][order]),
         "life_low_full_cycles": _bounds(site.figures["life_cycles_low"][order]),
         "life_high_full_cycles": _bounds(site.figures["life_cycles_high"][order]),
         "life_by_ageing_run_pct": _numbers(100 * site.figures["life_forecast"][order]),

@@ -11,12 +11,12 @@ import streamlit as st
 from components import blocks, formats, parts, plot
 from components.blocks import Html, LegendItem
 from components.formats import Text
-from components.twin import asked, calibrate, life_chart, origin, promised
+from components.twin import asked, calibrate, life_chart, origin, promised, words
 from components.twin.subject import TwinClient, Use, health_of, use_of
 from core.clock import from_epoch
 from core.errors import RequestError
 from core.twin.fade import past_score
-from core.twin.interval import Interval
+from core.twin.interval import UNKNOWN, Interval
 from core.twin.life import NEW, YEAR_D, Life, life_of
 from core.twin.past import Plate
 from core.twin.ports import Physics, TaskState
@@ -71,7 +71,7 @@ def _waits(client: TwinClient, pack: str) -> bool:
     use = use_of(client, plate)
     return any(asked.pending(asked.found(physics, about))
                for usage in (use.used.usage, wished(plate, use))
-               for about in (about_run(client, plate, usage), about_check(plate, usage)))
+               for about in (about_run(client, plate, usage), about_check(client, plate, usage)))
 
 
 def _panel(client: TwinClient, pack: str, waited: bool) -> None:
@@ -116,8 +116,9 @@ def _state(client: TwinClient, physics: Physics, plate: Plate, usage: Usage) -> 
     return fitted or asked.found(physics, ("forecast", plate.chemistry, usage, ()))
 
 
-def about_check(plate: Plate, usage: Usage) -> tuple[object, ...]:
-    return "check", plate.chemistry, usage
+def about_check(client: TwinClient, plate: Plate, usage: Usage) -> tuple[object, ...]:
+    """Of the same cell as its run."""
+    return ("check", *about_run(client, plate, usage))
 
 
 def _case(client: TwinClient, physics: Physics | None, plate: Plate, study: Study | None,
@@ -227,12 +228,12 @@ def _asking(client: TwinClient, physics: Physics, plate: Plate, cases: list[Case
                       task_of(key_of(plate, case.usage, fitted)))
         st.rerun()
     if not open_ and not pending:
-        _check(physics, plate, cases[-1])
+        _check(client, physics, plate, cases[-1])
 
 
-def _check(physics: Physics, plate: Plate, case: Case) -> None:
-    """The error of the jump over days, against a run of every day."""
-    about = about_check(plate, case.usage)
+def _check(client: TwinClient, physics: Physics, plate: Plate, case: Case) -> None:
+    """The error of the jump over days, against a run of every day of the same cell."""
+    about = about_check(client, plate, case.usage)
     state = asked.found(physics, about)
     if asked.pending(state) and state is not None:
         asked.progress(physics, state, "check")
@@ -243,7 +244,8 @@ def _check(physics: Physics, plate: Plate, case: Case) -> None:
                    icon=":material/rule:", help="One year, both ways; it takes a minute or two."):
         asked.ask(physics, about, ForecastTask(
             id=new_id(), chemistry=plate.chemistry,  # type: ignore[arg-type]
-            usage=case.usage, days=CHECKED_DAYS, jump=JUMP, check=True))
+            usage=case.usage, days=CHECKED_DAYS, jump=JUMP, check=True,
+            parameters=dict(calibrate.fitted(client, plate.id))))
         st.rerun()
 
 
@@ -260,18 +262,17 @@ def _cards(now: Case, what_if: Case | None) -> list[Html]:
 
 
 def _years(label: str, case: Case, below: str = "") -> Html:
-    if case.life is None or not case.life.days.known:
-        return blocks.card(label, Text(formats.MISSING, ""), note=_unknown(case))
-    years = case.life.days.times(1.0 / YEAR_D)
-    return blocks.card(label, Text(_number(years.value), "years"), note=_between(years),
-                       below=below)
+    if case.life is None or math.isnan(case.life.days.value):
+        return blocks.card(label, Text(formats.MISSING, ""), note=case.words)
+    years, span = words.life(case.life.days.times(1.0 / YEAR_D))
+    return blocks.card(label, Text(years, "years"), note=span, below=below)
 
 
 def _cycles(label: str, case: Case) -> Html:
-    if case.life is None or not case.life.cycles.known:
-        return blocks.card(label, Text(formats.MISSING, ""), note="equivalent full cycles")
-    return blocks.card(label, Text(formats.number(case.life.cycles.value), ""),
-                       note=_between(case.life.cycles, 0))
+    """Of a life that ends beyond what is told, how many at the least."""
+    told = UNKNOWN if case.life is None else case.life.cycles
+    return blocks.card(label, Text(formats.number(told.value), ""),
+                       note=words.span(told, 0) or "equivalent full cycles")
 
 
 def _cycles_words(case: Case) -> str:
@@ -279,22 +280,7 @@ def _cycles_words(case: Case) -> str:
     if case.life is None or not case.life.cycles.known:
         return ""
     told = case.life.cycles
-    return f"{formats.number(told.value)} full cycles left, {_between(told, 0)}"
-
-
-def _unknown(case: Case) -> str:
-    return case.words if case.life is None else "80 % lies beyond 100 years"
-
-
-def _between(told: Interval, decimals: int = 1) -> str:
-    if math.isinf(told.low):
-        return "longer than 100 years"
-    ends = "or more" if math.isinf(told.high) else f"to {_number(told.high, decimals)}"
-    return f"{_number(told.low, decimals)} {ends}"
-
-
-def _number(value: float, decimals: int = 1) -> str:
-    return formats.number(value, decimals if value < 20 else 0)
+    return f"{formats.number(told.value)} full cycles left, {words.span(told, 0)}"
 
 
 def _dominant(label: str, case: Case) -> Html:

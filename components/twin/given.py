@@ -123,8 +123,8 @@ def _kept(client: TwinClient, pack: str, own: Own) -> None:
 def _line(client: TwinClient, pack: str, kind: Kind, name: str, file: str, words: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key=f"twin_kept_{kind}"):
         blocks.show(blocks.join(blocks.strong(file), blocks.note(words)))
-        if st.button("Remove", key=f"twin_remove_{kind}", icon=":material/delete:",
-                     type="tertiary", disabled=bool(who.why_not(client))):
+        if who.button(client, "Remove", key=f"twin_remove_{kind}", icon=":material/delete:",
+                      type="tertiary"):
             who.changed(client, pack, f"{kind} removed", file,
                         lambda: client.twin_drop(kind, name))
             st.rerun()

@@ -21,7 +21,7 @@ from core.twin.models import Floats
 from core.twin.tasks import floats
 from core.twin.windows import Window
 
-EVERY_S = 20.0
+EVERY_S, WAITING_S = 20.0, 2.0
 CHART_PX = 150
 LINK = "twin_window"
 SHAPES = {"solid": "line", "dash": "dash", "dot": "dots"}
@@ -75,12 +75,20 @@ PLOTS = (
 
 
 def show(client: TwinClient, pack: str) -> None:
-    """The whole panel; it lives."""
-    parts.live(_panel, "twin_internals", EVERY_S, client, pack)
+    """The whole panel; it follows what it waits for."""
+    waited = waits(client, pack)
+    parts.live(_panel, "twin_internals", WAITING_S if waited else EVERY_S, client, pack, waited)
 
 
-def _panel(client: TwinClient, pack: str) -> None:
+def waits(client: TwinClient, pack: str) -> bool:
+    """For its first window, which comes within seconds of a look."""
+    return asked.missing(client.physics) is None and client.twin_window(pack) is None
+
+
+def _panel(client: TwinClient, pack: str, waited: bool) -> None:
     window = client.twin_window(pack)
+    if waited and window is not None:
+        st.rerun()  # the page stops asking every two seconds
     if window is None:
         blocks.show(blocks.heading("Inside of the cell"), _waiting(client, pack))
         return

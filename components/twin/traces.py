@@ -32,11 +32,12 @@ def show(study: Study, plate: Plate, window: Window | None) -> None:
     """Four charts that share zoom and hover."""
     view = f"{plate.id}"
     spread = study.followed.resistance_sigma
+    foretold = [] if ahead(study, window) is None else [LegendItem("next 15 min", "grid", "dots")]
     for key, figure, height, head, alt in (
             ("voltage", voltage(study, window), TALL,
              blocks.heading("Voltage of the mean cell", blocks.legend([
                  LegendItem("measured", "text4"), LegendItem("modelled", "grid", "dash"),
-                 LegendItem("next 15 min", "grid", "dots")])),
+                 *foretold])),
              "Measured and modelled voltage of the mean cell over the last hours"),
             ("residual", residual(study, plate), LOW,
              blocks.heading("Measured less modelled", "band: what the model may be off"),
@@ -158,12 +159,22 @@ def voltage(study: Study, window: Window | None) -> Drawing:
                         colour["text4"], zone)
     _line(figure, record.time_s, study.followed.modelled_v, "Modelled", "%{y:.3f} V",
           {"width": 1.4, "dash": "dash", "color": colour["grid"]}, zone)
-    if window is not None and window.answer.ahead_s:
-        ahead_s = window.time_s[-1] + floats(window.answer.ahead_s).astype(np.float64)
-        _line(figure, ahead_s, floats(window.answer.ahead_v) + window.answer.off_v, "Next 15 min",
-              "%{y:.3f} V", {"width": 1.8, "dash": "dot", "color": colour["grid"]}, zone)
+    foretold = ahead(study, window)
+    if foretold is not None:
+        _line(figure, *foretold, "Next 15 min", "%{y:.3f} V",
+              {"width": 1.8, "dash": "dot", "color": colour["grid"]}, zone)
     figure.update_yaxes(ticksuffix=" V", tickformat=".3f")
     return figure
+
+
+def ahead(study: Study, window: Window | None) -> tuple[Floats, Floats] | None:
+    """Times and voltages that the last window foretells; None once all of them are measured."""
+    if window is None or not window.answer.ahead_s:
+        return None
+    time_s = window.time_s[-1] + floats(window.answer.ahead_s).astype(np.float64)
+    if time_s[-1] <= study.past.record.time_s[-1]:
+        return None
+    return time_s, floats(window.answer.ahead_v) + window.answer.off_v
 
 
 def residual(study: Study, plate: Plate) -> Drawing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -20,8 +21,16 @@ def name(client: TwinClient) -> str:
 
 
 def why_not(client: TwinClient) -> str:
-    """Why this viewer may give no files, "" where they may: where nobody signs in, anybody may."""
+    """Why this viewer may change nothing that counts, "" where they may: where nobody signs in,
+    anybody may."""
     return "" if client.config.operators.mode == "none" else operator.why_not(client)
+
+
+def button(client: TwinClient, label: str, **options: Any) -> bool:
+    """A button of `st.button`'s options for those who may change what counts. It does nothing for
+    others, nor where a sign-in ended since it was drawn."""
+    mine = not why_not(client)
+    return st.button(label, disabled=not mine, **options) and mine
 
 
 def note(client: TwinClient, element: str, action: str, words: str) -> None:

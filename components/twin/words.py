@@ -14,6 +14,7 @@ from core.twin.counting import LEAST_SWING
 from core.twin.diagnosis import Verdict, Word
 from core.twin.health import LEAST_MOVE_V, LEAST_MOVES
 from core.twin.interval import Interval
+from core.twin.life import FARTHEST_D, YEAR_D
 from core.twin.study import TOLD_SIGMA, Judged, Study
 from core.twin.trend import Line
 
@@ -99,6 +100,26 @@ def between(told: Interval, decimals: int, unit: str = "") -> str:
         return ""
     words = f"{formats.number(told.low, decimals)} to {formats.number(told.high, decimals)}"
     return f"{words} {unit}".strip()
+
+
+def life(years: Interval) -> tuple[str, str]:
+    """Number and interval of a life [years]: "8.1" and "5.2 to 12.0", "over 100" of one that ends
+    beyond what is told; not of NaN."""
+    number = f"over {FARTHEST_D / YEAR_D:.0f}" if math.isinf(years.value) else longer(years.value)
+    return number, span(years)
+
+
+def span(told: Interval, decimals: int = 1) -> str:
+    """"5.2 to 12.0", "5.2 or more", "" where not even its beginning is told."""
+    if not math.isfinite(told.low):
+        return ""
+    ends = "or more" if math.isinf(told.high) else f"to {longer(told.high, decimals)}"
+    return f"{longer(told.low, decimals)} {ends}"
+
+
+def longer(x: float, decimals: int = 1) -> str:
+    """No decimals of 20 and more."""
+    return formats.number(x, decimals if x < 20 else 0)
 
 
 def signed(x: float, decimals: int = 0) -> str:

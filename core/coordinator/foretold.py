@@ -13,7 +13,10 @@ from core.twin.life import YEAR_D
 def twin_says(site: Site) -> TwinSays:
     """Of all packs; lives of those that have one, capacities of those that were judged."""
     years, cycles, capacity, forecast = (site.figures[name] for name in LIFE)
-    a_day = np.divide(cycles, YEAR_D * years, out=np.full(len(years), np.nan), where=years > 0)
+    told_of = np.isfinite(years) & np.isfinite(cycles)  # a life beyond what is told wears as usual
+    cycles = np.where(told_of, cycles, np.nan)
+    a_day = np.divide(cycles, YEAR_D * years, out=np.full(len(years), np.nan),
+                      where=told_of & (years > 0))
     known = np.flatnonzero(np.isfinite(capacity))
     told = (column[known].tolist() for column in (cycles, capacity, a_day, forecast))
     lives = {site.ids[row]: PackLife(*life)

@@ -21,6 +21,8 @@ COST_S = 0.0015
 """Of one pack, until a batch has told [s]."""
 LEARNS = 0.3
 """Weight of the newest batch in the cost."""
+AGAIN_S = 20.0
+"""So long after it was back a pack that somebody looks at is taken again [s]."""
 SMALLEST = 16
 """Packs of a batch, whatever one costs."""
 SET_BACK_S = 1.0
@@ -100,6 +102,20 @@ class Agenda:
         chosen = due[order][:room]
         self._running[chosen] = True
         return [self._packs[row] for row in chosen.tolist()]
+
+    def hurry(self, packs: Sequence[str]) -> list[str]:
+        """Of these, that somebody looks at, those that are neither running nor were back less than
+        AGAIN_S ago, due or not; they are running until `done`. Raises UnknownIdError."""
+        now_s = self._now_s()
+        rows = [row for row in map(self._at, packs)
+                if not self._running[row] and self._last_s[row] + AGAIN_S <= now_s]
+        self._running[rows] = True
+        return [self._packs[row] for row in rows]
+
+    def hurried(self, pack: str) -> Due:
+        """When `hurry` takes it. Raises UnknownIdError."""
+        row, now_s = self._at(pack), self._now_s()
+        return Due(pack, from_epoch(max(now_s, float(self._last_s[row]) + AGAIN_S)), 0)
 
     def done(self, packs: Sequence[str], cpu_s: float | None = None) -> None:
         """A batch is back, answered or not. cpu_s: what it took, processor time, where it ran to

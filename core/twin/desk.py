@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from core.clock import from_epoch
+from core.clock import from_epoch, has_passed
 from core.engine import Engine
 from core.errors import OrreryError, RetryLaterError, UnknownIdError
 from core.ports import Store
@@ -181,9 +181,9 @@ class TwinDesk:
         self.plate(pack)
         with self._lock:
             found = self._studies.get(pack)
-            age = None if found is None else self._engine.clock.now() - found.judged.at
-            if age is None or found is None or age >= timedelta(
-                    seconds=SOON_S if found.judged.verdict.word == "too_little_data" else FRESH_S):
+            if found is None or has_passed(
+                    SOON_S if found.judged.verdict.word == "too_little_data" else FRESH_S,
+                    found.judged.at.timestamp(), self._engine.clock.now().timestamp()):
                 self._wanted[pack] = None
         self._windows.want(pack)
         return found
@@ -194,7 +194,8 @@ class TwinDesk:
         return self._windows.of(pack)
 
     def window_due(self, pack: str) -> AgendaDue:
-        """Raises UnknownIdError."""
+        """Whoever asks looks at it. Raises UnknownIdError."""
+        self._windows.want(self.plate(pack).id)
         return self._windows.due(pack)
 
     def foreseen(self, pack: str) -> Foreseen:

@@ -36,7 +36,7 @@ RATE_ERROR = 0.27
 still to come: the least that holds 90 % of the held-back capacities of Baumhoefer's 48 NMC cells.
 Chosen by one half of them it holds 84 or 92 % of the other half's, 88 % together (bench twin)."""
 FARTHEST = 20.0
-"""No life is told beyond so many times what was measured."""
+"""By a law alone no life is told beyond so many times what was measured."""
 END = 0.8
 
 

@@ -17,19 +17,21 @@ import numpy as np
 
 from core.errors import RequestError
 from core.twin.fade import END, Band, Fade, combined, first_below, fit_fade
-from core.twin.interval import SIGMAS, UNKNOWN, Interval
+from core.twin.interval import SIGMAS, Interval
 from core.twin.models import Floats
 from core.twin.tasks import ForecastResult, floats
 
 YEAR_D = 365.25
 FARTHEST_D = 100 * YEAR_D
-"""No life is told beyond."""
+"""No life is told beyond, and that of a law alone no further than `Fade.until`."""
 LAB_LOSS_PCT: Mapping[str, tuple[float, ...]] = {"NMC": (2.7, 4.8, 8.7), "LFP": (2.1, 4.1)}
 """Lost in the first year: Kokam 75 Ah, NMC 50 Ah and LG M50 5 Ah; LFP 250 Ah and Sony 3 Ah."""
 RUN_LOSS_PCT: Mapping[str, float] = {"NMC": 1.58, "LFP": 5.06}
 """By the ageing runs of `services.twin` under the same use: depth 0.7, rest at 0.9."""
 NEW = Interval(1.0, 1.0, 1.0)
 POINTS = 240
+GRID_D: Floats = FARTHEST_D * np.linspace(0.0, 1.0, 8 * POINTS + 1) ** 2
+"""Finer for what is near: days in the first years, a month at the end."""
 TOLD_POINTS = 40
 """Of an ageing run, of which its law beyond its end is made."""
 
@@ -59,9 +61,9 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """From now on. days: until `END`, a bound of inf is beyond FARTHEST_D, all NaN where it is not
-    told; cycles: equivalent full cycles until then. at_d float64[k] [days], band: capacity there.
-    physics_share: how much of it the ageing run weighs, the measured fade the rest."""
+    """From now on. days: until `END`, inf = beyond what is told, NaN = not known; cycles:
+    equivalent full cycles until then. at_d float64[k] [days], band: capacity there. physics_share:
+    how much of it the ageing run weighs, the measured fade the rest."""
 
     days: Interval
     cycles: Interval
@@ -95,11 +97,10 @@ def pace_sigma(chemistry: str) -> float:
 def by_physics(course: Course, chemistry: str, soh: Interval = NEW, aged: bool = False) -> Life:
     """From a capacity of soh (1 = new) on. aged: the run began with this very cell as it is, not
     with a new one. Without a laboratory's model there is no interval."""
-    at_d = np.linspace(0.0, FARTHEST_D, 8 * POINTS + 1)
-    lost = _lost(course, 1.0 if aged else soh.value, at_d)
+    lost = _lost(course, 1.0 if aged else soh.value, GRID_D)
     pace = math.exp(SIGMAS * pace_sigma(chemistry))
     value, low, high = soh.value - lost, soh.low - pace * lost, soh.high - lost / pace
-    return _life(at_d, Band(value, low, high), course.cycles, 1.0)
+    return _life(GRID_D, Band(value, low, high), course.cycles, 1.0)
 
 
 def by_law(fade: Fade, cycles: float) -> Life:
@@ -110,15 +111,16 @@ def by_law(fade: Fade, cycles: float) -> Life:
 
 def by_both(course: Course, chemistry: str, fade: Fade, aged: bool = False) -> Life:
     """Weighed by what each may be off, told where it ends; what a run loses may be short by
-    exp(its pace's deviation) - 1 of itself."""
+    exp(its pace's deviation) - 1 of itself. They reach as far as the run: a law weighs the less,
+    the more it has lost."""
     error = math.expm1(pace_sigma(chemistry))
-    at_d = np.linspace(0.0, min(FARTHEST_D, 19.0 * fade.last_x), 8 * POINTS + 1)
     now = float(fade.at(np.array([fade.last_x])).value[0])
-    physics = now - _lost(course, 1.0 if aged else now, at_d)
-    both = combined(fade, fade.last_x + at_d, physics, error)
-    ends = max(1, int(np.searchsorted(-both.band.value, -END)))
-    share = combined(fade, fade.last_x + at_d[:ends + 1], physics[:ends + 1], error).physics_share
-    return _life(at_d, both.band, course.cycles, share)
+    physics = now - _lost(course, 1.0 if aged else now, GRID_D)
+    both = combined(fade, fade.last_x + GRID_D, physics, error)
+    below = np.flatnonzero(both.band.value <= END)
+    until = int(below[0]) + 1 if below.size else GRID_D.size
+    share = combined(fade, fade.last_x + GRID_D[:until], physics[:until], error).physics_share
+    return _life(GRID_D, both.band, course.cycles, share)
 
 
 def life_of(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: Interval,
@@ -139,9 +141,9 @@ def life_of(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: 
 def life_figures(run: ForecastResult | None, chemistry: str, fade: Fade | None, soh: Interval,
                  cycles: float) -> tuple[float, ...]:
     """Years and equivalent full cycles to 80 %, the capacity that they begin at (1 = new),
-    `Life.physics_share`, and the 90 % intervals of the years and of the cycles, inf = beyond what
-    is told; each NaN where it is not told. cycles: a day, where no run tells them, NaN where nobody
-    knows."""
+    `Life.physics_share`, and the 90 % intervals of the years and of the cycles: inf = beyond what
+    is told, the years beyond FARTHEST_D; each NaN where it is not known. cycles: a day, where no
+    run tells them, NaN where nobody knows."""
     try:
         life = life_of(run, chemistry, fade, soh, cycles)
     except RequestError:
@@ -162,11 +164,14 @@ def _lost(course: Course, capacity: float, at_d: Floats) -> Floats:
 
 def _life(at_d: Floats, band: Band, cycles: float, share: float) -> Life:
     """The band is cut some way after its middle reaches the end."""
-    value = first_below(at_d, band.value, END)
-    days = UNKNOWN
-    if math.isfinite(value):
-        days = Interval(value, first_below(at_d, band.low, END), first_below(at_d, band.high, END))
+    value, low, high = (_reaches_end(at_d, curve) for curve in (band.value, band.low, band.high))
+    days = Interval(value, low, high)
     shown_d = 1.3 * value if math.isfinite(value) else float(at_d[-1])
     shown = np.linspace(0.0, min(max(shown_d, 1.0), float(at_d[-1])), POINTS)
     thin = Band(*(np.interp(shown, at_d, curve) for curve in (band.value, band.low, band.high)))
-    return Life(days, days.times(cycles) if days.known else UNKNOWN, shown, thin, share)
+    return Life(days, days.times(cycles), shown, thin, share)
+
+
+def _reaches_end(at_d: Floats, curve: Floats) -> float:
+    """Day, inf where it does not, NaN of a curve that is not known."""
+    return first_below(at_d, curve, END) if np.isfinite(curve).all() else math.nan

@@ -45,8 +45,8 @@ class Physics(Protocol):
 
     def ask(self, task: Task, urgency: float = 0.0) -> TaskState:
         """Queue a task; the most urgent goes first, then the oldest. The same forecast is run
-        once. Raises RequestError for an impossible task, RetryLaterError where the queue is
-        full."""
+        once, as urgent as whoever asks most for it. Raises RequestError for an impossible task,
+        RetryLaterError where the queue is full."""
         ...
 
     def state(self, task_id: str) -> TaskState:

@@ -61,8 +61,8 @@ LEAST_KNOWN = 4
 """Points of a window with a current."""
 AT_ONCE, MOST = 64, 2000
 """Packs that history is asked for in one question, and in one turn, which takes a second then."""
-KEPT = 2000
-"""Windows in memory, the newest."""
+KEPT, LOOKED_S = 2000, 120.0
+"""Windows in memory, the newest, and those of packs that somebody looked at so long ago at most."""
 TRUTH_S = 30.0
 """A truth is a voltage so near to its moment."""
 Charge = Callable[[str], float]
@@ -102,16 +102,19 @@ class Windows:
         self.agenda = Agenda(clock, list(plates), period_s)
         self._asked: dict[str, Mapping[str, Window]] = {}
         self._found: OrderedDict[str, Window] = OrderedDict()
-        self._began = clock.now()
+        self._began_s = clock.monotonic_s()
         self._wanted: set[str] = set()
+        self._looked_s: dict[str, float] = {}
+        self._hurried: frozenset[str] = frozenset()
         self._wanting = threading.Lock()
         self._lost: dict[str, str] = {}
         self.error = ""
 
     def want(self, pack: str) -> None:
-        """Somebody looks at it: it goes first."""
-        if pack not in self._found:
-            with self._wanting:
+        """Somebody looks at it: where it has no window it goes first."""
+        with self._wanting:
+            self._looked_s[pack] = self._clock.monotonic_s()
+            if pack not in self._found:
                 self._wanted.add(pack)
 
     def of(self, pack: str) -> Window | None:
@@ -119,10 +122,15 @@ class Windows:
         return self._found.get(pack)
 
     def due(self, pack: str) -> AgendaDue:
-        """Raises UnknownIdError."""
-        found = self.agenda.due(pack)
-        first_s = WANTED_S if pack in self._wanted else FIRST_S
-        return replace(found, at=max(found.at, self._began + timedelta(seconds=first_s)))
+        """Of a pack that somebody looks at, when it is asked next. Raises UnknownIdError."""
+        found, first_s = (self.agenda.due(pack), FIRST_S) if pack in self._found else \
+            (self.agenda.hurried(pack), WANTED_S)
+        begins = self._clock.now() + timedelta(seconds=first_s - self._passed_s())
+        return replace(found, at=max(found.at, begins))
+
+    def _passed_s(self) -> float:
+        """Since the start, whatever became of the wall clock (law 3)."""
+        return self._clock.monotonic_s() - self._began_s
 
     def doubt(self, packs: Iterable[tuple[str, float]]) -> None:
         """The greater, the sooner."""
@@ -170,14 +178,16 @@ class Windows:
         return found
 
     def _next(self) -> list[str]:
-        since_s = (self._clock.now() - self._began).total_seconds()
-        if since_s < WANTED_S:
+        """Those that somebody looks at, and, after FIRST_S, those that are due."""
+        passed_s = self._passed_s()
+        if passed_s < WANTED_S:
             return []
         with self._wanting:
-            wanted, self._wanted = self._wanted, set()
-        for pack in wanted:
-            self.agenda.doubt(pack, math.inf)
-        return self.agenda.take(MOST if since_s >= FIRST_S else len(wanted))
+            wanted = sorted(pack for pack in self._wanted if pack not in self._found)
+            first = self.agenda.hurry(wanted[:MOST])
+            self._wanted = set(wanted).difference(first)
+        self._hurried = frozenset(first)
+        return first if passed_s < FIRST_S else [*first, *self.agenda.take(MOST - len(first))]
 
     def _ask(self, store: Store, task: WindowTask, owns: Mapping[str, Own], soc: Charge,
              holds: Charge, plans: Mapping[str, Planned]) -> None:
@@ -226,7 +236,8 @@ class Windows:
                 self.agenda.done(list(asked))
                 self._fails(asked, f"no window of {len(asked)} packs: {state.words}")
                 continue
-            self.agenda.done(list(asked), result.cpu_s)
+            alone = self._hurried.issuperset(asked)  # a task's beginning is most of what it took
+            self.agenda.done(list(asked), None if alone else result.cpu_s)
             self._works(asked)
             self._take(asked, result)
 
@@ -237,13 +248,21 @@ class Windows:
                     asked[answer.pack], answer=answer, parameter_set=result.parameter_set,
                     model=result.model or "")
                 self._found.move_to_end(answer.pack)
-        while len(self._found) > KEPT:
-            self._found.popitem(last=False)
+        self._drop_oldest()
         if self._predictions is not None:
             self._predictions.keep(with_intervals(self._predictions, SITE, [
                 prediction_of(result, answer, SITE, key_of(answer.pack),
                               self._plates[answer.pack].rated_ah, asked[answer.pack].plan)
                 for answer in result.answers if answer.pack in asked]))
+
+    def _drop_oldest(self) -> None:
+        since_s = self._clock.monotonic_s() - LOOKED_S
+        with self._wanting:
+            self._looked_s = {pack: at_s for pack, at_s in self._looked_s.items() if at_s > since_s}
+            looked_at = set(self._looked_s)
+        others = [pack for pack in self._found if pack not in looked_at]
+        for pack in others[:max(0, len(self._found) - KEPT)]:
+            del self._found[pack]
 
     def _fails(self, packs: Iterable[str], words: str,
                unexpected: Exception | None = None) -> None:

@@ -133,18 +133,16 @@ class Pool:
     def ask(self, task: Task, urgency: float = 0.0) -> TaskState:
         check_task(task)
         with self._changed:
-            if task.id in self._entries:
-                return self._placed(self._entries[task.id])
+            same = self._same(task)
+            if same is not None:
+                self._hasten(same, urgency)
+                return self._placed(same)
         words = self.missing
         if words:
             return self._add(task, urgency, failure(task, words), words).state
         found = None
-        if isinstance(task, ForecastTask):
-            same = self._forecasts.get(key_of(task))
-            if same is not None:
-                return self.state(same)
-            if self._cache is not None:
-                found, words = self._cache.find(task)
+        if isinstance(task, ForecastTask) and self._cache is not None:
+            found, words = self._cache.find(task)
         return self.state(self._add(task, urgency, found, words).task.id)
 
     def state(self, task_id: str) -> TaskState:
@@ -194,6 +192,20 @@ class Pool:
             self.cluster.close()
 
     # -- the queue, under the lock
+
+    def _same(self, task: Task) -> _Entry | None:
+        """What was asked before as this task, or as the same forecast that is not settled."""
+        known = self._entries.get(task.id)
+        if known is None and isinstance(task, ForecastTask):
+            known = self._entries.get(self._forecasts.get(key_of(task), ""))
+        return known
+
+    def _hasten(self, entry: _Entry, urgency: float) -> None:
+        """Where it waits for less urgent reasons, it does so behind those that are as urgent."""
+        if entry.state.standing == "waiting" and -urgency < entry.order[0]:
+            del self._waiting[bisect.bisect_left(self._waiting, entry)]
+            entry.order = -urgency, next(self._numbers)
+            bisect.insort(self._waiting, entry)
 
     def _add(self, task: Task, urgency: float, result: Result | None, words: str) -> _Entry:
         """A task that waits, or, with a result, one that is settled already."""

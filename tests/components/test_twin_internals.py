@@ -8,14 +8,33 @@ import numpy as np
 import pytest
 
 from components.twin import internals
+from core.twin.windows import Window
 from tests.components.test_twin_panels import HOSTILE, opened, words
-from tests.components.twin_site import TwinSite, window
+from tests.components.twin_site import PACK, StandingPhysics, TwinSite, window
 
 
 def test_before_the_first_window_it_says_when_it_is_due() -> None:
     said = words(opened(TwinSite()))
     assert "No window yet" in said
     assert "12:04, 3 packs before it" in said
+
+
+class Comes(TwinSite):
+    """Its first window comes between the beginning of a page and its panel."""
+
+    def twin_window(self, pack: str) -> Window | None:
+        told, self.window = self.window, window()
+        return told
+
+
+def test_a_page_waits_for_a_first_window_and_no_longer() -> None:
+    site = Comes()
+    assert internals.waits(site, PACK)
+    assert not internals.waits(site, PACK), "it has one"
+    assert not internals.waits(Comes(physics=StandingPhysics("pybamm not installed")), PACK)
+    said = words(opened(Comes()))
+    assert "No window yet" not in said
+    assert "Lithium, negative" in said
 
 
 def test_a_window_shows_concentrations_overpotentials_and_temperature() -> None:

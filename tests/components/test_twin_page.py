@@ -23,12 +23,14 @@ from components.twin import board, choice, export, overview, pack, traces, words
 from components.twin.choice import Wish
 from core.runtime import Runtime
 from core.twin.ahead import Planned
+from core.twin.desk import Site
 from core.twin.diagnosis import Verdict
 from core.twin.fade import fit_fade
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.predictions import Score
 from core.twin.study import Study
 from core.twin.trend import NO_TREND, Line, Trend
+from core.twin.windows import Window
 from tests.architecture.test_style import ROOT
 from tests.components.sent import sent
 from tests.components.twin_site import StandingPhysics
@@ -254,6 +256,25 @@ def test_a_gap_of_the_record_is_no_line(site: DeskSite) -> None:
     assert not np.isnan(traces.voltage(study, None).data[-1]["y"]).any()
 
 
+def test_what_is_foretold_is_drawn_until_it_was_measured(
+        site: DeskSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, window = site.client.twin_study(GOOD), site.client.twin_window(GOOD)
+    assert study is not None
+    assert window is not None
+    measured_s = float(study.past.record.time_s[-1])
+
+    def until(end_s: float) -> Window:
+        """Its last word is of this moment."""
+        return replace(window, time_s=window.time_s - window.time_s[-1] + end_s - 900.0)
+
+    for end_s, drawn in ((measured_s + 30.0, 1), (measured_s, 0), (measured_s - 7200.0, 0)):
+        names = [one["name"] for one in traces.voltage(study, until(end_s)).data]
+        assert names.count("Next 15 min") == drawn
+    for end_s, drawn in ((measured_s + 800.0, True), (measured_s - 7200.0, False)):
+        monkeypatch.setattr(site.desk, "window", lambda pack, end_s=end_s: until(end_s))
+        assert ("next 15 min" in shown(opened(pack=GOOD))) == drawn
+
+
 def test_health_over_time_ends_with_what_is_estimated(site: DeskSite) -> None:
     study = site.client.twin_study(GOOD)
     assert study is not None
@@ -338,10 +359,32 @@ def test_rates_and_lives_of_the_table_have_their_interval(site: DeskSite) -> Non
             1.9, 4.51, 5.2, 12.0, 2219.4, 1425.0, 3288.0, 62.0, 0.12]
     assert float(first["resistance_growth_half_interval"]) == pytest.approx(0.0329)
     assert (first["capacity_pct"], first["capacity_found_at"]) == ("", "")
-    text = export.table(replace(told, figures={**endless, "life_years": np.full(2, math.nan)}),
-                        site.client.topology, site.client.snapshot().frame).decode()
-    first = next(csv.DictReader(io.StringIO(text)))
-    assert (first["life_years"], first["life_high_years"]) == ("", "inf"), "beyond 100 years"
+
+
+def test_a_life_beyond_100_years_is_told_alike_everywhere(site: DeskSite) -> None:
+    """The first pack's ends beyond them, the second's is not known, then ends in 90 years."""
+    known, frame = site.client.twin_site(), site.client.snapshot().frame
+    assert not isinstance(known, str)
+
+    def told(second: float) -> Site:
+        beyond = {"life_years": (math.inf, second), "life_low": (12.34, second),
+                  "life_high": (math.inf, math.inf), "life_cycles": (math.inf, second),
+                  "life_cycles_low": (3456.0, second), "life_cycles_high": (math.inf, math.inf)}
+        return replace(known, figures={**known.figures, **{
+            name: np.array(values) for name, values in beyond.items()}})
+
+    assert board._life(told(math.nan).figures, 0) == ("over 100 years", "12.3 or more")
+    assert board._life(told(math.nan).figures, 1) == ("–", "")
+    rows = {row["pack"]: row for row in csv.DictReader(io.StringIO(export.table(
+        told(math.nan), site.client.topology, frame).decode()))}
+    first, second = (rows[pack] for pack in known.ids)
+    assert (first["life_years"], first["life_full_cycles"]) == ("inf", "inf")
+    assert (second["life_years"], second["life_full_cycles"]) == ("", "")
+    assert [first[f"life_{end}"] for end in ("low_years", "high_years", "low_full_cycles")] == [
+        "12.34", "inf", "3456"]
+    for other, order in ((math.nan, [0, 1]), (90.0, [1, 0])):
+        assert board.wanted(told(other), site.client.topology, frame,
+                            Wish(sort="life")).tolist() == order
 
 
 def test_the_last_hours_of_a_pack_as_a_file(site: DeskSite) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.clock import ManualClock
 from core.errors import RequestError, UnknownIdError
-from core.twin.agenda import PERIOD_S, Agenda
+from core.twin.agenda import AGAIN_S, PERIOD_S, Agenda
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -162,3 +162,20 @@ def test_what_cannot_be_is_refused() -> None:
         with pytest.raises(UnknownIdError, match="'b'"):
             call()
     assert Agenda(clock, []).take() == []
+
+
+def test_a_pack_that_is_hurried_is_taken_before_it_is_due_but_not_twice_at_once() -> None:
+    plan, clock = agenda(3)
+    assert plan.hurry(["pack_2"]) == ["pack_2"]
+    assert plan.hurry(["pack_2"]) == [], "it is running"
+    assert sorted(plan.take()) == ["pack_0", "pack_1"]
+    plan.done(["pack_2"])
+    assert plan.hurried("pack_2").at == clock.now() + timedelta(seconds=AGAIN_S)
+    clock.advance(AGAIN_S - 1)
+    assert plan.hurry(["pack_2"]) == []
+    clock.advance(1)
+    assert plan.take() == [], "it is not due"
+    assert (plan.hurried("pack_2").at, plan.hurried("pack_2").before) == (clock.now(), 0)
+    assert plan.hurry(["pack_2"]) == ["pack_2"]
+    with pytest.raises(UnknownIdError):
+        plan.hurry(["pack_9"])

@@ -17,7 +17,7 @@ from components.twin import words
 from core.clock import ManualClock
 from core.config import TwinConfig, load_config
 from core.coordinator.foretold import twin_says
-from core.coordinator.wear import BY_FORECAST, wear_of
+from core.coordinator.wear import BY_CHEMISTRY, BY_FORECAST, wear_of
 from core.engine import Engine
 from core.errors import ConfigurationError, RetryLaterError, UnknownIdError
 from core.runtime import start_runtime
@@ -142,6 +142,9 @@ def test_an_ageing_run_comes_by_itself_and_tells_a_life(fresh: DeskSite) -> None
     life = (twin_says(site).lives or {})[GOOD]
     assert life.cycles == pytest.approx(365.25 * 15.5 * life.a_day, rel=0.05)
     assert wear_of("NMC", life).by == BY_FORECAST
+    beyond = replace(site, figures={**site.figures, **dict.fromkeys(
+        ("life_years", "life_cycles"), np.full(2, np.inf))})
+    assert wear_of("NMC", (twin_says(beyond).lives or {})[GOOD]).by == BY_CHEMISTRY
 
 
 def test_no_verdict_is_due_while_a_past_is_written(fresh: DeskSite) -> None:
@@ -184,6 +187,16 @@ def test_what_a_calibration_found_is_kept_and_models_windows(fresh: DeskSite) ->
     assert (windows[TURNED].model, windows[TURNED].bpx) == ("SPM", "{}")
     fresh.client.twin_drop("calibration", GOOD)
     assert fresh.client.twin_own(GOOD).fitted == {}
+
+
+def test_whoever_asks_when_a_window_is_due_looks_at_the_pack(fresh: DeskSite) -> None:
+    fresh.live(4)
+    assert fresh.physics.open() == []
+    due = fresh.client.twin_window_due(GOOD)
+    assert (due.at, due.before) == (fresh.clock.now(), 0)
+    fresh.live(1)
+    (task,) = [task for task in fresh.physics.open() if isinstance(task, WindowTask)]
+    assert [pack.pack for pack in task.packs] == [GOOD]
 
 
 def test_a_prediction_meets_its_truth(fresh: DeskSite) -> None:
@@ -231,6 +244,20 @@ def test_the_next_minutes_are_foretold_under_what_the_pack_is_to_do(fresh: DeskS
     other = fresh.client.twin_predictions(TURNED).newest
     assert other is not None
     assert other.plan == ""
+
+
+def test_a_look_has_a_fresh_study_though_the_clock_was_put_back(fresh: DeskSite) -> None:
+    fresh.live(60)
+    fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    before = fresh.client.twin_study(GOOD)
+    assert before is not None
+    fresh.clock.set_by(-3600.0)
+    fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    after = fresh.client.twin_study(GOOD)
+    assert after is not None
+    assert after.judged.at < before.judged.at
 
 
 def test_rows_that_a_clock_put_back_has_cost_are_told_in_the_verdict(fresh: DeskSite) -> None:

@@ -77,10 +77,10 @@ def test_without_a_laboratory_a_run_is_trusted_as_the_worst_of_the_others() -> N
     assert life.cycles.low == pytest.approx(0.75 * life.days.low)
 
 
-def test_a_run_that_never_gets_there_tells_no_days() -> None:
+def test_a_run_that_never_gets_there_ends_beyond_what_is_told() -> None:
     life = by_physics(course_of(run(0.001)), "NMC")
     assert not life.days.known
-    assert not life.cycles.known
+    assert life.days.value == life.cycles.value == math.inf
     assert life.at_d[-1] == pytest.approx(100 * YEAR_D)
 
 
@@ -148,3 +148,42 @@ def test_a_life_to_80_percent_of_capacity_begins_at_a_capacity(
                     Interval.of(0.85, 0.02), capacity, 0, UNKNOWN, 1.0, 1.0, None, "")
     assert capacity_left(judged, reported).value == begins
     assert math.isnan(capacity_left(None, math.nan).value)
+
+
+@pytest.mark.parametrize("chemistry", ["NMC", "LFP"])
+@pytest.mark.parametrize(("days", "a_day"), [(60, 0.00016), (90, 0.00012), (180, 0.00012)])
+def test_both_reach_as_far_as_the_run_however_short_the_fade_was_known(
+        chemistry: str, days: int, a_day: float) -> None:
+    """A law of two months ends within years, a run after decades."""
+    known = np.arange(0.0, days + 1.0)
+    fade = fit_fade(known, 0.99 - a_day * known)
+    law = by_law(fade, 0.75).days
+    ends = []
+    for loss in (0.05, 0.03, 0.02):
+        course = course_of(run(loss, power=0.5))
+        both = by_both(course, chemistry, fade)
+        now = float(fade.at(np.array([fade.last_x])).value[0])
+        physics = by_physics(course, chemistry, Interval(now, now, now)).days
+        assert law.value < both.days.value < physics.value
+        assert both.days.low < both.days.value < both.days.high
+        assert both.cycles.value == pytest.approx(0.75 * both.days.value)
+        ends.append(both.days.value)
+    assert ends == sorted(ends), "what the run loses later, both lose later"
+
+
+def test_a_life_beyond_what_is_told_is_told_from_one_that_is_not_known() -> None:
+    known = np.arange(0.0, 61.0)
+    fade = fit_fade(known, 0.99 - 0.00016 * known)
+    slow = run(0.005, power=0.5)
+    life = by_both(course_of(slow), "LFP", fade)
+    assert (life.days.value, life.days.high) == (math.inf, math.inf)
+    assert 1.0 < life.days.low / YEAR_D < 100.0
+    assert life.at_d[-1] == pytest.approx(100 * YEAR_D)
+    years, cycles, begins, share, low, high, *_ = life_figures(slow, "LFP", fade, NEW, 0.75)
+    assert (years, cycles, high) == (math.inf,) * 3
+    assert low == pytest.approx(life.days.low / YEAR_D)
+    assert 0.98 < begins < 0.99
+    assert 0.0 < share <= 1.0
+    told = by_physics(course_of(run(0.04)), "NMC", Interval(0.9, math.nan, math.nan)).days
+    assert told.known
+    assert math.isnan(told.low), "an end that is not known lies not beyond"

@@ -170,6 +170,26 @@ def test_the_same_forecast_runs_once(make: Made, bench: Bench) -> None:
     assert pool.ask(forecast(3000)).id not in {running.id, waiting.id}
 
 
+def test_a_forecast_that_waits_is_as_urgent_as_whoever_asks_most_for_it(make: Made,
+                                                                        bench: Bench) -> None:
+    """The night's run that a person asks for, too; none is put back by another who asks."""
+    pool, night = make(), forecast(2000)
+    pool.ask(forecast(1000))
+    bench.started.acquire(timeout=PATIENCE_S)
+    pool.ask(night, urgency=-10.0)
+    person, *others = [window() for _ in range(6)]
+    pool.ask(person, urgency=20.0)
+    for task in others:
+        pool.ask(task, urgency=10.0)
+    assert pool.state(night.id).place == 7
+    state = pool.ask(forecast(2000), urgency=20.0)
+    assert (state.id, state.place) == (night.id, 2), "behind whom asked before"
+    assert pool.ask(forecast(2000), urgency=-10.0).place == 2
+    assert [state.place for state in pool.states() if state.place] == [*range(1, 8)]
+    pool.cancel(night.id)
+    assert pool.state(others[0].id).place == 2
+
+
 def test_what_was_run_before_comes_from_the_cache(make: Made, bench: Bench,
                                                   tmp_path: Path) -> None:
     pool, first, again = make(cache_directory=tmp_path), forecast(), forecast()
