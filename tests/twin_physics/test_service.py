@@ -34,7 +34,7 @@ from core.twin.models import cell_model
 from core.twin.ports import TaskState
 from core.twin.predictions import Met, Point, Prediction
 from services.fleet_link import Broker
-from services.twin.heard import STEP_S, Heard, plate_of
+from services.twin.heard import SETTLE_S, STEP_S, Heard, plate_of
 from services.twin.service import (
     BATCH,
     BUSY_QUEUE,
@@ -42,7 +42,6 @@ from services.twin.service import (
     FIRST_S,
     MOST_QUEUED,
     NEXT_TOLD,
-    SETTLE_S,
     TwinService,
 )
 from tests.fleet.examples import NOW_S, body, envelope
