@@ -194,9 +194,9 @@ class Heard:
         sums, counts = self._sums[0], self._counts[0]
         with np.errstate(invalid="ignore"):
             means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-        for values in (self._sums, self._counts):
-            values[:-1] = values[1:]
-            values[-1] = 0.0
+        for told in (self._sums, self._counts):
+            told[:-1] = told[1:]
+            told[-1] = 0.0
         for values in self._columns.values():
             values[:, :-1] = values[:, 1:]
         for place, name in enumerate(("current_a", "voltage_v", "temperature_c")):
