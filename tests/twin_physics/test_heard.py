@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -129,6 +130,22 @@ def test_a_device_is_heard_however_its_clock_is_off(twin: TwinService, off_s: fl
     past = twin.heard.past("pack_1", 19)
     assert past is not None
     assert past.current_a.tolist() == [1.0] * 10 + [2.0] * 9
+    assert twin.heard.outside == {}
+
+
+def test_what_waited_while_the_twin_was_busy_counts_at_its_own_time(twin: TwinService) -> None:
+    says(twin, "pack_1")
+    twin.tick()
+    for at in range(1, 40):
+        now_s = twin._clock.advance(1.0).timestamp()  # type: ignore[attr-defined]
+        payload = message("pack_1", now_s + 120.0, float(at // 10))
+        twin._on_message(device_topic("home", "pack_1", "telemetry"),
+                         SimpleNamespace(retain=False, payload=payload), 1)  # type: ignore[arg-type]
+    twin._clock.advance(STEP_S)  # type: ignore[attr-defined]
+    twin.tick()
+    past = twin.heard.past("pack_1", 4)
+    assert past is not None
+    assert past.current_a == pytest.approx([0.1, 1.1, 2.1, 3.0], abs=1e-6)
     assert twin.heard.outside == {}
 
 
