@@ -24,7 +24,8 @@ DELIMITERS = ",;\t"
 MOMENT_MS, NO_MOMENT = 1e11, 1e14
 """A time without a unit above the first is no moment in seconds, and above the second none in
 milliseconds since 1970: both are in the year 5138."""
-WARMEST_C = 60.0
+DOUBTED_C = 60.0
+"""A mean above it is more likely °F than °C."""
 COLDEST_K = 200.0
 """No cell works that is colder."""
 Floats = NDArray[np.float64]
@@ -204,7 +205,7 @@ def _celsius(values: Floats, unit: str) -> Floats:
     mean = float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
     if mean > COLDEST_K:
         return values - 273.15
-    if not unit and mean > WARMEST_C:
+    if not unit and mean > DOUBTED_C:
         raise RequestError(f"the mean temperature is {mean:.4g} and has no unit; name the unit in "
                            "the head, as in `temperature [C]` or `temperature [F]`")
     return values
