@@ -29,8 +29,8 @@ from core.twin.desk import JUDGED_AT_ONCE, TwinDesk
 from core.twin.ports import TaskState
 from core.twin.tasks import Task, WindowTask
 from services.fleet_link import Broker
-from services.twin.heard import STEP_S
-from services.twin.service import EVERY_S, SETTLE_S, TwinService
+from services.twin.heard import SETTLE_S, STEP_S
+from services.twin.service import EVERY_S, TwinService
 from sim.fleet import Options, create
 
 PACKS, PACKS_SHORT = 10_000, 600

@@ -4,6 +4,7 @@ packs over the years."""
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,11 @@ CREATE TABLE IF NOT EXISTS points
 CREATE INDEX IF NOT EXISTS waiting ON points (site, due_us) WHERE met = 0;
 CREATE INDEX IF NOT EXISTS of_pack ON points (site, device, made_us);
 """
+JUMP_S = 60.0
+"""A clock that goes on by so much more or less than time itself was set."""
+STEADY_S = 86_400.0
+"""So long a clock must have gone on as time does, before its word lets anything be forgotten."""
+FORGETS_EVERY_S = 3600.0
 FORGOTTEN = timedelta(days=5 * 365)
 TRENDS = """
 CREATE TABLE IF NOT EXISTS trends
@@ -68,12 +74,35 @@ WHERE site = ? AND {SCORED} ORDER BY number DESC LIMIT ?
 """
 
 
+class _Steady:
+    """Whether to forget by the clock. One that was ahead or behind for a while, or when the process
+    began, costs nothing that was kept: what is not forgotten by age is bounded by its number."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._now, self._passed_s = clock.now(), clock.monotonic_s()
+        self._steady_s, self._forgot_s = 0.0, -math.inf
+
+    def due(self) -> bool:
+        """Asked each time that something is kept; once in FORGETS_EVERY_S it is true."""
+        now, passed_s = self._clock.now(), self._clock.monotonic_s()
+        went_s = passed_s - self._passed_s
+        was_set = abs((now - self._now).total_seconds() - went_s) > JUMP_S
+        self._steady_s = 0.0 if was_set else self._steady_s + went_s
+        self._now, self._passed_s = now, passed_s
+        if self._steady_s < STEADY_S or passed_s - self._forgot_s < FORGETS_EVERY_S:
+            return False
+        self._forgot_s = passed_s
+        return True
+
+
 class _Database:
     """One SQLite file; any threads."""
 
     def __init__(self, path: Path, schema: str, clock: Clock | None) -> None:
         """Raises ConfigurationError."""
         self._path, self._clock, self._lock = path, clock or SystemClock(), threading.Lock()
+        self._steady = _Steady(self._clock)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None,
@@ -132,11 +161,16 @@ class PredictionDatabase(_Database):
             self._thin(db)
 
     def _thin(self, db: sqlite3.Connection) -> None:
-        """Numbers rise with time, so that the oldest are found without a search."""
+        """Numbers rise with time, so that the oldest are found without a search. Words, which are
+        new again after minutes, go by the clock as it is; points go where it is steady."""
         now = self._clock.now()
-        db.execute("DELETE FROM predictions WHERE made_us < ?", (to_us(now - WORDS_KEPT),))
+        db.execute("DELETE FROM predictions WHERE made_us < ? OR made_us > ?",
+                   (to_us(now - WORDS_KEPT), to_us(now)))
         db.execute("DELETE FROM points WHERE number <= (SELECT max(number) FROM points) - ?",
                    (self._most_points,))
+        if not self._steady.due():
+            return
+        db.execute("DELETE FROM points WHERE made_us > ?", (to_us(now),))
         db.execute("DELETE FROM points WHERE number < coalesce((SELECT number FROM points "
                    "WHERE made_us >= ? ORDER BY number LIMIT 1), (SELECT max(number) + 1 FROM "
                    "points))", (to_us(now - KEPT),))
@@ -161,10 +195,11 @@ class PredictionDatabase(_Database):
         return {float(after_s): rows[rows[:, 0] == after_s, 1]
                 for after_s in np.unique(rows[:, 0])}
 
-    def newest(self, site: str, device: str) -> Prediction | None:
+    def newest(self, site: str, device: str, now: datetime) -> Prediction | None:
         with self._transaction() as db:
             row = db.execute("SELECT told FROM predictions WHERE site = ? AND device = ? "
-                             "ORDER BY made_us DESC LIMIT 1", (site, device)).fetchone()
+                             "AND made_us <= ? ORDER BY made_us DESC LIMIT 1",
+                             (site, device, to_us(now))).fetchone()
         return None if row is None else msgspec.msgpack.decode(row[0], type=Prediction)
 
     def scores(self, site: str, since: datetime, device: str | None = None) -> Sequence[Score]:
@@ -175,15 +210,11 @@ class PredictionDatabase(_Database):
 
 class TrendDatabase(_Database):
     """`core.twin.trend.TrendStore`: one row a pack. Packs of which nothing was kept for FORGOTTEN
-    are forgotten when the file is opened."""
+    are forgotten."""
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         """Raises ConfigurationError."""
         super().__init__(path, TRENDS, clock)
-
-    def _made_ready(self) -> None:
-        self._db.execute("DELETE FROM trends WHERE kept_us < ?",
-                         (to_us(self._clock.now() - FORGOTTEN),))
 
     def find(self, packs: Sequence[str]) -> Mapping[str, Trend]:
         """What is damaged is logged, and found anew."""
@@ -205,6 +236,9 @@ class TrendDatabase(_Database):
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO trends VALUES (?, ?, ?)",
                            [(pack, now_us, packed(trend)) for pack, trend in trends.items()])
+            if self._steady.due():
+                db.execute("DELETE FROM trends WHERE kept_us < ?",
+                           (to_us(self._clock.now() - FORGOTTEN),))
 
 
 def _keep(db: sqlite3.Connection, told: Prediction) -> None:

@@ -199,7 +199,7 @@ class Status(_Strict, frozen=True):
     firmware: Words = ""
     chemistry: Words = ""
     cells: Annotated[int, Meta(ge=0, le=MOST_CELLS)] = 0
-    capacity_kwh: float | None = None
+    capacity_kwh: Annotated[float, Meta(gt=0, le=1e6)] | None = None
     pending: Mark = 0
     dropped: Mark = 0
     replies: Annotated[tuple[Reply, ...], Meta(max_length=64)] = ()

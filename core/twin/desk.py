@@ -212,8 +212,9 @@ class TwinDesk:
         key = key_of(self.plate(pack).id)
         if self._predictions is None:
             return Foretold(None, ())
-        return Foretold(self._predictions.newest(SITE, key),
-                        self._predictions.scores(SITE, self._engine.clock.now() - TOLD, key))
+        now = self._engine.clock.now()
+        return Foretold(self._predictions.newest(SITE, key, now),
+                        self._predictions.scores(SITE, now - TOLD, key))
 
     # -- the thread
 

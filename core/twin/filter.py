@@ -146,6 +146,19 @@ class CellFilter:
         self._variance[SR, known] = self._variance[SL, known] = 0.0
         self._unset = int(np.isnan(self._state[SOC]).sum())
 
+    def go_on(self, before: CellFilter, packs: ArrayLike) -> None:
+        """With all that `before` knew of `packs`, int[any], which stand at the same places in both.
+        Raises RequestError where one has another number of cells there."""
+        rows = np.asarray(packs, np.int64)
+        mine, theirs = np.isin(self.pack_of, rows), np.isin(before.pack_of, rows)
+        if not np.array_equal(self.pack_of[mine], before.pack_of[theirs]):
+            raise RequestError("a pack goes on with as many cells as it had")
+        self._state[:, mine] = before._state[:, theirs]
+        self._variance[:, mine] = before._variance[:, theirs]
+        self.residual_v[mine] = before.residual_v[theirs]
+        self._packs.go_on(before._packs, rows)
+        self._unset = int(np.isnan(self._state[SOC]).sum())
+
     def set_capacity(self, capacity_ah: ArrayLike) -> None:
         """What cells hold, as their health was found: float[cells] [Ah], NaN = as it is. Raises
         RequestError for a capacity that is none."""
@@ -414,6 +427,11 @@ class _Packs:
         """Each model and which packs are of it, bool[packs]."""
         for number, model in enumerate(self.models):
             yield model, self._model_of == number
+
+    def go_on(self, before: _Packs, packs: IndexArray) -> None:
+        """What flows in them, and for how long that was not known."""
+        self._response[:, packs] = before._response[:, packs]
+        self._lost[packs] = before._lost[packs]
 
     def carry(self, current_a: Floats, dt_s: float, temperature_c: ArrayLike | None,
               tuning: Tuning) -> None:

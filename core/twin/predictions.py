@@ -182,7 +182,9 @@ class PredictionStore(Protocol):
         newest first, of the `most` newest that are scored; of one pack or of all."""
         ...
 
-    def newest(self, site: str, device: str) -> Prediction | None: ...
+    def newest(self, site: str, device: str, now: datetime) -> Prediction | None:
+        """None of later than `now`: a clock that was ahead made it."""
+        ...
 
     def scores(self, site: str, since: datetime, device: str | None = None) -> Sequence[Score]:
         """By how far ahead, of one pack or of all."""

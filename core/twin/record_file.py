@@ -1,51 +1,22 @@
-"""A cell's own record from a file: `time, voltage, current, temperature` in the usual layouts.
-
-Columns are found by their names, units stand in them (`Time [s]`, `I/mA`, `Voltage(V)`,
-`current_a`), and the sign of the current is found from how the voltage answers it.
-"""
+"""A cell's own record from a file, on an even grid: its columns (`record_table.py`), with the sign
+of the current found from how the voltage answers it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import RequestError
+from core.twin.record_table import PLAUSIBLE_V, Floats, read_columns
 from core.twin.tasks import MOST_POINTS
 
 MOST_TEXT = 64 * 1024 * 1024
 LEAST_ROWS = 10
 GAP_STEPS = 5.0
 """A hole longer than so many steps of the grid stays a hole: NaN, never a line drawn over it."""
-PLAUSIBLE_V = (0.0, 10.0)
 Sign = Literal["auto", "discharge_positive", "discharge_negative"]
-Floats = NDArray[np.float64]
-
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "time": ("time", "t", "testtime", "totaltime", "elapsedtime", "timestamp", "datetime", "date"),
-    "voltage": ("voltage", "v", "u", "ecell", "ewe", "cellvoltage", "terminalvoltage",
-                "voltagemeasured"),
-    "current": ("current", "i", "currentmeasured", "cellcurrent"),
-    "temperature": ("temperature", "temp", "t1", "celltemperature", "temperaturemeasured",
-                    "surfacetemperature"),
-}
-_SCALES: Mapping[str, Mapping[str, float]] = {
-    "time": {"": 1.0, "s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0,
-             "hours": 3600.0},
-    "voltage": {"": 1.0, "v": 1.0, "volt": 1.0, "volts": 1.0, "mv": 1e-3},
-    "current": {"": 1.0, "a": 1.0, "amps": 1.0, "ma": 1e-3},
-    "temperature": {"": 1.0, "c": 1.0, "degc": 1.0, "degreec": 1.0, "k": 1.0},
-}
-_HEAD = re.compile(r"^\s*(?P<name>[^\[(/<]*?)\s*(?:[\[(/<]\s*(?P<unit>[^\])>]*)[\])>]?)?\s*$")
-_SNAKE = re.compile(r"^(?P<name>.*?)_(?P<unit>s|ms|min|h|v|mv|a|ma|c|k)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +36,7 @@ def read_record(text: str, step_s: float | None = None, sign: Sign = "auto") -> 
     step_s: of the grid, by default the file's own median step, at least 1 s."""
     if len(text) > MOST_TEXT:
         raise RequestError(f"the file is longer than {MOST_TEXT // 2 ** 20} MiB; cut it")
-    columns = _columns(text)
+    columns, read = read_columns(text)
     back = int((np.diff(columns["time"]) < 0).sum())
     rows = columns["time"].size
     order = np.argsort(columns["time"], kind="stable")
@@ -82,8 +53,8 @@ def read_record(text: str, step_s: float | None = None, sign: Sign = "auto") -> 
     voltage = _on_grid(time_s, columns["voltage"], step)
     current, note = _signed(_on_grid(time_s, columns["current"], step), voltage, sign)
     _check_voltage(voltage)
-    note = "; ".join(one for one in (note, _out_of_order(back, rows - time_s.size)) if one)
-    return EvenRecord(step, current, voltage, _mean_c(columns.get("temperature")), note)
+    note = "; ".join(one for one in (read, note, _out_of_order(back, rows - time_s.size)) if one)
+    return EvenRecord(step, current, voltage, _mean(columns.get("temperature")), note)
 
 
 def _out_of_order(back: int, doubled: int) -> str:
@@ -96,62 +67,6 @@ def _out_of_order(back: int, doubled: int) -> str:
         notes.append(f"{doubled} row{'s' if doubled > 1 else ''} with the time of another "
                      f"{'were' if doubled > 1 else 'was'} left out")
     return "; ".join(notes)
-
-
-def _columns(text: str) -> dict[str, Floats]:
-    """time, voltage, current, and temperature where it is there; rows without a time left out."""
-    sample = text[:4096].removeprefix("\ufeff")
-    delimiter = max(",;\t", key=sample.count)
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=delimiter)
-    try:
-        places = next(found for found in (_places(row) for row in rows) if found)
-        kept = [row for row in rows if row]
-    except StopIteration:
-        raise RequestError("no row names the columns time, voltage and current; name them so, with "
-                           "units as in `time [s], voltage [V], current [A]`") from None
-    except csv.Error as error:
-        raise RequestError(f"this is no CSV ({error})") from error
-    found = {name: np.array([_number(row, place, name) for row in kept]) * scale
-             for name, (place, scale) in places.items()}
-    known = np.isfinite(found["time"])
-    if not known.any():
-        raise RequestError("the column of the time holds no times: seconds, or ISO 8601")
-    return {name: values[known] for name, values in found.items()}
-
-
-def _places(row: Sequence[str]) -> dict[str, tuple[int, float]]:
-    """(column, scale to SI) by quantity, {} where this row is no head of the three needed."""
-    found: dict[str, tuple[int, float]] = {}
-    for place, cell in enumerate(row):
-        name, unit = _name_and_unit(cell)
-        for quantity, names in _NAMES.items():
-            if name in names and quantity not in found and unit in _SCALES[quantity]:
-                found[quantity] = (place, _SCALES[quantity][unit])
-    return found if {"time", "voltage", "current"} <= set(found) else {}
-
-
-def _name_and_unit(cell: str) -> tuple[str, str]:
-    told = _HEAD.match(cell)
-    name, unit = (told["name"], told["unit"] or "") if told else (cell, "")
-    snake = _SNAKE.match(name.lower())
-    if snake and not unit:
-        name, unit = snake["name"], snake["unit"]
-    return re.sub(r"[^a-z0-9]", "", name.lower()), re.sub(r"[^a-z]", "", unit.lower())
-
-
-def _number(row: Sequence[str], place: int, quantity: str) -> float:
-    text = row[place].strip() if place < len(row) else ""
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    if quantity != "time":
-        return math.nan
-    try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
-        return math.nan
-    return (told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()
 
 
 def _on_grid(time_s: Floats, values: Floats, step_s: float) -> Floats:
@@ -205,9 +120,7 @@ def _check_voltage(voltage: Floats) -> None:
                            "divided by its cells in series first")
 
 
-def _mean_c(values: Floats | None) -> float | None:
-    """Kelvin where it can be nothing else."""
+def _mean(values: Floats | None) -> float | None:
     if values is None or not np.isfinite(values).any():
         return None
-    mean = float(np.nanmean(values))
-    return mean - 273.15 if mean > 200.0 else mean
+    return float(np.nanmean(values))

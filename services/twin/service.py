@@ -8,6 +8,7 @@ import logging
 import math
 import threading
 from collections import deque
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ from core.twin.tasks import (
 from services.fleet_link import Broker, Link, Manner
 from services.report import Report
 from services.twin.allotted import Allotted
-from services.twin.heard import STEP_S, Heard, Plate, by_chemistry
+from services.twin.heard import SETTLE_S, STEP_S, Heard, Plate, by_chemistry
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,6 @@ HORIZON_S = 900.0
 TICK_S = 0.5
 FIRST_S = 3.0 * STEP_S
 """So much later the first window is whole."""
-SETTLE_S = 2.0
-"""So long after a step its last telemetry may come."""
 MOST_QUEUED = 50_000
 BUSY_QUEUE = 2_000
 """So many messages that wait: a pack of which this step knows something is not heard again."""
@@ -60,7 +59,7 @@ BATCH = 500
 COMPANY_S = 30.0
 """A batch that is not full waits so long for more: a task takes a second before its first pack."""
 NEXT_TOLD = 20
-"""Packs whose time the report tells, the next."""
+"""Packs that the report tells one by one: the next, those most often outside, those unfit."""
 TASK_URGENCY = 10.0
 
 
@@ -77,7 +76,7 @@ class TwinService:
         self._every_s, self._few_s, self._at_once = every_s, -math.inf, at_once
         self.agenda = Agenda(clock, (), every_s, BUSY * at_once)
         self._steps = int(every_s // STEP_S) + 1
-        self._queue: deque[tuple[str, bytes]] = deque()
+        self._queue: deque[tuple[str, bytes, float]] = deque()
         self.unheard = self.lost = 0
         self._asked: dict[str, dict[str, tuple[Plate, str]]] = {}
         self.heard, self._allotted = Heard(), Allotted()
@@ -93,7 +92,7 @@ class TwinService:
         if len(self._queue) >= MOST_QUEUED:
             self._queue.popleft()
             self.lost += 1
-        self._queue.append((topic, bytes(message.payload)))
+        self._queue.append((topic, bytes(message.payload), self._clock.now().timestamp()))
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`."""
@@ -108,9 +107,9 @@ class TwinService:
 
     def tick(self) -> None:
         """What there is to do now."""
-        now_s = self._clock.now().timestamp()
         for _ in range(len(self._queue)):
-            self.hear(*self._queue.popleft(), now_s)
+            self.hear(*self._queue.popleft())
+        now_s = self._clock.now().timestamp()
         self.heard.close_steps(now_s - SETTLE_S)
         if len(self.agenda) < len(self.heard.plates):
             self.agenda.add([device for device in self.heard.plates if device not in self.agenda],
@@ -130,29 +129,37 @@ class TwinService:
             self._report.write({
                 "time_s": now_s, "connected": self.link.connected.is_set(),
                 "packs": len(self.heard.plates), "published": self.published,
-                "waiting": len(self._asked), **self._turns(),
+                "waiting": len(self._asked), **self._turns(), **self._left_out(),
                 "missing": self._physics.missing, "error": self.error})
 
     def _turns(self) -> dict[str, object]:
         """due: packs whose time has come; period_s: from one window of a pack to its next, as the
-        machine can; next: of the next packs when each is due; all_by_s: when the last one is.
-        unheard: seconds of telemetry that were passed over because more came than could be read,
-        lost: messages for which there was no room."""
+        machine can; next: of the next packs when each is due; all_by_s: when the last one is."""
         dues_s, packs = self.agenda.dues_s(), list(self.agenda)
         order = np.argsort(dues_s, kind="stable")
         return {"due": self.agenda.waiting(), "period_s": self.agenda.period_s,
                 "next": {packs[row]: float(dues_s[row]) for row in order[:NEXT_TOLD].tolist()},
-                "all_by_s": float(dues_s[order[-1]]) if order.size else None,
-                "unheard": self.unheard, "lost": self.lost}
+                "all_by_s": float(dues_s[order[-1]]) if order.size else None}
 
-    def hear(self, topic: str, payload: bytes, now_s: float) -> None:
-        """What cannot be read the ingest counts and shows; here it is left out."""
+    def _left_out(self) -> dict[str, object]:
+        """unheard: seconds of telemetry that were passed over because more came than could be read,
+        lost: messages for which there was no room. outside: seconds that came too late for their
+        step, or ahead of it; outside_of: of which devices most. unfit: devices whose pack is not
+        modelled as they say it, and why."""
+        heard = self.heard
+        return {"unheard": self.unheard, "lost": self.lost, "outside": heard.outside.total(),
+                "outside_of": dict(heard.outside.most_common(NEXT_TOLD)),
+                "unfit": dict(islice(heard.unfit.items(), NEXT_TOLD))}
+
+    def hear(self, topic: str, payload: bytes, came_s: float) -> None:
+        """came_s: when, by this machine's clock. What cannot be read the ingest counts and shows;
+        here it is left out."""
         try:
             address = address_of(topic)
             if address.kind == ALLOCATION:
                 allocation = read_small(payload, Allocation)
                 if allocation.site == address.site:
-                    self._allotted.take(allocation, self.heard.plates, now_s)
+                    self._allotted.take(allocation, self.heard.plates, came_s)
                 return
             if address.kind == "status":
                 status = read_small(payload, Status)
@@ -161,12 +168,12 @@ class TwinService:
                 return
         except (RequestError, RejectedError):
             return
-        if len(self._queue) > BUSY_QUEUE and self.heard.knows_now(address.device):
+        if len(self._queue) > BUSY_QUEUE and self.heard.knows_then(address.device, came_s):
             self.unheard += 1
             return
-        told = read_telemetry(payload, address, now_s)
+        told = read_telemetry(payload, address, came_s)
         if not isinstance(told, Refused):
-            self.heard.telemetry(told, now_s - SETTLE_S)
+            self.heard.telemetry(told, came_s)
 
     # -- every five minutes, the worst first
 

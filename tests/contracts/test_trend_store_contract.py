@@ -28,7 +28,7 @@ from core.twin.trend import (
     packed,
     unpacked,
 )
-from store.twin import FORGOTTEN, TrendDatabase
+from store.twin import FORGOTTEN, STEADY_S, TrendDatabase
 from tests.core.sites import NOON
 
 NOW_S = NOON.timestamp()
@@ -102,11 +102,32 @@ def test_packs_that_are_gone_for_years_are_forgotten(tmp_path: Path) -> None:
     store.keep({"gone": trend()})
     clock.advance((FORGOTTEN - timedelta(days=1)).total_seconds())
     store.keep({"here": trend()})
-    clock.advance(2 * DAY_S)
     store.close()
+    clock.advance(2 * DAY_S)
     again = TrendDatabase(tmp_path / "trends.sqlite", clock)
+    clock.advance(STEADY_S / 2)
+    again.keep({"other": trend()})
+    assert set(again.find(["gone", "here"])) == {"gone", "here"}
+    clock.advance(STEADY_S / 2)
+    again.keep({"other": trend()})
     assert set(again.find(["gone", "here"])) == {"here"}
     again.close()
+
+
+def test_a_clock_that_is_years_ahead_for_a_while_forgets_nobody(tmp_path: Path) -> None:
+    clock = ManualClock(NOON)
+    store = TrendDatabase(tmp_path / "trends.sqlite", clock)
+    store.keep({"a": trend(), "b": trend()})
+    store.close()
+    clock.set_by(20 * YEAR_S)
+    store = TrendDatabase(tmp_path / "trends.sqlite", clock)
+    store.keep({"b": trend()})
+    clock.advance(STEADY_S / 2)
+    clock.set_by(-20 * YEAR_S)
+    clock.advance(STEADY_S / 2)
+    store.keep({"b": trend()})
+    assert set(store.find(["a", "b"])) == {"a", "b"}
+    store.close()
 
 
 def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:

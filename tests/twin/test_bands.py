@@ -173,7 +173,7 @@ def test_a_store_forgets_the_oldest_and_takes_over_a_file_of_before(tmp_path: Pa
     clock.advance(timedelta(days=100).total_seconds())
     store.keep([told(clock.now().timestamp())])
     assert len(store.due(SITE, clock.now() + timedelta(hours=1))) == 1
-    assert store.newest(SITE, PACK) is not None
+    assert store.newest(SITE, PACK, clock.now()) is not None
     store.close()
 
 

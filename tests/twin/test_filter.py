@@ -265,3 +265,27 @@ def test_what_does_not_fit_together_is_refused() -> None:
             CellFilter(models, counts, capacity)
     with pytest.raises(RequestError, match="1 currents and 1 voltages"):
         one().step([1.0, 2.0], [3.7], 1.0)
+
+
+def test_packs_go_on_as_they_were_in_a_filter_of_others() -> None:
+    """To the last bit, whatever stands between and after them; one with other cells does not."""
+    current, volts = lively(AH, 60), 3.6 + 0.1 * np.random.default_rng(7).random((60, 5))
+
+    def filter_of(models: list[CellModel], counts: list[int]) -> CellFilter:
+        return CellFilter(models, counts, np.full(sum(counts), AH))
+
+    still = filter_of([NMC, LFP, NMC], [2, 1, 2])
+    for amps, row in zip(current[:30], volts[:30], strict=True):
+        still.step([amps, 0.0, -amps], row, 1.0)
+    other = filter_of([NMC, NMC, NMC, LFP], [2, 3, 2, 1])
+    other.go_on(still, [0, 2])
+    assert np.array_equal(other.residual_v[:2], still.residual_v[:2])
+    for amps, row in zip(current[30:], volts[30:], strict=True):
+        still.step([amps, 0.0, -amps], row, 1.0)
+        other.step([amps, 1.0, -amps, 0.0], [*row[:2], 3.7, 3.7, 3.7, *row[3:], 3.3], 1.0)
+    here, there = [0, 1, 3, 4], [0, 1, 5, 6]
+    for of in ("soc", "soc_sigma", "resistance", "resistance_sigma", "leak_c", "leak_sigma_c",
+               "residual_v"):
+        assert np.array_equal(getattr(still, of)[here], getattr(other, of)[there]), of
+    with pytest.raises(RequestError, match="as many cells"):
+        other.go_on(still, [1])

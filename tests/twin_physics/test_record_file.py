@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,92 @@ def test_real_drives_tell_their_sign(name: str, turned: bool) -> None:
 def test_what_is_no_record_is_told(text: str, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         read_record(text, step_s=1.0)
+
+
+# -- what the usual spreadsheets make of numbers
+
+EUROPEAN = "time [s];voltage [V];current [A]"
+
+
+def spelt(rows: Sequence[str], head: str = EUROPEAN, before: str = "") -> str:
+    return before + "\n".join([head, *rows]) + "\n"
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize("before", ["", "Made by a cycler, channel 3, day 1, cell 4, ok\n\n"])
+def test_a_decimal_comma(delimiter: str, before: str) -> None:
+    """More commas than delimiters, also before the head: whose own delimiter counts."""
+    time_s, current, voltage = pulses()
+    text = spelt([f"{at:.1f};{volts:.3f};{amps:.2f}".replace(".", ",")
+                  for at, volts, amps in zip(time_s, voltage, current, strict=True)], before=before)
+    record = read_record(text.replace(";", delimiter))
+    assert np.allclose(record.current_a, current)
+    assert np.allclose(record.voltage_v, voltage, atol=1e-3)
+    assert record.step_s == 2.0
+
+
+def test_a_decimal_comma_in_quotes_exponents_and_moments() -> None:
+    rows = [f'"2026-03-01 00:00:{second:02d},500","3,{700 - second}","{second % 2},5E-01"'
+            for second in range(60)]
+    record = read_record(spelt(rows, "time,voltage,current"))
+    assert record.voltage_v[:2] == pytest.approx([3.7, 3.699])
+    assert record.current_a[:2] == pytest.approx([0.05, 0.15])
+
+
+def test_voltages_of_three_digits_after_the_comma_tell_by_themselves() -> None:
+    """3,700 V is 3.7 V or no cell's; as millivolts both may be meant."""
+    rows = [f"{second};3,{700 - second};1,{500 + second % 2}" for second in range(60)]
+    assert read_record(spelt(rows)).voltage_v[0] == pytest.approx(3.7)
+    with pytest.raises(RequestError, match="between thousands"):
+        read_record(spelt(rows, "time [s];voltage [mV];current [mA]"))
+
+
+@pytest.mark.parametrize(("row", "words"), [
+    ("{0},000;3.7;1.5", "with a comma .'1,000'. and with a point .'3.7'."),
+    ("{0};3,7;1.234,5", "with a comma"), ("{0};3,7;1,234,567", "between thousands"),
+])
+def test_thousands_that_could_be_fractions_are_refused(row: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        read_record(spelt([row.format(second) for second in range(1, 60)]))
+
+
+def test_a_decimal_comma_between_commas_is_refused() -> None:
+    """And a comma at the end of each row is none."""
+    rows = [f"{second},0,3,{700 - second},1,5" for second in range(60)]
+    with pytest.raises(RequestError, match="more columns than the head"):
+        read_record(spelt(rows, "time,voltage,current"))
+    rows = [f"{second},3.{700 - second},{second % 2}," for second in range(60)]
+    assert read_record(spelt(rows, "time,voltage,current")).voltage_v[0] == pytest.approx(3.7)
+
+
+@pytest.mark.parametrize(("head", "factor"), [("timestamp", 1000.0), ("timestamp [ms]", 1000.0),
+                                              ("timestamp", 1.0), ("timestamp [s]", 1.0)])
+def test_moments_since_1970_in_milliseconds(head: str, factor: float) -> None:
+    time_s, current, voltage = pulses()
+    rows = [f"{factor * (1.7e9 + at):.0f},{volts:.3f},{amps}"
+            for at, volts, amps in zip(time_s, voltage, current, strict=True)]
+    record = read_record(spelt(rows, f"{head},voltage,current"))
+    assert record.step_s == 2.0
+    assert np.allclose(record.current_a, current)
+    assert ("milliseconds since 1970" in record.note) == (head == "timestamp" and factor > 1.0)
+
+
+def test_a_time_that_is_no_moment_needs_a_unit() -> None:
+    rows = [f"{1_700_000_000_000_000 + second * 1_000_000},3.{700 - second},{second % 2}"
+            for second in range(60)]
+    with pytest.raises(RequestError, match="in seconds"):
+        read_record(spelt(rows, "time,voltage,current"))
+
+
+@pytest.mark.parametrize(("unit", "told", "mean_c"), [
+    (" [degF]", 77.0, 25.0), (" [F]", 50.0, 10.0), ("", 59.0, 59.0), (" [C]", 77.0, 77.0),
+    ("", 298.15, 25.0), (" [K]", 298.15, 25.0), ("", 77.0, None), ("", 140.0, None)])
+def test_a_temperature_that_is_no_cell_s_needs_a_unit(unit: str, told: float,
+                                                      mean_c: float | None) -> None:
+    text = spelt([f"{second},3.{700 - second},{second % 2},{told}" for second in range(60)],
+                 f"time,voltage,current,temperature{unit}")
+    if mean_c is None:
+        with pytest.raises(RequestError, match="name the unit"):
+            read_record(text)
+    else:
+        assert read_record(text).temperature_c == pytest.approx(mean_c)

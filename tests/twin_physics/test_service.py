@@ -34,7 +34,7 @@ from core.twin.models import cell_model
 from core.twin.ports import TaskState
 from core.twin.predictions import Met, Point, Prediction
 from services.fleet_link import Broker
-from services.twin.heard import STEP_S, Heard, plate_of
+from services.twin.heard import SETTLE_S, STEP_S, Heard, plate_of
 from services.twin.service import (
     BATCH,
     BUSY_QUEUE,
@@ -42,9 +42,9 @@ from services.twin.service import (
     FIRST_S,
     MOST_QUEUED,
     NEXT_TOLD,
-    SETTLE_S,
     TwinService,
 )
+from store.twin import PredictionDatabase
 from tests.fleet.examples import NOW_S, body, envelope
 from tests.fleet.site import Talker, broker_of
 from tests.sources.mosquitto import until
@@ -116,8 +116,13 @@ class Solver:
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    made = make_prediction_store(tmp_path / "twin" / "predictions.sqlite")
+def clock() -> ManualClock:
+    return ManualClock(AT)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock):
+    made = PredictionDatabase(tmp_path / "twin" / "predictions.sqlite", clock)
     yield made
     made.close()
 
@@ -125,8 +130,8 @@ def store(tmp_path: Path):
 class House:
     """A twin whose clock a test moves, and what is published."""
 
-    def __init__(self, broker: Broker, store, physics: Solver) -> None:
-        self.clock, self.physics = ManualClock(AT), physics
+    def __init__(self, broker: Broker, store, physics: Solver, clock: ManualClock) -> None:
+        self.clock, self.physics = clock, physics
         self.report = Path(store._path).with_name("report.json")
         self.twin = TwinService("home", broker, self.clock, physics, store, report=self.report)
         self.twin.link.start()
@@ -165,10 +170,10 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path, store) -> Iterator[House]:
+def house(tmp_path: Path, store, clock: ManualClock) -> Iterator[House]:
     mosquitto = Mosquitto(tmp_path / "broker")
     mosquitto.start()
-    made = House(broker_of(mosquitto), store, Solver())
+    made = House(broker_of(mosquitto), store, Solver(), clock)
     yield made
     made.close()
     mosquitto.kill()
@@ -189,7 +194,7 @@ def test_from_telemetry_to_a_prediction_that_met_its_truth(house: House, store) 
     last = told.points[-1]
     assert (last.cell_v, last.basis) == (pytest.approx(3.268), "stated")
     assert last.high_v == pytest.approx(3.268 + STATED * np.hypot(0.002, 0.04), abs=1e-5)
-    assert store.newest("home", "pack_1") == told
+    assert store.newest("home", "pack_1", house.clock.now()) == told
     assert house.physics.forgotten == [task.id]
     house.live(320, 10.0, lambda _second: 3.30)
     score = store.scores("home", AT)[0]
@@ -353,7 +358,7 @@ def test_scores_are_of_what_was_measured_and_kept(store) -> None:
     assert score.covered == 1.0
     assert store.due("home", AT + timedelta(minutes=22)) == []
     assert store.scores("home", AT, "pack_2") == []
-    assert store.newest("home", "pack_2") is None
+    assert store.newest("home", "pack_2", AT + timedelta(days=1)) is None
 
 
 def test_a_store_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
@@ -371,9 +376,10 @@ def test_a_store_that_cannot_be_used_says_what_to_do(tmp_path: Path) -> None:
     made.close()
 
 
-def test_many_packs_wait_in_a_queue_the_worst_first(tmp_path: Path, store) -> None:
+def test_many_packs_wait_in_a_queue_the_worst_first(
+        tmp_path: Path, store, clock: ManualClock) -> None:
     """More packs than a task holds: each says when it is due again, and the report who is next."""
-    clock, physics, report = ManualClock(AT), Solver(), tmp_path / "report.json"
+    physics, report = Solver(), tmp_path / "report.json"
     twin = TwinService("home", Broker(host=LOOPBACK, port=9), clock, physics, store,
                        report=report)
     names = [f"pack_{number}" for number in range(BATCH + 50)]
@@ -405,7 +411,7 @@ def test_many_packs_wait_in_a_queue_the_worst_first(tmp_path: Path, store) -> No
     assert [len(task.packs) for task in physics.asked] == [BATCH, 50]
     asked = [pack.pack for task in physics.asked for pack in task.packs]
     assert sorted(asked) == sorted(names)
-    newest = store.newest("home", "pack_7")
+    newest = store.newest("home", "pack_7", clock.now())
     assert newest is not None
     assert newest.next_s >= clock.now().timestamp() + EVERY_S - 1.0
     lives(EVERY_S)
