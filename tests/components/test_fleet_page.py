@@ -291,16 +291,21 @@ def test_the_overview_has_a_row_a_site() -> None:
 @pytest.fixture
 def opened() -> Iterator[Callable[..., tuple[AppTest, AuditedClient, FakeFleet]]]:
     """`opened(count, operators)`: the page's orders over a site of its own."""
+    fleets: list[FakeFleet] = []
+
     def make(count: int = 3, operators: OperatorsConfig | None = None,
              ) -> tuple[AppTest, AuditedClient, FakeFleet]:
         fleet_app.ASKED.clear()
         client, fleet, _ = site(count, operators=operators)
+        fleets.append(fleet)
         fleet_app.SITE.append(client)
         app = AppTest.from_string(SCRIPT, default_timeout=30).run()
         assert not app.exception
         return app, client, fleet
 
     yield make
+    for fleet in fleets:
+        fleet.answer("executed")  # or their outcomes are waited for while other tests run
     fleet_app.SITE.clear()
     fleet_app.ASKED.clear()
 
