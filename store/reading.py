@@ -42,12 +42,13 @@ class SealedReader:
             if self._db is None:
                 import duckdb
 
-                # Its allocator gives nothing back between questions without a thread of its own.
+                # Its allocator gives nothing back between questions without a thread of its own;
+                # and its cache of files' metadata (parquet_metadata_cache) stays off: it forgets no
+                # file that ever was, 0.3 MB for each, of which it counts a quarter.
                 self._db = duckdb.connect(":memory:", config={
                     "threads": str(THREADS), "memory_limit": MEMORY_LIMIT,
                     "allocator_background_threads": "true",
                     "autoinstall_known_extensions": "false", "temp_directory": ""})
-                self._db.execute("SET parquet_metadata_cache = true")
             return self._db
 
     def rows(self, files: Sequence[Sealed], columns: Sequence[str], start_us: int, end_us: int,
