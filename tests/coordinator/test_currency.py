@@ -16,9 +16,10 @@ from core.coordinator.minutes import Fleet, Minutes
 from core.coordinator.problem import Connection, Objectives
 from core.coordinator.records import Minute
 from core.coordinator.settings import SiteSettings
-from core.coordinator.view import DayCost, Shadow
+from core.coordinator.view import DayCost
 from core.houses import TariffConfig
 from services.coordinator.mpc import MpcPlanner
+from tests.coordinator.challenged import challenged, shadow
 from tests.coordinator.fleet import NOON, SITE
 from tests.coordinator.test_daily import MIDNIGHT, PLANNERS, STEP_S, minutes, packs
 from tests.coordinator.test_loop import Site, made
@@ -71,16 +72,10 @@ def test_a_minute_in_which_the_currency_changed_has_no_price() -> None:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    found = made(best=MpcPlanner())
-    found.set(SiteSettings(controller="rule-based", challenger="mpc", tariff=tariff("USD")))
-    found.live(HOUR_S / 2, 60.0)
+    found = challenged(SiteSettings(controller="rule-based", challenger="mpc",
+                                    tariff=tariff("USD")))
     yield found
     found.store.close()
-
-
-def shadow(site: Site) -> Shadow:
-    (found,) = site.store.shadows(SITE)
-    return found
 
 
 def in_euros(site: Site) -> None:

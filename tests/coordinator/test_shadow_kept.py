@@ -22,7 +22,7 @@ from core.coordinator.view import Shadow
 from services.coordinator.mpc import MpcPlanner
 from tests.coordinator.cases import NOW
 from tests.coordinator.cases import site as problem_of
-from tests.coordinator.fleet import SITE
+from tests.coordinator.challenged import challenged, shadow
 from tests.coordinator.test_loop import Site, made
 
 HOUR_S = 3600.0
@@ -30,16 +30,9 @@ HOUR_S = 3600.0
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    found = made(best=MpcPlanner())
-    found.set(SiteSettings(controller="rule-based", challenger="mpc"))
-    found.live(HOUR_S / 2, 60.0)
+    found = challenged(SiteSettings(controller="rule-based", challenger="mpc"))
     yield found
     found.store.close()
-
-
-def shadow(site: Site) -> Shadow:
-    (found,) = site.store.shadows(SITE)
-    return found
 
 
 def again(site: Site, by: str = "one") -> Site:

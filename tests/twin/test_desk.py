@@ -27,6 +27,7 @@ from core.twin.desk import DOUBTS, FIGURES, TwinDesk
 from core.twin.kept import ParameterFile
 from core.twin.past import on_grid, pasts_of, plate_of
 from core.twin.rounds import FIRST_S as ROUND_S
+from core.twin.study import Study
 from core.twin.tasks import (
     CalibrationResult,
     CalibrationTask,
@@ -246,33 +247,28 @@ def test_the_next_minutes_are_foretold_under_what_the_pack_is_to_do(fresh: DeskS
     assert other.plan == ""
 
 
+def looked_at(fresh: DeskSite) -> Study:
+    """Asked for, and a second later there."""
+    fresh.client.twin_study(GOOD)
+    fresh.live(1)
+    found = fresh.client.twin_study(GOOD)
+    assert found is not None
+    return found
+
+
 def test_a_look_has_a_fresh_study_though_the_clock_was_put_back(fresh: DeskSite) -> None:
     fresh.live(60)
-    fresh.client.twin_study(GOOD)
-    fresh.live(1)
-    before = fresh.client.twin_study(GOOD)
-    assert before is not None
+    before = looked_at(fresh)
     fresh.clock.set_by(-3600.0)
-    fresh.client.twin_study(GOOD)
-    fresh.live(1)
-    after = fresh.client.twin_study(GOOD)
-    assert after is not None
-    assert after.judged.at < before.judged.at
+    assert looked_at(fresh).judged.at < before.judged.at
 
 
 def test_rows_that_a_clock_put_back_has_cost_are_told_in_the_verdict(fresh: DeskSite) -> None:
     fresh.live(60)
-    fresh.client.twin_study(GOOD)
-    fresh.live(1)
-    study = fresh.client.twin_study(GOOD)
-    assert study is not None
-    assert study.judged.verdict.notes == ()
+    assert looked_at(fresh).judged.verdict.notes == ()
     fresh.clock.advance(-900.0)
     fresh.live(60)
-    study = fresh.client.twin_study(GOOD)
-    fresh.live(1)
-    study = fresh.client.twin_study(GOOD)
-    assert study is not None
+    study = looked_at(fresh)
     (note,) = study.judged.verdict.notes
     assert note == "the clock was put back by 14 min, and 30 rows were dropped from its past"
     assert note[4:] in words.cause(study.judged, None)
