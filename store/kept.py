@@ -16,8 +16,9 @@ Key = tuple[Sealed, tuple[str, ...], tuple[int, ...]]
 """File, columns, nodes."""
 Ask = Callable[[Sequence[Sealed]], dict[Sealed, Rows]]
 MOST_BYTES = 12_000_000
-MOST_IDLE_S = 120.0
-"""A page asks again each half minute; what nobody asks for in this time nobody shows any more."""
+MOST_IDLE_S = 90.0
+"""What a page shows it asks for again within a minute. Weeks of minutes are asked for each two
+minutes: to read them then takes less than to hold them."""
 
 
 class KeptRows:
