@@ -174,7 +174,8 @@ class FleetHeard:
         if self._number(told.envelope, now_s) and self._numbers[device].newer(told):
             numbers = self._numbers[device]
             numbers.time_us, numbers.sent_s = told.time_us, told.envelope.sent_s
-            self._board.take(device, body, told.cells)
+            ago_s = max(0.0, told.envelope.sent_s - body.time_s)  # by the device's clock alone
+            self._board.take(device, body, told.cells, from_epoch(now_s - ago_s))
         power = "" if body.power_kw is None else f", {body.power_kw:.2f} kW"
         self._conversation.heard(f"{device} telemetry, number {told.envelope.seq}: {body.safety}"
                                  f"{power}, {cells} cells")

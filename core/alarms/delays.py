@@ -23,7 +23,7 @@ def sensed(before: Instance, found: Finding | None, now: datetime,
     there = tier >= (WARNING if before.tripped else INFO)
     if there == before.on:
         return _steady(before, found, tier), None
-    since = before.changing_at or now
+    since = before.changing_at or _seen(found, now)
     delay_s = (0.0 if tier >= TRIP else rule.on_delay_s) if there else rule.off_delay_s
     known = _measured(before, found, tier)
     if (now - since).total_seconds() < delay_s:
@@ -32,6 +32,10 @@ def sensed(before: Instance, found: Finding | None, now: datetime,
         return replace(known, on=False, changing_at=None), Event.OFF
     return replace(known, on=True, changing_at=None, event_at=since,
                    tripped=before.tripped or tier >= TRIP), Event.ON
+
+
+def _seen(found: Finding | None, now: datetime) -> datetime:
+    return now if found is None or found.at is None else min(found.at, now)
 
 
 def unheard(before: Instance) -> Instance:

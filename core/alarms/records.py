@@ -30,7 +30,8 @@ class Key(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A condition that is there now. tier: 1 info, 2 warning, 3 trip."""
+    """A condition that is there now. tier: 1 info, 2 warning, 3 trip. at: when that was seen, None
+    = now."""
 
     element: str
     condition: str
@@ -38,6 +39,7 @@ class Finding(NamedTuple):
     metric: str = ""
     value: float = math.nan
     limit: float = math.nan
+    at: datetime | None = None
 
 
 class Comment(msgspec.Struct, frozen=True, gc=False):

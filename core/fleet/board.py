@@ -45,13 +45,15 @@ _LOW, _HIGH = (np.array([BY_NAME[name].plausible[side] for name in METRIC_NAMES]
 class PackRecord:
     """One pack beside its columns. link and what follows it as in PackState. process: where its
     device says that it lives. differs: its device says another chemistry or number of cells than
-    the plate, so that its limits are wrong. decisions: of its processes, each since it
-    began, as far as they told; told_decisions: as the newest of them counts. rejected,
-    told_rejected: likewise, what it refused itself; last_refusal: the last of it."""
+    the plate, so that its limits are wrong. true_at: when its body was, by this machine's clock,
+    None = as it came. decisions: of its processes, each since it began, as far as they told;
+    told_decisions: as the newest of them counts. rejected, told_rejected: likewise, what it refused
+    itself; last_refusal: the last of it."""
 
     plate: PackPlate
     element: str
     body: Body | None = None
+    true_at: datetime | None = None
     link: LinkState = "unknown"
     process: str = ""
     firmware: str = ""
@@ -142,8 +144,10 @@ class FleetBoard:
                 node = topology.index(record.element)
                 columns.places[device] = _Place(node, topology.children(node))
 
-    def take(self, device: str, body: Body, cells: Mapping[str, FloatArray]) -> None:
-        """The newest second of a pack. cells: float32[cells] by name, of the plate's length."""
+    def take(self, device: str, body: Body, cells: Mapping[str, FloatArray],
+             true_at: datetime | None = None) -> None:
+        """The newest second of a pack. cells: float32[cells] by name, of the plate's length.
+        true_at: when that was, by this machine's clock, None = now."""
         with self._lock:
             columns, place = self._columns, self._columns.places[device]
             values = columns.values
@@ -159,7 +163,8 @@ class FleetBoard:
             for rows in (place.node, place.cells):
                 columns.measured_s[rows] = body.time_s
                 columns.heard[rows] = True
-            self.records[device].body = body
+            record = self.records[device]
+            record.body, record.true_at = body, true_at
 
     def tell(self, device: str, status: Status) -> None:
         """A device's own word; or the last will of its process, which tells alone that all its
@@ -231,9 +236,10 @@ class FleetBoard:
         with self._lock:
             for record in self.records.values():
                 if record.body is not None:
-                    found += findings_of(record.element, record.body.conditions)
+                    found += findings_of(record.element, record.body.conditions, record.true_at)
                     if record.body.safety in TRIPPED:
-                        found.append(Finding(record.element, "safety_tripped", TRIP))
+                        found.append(Finding(record.element, "safety_tripped", TRIP,
+                                             at=record.true_at))
                 if record.link == "offline":
                     found.append(Finding(record.element, "silent", WARNING))
                 elif record.link == "conflict":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from core.alarms.records import Finding
 from core.fleet.messages import Condition, ConditionName
@@ -25,13 +26,15 @@ def is_open(told: Iterable[Condition]) -> bool:
     return any(one.condition == OPEN for one in told)
 
 
-def findings_of(element: str, told: Iterable[Condition]) -> Iterator[Finding]:
-    """For the alarms of a pack; an open contactor is told by the flag of its reading."""
+def findings_of(element: str, told: Iterable[Condition],
+                at: datetime | None = None) -> Iterator[Finding]:
+    """For the alarms of a pack; an open contactor is told by the flag of its reading. at: when they
+    held, None = now."""
     for one in told:
         metric = _METRICS.get(UNITS.get(one.condition, ""), "")
         for place in _places(element, one):
             yield Finding(place, one.condition, one.tier, metric, _number(one.value),
-                          _number(one.limit))
+                          _number(one.limit), at)
 
 
 def _places(element: str, one: Condition) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pytest
 from bench._fleet import Mosquitto
 from core.alarms.book import AlarmBook, findings
 from core.alarms.journal import AlarmJournal
-from core.alarms.records import Key
+from core.alarms.records import Finding, Key
 from core.alarms.rules import alarm_rules
 from core.alarms.states import State
 from core.assembly import Assembler, place
@@ -79,10 +79,11 @@ class Centre:
         self.announced: list[Key] = []
         self.number = 0
 
-    def hear(self, told: Body) -> None:
+    def hear(self, told: Body, kept_s: float = 0.0) -> None:
+        """kept_s: how long its outbox held it [s]."""
         self.number += 1
         self.heard.message("pulsebms/home/pack_1/telemetry", telemetry(
-            packed(told), seq=self.number, floor=1, sent_s=told.time_s), retained=False)
+            packed(told), seq=self.number, floor=1, sent_s=told.time_s + kept_s), retained=False)
         assert self.heard.counts("fleet", "", True).rejected == {}
 
     def tick(self) -> None:
@@ -194,6 +195,21 @@ def test_a_silent_device_s_last_word_stands_and_its_next_one_counts() -> None:
     assert [one.condition for one in centre.board.findings()] == ["silent"]
 
 
+def test_what_an_outbox_held_back_is_told_with_the_time_it_happened() -> None:
+    """A device whose clock is behind, too: its own two times tell how long it was."""
+    centre = Centre()
+    behind_s, kept_s = 20.0, 25.0
+    columns = {"voltage_v": column(np.full(CELLS, 3.3, np.float32))}
+    welded = Condition(condition="contactor_welded", tier=3)
+    centre.hear(body(time_s=NOW_S - behind_s - kept_s, cells=columns, conditions=(welded,),
+                     safety="latched"), kept_s)
+    centre.tick()
+    for condition in ("contactor_welded", "safety_tripped"):
+        one = centre.journal.get(Key(ELEMENT, condition))
+        assert one is not None
+        assert (one.event_at, one.raised_at) == (from_epoch(NOW_S - kept_s), from_epoch(NOW_S))
+
+
 # -- the schema
 
 def condition(**changed: Any) -> Condition:
@@ -287,7 +303,7 @@ def test_each_condition_has_its_words_and_its_place() -> None:
     assert {name for name in CONDITIONS if of_cells(name)} == set(MISSING_CELL)
     charge, second, third = findings_of(ELEMENT, [
         condition(), missing(2, 3), Condition(condition="contactor_open", tier=2)])
-    assert charge == (ELEMENT, "current_charge", 2, "current_a", 101.5, 100.0)
+    assert charge == Finding(ELEMENT, "current_charge", 2, "current_a", 101.5, 100.0)
     assert [one[:4] for one in (second, third)] == [
         (f"{ELEMENT}_cell_{cell}", "voltage_missing", 2, "voltage_v") for cell in (1, 2)]
     assert math.isnan(second.value), "a missing value is none"
