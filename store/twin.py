@@ -21,6 +21,7 @@ from core.errors import ConfigurationError, GiveUpError, RetryLaterError
 from core.twin.models import Floats
 from core.twin.predictions import Due, Met, Prediction, Score
 from core.twin.trend import Trend, packed, unpacked
+from store.hot import SMALL_CACHE
 from store.times import SECOND_US, from_us, to_us
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class _Database:
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None,
                                        check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(SMALL_CACHE)
             self._db.executescript(schema)
             self._made_ready()
         except (OSError, sqlite3.Error) as error:

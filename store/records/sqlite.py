@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, RetryLaterError
 from store.files import set_aside
-from store.hot import SIDES, is_damage
+from store.hot import SIDES, SMALL_CACHE, is_damage
 from store.lock import DirectoryLock
 from store.migrations import applied, apply, numbered
 
@@ -42,6 +42,7 @@ class SqlitePlace:
         self._engine = create_engine(
             URL.create("sqlite", database=str(self.file)), hide_parameters=True,
             connect_args={"timeout": BUSY_S, "isolation_level": None})
+        event.listen(self._engine, "connect", _with_small_cache)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._alone = DirectoryLock(directory, now) if alone else None
@@ -127,6 +128,10 @@ class SqlitePlace:
             self._engine.dispose()
             if self._alone is not None:
                 self._alone.release()
+
+
+def _with_small_cache(connection: sqlite3.Connection, record: object) -> None:
+    connection.execute(SMALL_CACHE)
 
 
 def run_script(connection: Connection, script: str) -> None:
