@@ -26,6 +26,9 @@ _LINES = 4
 _MOST_NAMES = 14
 _LONGEST_NAME = 28
 
+# For each deck pydeck looks on disk for its notebook extra, and imports a part of it anew: 1 ms.
+pdk.bindings.deck.has_jupyter_extra = lambda: False
+
 Point = tuple[float, float]
 Rows = list[dict[str, Any]]
 

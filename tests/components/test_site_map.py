@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+import sys
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -89,3 +90,17 @@ def test_northing_is_mercators() -> None:
     assert math.radians(northing(60)) == pytest.approx(math.log(2 + math.sqrt(3)))
     assert northing(0) == pytest.approx(0, abs=1e-12)
     assert northing(90) == northing(84)
+
+
+def test_a_further_map_imports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked:
+        names: ClassVar[list[str]] = []
+
+        @classmethod
+        def find_spec(cls, name: str, *further: object) -> None:
+            cls.names.append(name)
+
+    assert site_deck([Site("Lund", 55.7, 13.2)], "dark") is not None
+    monkeypatch.setattr(sys, "meta_path", [Asked, *sys.meta_path])
+    assert site_deck([Site("Lund", 55.7, 13.2)], "dark") is not None
+    assert Asked.names == []
