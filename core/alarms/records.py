@@ -42,6 +42,13 @@ class Finding(NamedTuple):
     at: datetime | None = None
 
 
+class Seen(NamedTuple):
+    """What a person saw of an alarm: which raising of it, and the severity that it showed."""
+
+    occurrence: int
+    severity: int
+
+
 class Comment(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     who: str
@@ -101,6 +108,11 @@ class Instance(msgspec.Struct, frozen=True, gc=False):
     def severity(self) -> int:
         """The tier to show; a trip stays one until it is reset."""
         return TRIP if self.tripped else self.tier
+
+    @property
+    def seen(self) -> Seen:
+        """As it is now."""
+        return Seen(self.occurrence, self.severity)
 
     @property
     def began(self) -> datetime:
