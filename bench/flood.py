@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench import _flood_app
+from core.alarms.groups import grouped
 from core.alarms.records import AlarmQuery, Finding
 from core.alarms.states import Event
 from core.clock import ManualClock
@@ -57,7 +58,7 @@ def _flood(engine: Engine, clock: ManualClock, wanted: int) -> Iterator[dict[str
     clock.advance(1)
     tick_ms = _ms(lambda: desk.evaluate(frame, flood))
     steady_ms = _ms(lambda: desk.evaluate(frame, flood))
-    grouped_ms = _ms(lambda: desk.journal.groups())
+    grouped_ms = _ms(lambda: grouped(desk.journal.instances(), engine.topology, flood=True))
     store = desk.store
     assert store is not None
     query = AlarmQuery(START, START + timedelta(hours=1), limit=4 * wanted)

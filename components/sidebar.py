@@ -11,7 +11,7 @@ from components import blocks, describe, formats, operator, session
 from components.api_client import Client, Fault, LocalClient
 from components.blocks import Html
 from components.space import find
-from core.alarms.states import ASKING
+from core.alarms.states import ASKING, State
 from core.errors import OrreryError
 
 SIDEBAR_PERIOD_S = 10.0
@@ -69,14 +69,17 @@ def _sources(client: LocalClient) -> None:
 
 
 def _alarms(client: Client) -> list[Html]:
-    """How many of which severity, and how many wait for somebody."""
-    asking = sum(one.state in ASKING for one in client.journal.instances())
-    heading = blocks.heading("Alarms", f"{asking} unacknowledged" if asking else "")
+    """How many of which severity, and how many wait for somebody; some of them are gone."""
+    states = Counter(one.state for one in client.journal.instances())
+    asking, gone = sum(states[state] for state in ASKING), states[State.RETURNED]
+    parts = [blocks.heading("Alarms", f"{asking} unacknowledged" if asking else "")]
     tiers = Counter(alarm.tier for alarm in client.snapshot().alarms.active)
-    if not tiers:
-        return [heading, blocks.note("No alarms")]
     pills = [blocks.tier_pill(tier, tiers[tier]) for tier in sorted(tiers, reverse=True)]
-    return [heading, Html(f'<div class="o o-pills">{" ".join(pills)}</div>')]
+    if pills:
+        parts.append(Html(f'<div class="o o-pills">{" ".join(pills)}</div>'))
+    if gone:
+        parts.append(blocks.note(f"{formats.number(gone)} gone, not acknowledged"))
+    return parts if pills or gone else [*parts, blocks.note("No alarms")]
 
 
 def _history(client: Client) -> list[Html]:

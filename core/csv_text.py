@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+SEPARATOR = re.compile(rf"([;\t]\s*[\"']?\s*)(?=[{re.escape(''.join(FORMULA))}])")
+"""Where a spreadsheet of another country begins a cell, before what would be a formula there."""
 
 
 def safe_cell(value: object) -> object:
-    """Text that a spreadsheet would take for a formula gets a leading apostrophe; numbers keep
-    their sign; missing is an empty cell (law 4)."""
+    """Text that a spreadsheet would take for a formula gets a leading apostrophe, also behind what
+    separates cells elsewhere; numbers keep their sign; missing is an empty cell (law 4)."""
     if isinstance(value, float) and value != value:
         return ""
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    told = SEPARATOR.sub(r"\1'", value)
+    return f"'{told}" if told.startswith(FORMULA) else told
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:

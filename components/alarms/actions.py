@@ -17,7 +17,7 @@ from components.api_client import LocalClient
 from components.blocks import Html
 from core.alarms.actions import LONGEST_TEXT
 from core.alarms.journal import AlarmJournal
-from core.alarms.records import INFO, TRIP, WARNING, Instance, Key
+from core.alarms.records import INFO, TRIP, WARNING, Instance
 from core.alarms.states import ASKING, State
 from core.errors import OrreryError, RequestError
 
@@ -46,7 +46,7 @@ class Act:
     label: str
     icon: str
     done: str
-    do: Callable[[AlarmJournal, Key, str, str], Instance]
+    do: Callable[[AlarmJournal, Instance, str, str], Instance]
     of: Callable[[Instance], bool] | None = None
     asks: str = ""
     effect: str = ""
@@ -62,27 +62,27 @@ def _in(state: State) -> Callable[[Instance], bool]:
 
 ACTS: Mapping[str, Act] = {
     "acknowledge": Act("Acknowledge", "check", "acknowledged",
-                       lambda journal, key, who, _: journal.acknowledge(key, who)),
+                       lambda journal, one, who, _: journal.acknowledge(one.key, who, one.seen)),
     "comment": Act("Comment", "chat_bubble", "commented",
-                   lambda journal, key, who, text: journal.comment(key, who, text),
+                   lambda journal, one, who, text: journal.comment(one.key, who, text),
                    asks="Comment", effect="It stays with the alarm; the audit keeps it for good."),
     "reset": Act("Reset", "restart_alt", "reset",
-                 lambda journal, key, who, _: journal.reset(key, who), of=_latched),
+                 lambda journal, one, who, _: journal.reset(one.key, who), of=_latched),
     "unshelve": Act("Unshelve", "notifications_active", "back in the list",
-                    lambda journal, key, who, _: journal.unshelve(key, who),
+                    lambda journal, one, who, _: journal.unshelve(one.key, who),
                     of=_in(State.SHELVED)),
     "unsuppress": Act("Show again", "visibility", "shown again",
-                      lambda journal, key, who, _: journal.unsuppress(key, who),
+                      lambda journal, one, who, _: journal.unsuppress(one.key, who),
                       of=_in(State.SUPPRESSED)),
     "return": Act("Return to service", "play_circle", "returned to service",
-                  lambda journal, key, who, _: journal.return_to_service(key, who),
+                  lambda journal, one, who, _: journal.return_to_service(one.key, who),
                   of=_in(State.OUT_OF_SERVICE)),
     "suppress": Act("Suppress", "visibility_off", "suppressed",
-                    lambda journal, key, who, why: journal.suppress(key, who, why),
+                    lambda journal, one, who, why: journal.suppress(one.key, who, why),
                     asks="Reason",
                     effect="Known and wanted so: out of sight until somebody shows it again."),
     "service": Act("Take out of service", "build_circle", "out of service",
-                   lambda journal, key, who, why: journal.out_of_service(key, who, why),
+                   lambda journal, one, who, why: journal.out_of_service(one.key, who, why),
                    asks="Reason",
                    effect="For maintenance: it says nothing, not even as a trip, until somebody "
                           "returns it to service."),
@@ -148,12 +148,21 @@ def confirm_all(client: LocalClient, asking: Sequence[Instance]) -> None:
 
 
 def acknowledged(client: LocalClient, about: Sequence[Instance]) -> Said:
-    """One transaction; what does not ask for it is left out."""
+    """One transaction; what does not ask for it any more is left out, and so is what came anew or
+    got worse since the person looked."""
     try:
-        done = client.journal.acknowledge_all([one.key for one in about], _who(client))
+        done = client.journal.acknowledge_all({one.key: one.seen for one in about}, _who(client))
     except OrreryError as error:
         return Said("", (str(error),))
-    return Said(f"{formats.counted(len(done), 'alarm')} acknowledged.")
+    left = _asking(client, about)
+    still = f" {formats.counted(left, 'alarm')} came anew or got worse: look again." if left else ""
+    return Said(f"{formats.counted(len(done), 'alarm')} acknowledged.{still}")
+
+
+def _asking(client: LocalClient, about: Sequence[Instance]) -> int:
+    """How many of them ask now."""
+    now = [client.journal.get(one.key) for one in about]
+    return sum(one is not None and one.state in ASKING for one in now)
 
 
 def _reasoned(client: LocalClient, act: Act, about: Sequence[Instance]) -> None:
@@ -168,7 +177,7 @@ def ask(client: LocalClient, act: Act, about: Sequence[Instance]) -> None:
         pressed = st.form_submit_button(act.label, type="primary", width="stretch")
     if pressed:
         _close(client, about, act.done,
-               lambda key, who: act.do(client.journal, key, who, text))
+               lambda one, who: act.do(client.journal, one, who, text))
 
 
 def _shelving(client: LocalClient, chosen: Sequence[Instance]) -> None:
@@ -188,8 +197,8 @@ def ask_shelf(client: LocalClient, about: Sequence[Instance]) -> None:
         pressed = st.form_submit_button("Shelve", type="primary", width="stretch")
     if pressed:
         until = client.now() + EXPIRIES[span or "1 h"]
-        _close(client, about, f"shelved for {span}", lambda key, who: client.journal.shelve(
-            key, who, why, until, once=once))
+        _close(client, about, f"shelved for {span}", lambda one, who: client.journal.shelve(
+            one.key, who, why, until, once=once))
 
 
 def _about(client: LocalClient, about: Sequence[Instance]) -> Html:
@@ -201,7 +210,7 @@ def _about(client: LocalClient, about: Sequence[Instance]) -> Html:
 
 
 def _close(client: LocalClient, about: Sequence[Instance], done: str,
-           do: Callable[[Key, str], Instance]) -> None:
+           do: Callable[[Instance, str], Instance]) -> None:
     """A dialog ends when something was done; refused altogether, it stays and says why."""
     said = _each(client, about, done, do)
     if said.done:
@@ -215,17 +224,17 @@ def _do(client: LocalClient, act: Act, about: Sequence[Instance]) -> None:
         st.session_state[SAID] = acknowledged(client, about)
         return
     st.session_state[SAID] = _each(client, about, act.done,
-                                   lambda key, who: act.do(client.journal, key, who, ""))
+                                   lambda one, who: act.do(client.journal, one, who, ""))
 
 
 def _each(client: LocalClient, about: Sequence[Instance], done: str,
-          do: Callable[[Key, str], Instance]) -> Said:
+          do: Callable[[Instance, str], Instance]) -> Said:
     """One after the other: what core refuses for one does not hold up the others."""
     refused: dict[str, None] = {}
     count = 0
     for one in about:
         try:
-            do(one.key, _who(client))
+            do(one, _who(client))
             count += 1
         except OrreryError as error:
             refused[str(error)] = None

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from components.alarms import words
 from components.alarms.choice import Shown
 from core.alarms.groups import Group
-from core.alarms.records import TRIP, Instance, Key
+from core.alarms.records import INFO, TRIP, Instance, Key
 from core.alarms.rules import alarm_rules
 from core.alarms.states import ALARMED, HIDDEN, State
+from core.ids import beside, is_below
 from core.topology import Topology
 
 
@@ -80,14 +81,10 @@ def _is_shown(one: Instance, shown: Shown, topology: Topology) -> bool:
 
 
 def _matches(one: Instance, shown: Shown, topology: Topology) -> bool:
-    return (one.severity >= shown.least_tier
-            and is_below(one.element, shown.below)
+    """What was hidden while it was normal has no severity; it is among all of them."""
+    return (max(one.severity, INFO) >= shown.least_tier
+            and is_below(one.element, shown.below, beside(topology, shown.below))
             and (not shown.text or shown.text.casefold() in _text(one, topology)))
-
-
-def is_below(element: str, place: str) -> bool:
-    """The place itself too; "" holds everything (law 5)."""
-    return not place or element == place or element.startswith(f"{place}_")
 
 
 def _text(one: Instance, topology: Topology) -> str:

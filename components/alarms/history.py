@@ -20,6 +20,7 @@ from core.alarms.records import DESIGN, AlarmQuery, AuditEntry, Transition
 from core.alarms.rules import alarm_rules
 from core.alarms.states import WORDS
 from core.csv_text import csv_text
+from core.ids import beside
 from core.limits import TIERS
 from core.topology import Topology
 
@@ -41,15 +42,18 @@ _AUDIT_HEAD = Html('<div class="o-row hd o-aud"><span>Time</span><span>Who</span
                    "<span>Became</span></div>")
 
 
-def query(now: datetime, shown: Shown, named: tuple[str, ...] = ()) -> AlarmQuery:
+def query(now: datetime, shown: Shown, named: tuple[str, ...] = (),
+          others: tuple[str, ...] = ()) -> AlarmQuery:
     """One line more than is shown tells that there are more. Without an end: what was written
-    before the clock was set back is of a time yet to come. named: of `AlarmQuery`."""
+    before the clock was set back is of a time yet to come. named, others: `named` and `beside` of
+    `AlarmQuery`."""
     return AlarmQuery(now - timedelta(hours=shown.hours), NO_END, shown.below, shown.least_tier,
-                      tuple(sorted(shown.states)), MOST + 1, shown.text, named)
+                      tuple(sorted(shown.states)), MOST + 1, shown.text, named, others)
 
 
 def asked(client: LocalClient, shown: Shown) -> AlarmQuery:
-    return query(client.now(), shown, named(client.topology, shown.text))
+    return query(client.now(), shown, named(client.topology, shown.text),
+                 beside(client.topology, shown.below))
 
 
 @lru_cache(maxsize=16)

@@ -10,11 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from components import blocks, describe, formats, operator, session
-from components.alarms import actions, choice, groups, words
+from components.alarms import actions, choice, words
 from components.api_client import LocalClient
 from components.blocks import Html
 from core.alarms.records import Instance
 from core.alarms.states import ALARMED, ASKING, State
+from core.ids import beside, is_below
 from core.topology import Topology
 
 ROWS = 5
@@ -48,8 +49,9 @@ def asking_below(client: LocalClient, node: int) -> list[Instance]:
 def _below(client: LocalClient, node: int) -> list[Instance]:
     """The worst first, then the newest."""
     place = client.topology.ids[node] if node else choice.EVERYWHERE
+    others = beside(client.topology, place)
     found = [one for one in client.journal.instances()
-             if one.state in ALARMED and groups.is_below(one.element, place)]
+             if one.state in ALARMED and is_below(one.element, place, others)]
     return sorted(found, key=lambda one: (-one.severity, -one.began.timestamp(), one.key))
 
 

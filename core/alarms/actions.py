@@ -17,6 +17,7 @@ from core.alarms.records import (
     Hiding,
     Instance,
     Key,
+    Seen,
     Transition,
 )
 from core.alarms.rules import Rules
@@ -113,6 +114,17 @@ def refusal(one: Instance, event: Event, words: str) -> RequestError:
     if event is Event.RESET and one.state is State.LATCHED_UNACKNOWLEDGED:
         return RequestError(about + "acknowledge it first")
     return RequestError(about + INSTEAD[event])
+
+
+def is_as_seen(one: Instance, seen: Seen | None) -> bool:
+    """Neither raised anew nor worse; where nobody says what was seen, it is."""
+    return seen is None or (one.occurrence == seen.occurrence and one.severity <= seen.severity)
+
+
+def changed(one: Instance, words: str) -> RequestError:
+    """Somebody acknowledges what was not seen."""
+    return RequestError(f"{one.element[:80]}, {words}: it came anew or got worse since you looked; "
+                        f"now it is {WORDS[one.state]}. Look at it again")
 
 
 def batch_of(all_done: Sequence[Done]) -> Batch:

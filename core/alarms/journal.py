@@ -8,7 +8,7 @@ happen. A tick goes on where the store fails, says so, and hands over later what
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,7 @@ from core.alarms.records import (
     Instance,
     Key,
     Remembered,
+    Seen,
     Transition,
     joined,
 )
@@ -167,15 +168,22 @@ class AlarmJournal:
 
     # -- a person's part; each raises RequestError in words, UnknownIdError, RetryLaterError
 
-    def acknowledge(self, key: Key, who: str) -> Instance:
-        """Seen. Of one whose condition is gone: finished, or waiting for its reset."""
-        return self._act(key, who, Event.ACKNOWLEDGE)
-
-    def acknowledge_all(self, keys: Sequence[Key], who: str) -> list[Key]:
-        """Together or not at all; those that ask for nothing are left out. Returns the rest."""
+    def acknowledge(self, key: Key, who: str, seen: Seen | None = None) -> Instance:
+        """Seen. Of one whose condition is gone: finished, or waiting for its reset. Refused where
+        it is no more as the person saw it."""
         with self._lock:
-            asking = [key for key in dict.fromkeys(keys)
-                      if (one := self._open.get(key)) and one.state in ASKING]
+            one = self._known(key)
+            if not actions.is_as_seen(one, seen):
+                raise actions.changed(one, self._rules.words(key.condition))
+            return self._act(key, who, Event.ACKNOWLEDGE)
+
+    def acknowledge_all(self, keys: Mapping[Key, Seen | None], who: str) -> list[Key]:
+        """Together or not at all; those that ask for nothing, and those that are no more as the
+        person saw them, are left out. Returns the rest."""
+        with self._lock:
+            asking = [key for key, seen in keys.items()
+                      if (one := self._open.get(key)) and one.state in ASKING
+                      and actions.is_as_seen(one, seen)]
             done = [self._prepared(key, who, Event.ACKNOWLEDGE, None) for key in asking]
             self._finish(done)
             return asking

@@ -42,6 +42,13 @@ class Finding(NamedTuple):
     at: datetime | None = None
 
 
+class Seen(NamedTuple):
+    """What a person saw of an alarm: which raising of it, and the severity that it showed."""
+
+    occurrence: int
+    severity: int
+
+
 class Comment(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     who: str
@@ -101,6 +108,11 @@ class Instance(msgspec.Struct, frozen=True, gc=False):
     def severity(self) -> int:
         """The tier to show; a trip stays one until it is reset."""
         return TRIP if self.tripped else self.tier
+
+    @property
+    def seen(self) -> Seen:
+        """As it is now."""
+        return Seen(self.occurrence, self.severity)
 
     @property
     def began(self) -> datetime:
@@ -180,10 +192,11 @@ class Remembered(msgspec.Struct, frozen=True):
 
 
 class AlarmQuery(msgspec.Struct, frozen=True):
-    """Which lines of history, newest first; both times included. below: an element and all
-    whose ids begin with it (law 5), "" for all. states: after the transition, () for all.
-    limit: at most so many lines. text: a part of what a line says in any of its words, whatever
-    their case, "" for all; named: ids of the elements whose names say it, which no store knows."""
+    """Which lines of history, newest first; both times included. below: an element and all whose
+    ids begin with it (law 5), "" for all, less `beside` (`core.ids`). least_tier: 1 for all, also
+    what was hidden while it was normal. states: after the transition, () for all. limit: at most so
+    many lines. text: a part of what a line says in any of its words, whatever their case, "" for
+    all; named: ids of the elements whose names say it, which no store knows."""
 
     start: datetime
     end: datetime
@@ -193,6 +206,7 @@ class AlarmQuery(msgspec.Struct, frozen=True):
     limit: int = 1000
     text: str = ""
     named: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def joined(first: Batch, second: Batch) -> Batch:

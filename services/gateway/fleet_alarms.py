@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from core.alarms.groups import Group
 from core.alarms.journal import AlarmJournal
 from core.alarms.ports import AlarmStore
-from core.alarms.records import AlarmQuery, AuditEntry, Hiding, Instance, Key, Transition
+from core.alarms.records import AlarmQuery, AuditEntry, Hiding, Instance, Key, Seen, Transition
 from core.alarms.rules import alarm_rules
 from core.alarms.states import ALARMED, ASKING, WORDS, State
 from core.engine import Engine
 from core.errors import RequestError, RetryLaterError
+from core.ids import beside
 from services.gateway.fleet_api import SEVERITIES, iso, known
 from services.gateway.fleet_requests import (
     Acknowledge,
+    Acknowledged,
     AlarmAsked,
     Hide,
     Plain,
@@ -104,10 +106,10 @@ class AlarmApi:
         if since > until:
             raise RequestError(f"start = {since.isoformat()} is not allowed; allowed: a time "
                                f"before end, {until.isoformat()}")
-        if element is not None:
-            self._engine.topology.index(element)
-        return AlarmQuery(since.astimezone(UTC), until.astimezone(UTC), element or "",
-                          least_tier, limit=limit)
+        topology = self._engine.topology
+        below = "" if element is None or topology.index(element) == 0 else element
+        return AlarmQuery(since.astimezone(UTC), until.astimezone(UTC), below, least_tier,
+                          limit=limit, beside=beside(topology, below))
 
     def _alarm(self, one: Instance) -> AlarmTold:
         topology = self._engine.topology
@@ -120,7 +122,7 @@ class AlarmApi:
             limit=known(one.limit), began=one.began.astimezone(UTC).isoformat(),
             raised_at=iso(one.raised_at), returned_at=iso(one.returned_at),
             acknowledged_at=iso(one.acknowledged_at), acknowledged_by=one.acknowledged_by,
-            count=one.count, hidden=_hiding(one.hiding),
+            occurrence=one.occurrence, count=one.count, hidden=_hiding(one.hiding),
             comments=[CommentTold(at=said.at.astimezone(UTC).isoformat(), who=said.who,
                                   text=said.text) for said in one.comments])
 
@@ -131,7 +133,7 @@ class AlarmApi:
         self.kept()
         journal = self._engine.desk.journal
         if isinstance(asked, Acknowledge):
-            done = self._acknowledged(journal, [one.key for one in asked.alarms], who)
+            done = self._acknowledged(journal, {one.key: _seen(one) for one in asked.alarms}, who)
         else:
             done = [self._one(journal, asked, who)]
         return Acted(status="success", action=asked.action, who=who,
@@ -139,9 +141,10 @@ class AlarmApi:
                                      state=one.state.value, state_words=WORDS[one.state])
                            for one in done], timestamp=self._now().timestamp())
 
-    def _acknowledged(self, journal: AlarmJournal, keys: list[Key], who: str) -> list[Instance]:
+    def _acknowledged(self, journal: AlarmJournal, keys: Mapping[Key, Seen | None],
+                      who: str) -> list[Instance]:
         if len(keys) == 1:
-            return [journal.acknowledge(keys[0], who)]
+            return [journal.acknowledge(key, who, seen) for key, seen in keys.items()]
         for key in keys:
             if journal.get(key) is None:
                 self._engine.topology.index(key.element)
@@ -166,6 +169,11 @@ class AlarmApi:
 
     def _now(self) -> datetime:
         return self._engine.clock.now()
+
+
+def _seen(asked: Acknowledged) -> Seen | None:
+    told = asked.seen
+    return None if told is None else Seen(told.occurrence, SEVERITIES.index(told.severity))
 
 
 def _day_before(until: datetime) -> datetime:

@@ -17,6 +17,7 @@ from pydantic import (
 
 from core.alarms.actions import LONGEST_TEXT
 from core.alarms.records import Key
+from services.gateway.fleet_shapes import Severity
 
 MOST_ALARMS = 1000
 LONGEST_SHELF_MIN = 7 * 24 * 60
@@ -63,11 +64,25 @@ class OneAlarm(_Strict):
         return Key(self.element, self.condition)
 
 
+class SeenAlarm(_Strict):
+    """Which raising of it was seen, and the severity that it showed."""
+
+    occurrence: Annotated[int, Field(ge=0, le=2 ** 53)]
+    severity: Severity
+
+
+class Acknowledged(OneAlarm):
+    """seen: as it was told; one that came anew or got worse since is not acknowledged then."""
+
+    seen: SeenAlarm | None = None
+
+
 class Acknowledge(_Strict):
-    """Seen, all or none; what asks for nothing is left out."""
+    """Seen, all or none; of several, those that ask for nothing, and those that are no more as they
+    were seen, are left out."""
 
     action: Literal["acknowledge"]
-    alarms: Annotated[list[OneAlarm], Field(min_length=1, max_length=MOST_ALARMS)]
+    alarms: Annotated[list[Acknowledged], Field(min_length=1, max_length=MOST_ALARMS)]
 
 
 class Shelve(_Strict):

@@ -291,7 +291,8 @@ class HidingTold:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmTold:
     """One alarm that is not normal. state: the letter of ISA-18.2, state_words: the same in
-    words. value and limit in the unit of metric. label: of the element, "" outside the tree."""
+    words. value and limit in the unit of metric. label: of the element, "" outside the tree.
+    occurrence: a number that no other raising has."""
 
     element: str
     label: str
@@ -308,6 +309,7 @@ class AlarmTold:
     returned_at: str | None
     acknowledged_at: str | None
     acknowledged_by: str
+    occurrence: int
     count: int
     hidden: HidingTold | None
     comments: list[CommentTold]

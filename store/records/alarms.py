@@ -22,11 +22,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    not_,
     or_,
     select,
 )
 
 from core.alarms.records import (
+    INFO,
     AlarmQuery,
     AuditEntry,
     Batch,
@@ -127,7 +129,7 @@ class AlarmTables:
 
     def history(self, query: AlarmQuery) -> list[Transition]:
         """Lines of the query, newest first; raises RetryLaterError."""
-        wanted = [TRANSITIONS.c.tier >= query.least_tier]
+        wanted = [TRANSITIONS.c.tier >= query.least_tier] if query.least_tier > INFO else []
         if query.states:
             wanted.append(TRANSITIONS.c.after.in_([one.value for one in query.states]))
         return list(map(line_of, self._read(TRANSITIONS, query, wanted)))
@@ -171,7 +173,8 @@ def _asked(table: Table, query: AlarmQuery,
     """What the query says of any table of lines."""
     found = select(table).where(table.c.at.between(query.start, query.end), *wanted)
     if query.below:
-        found = found.where(_below(table.c.element, query.below))
+        found = found.where(_below(table.c.element, query.below),
+                            *[not_(_below(table.c.element, one)) for one in query.beside])
     return found.order_by(table.c.id.desc()).limit(max(0, min(query.limit, MOST_LINES)))
 
 

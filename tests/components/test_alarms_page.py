@@ -13,7 +13,8 @@ import pytest
 from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
 
-from components.alarms import choice, details, groups, history, picks, rates, words
+from components import operator
+from components.alarms import actions, choice, details, groups, history, picks, rates, words
 from components.alarms import list as alarm_list
 from components.alarms.choice import Shown
 from components.alarms.groups import Line, Listing
@@ -170,7 +171,7 @@ def test_the_title_says_the_state(desk: Desk) -> None:
     desk.lasting([hot(CELLS[0], 3), hot(CELLS[1]), hot(CELLS[2])])
     desk.journal.acknowledge(Key(CELLS[1], "temperature_high"), "ada")
     assert said() == "3 alarms, 1 trip, 2 unacknowledged"
-    desk.journal.acknowledge_all([Key(one, "temperature_high") for one in CELLS], "ada")
+    desk.journal.acknowledge_all({Key(one, "temperature_high"): None for one in CELLS}, "ada")
     desk.journal.shelve(Key(CELLS[2], "temperature_high"), "ada", "known",
                         desk.clock.now() + timedelta(hours=1))
     assert said() == "2 alarms, 1 trip, all acknowledged"
@@ -381,6 +382,18 @@ def dialog(client: object, name: str, keys: list[object]) -> None:
 def asked(desk: Desk, name: str, *keys: Key) -> AppTest:
     app = AppTest.from_function(dialog, default_timeout=30, args=(desk, name, list(keys)))
     return sign_in(checked(app.run()))
+
+
+def test_all_shown_is_what_was_shown_and_the_page_says_what_was_left(
+        desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operator, "name", lambda client: "ada")
+    worse, same = (Key(one, "temperature_high") for one in CELLS[:2])
+    desk.lasting([hot(one.element) for one in (worse, same)])
+    about = list(desk.journal.instances())
+    desk.lasting([hot(worse.element, 3), hot(same.element)])
+    said = actions.acknowledged(desk, about)  # type: ignore[arg-type]
+    assert said.done == "1 alarm acknowledged. 1 alarm came anew or got worse: look again."
+    assert state_of(desk, worse) is State.UNACKNOWLEDGED
 
 
 def state_of(desk: Desk, key: Key) -> State:

@@ -41,7 +41,7 @@ def _nothing(bench: Bench) -> None:
 # action -> what comes before, the action, its name in the audit, and the reason that is asked
 DEEDS: dict[str, tuple[Deed, Deed, str, str]] = {
     "acknowledge": (_nothing, lambda b: b.journal.acknowledge(HOT, WHO), "acknowledge", ""),
-    "acknowledge_all": (_nothing, lambda b: b.journal.acknowledge_all([HOT], WHO),
+    "acknowledge_all": (_nothing, lambda b: b.journal.acknowledge_all({HOT: None}, WHO),
                         "acknowledge", ""),
     "reset": (_latched, lambda b: b.journal.reset(HOT, WHO), "reset", ""),
     "shelve": (_nothing, _shelved, "shelve", WHY),

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
+from components import sidebar
 from components.api_client import LocalClient
 from components.space import alarms, deviation, ramps, rows, squares, table
 from components.space.settings import Settings
@@ -243,6 +244,22 @@ def test_every_parent_knows_that_an_alarm_waits_below_it(site: Site) -> None:
         site.client.journal.acknowledge(key, "ada")
     assert not alarms.fresh_mask(site.client).any()
     assert site.client.snapshot().alarms.count[0] == 1
+
+
+def test_the_sidebar_counts_what_is_gone_as_the_alarms_page_does(site: Site) -> None:
+    def told() -> str:
+        return "".join(map(str, sidebar._alarms(site.client)))
+
+    assert "No alarms" in told()
+    site.source.set(CELL, {"temperature_c": 56.0})
+    site.lasting()
+    assert "1 unacknowledged" in told()
+    assert "gone" not in told()
+    site.source.set(CELL, {"temperature_c": 25.0})
+    site.lasting(90)
+    assert "1 unacknowledged" in told()
+    assert "1 gone, not acknowledged" in told()
+    assert "No alarms" not in told()
 
 
 def test_of_a_place_only_what_is_below_it(site: Site) -> None:

@@ -277,8 +277,26 @@ def test_all_that_asks_is_acknowledged_together() -> None:
             for c in range(3)]
     bench.lasting([hot(element=key.element) for key in keys])
     bench.journal.acknowledge(keys[0], OPERATOR)
-    assert bench.journal.acknowledge_all([*keys, HOT], OPERATOR) == keys[1:]
+    assert bench.journal.acknowledge_all(dict.fromkeys([*keys, HOT]), OPERATOR) == keys[1:]
     assert {bench.state(key) for key in keys} == {C}
+
+
+def test_nobody_acknowledges_what_got_worse_or_came_anew_since_they_looked() -> None:
+    worse, anew, same = (Key(f"{RACK}_module_0_cell_{c}", "temperature_high") for c in range(3))
+    bench = Bench()
+    bench.lasting([hot(element=one.element) for one in (worse, anew, same)])
+    seen = {one.key: one.seen for one in bench.journal.instances()}
+    still = [hot(3, worse.element), hot(element=same.element)]
+    bench.lasting(still)
+    bench.journal.acknowledge(anew, OPERATOR, seen[anew])
+    bench.lasting([*still, hot(element=anew.element)])
+    for key in (worse, anew):
+        with pytest.raises(RequestError, match="since you looked"):
+            bench.journal.acknowledge(key, OPERATOR, seen[key])
+    assert bench.journal.acknowledge_all(seen, OPERATOR) == [same]
+    assert [bench.state(key) for key in (worse, anew, same)] == [B, B, C]
+    now = {one.key: one.seen for one in bench.journal.instances()}
+    assert set(bench.journal.acknowledge_all(now, OPERATOR)) == {worse, anew}
 
 
 def test_noise_of_half_the_samples_sets_and_clears_at_most_twice() -> None:
