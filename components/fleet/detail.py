@@ -18,6 +18,7 @@ from components.fleet.standing import SAFETY, TRIPPED, estimated_soh, limits_of
 from components.tokens import tokens
 from components.twin import choice as twins
 from components.twin import words
+from core.fleet.called import names_of
 from core.fleet.messages import PartialLimit
 from core.fleet.ports import PackState
 from core.safety.derating import WAYS, LimitName
@@ -51,7 +52,8 @@ def head(client: LocalClient, element: str) -> None:
             formats.magnitude(snapshot.frame.value("power_kw", node)))
         state += [blocks.direction_mark(way, None if way in ("idle", "unknown") else words),
                   *describe.alarm_pills(snapshot, node)]
-    blocks.show(blocks.details(pack.label, state, [], _note(pack)))
+    name = names_of(client.packs())[pack.site, pack.device]
+    blocks.show(blocks.details(name, state, [], _note(pack)))
 
 
 def show(client: LocalClient, element: str) -> None:

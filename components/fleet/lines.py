@@ -38,7 +38,7 @@ def line(topology: Topology, snapshot: Snapshot, all_: Standings, place: int) ->
     soc = float(all_.soc_pct[place])
     cell, why = worst_cell(topology, snapshot, all_, place)
     return {
-        "id": pack.element, "name": pack.label, "about": about(pack),
+        "id": pack.element, "name": all_.names[place], "about": about(pack),
         "tier": int(all_.tier[place]), "old": bool(all_.silent[place]),
         "icon": icon, "safety": word, "trip": pack.safety in TRIPPED,
         "alarms": formats.counted(int(all_.alarms[place]), "alarm") if all_.alarms[place] else "",

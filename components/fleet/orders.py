@@ -16,6 +16,7 @@ from components.confirm import Step
 from core.alarms.records import AuditEntry
 from core.errors import OrreryError, SourceError
 from core.fleet import outcomes
+from core.fleet.called import name_of_all, names_of
 from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
 from core.fleet.ports import PackState
 
@@ -46,15 +47,18 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One pack or all of a site. name: as a person calls it; element: in the tree."""
+    """One pack or all of a site. name: as a person calls it; element: in the tree. word: what is
+    typed before a restriction of it is taken away."""
 
     name: str
     element: str
     packs: tuple[PackState, ...]
+    word: str = ""
 
 
-def of_pack(pack: PackState) -> Target:
-    return Target(pack.label, pack.element, (pack,))
+def of_pack(client: LocalClient, pack: PackState) -> Target:
+    name = names_of(client.packs())[pack.site, pack.device]
+    return Target(name, pack.element, (pack,), name)
 
 
 def of_site(client: LocalClient, site: str) -> Target:
@@ -63,7 +67,7 @@ def of_site(client: LocalClient, site: str) -> Target:
     topology = client.topology
     node = topology.index_of_id.get(packs[0].element) if packs else None
     element = site if node is None else topology.ids[int(topology.parent[node])]
-    return Target(f"{site}: {formats.counted(len(packs), 'pack')}", element, packs)
+    return Target(name_of_all(site, len(packs)), element, packs, site)
 
 
 def tools(client: LocalClient, target: Target, key: str) -> None:
@@ -121,13 +125,8 @@ def step(client: LocalClient, target: Target, action: str, power_kw: float | Non
     return Step(
         target.element, f"{action} {power_kw} {hold_s}", f"{kind.title} {target.name}",
         f"{target.name}: {EFFECTS[action].format(bound=bound)} {_carrying(client, target)}",
-        _expiry(client, hold_s), _button(kind, target), kind.icon,
-        target.name.partition(":")[0] if kind.frees else "")
-
-
-def _button(kind: Kind, target: Target) -> str:
-    many = f" {len(target.packs)} packs" if len(target.packs) > 1 else f" {target.name}"
-    return f"{kind.button}{many}"
+        _expiry(client, hold_s), f"{kind.button} {target.name}", kind.icon,
+        target.word if kind.frees else "")
 
 
 def _carrying(client: LocalClient, target: Target) -> str:

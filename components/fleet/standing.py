@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from core.direction import direction_codes
 from core.engine import Snapshot
+from core.fleet.called import names_of
 from core.fleet.messages import SafetyState
 from core.fleet.ports import PackState
 from core.limits import TIERS, safe_operating_area
@@ -44,15 +45,16 @@ WHICH = ("lowest", "highest", "hottest")
 class Standings:
     """Columns over n packs in the order of `packs`; NaN where something is not known (law 4).
 
-    node: place in the tree, NO_NODE where it has none. silent: not heard within its time, or
-    its device is offline. low_v, high_v [V], hot_c [°C]: extremes over its cells. margin:
-    float64[3, n], how much of the window to the trip limit is left for the lowest, the highest
-    and the hottest cell, 1 = all of it, below 0 = beyond the limit. soh_pct: as the device tells
-    it, else as the twin estimates it; soh_off_pct: half of the interval of an estimate, NaN of
-    what a device tells.
+    names: as a person calls them. node: place in the tree, NO_NODE where it has none. silent: not
+    heard within its time, or its device is offline. low_v, high_v [V], hot_c [°C]: extremes over
+    its cells. margin: float64[3, n], how much of the window to the trip limit is left for the
+    lowest, the highest and the hottest cell, 1 = all of it, below 0 = beyond the limit. soh_pct:
+    as the device tells it, else as the twin estimates it; soh_off_pct: half of the interval of an
+    estimate, NaN of what a device tells.
     """
 
     packs: Sequence[PackState]
+    names: Sequence[str]
     node: Numbers
     tier: NDArray[np.int8]
     alarms: NDArray[np.int32]
@@ -97,8 +99,10 @@ def standings(topology: Topology, snapshot: Snapshot, packs: Sequence[PackState]
     soh_pct, soh_off_pct = _health(packs, judged)
     silent = gone | ~np.isfinite(age_s) | np.where(there, frame.stale[node], True)
     power_kw = np.where(silent, np.nan, power_kw)
+    names = names_of(packs)
     return Standings(
-        packs, node, np.where(there, snapshot.alarms.worst_tier[node], 0).astype(np.int8),
+        packs, [names[pack.site, pack.device] for pack in packs], node,
+        np.where(there, snapshot.alarms.worst_tier[node], 0).astype(np.int8),
         np.where(there, snapshot.alarms.count[node], 0).astype(np.int32), silent, age_s,
         power_kw, _at(frame.columns["soc_pct"], node), soh_pct, soh_off_pct,
         _at(frame.columns["temperature_c"], node), direction_codes(power_kw, capacity),
@@ -207,9 +211,9 @@ def wanted(all_: Standings, wish: Wish) -> Numbers:
         keep &= np.array([pack.chemistry in wish.chemistries for pack in all_.packs], np.bool_)
     word = wish.text.strip().casefold()
     if word:
-        keep &= np.array([word in " ".join((pack.label, pack.device, pack.site, pack.firmware,
+        keep &= np.array([word in " ".join((name, pack.device, pack.site, pack.firmware,
                                             pack.chemistry)).casefold()
-                          for pack in all_.packs], np.bool_)
+                          for name, pack in zip(all_.names, all_.packs, strict=True)], np.bool_)
     order = _order(all_, wish.sort)
     return order[keep[order]]
 
@@ -217,8 +221,8 @@ def wanted(all_: Standings, wish: Wish) -> Numbers:
 def _order(all_: Standings, sort: str) -> Numbers:
     """Stable; what is not known comes last."""
     if sort == "name":
-        return np.array(sorted(range(len(all_.packs)),
-                               key=lambda place: all_.packs[place].label), dtype=np.int64)
+        return np.array(sorted(range(len(all_.packs)), key=all_.names.__getitem__),
+                        dtype=np.int64)
     if sort == "alarms":
         return np.lexsort((-all_.alarms, ~all_.of(TRIPPED), -all_.tier, all_.silent))
     by = {"charge": all_.soc_pct, "health": all_.soh_pct, "power": -np.abs(all_.power_kw),

@@ -15,6 +15,7 @@ from core.confirmations import VALID, Confirmations
 from core.engine import Engine, fleets_of
 from core.errors import OrreryError, RetryLaterError, SourceError, UnknownIdError
 from core.fleet import outcomes
+from core.fleet.called import name_of_all, names_of
 from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
 from core.fleet.ports import CommandLife, PackState
 from services.gateway.fleet_alarms import AlarmApi
@@ -86,14 +87,13 @@ class FleetOrders:
         packs = self._api.packs()
         for pack in packs:
             if pack.element == element:
-                return pack.label, (pack,)
+                return names_of(packs)[pack.site, pack.device], (pack,)
         index = topology.index_of_id
         below = tuple(pack for pack in packs if pack.element in index
                       and int(topology.parent[index[pack.element]]) == node)
         if not below:
             raise UnknownIdError(f"{element[:80]!r} is no pack, and no pack hangs on it")
-        count = f"{len(below)} packs" if len(below) > 1 else "1 pack"
-        return f"{topology.names[node]}: {count}", below
+        return name_of_all(below[0].site, len(below)), below
 
     def _told(self, token: str, pending: Pending) -> ToConfirm:
         bound = "" if pending.power_kw is None else f"{pending.power_kw:g} kW"

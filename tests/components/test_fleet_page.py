@@ -321,7 +321,7 @@ def sign_in(app: AppTest, name: str = "Anna", password: str | None = None) -> No
 
 def ask(app: AppTest, client: AuditedClient, action: str, power_kw: float | None = None,
         hold_s: float | None = None, whole: bool = False) -> None:
-    target = orders.of_site(client, "home") if whole else orders.of_pack(client.packs()[0])
+    target = orders.of_site(client, "home") if whole else orders.of_pack(client, client.packs()[0])
     fleet_app.ASKED.append((target, action, power_kw, hold_s))
     app.run()
     assert not app.exception
