@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +16,7 @@ from core.alarms.records import AuditEntry
 from core.errors import OrreryError, SourceError
 from core.fleet import outcomes
 from core.fleet.called import name_of_all, names_of
-from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
+from core.fleet.effects import EFFECTS, MUST_GO, TTL_S, carrying
 from core.fleet.ports import PackState
 
 LONGEST_HOLD_MIN = 24 * 60
@@ -122,24 +121,12 @@ def step(client: LocalClient, target: Target, action: str, power_kw: float | Non
     """What the dialog says: target, effect with numbers, expiry."""
     kind = KINDS[action]
     bound = "" if power_kw is None else str(formats.power(power_kw))
+    now = carrying(client.topology, client.snapshot().frame, target.packs, formats.magnitude)
     return Step(
         target.element, f"{action} {power_kw} {hold_s}", f"{kind.title} {target.name}",
-        f"{target.name}: {EFFECTS[action].format(bound=bound)} {_carrying(client, target)}",
+        f"{target.name}: {EFFECTS[action].format(bound=bound)} {now}",
         _expiry(client, hold_s), f"{kind.button} {target.name}", kind.icon,
         target.word if kind.frees else "")
-
-
-def _carrying(client: LocalClient, target: Target) -> str:
-    """"It discharges 12.3 kW now." """
-    frame, index = client.snapshot().frame, client.topology.index_of_id
-    powers = [frame.value("power_kw", index[pack.element]) for pack in target.packs
-              if pack.element in index]
-    known = [power for power in powers if math.isfinite(power)]
-    if not known:
-        return "Its power is not known now."
-    total = sum(known)
-    way = "gives" if total > 0 else "takes"
-    return f"Now it {way} {formats.magnitude(total)}."
 
 
 def _expiry(client: LocalClient, hold_s: float | None) -> str:

@@ -15,7 +15,7 @@ from core.direction import direction_codes
 from core.engine import Snapshot
 from core.fleet.called import names_of
 from core.fleet.messages import SafetyState
-from core.fleet.ports import PackState
+from core.fleet.ports import GONE, PackState
 from core.safety.margins import shares, trip_limits
 from core.topology import Topology
 from core.twin.interval import UNKNOWN, Interval
@@ -30,7 +30,6 @@ NO_NODE = -1
 NOT_JUDGED: Mapping[str, Judged] = {}
 TRIPPED: frozenset[SafetyState] = frozenset({"opening", "latched"})
 LIMITED: frozenset[SafetyState] = frozenset({"derate", "zero"})
-GONE = frozenset({"offline", "conflict"})
 SAFETY: Mapping[SafetyState | None, tuple[str, str]] = {
     "normal": ("verified_user", "Normal"), "derate": ("speed", "Derated"),
     "zero": ("block", "At 0 A"), "opening": ("link_off", "Opening"),
