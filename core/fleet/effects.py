@@ -43,3 +43,10 @@ def carrying(topology: Topology, frame: Frame, packs: Sequence[PackState],
     without = f", without {lacking} of {len(packs)} packs whose power is not known" if lacking \
         else ""
     return f"Now it {'gives' if total > 0 else 'takes'} {told(abs(total))}{without}."
+
+
+def in_words(action: str, power_kw: float | None, hold_s: float | None) -> str:
+    """"override: at most 20 kW for 900 s"."""
+    if power_kw is None or hold_s is None:
+        return action
+    return f"{action}: at most {power_kw:g} kW for {hold_s:g} s"

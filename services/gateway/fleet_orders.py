@@ -15,7 +15,7 @@ from core.engine import Engine, fleets_of
 from core.errors import OrreryError, RetryLaterError, SourceError, UnknownIdError
 from core.fleet import outcomes
 from core.fleet.called import name_of_all, names_of
-from core.fleet.effects import EFFECTS, MUST_GO, TTL_S, carrying
+from core.fleet.effects import EFFECTS, MUST_GO, TTL_S, carrying, in_words
 from core.fleet.ports import CommandLife, PackState
 from services.gateway.fleet_alarms import AlarmApi
 from services.gateway.fleet_api import FleetApi
@@ -46,9 +46,7 @@ class Pending:
 
     def words(self) -> str:
         """"override: at most 20 kW for 900 s"."""
-        if self.power_kw is None:
-            return self.action
-        return f"{self.action}: at most {self.power_kw:g} kW for {self.hold_s:g} s"
+        return in_words(self.action, self.power_kw, self.hold_s)
 
 
 class FleetOrders:
