@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from components.coordinator import deploying
 from components.coordinator.policies import newest
-from components.fleet import board, lines, orders
+from components.fleet import board, lines, orders, spheres
 from components.fleet.standing import Wish, wanted
 from core.fleet.called import names_of
 from core.fleet.messages import VERSION, Command
@@ -104,6 +105,15 @@ def test_rows_are_told_apart_found_and_ordered_by_site() -> None:
     assert rows[2::3] == ["north Pack 003", "south Pack 003"]
     assert wanted(all_, Wish(text="south pack 003")).tolist() == [5]
     assert wanted(all_, Wish(sort="name")).tolist() == list(range(6))
+
+
+def test_where_a_policy_goes_and_what_is_drawn_are_told_by_site() -> None:
+    client, _ = two_sites(2)
+    room = SimpleNamespace(here=None)
+    places = deploying._places(client, room, "south")  # type: ignore[arg-type]
+    assert [one.name for one in places.values()] == [
+        "All 2 packs of south", "south Pack 001", "south Pack 002"]
+    assert list(spheres._sites(client).values()) == ["north", "south"]
 
 
 def test_one_site_alone_is_not_named_with_each_pack() -> None:
