@@ -18,6 +18,7 @@ from core.assembly import Assembler, place
 from core.clock import Clock, SystemClock
 from core.devices import Board, Device, DeviceFrame, DeviceTable
 from core.errors import NotYetError, OrreryError, UnknownIdError
+from core.fleet.outcomes import LATE_ANSWERS, LateAnswers, resume
 from core.fleet.ports import FleetSource
 from core.frames import Frame, Reading
 from core.houses import House
@@ -139,12 +140,18 @@ class Engine:
         there is none. Before the first tick; raises what `AlarmStore.load` does."""
         self.desk = AlarmDesk(self.topology, self.clock, store, error)
 
-    def keep_records(self, records: SiteRecords | None, error: str = "") -> None:
+    def keep_records(self, records: SiteRecords | None, error: str = "",
+                     late: LateAnswers = LATE_ANSWERS) -> None:
         """Go on with the commands of the last hours and keep those that follow in `records`;
-        `error` says why there are none. Raises RetryLaterError."""
+        `error` says why there are none. Whoever keeps the audit, after `keep_alarms`, tells what
+        becomes of those that are open. Raises RetryLaterError."""
+        fleets = fleets_of(self.sources)
         if records is not None:
-            for fleet in fleets_of(self.sources):
+            for fleet in fleets:
                 fleet.remember(records)
+            if self.desk.store is not None:
+                resume(lambda: [life for fleet in fleets for life in fleet.commands()],
+                       self.desk.audit, self.clock.now, late)
         self.records, self._records_error = records, error
         self.doors = None if records is None else DoorsSeen(records, self.clock)
 

@@ -27,7 +27,7 @@ with st.container(key="fleet_pair"):
     if pack is not None:
         with st.container(key="panel_pack"):
             detail.top(client, pack)
-            orders.tools(client, orders.of_pack(pack), "pack")
+            orders.tools(client, orders.of_pack(client, pack), "pack")
             parts.live(commands.of_pack, "fleet_orders_of_it", 1.0, client, pack)
             parts.live(detail.show, "fleet_detail", 2.0, client, pack.element)
 parts.live(commands.show, "fleet_commands", 1.0, client)

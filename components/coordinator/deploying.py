@@ -3,7 +3,6 @@ believed when the device itself answers."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from core.coordinator.asked import Coordination
 from core.coordinator.candidates import SHIPPED
 from core.coordinator.learnt import HERE
 from core.coordinator.view import Here, Policy, RlRoom
+from core.fleet.called import names_of
 from core.fleet.effects import TTL_S
 from core.fleet.ports import PackState
 
@@ -70,15 +70,17 @@ def tools(client: LocalClient, site: str) -> None:
 
 
 def _places(client: LocalClient, room: RlRoom, site: str) -> Mapping[str, Place]:
-    packs = [pack for pack in client.packs() if pack.site == site]
+    every = client.packs()
+    packs = [pack for pack in every if pack.site == site]
     found: dict[str, Place] = {}
     if len(packs) > 1:
         target = fleet.of_site(client, site)
-        found[ALL] = Place(f"All {len(packs)} packs", target)
-    names = Counter(pack.label for pack in packs)
-    found.update({pack.element: Place(
-        pack.label if names[pack.label] == 1 else f"{pack.label} ({pack.device})",
-        fleet.of_pack(pack)) for pack in packs})
+        of = f" of {site}" if len(packs) < len(every) else ""
+        found[ALL] = Place(f"All {len(packs)} packs{of}", target)
+    names = names_of(every)
+    for pack in packs:
+        name = names[pack.site, pack.device]
+        found[pack.element] = Place(name, Target(name, pack.element, (pack,)))
     if room.here is not None:
         found[HERE] = Place("The coordinator", here=room.here)
     return found

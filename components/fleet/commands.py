@@ -12,6 +12,7 @@ from components.api_client import LocalClient
 from components.blocks import Html
 from components.fleet.orders import in_words
 from core.clock import from_epoch
+from core.fleet.called import names_of
 from core.fleet.ports import CommandLife, PackState
 
 MOST, MOST_OF_PACK = 12, 4
@@ -27,8 +28,8 @@ def show(client: LocalClient) -> None:
     lives = client.commands()
     if not lives:
         return
-    names = {(pack.site, pack.device): pack.label for pack in client.packs()}
-    rows = "".join(_row(life, names.get((life.site, life.device), life.device))
+    names = names_of(client.packs())
+    rows = "".join(_row(life, names.get((life.site, life.device), f"{life.site}/{life.device}"))
                    for life in lives[:MOST])
     aside = f"the newest {MOST} of {len(lives)}" if len(lives) > MOST else ""
     blocks.show(blocks.heading("Commands", aside), Html(f'<div class="o o-rows">{rows}</div>'))

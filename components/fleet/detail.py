@@ -14,13 +14,15 @@ from components.blocks import Html, Pair
 from components.drawing import Drawing
 from components.fleet import board, choice
 from components.fleet.lines import LINKS, limits, reason
-from components.fleet.standing import SAFETY, TRIPPED, estimated_soh, limits_of
+from components.fleet.standing import SAFETY, TRIPPED, chemistry_index, estimated_soh
 from components.tokens import tokens
 from components.twin import choice as twins
 from components.twin import words
+from core.fleet.called import names_of
 from core.fleet.messages import PartialLimit
 from core.fleet.ports import PackState
 from core.safety.derating import WAYS, LimitName
+from core.safety.margins import HIGHEST, LOWEST, trip_limits
 from core.safety.profile import safety_profile
 from core.topology import FloatArray
 from core.twin.study import Judged
@@ -51,7 +53,8 @@ def head(client: LocalClient, element: str) -> None:
             formats.magnitude(snapshot.frame.value("power_kw", node)))
         state += [blocks.direction_mark(way, None if way in ("idle", "unknown") else words),
                   *describe.alarm_pills(snapshot, node)]
-    blocks.show(blocks.details(pack.label, state, [], _note(pack)))
+    name = names_of(client.packs())[pack.site, pack.device]
+    blocks.show(blocks.details(name, state, [], _note(pack)))
 
 
 def show(client: LocalClient, element: str) -> None:
@@ -189,7 +192,8 @@ def _figure(volts: FloatArray, pack: PackState) -> Drawing:
                         marker={"size": 3, "color": colour["text3"]},
                         hovertemplate="Cell %{x}: %{y:.3f} V")
     low, high = float(np.nanmin(volts)), float(np.nanmax(volts))
-    for limit in limits_of(pack.chemistry)[:2]:
+    limits = trip_limits(np.array([chemistry_index(pack.chemistry)]), np.array([math.nan]))
+    for limit in (float(limits[LOWEST, 0]), float(limits[HIGHEST, 0])):
         if low - 0.1 < limit < high + 0.1:
             drawing.add_hline(limit, line={"color": colour["alarm"], "width": 1, "dash": "dot"})
     return drawing

@@ -9,16 +9,15 @@ import numpy as np
 
 from components import formats
 from components.fleet.standing import (
-    HOTTEST,
     NO_NODE,
     SAFETY,
     TRIPPED,
     WHICH,
     Standings,
-    limits_of,
 )
 from core.engine import Snapshot
 from core.fleet.ports import PackState
+from core.safety.margins import METRICS, left
 from core.topology import Topology
 from core.vocabulary import DIRECTIONS
 
@@ -38,7 +37,7 @@ def line(topology: Topology, snapshot: Snapshot, all_: Standings, place: int) ->
     soc = float(all_.soc_pct[place])
     cell, why = worst_cell(topology, snapshot, all_, place)
     return {
-        "id": pack.element, "name": pack.label, "about": about(pack),
+        "id": pack.element, "name": all_.names[place], "about": about(pack),
         "tier": int(all_.tier[place]), "old": bool(all_.silent[place]),
         "icon": icon, "safety": word, "trip": pack.safety in TRIPPED,
         "alarms": formats.counted(int(all_.alarms[place]), "alarm") if all_.alarms[place] else "",
@@ -96,11 +95,10 @@ def worst_cell(topology: Topology, snapshot: Snapshot, all_: Standings,
     if not np.isfinite(margins).any():
         return formats.MISSING, ""
     which = int(np.nanargmin(margins))
-    metric = "temperature_c" if which == HOTTEST else "voltage_v"
-    value = float((all_.low_v, all_.high_v, all_.hot_c)[which][place])
-    shown = formats.value(metric, value, 1 if which == HOTTEST else 3)
+    metric, value = METRICS[which], float(all_.extremes[which, place])
+    shown = formats.value(metric, value, 3 if metric == "voltage_v" else 1)
     name = _cell_name(topology, snapshot, int(all_.node[place]), metric, value)
-    return f"{name}, {shown}", f"{WHICH[which]}, {_left(all_.packs[place], which, value)}"
+    return f"{name}, {shown}", f"{WHICH[which]}, {_left(all_, which, place)}"
 
 
 def _cell_name(topology: Topology, snapshot: Snapshot, node: int, metric: str,
@@ -112,11 +110,10 @@ def _cell_name(topology: Topology, snapshot: Snapshot, node: int, metric: str,
     return topology.names[cells.start + int(found[0])] if found.size else "a cell"
 
 
-def _left(pack: PackState, which: int, value: float) -> str:
-    limit = limits_of(pack.chemistry)[which]
-    left = value - limit if which == 0 else limit - value
-    if which == HOTTEST:
-        said = formats.quantity(abs(left), "K", 1)
+def _left(all_: Standings, which: int, place: int) -> str:
+    far = float(left(all_.extremes, all_.limits)[which, place])
+    if METRICS[which] == "temperature_c":
+        said = formats.quantity(abs(far), "K", 1)
     else:
-        said = formats.quantity(abs(left) * MILLIVOLTS_PER_VOLT, "mV")
-    return f"{said} left" if left >= 0 else f"{said} beyond its limit"
+        said = formats.quantity(abs(far) * MILLIVOLTS_PER_VOLT, "mV")
+    return f"{said} left" if far >= 0 else f"{said} beyond its limit"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +15,8 @@ from components.confirm import Step
 from core.alarms.records import AuditEntry
 from core.errors import OrreryError, SourceError
 from core.fleet import outcomes
-from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
+from core.fleet.called import name_of_all, names_of
+from core.fleet.effects import EFFECTS, MUST_GO, TTL_S, carrying
 from core.fleet.ports import PackState
 
 LONGEST_HOLD_MIN = 24 * 60
@@ -46,15 +46,18 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One pack or all of a site. name: as a person calls it; element: in the tree."""
+    """One pack or all of a site. name: as a person calls it; element: in the tree. word: what is
+    typed before a restriction of it is taken away."""
 
     name: str
     element: str
     packs: tuple[PackState, ...]
+    word: str = ""
 
 
-def of_pack(pack: PackState) -> Target:
-    return Target(pack.label, pack.element, (pack,))
+def of_pack(client: LocalClient, pack: PackState) -> Target:
+    name = names_of(client.packs())[pack.site, pack.device]
+    return Target(name, pack.element, (pack,), name)
 
 
 def of_site(client: LocalClient, site: str) -> Target:
@@ -63,7 +66,7 @@ def of_site(client: LocalClient, site: str) -> Target:
     topology = client.topology
     node = topology.index_of_id.get(packs[0].element) if packs else None
     element = site if node is None else topology.ids[int(topology.parent[node])]
-    return Target(f"{site}: {formats.counted(len(packs), 'pack')}", element, packs)
+    return Target(name_of_all(site, len(packs)), element, packs, site)
 
 
 def tools(client: LocalClient, target: Target, key: str) -> None:
@@ -118,29 +121,12 @@ def step(client: LocalClient, target: Target, action: str, power_kw: float | Non
     """What the dialog says: target, effect with numbers, expiry."""
     kind = KINDS[action]
     bound = "" if power_kw is None else str(formats.power(power_kw))
+    now = carrying(client.topology, client.snapshot().frame, target.packs, formats.magnitude)
     return Step(
         target.element, f"{action} {power_kw} {hold_s}", f"{kind.title} {target.name}",
-        f"{target.name}: {EFFECTS[action].format(bound=bound)} {_carrying(client, target)}",
-        _expiry(client, hold_s), _button(kind, target), kind.icon,
-        target.name.partition(":")[0] if kind.frees else "")
-
-
-def _button(kind: Kind, target: Target) -> str:
-    many = f" {len(target.packs)} packs" if len(target.packs) > 1 else f" {target.name}"
-    return f"{kind.button}{many}"
-
-
-def _carrying(client: LocalClient, target: Target) -> str:
-    """"It discharges 12.3 kW now." """
-    frame, index = client.snapshot().frame, client.topology.index_of_id
-    powers = [frame.value("power_kw", index[pack.element]) for pack in target.packs
-              if pack.element in index]
-    known = [power for power in powers if math.isfinite(power)]
-    if not known:
-        return "Its power is not known now."
-    total = sum(known)
-    way = "gives" if total > 0 else "takes"
-    return f"Now it {way} {formats.magnitude(total)}."
+        f"{target.name}: {EFFECTS[action].format(bound=bound)} {now}",
+        _expiry(client, hold_s), f"{kind.button} {target.name}", kind.icon,
+        target.word if kind.frees else "")
 
 
 def _expiry(client: LocalClient, hold_s: float | None) -> str:

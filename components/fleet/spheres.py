@@ -6,7 +6,7 @@ import orrery_spheres
 import streamlit as st
 from orrery_spheres import SceneMeta
 
-from components import blocks, describe, session
+from components import blocks, session
 from components.api_client import LocalClient
 from components.fleet import choice
 from components.fleet.board import AGAIN
@@ -29,7 +29,7 @@ def show(client: LocalClient) -> None:
         blocks.show(blocks.state_box("view_in_ar_off", "The viewer's bundle is missing",
                                      do="`make setup` builds it."))
         return
-    node = sites[choice.site([describe.name(client.topology, one) for one in sites])]
+    node = list(sites)[choice.site(list(sites.values()))]
     drawn = items.scene(client.topology, client.snapshot(), node, FACTORY,
                         alarms.fresh_mask(client))
     result = orrery_spheres.spheres(
@@ -40,11 +40,11 @@ def show(client: LocalClient) -> None:
         session.open_place(client.topology, client.topology.index(drill))
 
 
-def _sites(client: LocalClient) -> list[int]:
-    """The elements that packs hang on."""
+def _sites(client: LocalClient) -> dict[int, str]:
+    """The elements that packs hang on, each with its site."""
     topology = client.topology
-    nodes = (topology.index_of_id.get(pack.element) for pack in client.packs())
-    return list(dict.fromkeys(int(topology.parent[node]) for node in nodes if node is not None))
+    nodes = ((topology.index_of_id.get(pack.element), pack.site) for pack in client.packs())
+    return {int(topology.parent[node]): site for node, site in nodes if node is not None}
 
 
 def _meta(client: LocalClient, node: int) -> SceneMeta:

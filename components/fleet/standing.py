@@ -7,16 +7,16 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.direction import direction_codes
 from core.engine import Snapshot
+from core.fleet.called import names_of
 from core.fleet.messages import SafetyState
-from core.fleet.ports import PackState
-from core.limits import TIERS, safe_operating_area
+from core.fleet.ports import GONE, PackState
+from core.safety.margins import shares, trip_limits
 from core.topology import Topology
 from core.twin.interval import UNKNOWN, Interval
 from core.twin.study import Judged
@@ -30,29 +30,29 @@ NO_NODE = -1
 NOT_JUDGED: Mapping[str, Judged] = {}
 TRIPPED: frozenset[SafetyState] = frozenset({"opening", "latched"})
 LIMITED: frozenset[SafetyState] = frozenset({"derate", "zero"})
-GONE = frozenset({"offline", "conflict"})
 SAFETY: Mapping[SafetyState | None, tuple[str, str]] = {
     "normal": ("verified_user", "Normal"), "derate": ("speed", "Derated"),
     "zero": ("block", "At 0 A"), "opening": ("link_off", "Opening"),
     "latched": ("error", "Tripped"), "unguarded": ("gpp_maybe", "Unguarded"),
     None: ("help", "Not known")}
-LOWEST, HIGHEST, HOTTEST = range(3)
-WHICH = ("lowest", "highest", "hottest")
+WHICH = ("highest", "lowest", "hottest", "coldest")
+"""In the order of `core.safety.margins`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standings:
     """Columns over n packs in the order of `packs`; NaN where something is not known (law 4).
 
-    node: place in the tree, NO_NODE where it has none. silent: not heard within its time, or
-    its device is offline. low_v, high_v [V], hot_c [°C]: extremes over its cells. margin:
-    float64[3, n], how much of the window to the trip limit is left for the lowest, the highest
-    and the hottest cell, 1 = all of it, below 0 = beyond the limit. soh_pct: as the device tells
-    it, else as the twin estimates it; soh_off_pct: half of the interval of an estimate, NaN of
-    what a device tells.
+    names: as a person calls them. node: place in the tree, NO_NODE where it has none. silent: not
+    heard within its time, or its device is offline. extremes: float64[4, n] over its cells in the
+    order of WHICH [V, V, °C, °C]; limits: where its safety trips them, by its direction now;
+    margin: how much of the window to that limit is left, 1 = all of it, below 0 = beyond it.
+    soh_pct: as the device tells it, else as the twin estimates it; soh_off_pct: half of the
+    interval of an estimate, NaN of what a device tells.
     """
 
     packs: Sequence[PackState]
+    names: Sequence[str]
     node: Numbers
     tier: NDArray[np.int8]
     alarms: NDArray[np.int32]
@@ -64,14 +64,13 @@ class Standings:
     soh_off_pct: Floats
     temperature_c: Floats
     direction: NDArray[np.uint8]
-    low_v: Floats
-    high_v: Floats
-    hot_c: Floats
+    extremes: Floats
+    limits: Floats
     margin: Floats
 
     @property
     def least_margin(self) -> Floats:
-        """Of its three extremes, float64[n]."""
+        """Of its four extremes, float64[n]."""
         return np.fmin.reduce(self.margin, axis=0)
 
     def of(self, states: Iterable[SafetyState]) -> Bools:
@@ -91,18 +90,23 @@ def standings(topology: Topology, snapshot: Snapshot, packs: Sequence[PackState]
                       (now - pack.heard_at).total_seconds() for pack in packs])
     gone = np.array([pack.link in GONE for pack in packs], dtype=np.bool_)
     low_v, high_v = _extremes(topology, frame.columns["voltage_v"], node)
-    _, hot_c = _extremes(topology, frame.columns["temperature_c"], node)
+    cold_c, hot_c = _extremes(topology, frame.columns["temperature_c"], node)
+    extremes = np.stack((high_v, low_v, hot_c, cold_c))
+    limits = trip_limits(np.array([chemistry_index(pack.chemistry) for pack in packs]),
+                         _at(frame.columns["current_a"], node))
     power_kw = _at(frame.columns["power_kw"], node)
     capacity = np.array([_number(pack.capacity_kwh) for pack in packs])
     soh_pct, soh_off_pct = _health(packs, judged)
     silent = gone | ~np.isfinite(age_s) | np.where(there, frame.stale[node], True)
     power_kw = np.where(silent, np.nan, power_kw)
+    names = names_of(packs)
     return Standings(
-        packs, node, np.where(there, snapshot.alarms.worst_tier[node], 0).astype(np.int8),
+        packs, [names[pack.site, pack.device] for pack in packs], node,
+        np.where(there, snapshot.alarms.worst_tier[node], 0).astype(np.int8),
         np.where(there, snapshot.alarms.count[node], 0).astype(np.int32), silent, age_s,
         power_kw, _at(frame.columns["soc_pct"], node), soh_pct, soh_off_pct,
         _at(frame.columns["temperature_c"], node), direction_codes(power_kw, capacity),
-        low_v, high_v, hot_c, _margins(packs, low_v, high_v, hot_c))
+        extremes, limits, shares(extremes, limits))
 
 
 def estimated_soh(pack: PackState, judged: Mapping[str, Judged]) -> Interval:
@@ -148,33 +152,9 @@ def _extremes(topology: Topology, column: NDArray[np.float32],
     return low, high
 
 
-@cache
-def _windows() -> Floats:
-    """float64[chemistry + 1, 3]: least and most volts, most °C of the trip tier; the last row
-    is of a chemistry that is not known."""
-    area, trip = safe_operating_area(), TIERS.index("trip")
-    names = ("voltage_min_v", "voltage_max_v", "discharge_temperature_max_c",
-             "discharge_temperature_min_c")
-    table = np.stack([area.table(name)[:, trip - 1] for name in names], axis=1)
-    return np.vstack((table, np.full(4, np.nan))).astype(np.float64)
-
-
-def limits_of(chemistry: str) -> tuple[float, float, float]:
-    """Trip limits: least and most volts of a cell, most °C; NaN where it is not known."""
-    row = _windows()[_chemistry(chemistry)]
-    return float(row[0]), float(row[1]), float(row[2])
-
-
-def _chemistry(name: str) -> int:
+def chemistry_index(name: str) -> int:
+    """-1 for one that is not known."""
     return CHEMISTRIES.index(name) if name in CHEMISTRIES else -1
-
-
-def _margins(packs: Sequence[PackState], low_v: Floats, high_v: Floats, hot_c: Floats) -> Floats:
-    rows = _windows()[[_chemistry(pack.chemistry) for pack in packs]]
-    least_v, most_v, most_c, least_c = rows.reshape(-1, 4).T
-    return np.stack(((low_v - least_v) / (most_v - least_v),
-                     (most_v - high_v) / (most_v - least_v),
-                     (most_c - hot_c) / (most_c - least_c)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +187,9 @@ def wanted(all_: Standings, wish: Wish) -> Numbers:
         keep &= np.array([pack.chemistry in wish.chemistries for pack in all_.packs], np.bool_)
     word = wish.text.strip().casefold()
     if word:
-        keep &= np.array([word in " ".join((pack.label, pack.device, pack.site, pack.firmware,
+        keep &= np.array([word in " ".join((name, pack.device, pack.site, pack.firmware,
                                             pack.chemistry)).casefold()
-                          for pack in all_.packs], np.bool_)
+                          for name, pack in zip(all_.names, all_.packs, strict=True)], np.bool_)
     order = _order(all_, wish.sort)
     return order[keep[order]]
 
@@ -217,8 +197,8 @@ def wanted(all_: Standings, wish: Wish) -> Numbers:
 def _order(all_: Standings, sort: str) -> Numbers:
     """Stable; what is not known comes last."""
     if sort == "name":
-        return np.array(sorted(range(len(all_.packs)),
-                               key=lambda place: all_.packs[place].label), dtype=np.int64)
+        return np.array(sorted(range(len(all_.packs)), key=all_.names.__getitem__),
+                        dtype=np.int64)
     if sort == "alarms":
         return np.lexsort((-all_.alarms, ~all_.of(TRIPPED), -all_.tier, all_.silent))
     by = {"charge": all_.soc_pct, "health": all_.soh_pct, "power": -np.abs(all_.power_kw),

@@ -15,6 +15,8 @@ from core.ports import Source, StoreHealth
 from core.safety.derating import Way
 
 LinkState = Literal["online", "offline", "conflict", "unknown"]
+GONE: frozenset[LinkState] = frozenset({"offline", "conflict"})
+"""Then what a pack told last is not of now."""
 CommandState = Literal["sent", "received", "executed", "refused", "expired"]
 INGEST_EVERY_S = 5.0
 INGEST_SILENT_S = 20.0

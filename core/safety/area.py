@@ -30,6 +30,7 @@ from core.safety.bands import (
     Bands,
     cell_bands,
     delays,
+    discharging,
     pack_bands,
 )
 from core.safety.debounce import EVERY, BoolArray, Debouncer
@@ -144,7 +145,6 @@ class Area:
         self._pack = pack_bands(self.profile, layout)
         self._cells = self._debouncer(CELL_CONDITIONS, layout.cells)
         self._packs = self._debouncer(PACK_CONDITIONS, layout.size)
-        self._rest_a = np.float32(self.profile.machine.rest_current_a)
         self._no_cell = np.zeros((len(CELL_CONDITIONS), layout.cells), dtype=np.uint8)
         self._no_pack = np.zeros((len(PACK_CONDITIONS), layout.size), dtype=np.uint8)
         for shared in (self._no_cell, self._no_pack):
@@ -188,10 +188,10 @@ class Area:
 
     def _bands_of(self, sample: Sample) -> Bands:
         """The limits of the direction of each pack."""
-        discharging = sample.current_a > self._rest_a
-        if self.layout.size == 1 or discharging.all() or not discharging.any():
-            return self._discharge if discharging[0] else self._charge
-        chosen = discharging[self.layout.pack_of]
+        out = discharging(sample.current_a, self.profile)
+        if self.layout.size == 1 or out.all() or not out.any():
+            return self._discharge if out[0] else self._charge
+        chosen = out[self.layout.pack_of]
         return Bands(np.where(chosen, self._discharge.limit, self._charge.limit),
                      np.where(chosen, self._discharge.clear, self._charge.clear))
 

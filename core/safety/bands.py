@@ -7,9 +7,10 @@ limit is a violation, the limit is the next float32 above.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
 from core.limits import SafeOperatingArea
@@ -54,10 +55,8 @@ def cell_bands(area: SafeOperatingArea, profile: SafetyProfile, layout: Layout,
                direction: str) -> Bands:
     """float32[4, 3, cells] for `direction` "charge" (which holds at rest too) or "discharge".
     Raises ConfigurationError where a tier does not lie beyond the one before it."""
-    names = ("voltage_max_v", "voltage_min_v",
-             f"{direction}_temperature_max_c", f"{direction}_temperature_min_c")
-    signs = np.array([1, -1, 1, -1], dtype=np.float32)[:, None, None]
-    limit = np.stack([area.table(name).T for name in names]) * signs
+    names = _limit_names(direction)
+    limit = chemistry_limits(area, direction)
     for row, name in enumerate(names):
         if not (np.diff(limit[row], axis=0) > 0).all():
             raise ConfigurationError("safe_operating_area.yaml", name, area.table(name).tolist(),
@@ -68,6 +67,25 @@ def cell_bands(area: SafeOperatingArea, profile: SafetyProfile, layout: Layout,
     per_cell = layout.chemistry[layout.pack_of]
     return Bands(np.ascontiguousarray(limit[:, :, per_cell]),
                  np.ascontiguousarray(clear[:, :, per_cell]))
+
+
+def chemistry_limits(area: SafeOperatingArea, direction: str) -> FloatArray:
+    """Signed float32[4, 3, chemistry] in the order of CELL_CONDITIONS."""
+    signs = np.array([1, -1, 1, -1], dtype=np.float32)[:, None, None]
+    limits: FloatArray = np.stack([area.table(name).T for name in _limit_names(direction)]) * signs
+    return limits
+
+
+def _limit_names(direction: str) -> tuple[str, ...]:
+    return ("voltage_max_v", "voltage_min_v",
+            f"{direction}_temperature_max_c", f"{direction}_temperature_min_c")
+
+
+def discharging(current_a: NDArray[np.floating[Any]],
+                profile: SafetyProfile) -> NDArray[np.bool_]:
+    """Whether the limits of discharging hold: not at rest, nor where nothing is known (NaN)."""
+    found: NDArray[np.bool_] = current_a > np.float32(profile.machine.rest_current_a)
+    return found
 
 
 def _cell_deadband(area: SafeOperatingArea, profile: SafetyProfile) -> FloatArray:

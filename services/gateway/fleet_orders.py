@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,7 +14,8 @@ from core.confirmations import VALID, Confirmations
 from core.engine import Engine, fleets_of
 from core.errors import OrreryError, RetryLaterError, SourceError, UnknownIdError
 from core.fleet import outcomes
-from core.fleet.effects import EFFECTS, MUST_GO, TTL_S
+from core.fleet.called import name_of_all, names_of
+from core.fleet.effects import EFFECTS, MUST_GO, TTL_S, carrying, in_words
 from core.fleet.ports import CommandLife, PackState
 from services.gateway.fleet_alarms import AlarmApi
 from services.gateway.fleet_api import FleetApi
@@ -46,9 +46,7 @@ class Pending:
 
     def words(self) -> str:
         """"override: at most 20 kW for 900 s"."""
-        if self.power_kw is None:
-            return self.action
-        return f"{self.action}: at most {self.power_kw:g} kW for {self.hold_s:g} s"
+        return in_words(self.action, self.power_kw, self.hold_s)
 
 
 class FleetOrders:
@@ -86,36 +84,26 @@ class FleetOrders:
         packs = self._api.packs()
         for pack in packs:
             if pack.element == element:
-                return pack.label, (pack,)
+                return names_of(packs)[pack.site, pack.device], (pack,)
         index = topology.index_of_id
         below = tuple(pack for pack in packs if pack.element in index
                       and int(topology.parent[index[pack.element]]) == node)
         if not below:
             raise UnknownIdError(f"{element[:80]!r} is no pack, and no pack hangs on it")
-        count = f"{len(below)} packs" if len(below) > 1 else "1 pack"
-        return f"{topology.names[node]}: {count}", below
+        return name_of_all(below[0].site, len(below)), below
 
     def _told(self, token: str, pending: Pending) -> ToConfirm:
         bound = "" if pending.power_kw is None else f"{pending.power_kw:g} kW"
         effect = EFFECTS[pending.action].format(bound=bound)
+        now = carrying(self._engine.topology, self._engine.snapshot.frame, pending.packs,
+                       "{:.1f} kW".format)
         return ToConfirm(
             status="confirm", token=token, target=pending.name, element=pending.element,
             packs=[pack.element for pack in pending.packs], action=pending.action,
-            effect=f"{pending.name}: {effect} {self._carrying(pending.packs)}",
+            effect=f"{pending.name}: {effect} {now}",
             expiry=_expiry(pending), valid_s=VALID.total_seconds(),
             expires_at=(pending.at + VALID).astimezone(UTC).isoformat(),
             timestamp=pending.at.timestamp())
-
-    def _carrying(self, packs: Sequence[PackState]) -> str:
-        """"Now it gives 12.3 kW." """
-        frame, index = self._engine.snapshot.frame, self._engine.topology.index_of_id
-        nodes = [index[pack.element] for pack in packs if pack.element in index]
-        powers = [frame.value("power_kw", node) for node in nodes if not frame.stale[node]]
-        known = [power for power in powers if math.isfinite(power)]
-        if not known:
-            return "Its power is not known now."
-        total = sum(known)
-        return f"Now it {'gives' if total > 0 else 'takes'} {abs(total):.1f} kW."
 
     # -- the second step
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.safety.derating import LimitName, Way
 
-Side = Literal["lowest_voltage", "highest_voltage", "hottest"]
+Side = Literal["highest_voltage", "lowest_voltage", "hottest", "coldest"]
 Link = Literal["online", "offline", "conflict", "unknown"]
 Safety = Literal["normal", "derate", "zero", "opening", "latched", "unguarded"]
 Severity = Literal["none", "info", "warning", "trip"]
@@ -24,7 +24,8 @@ AlarmAct = Literal["acknowledge", "reset", "shelve", "unshelve", "suppress", "un
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstCell:
-    """The cell that is nearest to a trip limit. value and limit in V, of "hottest" in °C."""
+    """The cell that is nearest to a trip limit by the direction of its pack now; at rest that of
+    a charge. value and limit in V, of "hottest" and "coldest" in °C."""
 
     element: str
     label: str

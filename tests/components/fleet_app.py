@@ -23,7 +23,7 @@ def page() -> None:
     """One pack's orders, the whole site's, the second step, and what became of them."""
     client = SITE[-1]
     operator.sign_in_button(client)
-    orders.tools(client, orders.of_pack(client.packs()[0]), "pack")
+    orders.tools(client, orders.of_pack(client, client.packs()[0]), "pack")
     orders.site_tools(client)
     if ASKED:
         _second_step(client)

@@ -39,13 +39,14 @@ class FakeFleet:
     """FleetSource. `told` may be changed at will; commands stay "sent" until `answer`. looks: how
     often all packs were asked for."""
 
-    def __init__(self, count: int, cells: int | None, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, count: int, cells: int | None, clock: Clock, site: str = SITE,
+                 name: str = "packs", label: str = "Home fleet") -> None:
+        self._clock, self.site = clock, site
         self.plates = catalogue(count, cells)
-        self.info = SourceInfo("packs", "Packs", "simulated", 1.0, 10.0, "discharge")
-        self.roots: Sequence[NodeSpec] = roots(SITE, "Home fleet", self.plates, DEFAULT_LEVELS)
+        self.info = SourceInfo(name, "Packs", "simulated", 1.0, 10.0, "discharge")
+        self.roots: Sequence[NodeSpec] = roots(site, label, self.plates, DEFAULT_LEVELS)
         self.told = [PackState(
-            SITE, plate.device, element_of(SITE, plate.device), plate.label, plate.chemistry,
+            site, plate.device, element_of(site, plate.device), plate.label, plate.chemistry,
             plate.cells, plate.capacity_kwh, "1.4.2", "online", clock.now(), "normal", 97.0, 80.0,
             100.0, "", 0.0, 120.0) for plate in self.plates]
         self.lives: list[CommandLife] = []
@@ -103,7 +104,7 @@ class FakeFleet:
                           action=action, power_kw=power_kw,  # type: ignore[arg-type]
                           hold_s=hold_s)
         self.files[device] = policy
-        self.lives.insert(0, CommandLife(command, SITE, device, "sent"))
+        self.lives.insert(0, CommandLife(command, self.site, device, "sent"))
         return self.lives[0]
 
     def answer(self, state: CommandState, reason: str = "") -> None:
@@ -149,12 +150,23 @@ def site(count: int = 24, cells: int | None = 12, operators: OperatorsConfig | N
     """A client of an engine with one fleet that was heard once."""
     clock = ManualClock(START)
     fleet = FakeFleet(count, cells, clock)
-    engine = Engine(DEFAULT_LEVELS, [fleet], clock)
+    return _client([fleet], clock, operators), fleet, clock
+
+
+def two_sites(count: int = 3) -> tuple[AuditedClient, list[FakeFleet]]:
+    """As `site`, of two whose packs have the same devices and labels."""
+    clock = ManualClock(START)
+    fleets = [FakeFleet(count, 12, clock, one, one, "Fleet") for one in ("north", "south")]
+    return _client(fleets, clock), fleets
+
+
+def _client(fleets: Sequence[FakeFleet], clock: Clock,
+            operators: OperatorsConfig | None = None) -> AuditedClient:
+    engine = Engine(DEFAULT_LEVELS, fleets, clock)
     engine.tick()
     config = Config(sources=[SourceConfig("packs", "packs")], file="orrery.toml",
                     operators=operators or OperatorsConfig(mode="local", demo=True))
-    client = AuditedClient(Runtime(config, engine, (), None))
-    return client, fleet, clock
+    return AuditedClient(Runtime(config, engine, (), None))
 
 
 def judge(client: LocalClient, soh: Mapping[str, Interval]) -> None:

@@ -128,7 +128,7 @@ def test_every_command_of_the_schema_has_its_order() -> None:
 def test_a_command_is_audited_before_and_after(action: str, whole: bool) -> None:
     client, fleet, clock = site(3)
     clock.advance(7)
-    target = orders.of_site(client, "home") if whole else orders.of_pack(client.packs()[0])
+    target = orders.of_site(client, "home") if whole else orders.of_pack(client, client.packs()[0])
     values = VALUES.get(action, (None, None))
     orders.send(client, target, action, *values, WHO)
     entry = client.entries[0]
@@ -162,7 +162,7 @@ def test_a_command_that_could_not_be_sent_is_audited_too(action: str) -> None:
     client, fleet, _ = site(1)
     fleet.deaf.add(fleet.told[0].device)
     with pytest.raises(SourceError):
-        orders.send(client, orders.of_pack(client.packs()[0]), action,
+        orders.send(client, orders.of_pack(client, client.packs()[0]), action,
                     *VALUES.get(action, (None, None)), WHO)
     assert [entry.action for entry in client.entries] == [action, f"{action}: outcome"]
     assert "the broker is away" in client.entries[1].after

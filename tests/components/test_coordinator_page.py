@@ -409,7 +409,7 @@ def test_what_cannot_be_deployed_says_why_beside_its_button(policies: Policies) 
     app.selectbox(key="coordinator_where").set_value(HERE).run()
     assert "Deploy: Refused: it costs 3.00 a day more than MPC" in shown(app)
     fleet.change(0, policy="v2", policy_before="v1")
-    place = deploying.Place("Pack 001", fleet_orders.of_pack(fleet.told[0]))
+    place = deploying.Place("Pack 001", fleet_orders.of_pack(client, fleet.told[0]))
     v2 = next(one for one in known(client).rl_room().policies if one.name == "v2")
     assert deploying.not_deployed(place, v2) == "v2 runs there already."
     assert deploying.not_back(place) == ""

@@ -15,14 +15,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from components.fleet import board, detail, lines, orders, overview
-from components.fleet.standing import SAFETY, SORTS, Standings, Wish, limits_of, wanted
+from components.fleet.standing import SAFETY, SORTS, Standings, Wish, wanted
 from core.config import OperatorsConfig
 from core.errors import RetryLaterError, SourceError
 from core.fleet.command_book import NO_ANSWER
 from core.fleet.messages import PartialLimit, SafetyState
 from core.operators import SESSION
 from core.safety.derating import LIMITS
+from core.safety.margins import HIGHEST, LOWEST
 from core.twin.interval import UNKNOWN, Interval
+from services.gateway.fleet_cells import worst_cells
 from tests.components import fleet_app
 from tests.components.fleet_site import AuditedClient, FakeFleet, judge, site, tick
 from tests.core.test_operators import least_hash
@@ -72,26 +74,36 @@ def test_a_pack_whose_last_message_is_old_is_silent_with_its_age_and_without_its
     assert (told["power"], told["way"]) == ("–", "no data")
 
 
-@pytest.mark.parametrize(("name", "value", "words", "why"), [
-    ("voltage_v", 3.641, "Cell 4, 3.641 V", "highest, 9 mV left"),
-    ("voltage_v", 3.661, "Cell 4, 3.661 V", "highest, 11 mV beyond its limit"),
-    ("voltage_v", 2.512, "Cell 4, 2.512 V", "lowest, 12 mV left"),
-    ("temperature_c", 58.5, "Cell 4, 58.5 °C", "hottest, 1.5 K left"),
+@pytest.mark.parametrize(("pack", "current_a", "name", "value", "words", "why"), [
+    (0, 20.0, "voltage_v", 3.641, "Cell 4, 3.641 V", "highest, 9 mV left"),
+    (0, 20.0, "voltage_v", 3.661, "Cell 4, 3.661 V", "highest, 11 mV beyond its limit"),
+    (0, -20.0, "voltage_v", 2.512, "Cell 4, 2.512 V", "lowest, 12 mV left"),
+    (0, 20.0, "temperature_c", 58.5, "Cell 4, 58.5 °C", "hottest, 1.5 K left"),
+    (0, -20.0, "temperature_c", 48.0, "Cell 4, 48.0 °C", "hottest, 2.0 K left"),
+    (0, 0.0, "temperature_c", 48.0, "Cell 4, 48.0 °C", "hottest, 2.0 K left"),
+    (0, 0.0, "temperature_c", 51.0, "Cell 4, 51.0 °C", "hottest, 1.0 K beyond its limit"),
+    (1, -20.0, "temperature_c", 44.0, "Cell 4, 44.0 °C", "hottest, 1.0 K left"),
+    (0, -20.0, "temperature_c", 1.5, "Cell 4, 1.5 °C", "coldest, 1.5 K left"),
+    (0, 20.0, "temperature_c", -21.0, "Cell 4, −21.0 °C",
+     "coldest, 1.0 K beyond its limit"),
 ])
-def test_the_worst_cell_is_the_nearest_to_a_trip_limit(name: str, value: float, words: str,
-                                                       why: str) -> None:
+def test_the_worst_cell_is_the_nearest_to_a_trip_limit_of_its_direction(
+        pack: int, current_a: float, name: str, value: float, words: str, why: str) -> None:
+    """On the page and in the API."""
     client, fleet, _ = site(2)
-    assert fleet.told[0].chemistry == "LFP"
-    set_cell(client, fleet, 0, 3, name, value)
-    told = row(client, 0)
+    assert [one.chemistry for one in fleet.told] == ["LFP", "NMC"]
+    node = client.topology.index(fleet.told[pack].element)
+    fleet.columns["current_a"][node] = current_a
+    set_cell(client, fleet, pack, 3, name, value)
+    told = row(client, pack)
     assert (told["cell"], told["why"]) == (words, why)
-    assert shown(client, Wish(sort="cell")) == [0, 1]
-
-
-def test_the_limits_are_those_of_the_profile() -> None:
-    assert limits_of("LFP") == pytest.approx((2.5, 3.65, 60.0))
-    assert limits_of("NMC") == pytest.approx((2.7, 4.2, 60.0))
-    assert all(math.isnan(limit) for limit in limits_of("lead"))
+    assert shown(client, Wish(sort="cell")) == [pack, 1 - pack]
+    cell = worst_cells(client.topology, client.snapshot().frame, [node])[node]
+    assert (cell.label, cell.value) == ("Cell 4", pytest.approx(value))
+    assert cell.side.startswith(str(told["why"]).partition(",")[0])
+    digits = float(re.sub(r"[^0-9.]", "", why.partition(",")[2]))
+    assert abs(cell.limit - cell.value) * (1000 if name == "voltage_v" else 1) == \
+        pytest.approx(digits, abs=0.01)
 
 
 def test_extremes_of_each_pack_are_its_own_cells_alone() -> None:
@@ -107,9 +119,9 @@ def test_extremes_of_each_pack_are_its_own_cells_alone() -> None:
     for place, pack in enumerate(fleet.told):
         part = client.topology.children(client.topology.index(pack.element))
         volts = client.snapshot().frame.columns["voltage_v"][part]
-        assert told.low_v[place] == pytest.approx(volts.min(), nan_ok=True)
-        assert told.high_v[place] == pytest.approx(volts.max(), nan_ok=True)
-    assert np.isfinite(told.low_v).tolist() == [True, True, True, False, True]
+        assert told.extremes[LOWEST, place] == pytest.approx(volts.min(), nan_ok=True)
+        assert told.extremes[HIGHEST, place] == pytest.approx(volts.max(), nan_ok=True)
+    assert np.isfinite(told.extremes[LOWEST]).tolist() == [True, True, True, False, True]
 
 
 def test_missing_is_told_and_is_never_zero() -> None:
@@ -321,7 +333,7 @@ def sign_in(app: AppTest, name: str = "Anna", password: str | None = None) -> No
 
 def ask(app: AppTest, client: AuditedClient, action: str, power_kw: float | None = None,
         hold_s: float | None = None, whole: bool = False) -> None:
-    target = orders.of_site(client, "home") if whole else orders.of_pack(client.packs()[0])
+    target = orders.of_site(client, "home") if whole else orders.of_pack(client, client.packs()[0])
     fleet_app.ASKED.append((target, action, power_kw, hold_s))
     app.run()
     assert not app.exception

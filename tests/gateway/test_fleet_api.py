@@ -294,7 +294,7 @@ def test_a_command_takes_two_steps(api: Api) -> None:
 def test_a_site_and_a_bound(api: Api) -> None:
     first = api.begin(SYSTEM, "override", power_kw=12.5, hold_s=900)
     assert len(first["packs"]) == 3
-    assert first["target"] == "Home fleet: 3 packs"
+    assert first["target"] == "home: 3 packs"
     assert "no more than 12.5 kW" in first["effect"]
     assert "900 s" in first["expiry"]
     sent = api.confirm(first["token"])
