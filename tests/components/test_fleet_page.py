@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.fleet import board, detail, lines, orders, overview
 from components.fleet.standing import SAFETY, SORTS, Standings, Wish, limits_of, wanted
+from core.clock import ManualClock
 from core.config import OperatorsConfig
 from core.errors import RetryLaterError, SourceError
 from core.fleet.command_book import NO_ANSWER
@@ -419,12 +420,15 @@ def test_a_confirmation_counts_once(
     assert "used already" in said(app)
 
 
-def test_a_confirmation_expires(
+def test_a_confirmation_expires_also_where_the_clock_was_set_back(
         opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]]) -> None:
     app, client, fleet = opened()
+    clock = client._runtime.engine.clock
+    assert isinstance(clock, ManualClock)
     sign_in(app)
     ask(app, client, "emergency_stop")
-    client._runtime.engine.clock.advance(31)
+    clock.advance(31)
+    clock.set_by(-20)
     confirm(app)
     assert "older than 30 s" in said(app)
     assert not fleet.lives
