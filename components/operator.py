@@ -131,8 +131,9 @@ def _sign_in(client: LocalClient, told: str, password: str) -> None:
     except RequestError as error:
         st.session_state[REFUSAL] = str(error)
         if not isinstance(error, TooManyFailuresError):
-            client.turned_away.add("operator", "Sign in as operator", told.strip())
-            _audit(client, told, "sign-in refused", str(error))
+            shown = _door(client).shown(told)
+            client.turned_away.add("operator", "Sign in as operator", shown)
+            _audit(client, shown, "sign-in refused", str(error))
         return
     st.session_state[REFUSAL] = ""
     st.session_state[KEY] = (who, client.now(), _digest(client))
@@ -143,7 +144,7 @@ def _sign_in(client: LocalClient, told: str, password: str) -> None:
 def _audit(client: LocalClient, who: str, action: str, why: str) -> None:
     """A sign-in that cannot be written down still counts: the commands after it are kept or
     refused by themselves."""
-    entry = AuditEntry(client.now(), who.strip()[:80] or "(no name)", action, "", "", why, "", "")
+    entry = AuditEntry(client.now(), who, action, "", "", why, "", "")
     try:
         client.audit(entry)
     except OrreryError as error:

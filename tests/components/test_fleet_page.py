@@ -514,6 +514,18 @@ def test_failed_sign_ins_are_audited_and_make_the_name_wait(
     assert not app.button(key="order_pack_reset").disabled
 
 
+def test_a_password_typed_for_a_name_is_neither_kept_nor_shown(
+        opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]]) -> None:
+    people = OperatorsConfig(mode="local", names={"Anna": least_hash(PASSWORD)})
+    app, client, _ = opened(operators=people)
+    for typed in (f" {PASSWORD}", PASSWORD * 4, "Anna "):
+        sign_in(app, typed, "not it")
+    kept = [entry.who for entry in client.entries]
+    assert kept == ["a name that is not known", "a name that is not known", "Anna"]
+    assert [one.who for one in client.turned_away.newest()] == kept[::-1]
+    assert PASSWORD not in str(client.entries) + str(client.turned_away.newest())
+
+
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "=HYPERLINK(1)", "**Anna**"])
 def test_a_name_is_text_wherever_it_stands(
         opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]], name: str) -> None:
