@@ -30,12 +30,13 @@ NO_CONNECTION = ("This source lives in this process: there is nobody to ping, an
 
 def chosen(client: Client) -> SourceStatus:
     """The source that is looked at; the address remembers it."""
-    statuses = {status.info.name: status for status in client.snapshot().sources}
+    sources = client.snapshot().sources
+    statuses, labels = {status.info.name: status for status in sources}, lines.called(sources)
     asked = st.query_params.get("source")
     name = st.selectbox(
         "Source", list(statuses), key="console_source",
         index=list(statuses).index(asked) if asked in statuses else 0,
-        format_func=lambda key: statuses[key].info.label,
+        format_func=labels.__getitem__,
         on_change=lambda: st.query_params.update(source=st.session_state["console_source"]))
     return statuses[name]
 
