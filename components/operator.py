@@ -14,6 +14,8 @@ from core.errors import OrreryError, RequestError
 from core.operators import SESSION, Operators, TooManyFailuresError
 
 KEY, REFUSAL = "operator", "operator_refusal"
+LOOKS = "(viewer)"
+"""Who acted where nobody signs in, for the audit."""
 HOW = {"none": "Nobody may command here: orrery.toml names no [operators].",
        "local": "You are looking only. Sign in as operator first."}
 
@@ -62,6 +64,11 @@ def why_not(client: LocalClient) -> str:
     if st.session_state.get(KEY) is not None:
         return "Your sign-in as operator is over: sign in again."
     return HOW.get(mode, "")
+
+
+def refused(client: LocalClient) -> str:
+    """As `why_not`, for what anybody may do where nobody signs in."""
+    return "" if client.config.operators.mode == "none" else why_not(client)
 
 
 def sign_in_button(client: LocalClient, key: str = "page") -> None:
