@@ -192,20 +192,29 @@ class MqttFleet:
         return self._roots
 
     def start(self, now: datetime, topology: Topology) -> None:
-        """Begin to connect; comes back at once."""
+        """Begin to connect; comes back at once. Raises ConfigurationError."""
         _aware(now)
         self._board.place(topology)
         with self._moving:
-            self._connect()
+            self._connect(self._made())
 
-    def _connect(self) -> None:
+    def _made(self) -> Link:
+        """Raises ConfigurationError, so that nothing is left for what cannot be begun."""
         own = f"pulsebms/{self._site}/+"
         topics = [(f"{own}/telemetry", 0), (f"{own}/status", 1), (f"{own}/ack", 0),
                   (report_topic(self._site), 0), (turned_away_topic(self._site), 0)]
+        try:
+            return Link(self._broker, f"orrery-{self._site}-{secrets.token_hex(4)}", topics,
+                        Manner(session_s=0), self._on_message, on_up=self._on_up)
+        except OSError as error:
+            raise ConfigurationError(FILE, f"{self._info.name}.ca_file", self._broker.ca_file,
+                                     "a file of certificates in PEM form, as cert_file and "
+                                     "key_file") from error
+
+    def _connect(self, link: Link) -> None:
         self._since_s = self._clock.monotonic_s()
-        self._link = Link(self._broker, f"orrery-{self._site}-{secrets.token_hex(4)}", topics,
-                          Manner(session_s=0), self._on_message, on_up=self._on_up)
-        self._link.start()
+        self._link = link
+        link.start()
 
     def poll(self, now: datetime) -> Reading:
         """The newest of each pack. Raises NotYetError until the first is there, SourceError
@@ -296,7 +305,7 @@ class MqttFleet:
 
     def reconnect(self) -> None:
         """Leave the broker and come back. Raises SourceError where somebody had it do so a moment
-        ago, GiveUpError where there is nothing to leave."""
+        ago, GiveUpError where there is nothing to leave, ConfigurationError."""
         with self._moving:
             if self._link is None:
                 raise GiveUpError(f"the fleet of {self._site} has no connection to make anew: it "
@@ -305,9 +314,10 @@ class MqttFleet:
             if left_s > 0:
                 raise SourceError(f"{self._address} was connected to anew a moment ago; it is "
                                   f"left alone for {math.ceil(left_s)} s")
+            link = self._made()
             self._disconnect()
             self._conversation.sent(f"connects to {self._address} anew")
-            self._connect()
+            self._connect(link)
             self._anew_s = self._clock.monotonic_s()
 
     # -- DoorSource

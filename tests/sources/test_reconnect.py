@@ -8,18 +8,20 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from core.clock import ManualClock, from_epoch
+from core.clock import ManualClock, SystemClock, from_epoch
 from core.config import Config, SourceConfig
 from core.engine import Engine
-from core.errors import OrreryError, SourceError
+from core.errors import ConfigurationError, OrreryError, SourceError
 from core.ports import ReconnectingSource
 from core.registry import make_sources
 from core.topology import DEFAULT_LEVELS, Topology
 from services import fleet_source
 from sources.mqtt_link import Broker, MqttLink
+from tests.sources.certificates import Authority
 from tests.sources.mosquitto import LOOPBACK, until
 
 KINDS = ("fleet-mqtt", "venus", "husdata-mqtt")
@@ -121,6 +123,23 @@ def test_a_fleet_is_left_alone_for_a_while_whatever_its_clock_is_set_to(door: Do
         clock.set_by(-7200.0)
         clock.advance(fleet_source.HASTE_S)
         fleet.reconnect()
+    finally:
+        fleet.close()
+
+
+def test_a_fleet_is_not_left_for_what_cannot_be_begun(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "home").file
+    options = fleet_source.Options(packs=1, broker=f"mqtts://{LOOPBACK}:1",
+                                   ca_file=str(authority))
+    fleet = fleet_source.create("packs", options, DEFAULT_LEVELS)
+    now = SystemClock().now()
+    fleet.start(now, Topology(DEFAULT_LEVELS, fleet.roots))
+    try:
+        authority.write_text("nothing of the kind")
+        with pytest.raises(ConfigurationError, match="packs.ca_file"):
+            fleet.reconnect()
+        with pytest.raises(SourceError):
+            fleet.poll(now)
     finally:
         fleet.close()
 
