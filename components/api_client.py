@@ -16,6 +16,7 @@ from components.energy_api import energy_api as energy_api
 from core.alarms.journal import AlarmJournal
 from core.alarms.ports import AlarmStore
 from core.alarms.records import AuditEntry
+from core.clock import Clock
 from core.config import Config
 from core.coordinator.asked import Coordination
 from core.devices import Device, channel_id
@@ -328,6 +329,11 @@ class LocalClient(ConnectionsApi):
     @property
     def sign_in_mode(self) -> str:
         return self._runtime.config.sign_in.mode
+
+    @property
+    def clock(self) -> Clock:
+        """Of the present, whatever moment is shown."""
+        return self._engine.clock
 
     def now(self) -> datetime:
         return self._engine.clock.now()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from html import escape
 
 import streamlit as st
@@ -44,20 +43,20 @@ def ask(client: LocalClient, step: Step, do: Callable[[str], None]) -> None:
         st.toast(blocks.markdown(operator.why_not(client)), icon=":material/lock:")
         return
     token = issue(client, step, who)
-    st.session_state[_STANDS] = client.now() + VALID
+    st.session_state[_STANDS] = client.clock.monotonic_s() + VALID.total_seconds()
     st.dialog(blocks.markdown(step.title), icon=f":material/{step.icon}:")(second_step)(
         client, step, token, do)
 
 
 def stands(client: LocalClient) -> bool:
     """Whether a second step may be open: a run of the whole page would close it."""
-    until: datetime | None = st.session_state.get(_STANDS)
-    return until is not None and client.now() < until
+    until_s: float | None = st.session_state.get(_STANDS)
+    return until_s is not None and client.clock.monotonic_s() < until_s
 
 
 def issue(client: LocalClient, step: Step, who: str) -> str:
     """A token for this step, person and moment."""
-    return _CONFIRMATIONS.issue(step.target, step.action, who, client.now())
+    return _CONFIRMATIONS.issue(step.target, step.action, who, client.clock)
 
 
 def second_step(client: LocalClient, step: Step, token: str, do: Callable[[str], None]) -> None:
@@ -90,7 +89,7 @@ def _redeem(client: LocalClient, step: Step, token: str, do: Callable[[str], Non
     try:
         if who is None:
             raise RequestError(operator.why_not(client))
-        _CONFIRMATIONS.redeem(token, step.target, step.action, who, client.now())
+        _CONFIRMATIONS.redeem(token, step.target, step.action, who, client.clock)
         do(who)
     except OrreryError as error:
         st.error(blocks.markdown(str(error)), icon=":material/error:")

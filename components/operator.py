@@ -14,6 +14,8 @@ from core.errors import OrreryError, RequestError
 from core.operators import SESSION, Operators, TooManyFailuresError
 
 KEY, REFUSAL = "operator", "operator_refusal"
+LOOKS = "(viewer)"
+"""Who acted where nobody signs in, for the audit."""
 HOW = {"none": "Nobody may command here: orrery.toml names no [operators].",
        "local": "You are looking only. Sign in as operator first."}
 
@@ -62,6 +64,11 @@ def why_not(client: LocalClient) -> str:
     if st.session_state.get(KEY) is not None:
         return "Your sign-in as operator is over: sign in again."
     return HOW.get(mode, "")
+
+
+def refused(client: LocalClient) -> str:
+    """As `why_not`, for what anybody may do where nobody signs in."""
+    return "" if client.config.operators.mode == "none" else why_not(client)
 
 
 def sign_in_button(client: LocalClient, key: str = "page") -> None:
@@ -131,8 +138,9 @@ def _sign_in(client: LocalClient, told: str, password: str) -> None:
     except RequestError as error:
         st.session_state[REFUSAL] = str(error)
         if not isinstance(error, TooManyFailuresError):
-            client.turned_away.add("operator", "Sign in as operator", told.strip())
-            _audit(client, told, "sign-in refused", str(error))
+            shown = _door(client).shown(told)
+            client.turned_away.add("operator", "Sign in as operator", shown)
+            _audit(client, shown, "sign-in refused", str(error))
         return
     st.session_state[REFUSAL] = ""
     st.session_state[KEY] = (who, client.now(), _digest(client))
@@ -143,7 +151,7 @@ def _sign_in(client: LocalClient, told: str, password: str) -> None:
 def _audit(client: LocalClient, who: str, action: str, why: str) -> None:
     """A sign-in that cannot be written down still counts: the commands after it are kept or
     refused by themselves."""
-    entry = AuditEntry(client.now(), who.strip()[:80] or "(no name)", action, "", "", why, "", "")
+    entry = AuditEntry(client.now(), who, action, "", "", why, "", "")
     try:
         client.audit(entry)
     except OrreryError as error:

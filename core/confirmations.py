@@ -1,12 +1,17 @@
-"""The second step of a command: a token for one target, action and person, good once, for 30 s."""
+"""The second step of a command: a token for one target, action and person, good once, for 30 s.
+
+Its age goes by `Clock.monotonic_s`: a machine's clock that is set forgives nobody a second, and
+refuses no stop.
+"""
 
 from __future__ import annotations
 
 import secrets
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from core.clock import Clock
 from core.errors import RequestError
 
 VALID = timedelta(seconds=30)
@@ -17,7 +22,7 @@ class _Issued:
     target: str
     action: str
     who: str
-    at: datetime
+    at_s: float
 
 
 class Confirmations:
@@ -27,23 +32,23 @@ class Confirmations:
         self._open: dict[str, _Issued] = {}
         self._lock = threading.Lock()
 
-    def issue(self, target: str, action: str, who: str, now: datetime) -> str:
+    def issue(self, target: str, action: str, who: str, clock: Clock) -> str:
         """A token. action: with all its values, so that none can be changed in between."""
-        token = secrets.token_urlsafe(32)
+        token, now_s = secrets.token_urlsafe(32), clock.monotonic_s()
         with self._lock:
             self._open = {kept: issued for kept, issued in self._open.items()
-                          if _fresh(issued, now)}
-            self._open[token] = _Issued(target, action, who, now)
+                          if is_fresh(issued.at_s, now_s)}
+            self._open[token] = _Issued(target, action, who, now_s)
         return token
 
-    def redeem(self, token: str, target: str, action: str, who: str, now: datetime) -> None:
+    def redeem(self, token: str, target: str, action: str, who: str, clock: Clock) -> None:
         """Once; whatever it was shown for, a token is gone afterwards. Raises RequestError."""
         with self._lock:
             issued = self._open.pop(token, None)
         if issued is None:
             raise RequestError("This confirmation was used already or has expired. "
                                "Close it and begin again.")
-        if not _fresh(issued, now):
+        if not is_fresh(issued.at_s, clock.monotonic_s()):
             raise RequestError(f"This confirmation is older than {VALID.seconds} s. "
                                "Close it and begin again.")
         if (issued.target, issued.action, issued.who) != (target, action, who):
@@ -51,6 +56,6 @@ class Confirmations:
                                "Close it and begin again.")
 
 
-def _fresh(issued: _Issued, now: datetime) -> bool:
-    """Neither too old nor from a later time: a clock that was set back confirms nothing."""
-    return timedelta(0) <= now - issued.at <= VALID
+def is_fresh(at_s: float, now_s: float) -> bool:
+    """Whether what was asked at `at_s` may be confirmed, both by one clock's `monotonic_s`."""
+    return 0.0 <= now_s - at_s <= VALID.total_seconds()

@@ -23,6 +23,7 @@ from core.ports import SourceInfo
 
 SESSION = timedelta(hours=12)
 """So long a sign-in holds."""
+NOT_KNOWN = "a name that is not known"
 LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD = 80, 1024, 10
 HARMLESS = frozenset({"simulated", "recorded"})
 """Kinds of sources of which nothing real can be commanded."""
@@ -112,6 +113,12 @@ class Operators:
     def asks_password(self) -> bool:
         """False in the demo, where any name will do."""
         return self._options.mode == "local" and not self._options.demo
+
+    def shown(self, told: str) -> str:
+        """Whose name was told, as it may be kept and shown: what no operator is called may be a
+        password in the wrong field."""
+        name = told.strip()
+        return name if name in self._hashes else NOT_KNOWN
 
     def sign_in(self, name: str, password: str, now: datetime,
                 address: str | None = None) -> str:

@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from components import blocks, frame, parts
+from components import blocks, frame, operator, parts
 from components.connections import board, console, door, fleets, stores
 from components.house import connect
 
 client = frame.enter()
 parts.live(board.head, "connections_head", 5.0, client)
-connect.tool(client)
+with st.container(key="connections_tools", horizontal=True, gap="xsmall",
+                  vertical_alignment="center"):
+    connect.tool(client)
+    operator.sign_in_button(client)
 parts.live(board.rows, "connections_rows", 10.0, client)
 parts.live(fleets.show, "connections_fleets", 5.0, client)
 fleets.reconnecting(client)

@@ -6,6 +6,7 @@ each pack, each with its device's own time. The wire already has Orrery's signs 
 
 from __future__ import annotations
 
+import math
 import secrets
 import threading
 import time
@@ -53,6 +54,7 @@ PATIENCE_S = 10.0
 """So long, not to be connected or told anything yet is no failure."""
 PING_WAIT_S = 5.0
 HASTE_S = 10.0
+"""So long the packs are not asked for everything again, and the broker is not left again [s]."""
 MOST_ASKED = 50
 LATER_S = 1e-3
 """From an order to the next, at least [s]."""
@@ -176,8 +178,10 @@ class MqttFleet:
         self._heard = FleetHeard(options.site, self._board, self._commands, clock,
                                  self._conversation)
         self._lock = threading.Lock()
+        self._moving = threading.Lock()
+        """Whoever makes, leaves or replaces the connection holds it: there is never a second."""
         self._link: Link | None = None
-        self._since_s = self._asked_s = self._issued_s = float("-inf")
+        self._since_s = self._asked_s = self._anew_s = self._issued_s = float("-inf")
 
     @property
     def info(self) -> SourceInfo:
@@ -188,20 +192,29 @@ class MqttFleet:
         return self._roots
 
     def start(self, now: datetime, topology: Topology) -> None:
-        """Begin to connect; comes back at once."""
+        """Begin to connect; comes back at once. Raises ConfigurationError."""
         _aware(now)
         self._board.place(topology)
-        self._connect()
+        with self._moving:
+            self._connect(self._made())
 
-    def _connect(self) -> None:
+    def _made(self) -> Link:
+        """Raises ConfigurationError, so that nothing is left for what cannot be begun."""
         own = f"pulsebms/{self._site}/+"
         topics = [(f"{own}/telemetry", 0), (f"{own}/status", 1), (f"{own}/ack", 0),
                   (report_topic(self._site), 0), (turned_away_topic(self._site), 0)]
-        with self._lock:
-            self._since_s = self._seconds()
-            self._link = Link(self._broker, f"orrery-{self._site}-{secrets.token_hex(4)}", topics,
-                              Manner(session_s=0), self._on_message, on_up=self._on_up)
-            self._link.start()
+        try:
+            return Link(self._broker, f"orrery-{self._site}-{secrets.token_hex(4)}", topics,
+                        Manner(session_s=0), self._on_message, on_up=self._on_up)
+        except OSError as error:
+            raise ConfigurationError(FILE, f"{self._info.name}.ca_file", self._broker.ca_file,
+                                     "a file of certificates in PEM form, as cert_file and "
+                                     "key_file") from error
+
+    def _connect(self, link: Link) -> None:
+        self._since_s = self._clock.monotonic_s()
+        self._link = link
+        link.start()
 
     def poll(self, now: datetime) -> Reading:
         """The newest of each pack. Raises NotYetError until the first is there, SourceError
@@ -226,7 +239,7 @@ class MqttFleet:
 
     def _failure(self, words: str) -> SourceError:
         """No failure yet where the connection is young."""
-        young = self._seconds() - self._since_s < PATIENCE_S
+        young = self._clock.monotonic_s() - self._since_s < PATIENCE_S
         return NotYetError(words) if young else SourceError(words)
 
     def _silence(self, silent_s: float) -> str:
@@ -291,10 +304,21 @@ class MqttFleet:
         self._commands.remember(store)
 
     def reconnect(self) -> None:
-        """Leave the broker and come back."""
-        self._disconnect()
-        self._conversation.sent(f"connects to {self._address} anew")
-        self._connect()
+        """Leave the broker and come back. Raises SourceError where somebody had it do so a moment
+        ago, GiveUpError where there is nothing to leave, ConfigurationError."""
+        with self._moving:
+            if self._link is None:
+                raise GiveUpError(f"the fleet of {self._site} has no connection to make anew: it "
+                                  "is not started, or it was ended")
+            left_s = self._anew_s + HASTE_S - self._clock.monotonic_s()
+            if left_s > 0:
+                raise SourceError(f"{self._address} was connected to anew a moment ago; it is "
+                                  f"left alone for {math.ceil(left_s)} s")
+            link = self._made()
+            self._disconnect()
+            self._conversation.sent(f"connects to {self._address} anew")
+            self._connect(link)
+            self._anew_s = self._clock.monotonic_s()
 
     # -- DoorSource
 
@@ -333,11 +357,11 @@ class MqttFleet:
         answers with its whole status. Telemetry comes each second unasked."""
         self._usable()
         with self._lock:
-            left_s = self._asked_s + HASTE_S - self._seconds()
+            left_s = self._asked_s + HASTE_S - self._clock.monotonic_s()
             if left_s > 0:
                 raise SourceError(f"the packs were asked a moment ago; they are left alone for "
-                                  f"{left_s:.0f} s")
-            self._asked_s = self._seconds()
+                                  f"{math.ceil(left_s)} s")
+            self._asked_s = self._clock.monotonic_s()
         packs = self._board.packs()
         away = [pack for pack in packs if pack.link != "online"]
         for pack in (away or packs)[:MOST_ASKED]:
@@ -345,12 +369,12 @@ class MqttFleet:
 
     def close(self) -> None:
         """Disconnect; ends the thread of the connection."""
-        self._disconnect()
+        with self._moving:
+            self._disconnect()
         self._commands.close()
 
     def _disconnect(self) -> None:
-        with self._lock:
-            link, self._link = self._link, None
+        link, self._link = self._link, None
         if link is not None:
             link.close()
 

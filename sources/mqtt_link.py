@@ -6,6 +6,7 @@ pauses, on a thread of its own; the engine's thread never waits for it.
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import ssl
@@ -34,6 +35,7 @@ FIRST_WAIT_S = 10.0  # so long, not to be connected yet is no failure
 RECONNECT_S = (1, 30)
 KEEPALIVE_S = 15  # a connection that is dead is seen after one to two of these
 PING_WAIT_S = 5.0
+ANEW_S = 10.0  # so long the broker is not left again
 MOST_ANSWERS = 64
 NOT_YET = "not connected yet; this takes a few seconds"
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
@@ -109,7 +111,8 @@ class MqttLink:
         self._why = f"{broker.address}: {NOT_YET}"
         self._refused = ""
         self._since_s = seconds()
-        self._hasty_until_s = -float("inf")
+        self._hasty_until_s = self._anew_s = -float("inf")
+        self._ended = False
         self._answers: dict[int, float] = {}
         self._answered = threading.Condition()
 
@@ -160,22 +163,35 @@ class MqttLink:
         client.loop_start()
 
     def close(self) -> None:
-        """Disconnect and end the thread."""
+        """Disconnect and end the thread, for good."""
+        with self._moving:
+            self._ended = True
+            self._leave()
+
+    def _leave(self) -> None:
         client, self._client = self._client, None
         if client is not None:
             client.disconnect()
             client.loop_stop()
 
     def reconnect(self) -> None:
-        """Leave the broker and come back; raises ConfigurationError."""
+        """Leave the broker and come back; raises ConfigurationError, and SourceError after the
+        end and where somebody had it do so a moment ago."""
         with self._moving:
-            self.close()
+            if self._ended:
+                raise SourceError(f"the connection to {self._broker.address} was ended")
+            left_s = self._anew_s + ANEW_S - self._seconds()
+            if left_s > 0:
+                raise SourceError(f"{self._broker.address} was connected to anew a moment ago; it "
+                                  f"is left alone for {math.ceil(left_s)} s")
+            self._leave()
             with self._lock:
                 self._connected = self._failed = False
                 self._refused = ""
                 self._why = f"{self._broker.address}: {NOT_YET}"
             self.conversation.sent(f"connects to {self._broker.address} anew")
             self.start()
+            self._anew_s = self._seconds()
 
     def check(self) -> None:
         """Raises NotYetError while the connection comes about, and SourceError, saying what to

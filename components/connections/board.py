@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from components import blocks, describe, formats
 from components.api_client import Client
 from components.blocks import Content, Html
-from components.connections.lines import traffic
+from components.connections.lines import called, traffic
 from core.engine import SourceStatus
 from core.errors import OrreryError
 
@@ -26,15 +26,13 @@ KIND_ICONS = {"live": "sensors", "recorded": "movie", "simulated": "science"}
 def head(client: Client) -> None:
     """The answer as a title: "3 of 4 sources live; Sol-Ark silent for 14 min"."""
     now, statuses = client.now(), client.snapshot().sources
-    rows = {status.info.label: describe.source_row(status, now) for status in statuses}
-    live = sum(not row.stale for row in rows.values())
-    words: list[Content] = [f"{live} of {len(rows)} sources live"]
-    silent = [row for row in rows.values() if row.stale]
+    rows = [(status.info.name, describe.source_row(status, now)) for status in statuses]
+    silent = [(name, row.age_s) for name, row in rows if row.stale]
+    words: list[Content] = [f"{len(rows) - len(silent)} of {len(rows)} sources live"]
     if silent:
-        first = silent[0]
-        since = (f" silent for {formats.age(first.age_s)}" if math.isfinite(first.age_s)
-                 else " never heard")
-        words.append(f"; {first.label}{since}")
+        name, age_s = silent[0]
+        since = f" silent for {formats.age(age_s)}" if math.isfinite(age_s) else " never heard"
+        words.append(f"; {called(statuses)[name]}{since}")
     blocks.show(blocks.title(*words, sub=[formats.local_time(now, st.context.timezone)]))
 
 
@@ -43,7 +41,8 @@ def rows(client: Client) -> None:
     now = client.now()
     statuses = sorted(client.snapshot().sources,
                       key=lambda status: not describe.source_row(status, now).stale)
-    told = [_row(status, _coverage(client, status.info.name),
+    labels = called(statuses)
+    told = [_row(status, labels[status.info.name], _coverage(client, status.info.name),
                  traffic(status, client.talk_with(status.info.name), client.present()), now)
             for status in statuses]
     blocks.show(blocks.heading("Sources", "the last 24 hours of each"),
@@ -60,7 +59,7 @@ def _coverage(_client: Client, name: str) -> NDArray[np.float64]:
         return np.empty(0)
 
 
-def _row(status: SourceStatus, coverage: NDArray[np.float64], says: Sequence[str],
+def _row(status: SourceStatus, label: str, coverage: NDArray[np.float64], says: Sequence[str],
          now: datetime) -> str:
     info, row = status.info, describe.source_row(status, now)
     state = "live" if not row.stale else "waiting" if status.state == "waiting" else "silent"
@@ -68,7 +67,7 @@ def _row(status: SourceStatus, coverage: NDArray[np.float64], says: Sequence[str
     told = f'<div class="says">{escape(" · ".join(says))}</div>' if says else ""
     age = formats.age(row.age_s) if math.isfinite(row.age_s) else "never heard"
     return (f'<div class="o-row o-link{" old" if row.stale else ""}">'
-            f'<span class="nm">{blocks.symbol(KIND_ICONS[info.kind])} {escape(info.label)}</span>'
+            f'<span class="nm">{blocks.symbol(KIND_ICONS[info.kind])} {escape(label)}</span>'
             f'<span>{state}</span><span class="num">{age}</span>{_strip(coverage)}'
             f'<span class="mut">{escape(info.name)}, {info.kind}, every '
             f"{formats.age(info.period_s)}</span>"

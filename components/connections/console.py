@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
 from datetime import datetime
 from html import escape
 
 import streamlit as st
 
-from components import blocks, formats
-from components.api_client import Client
+from components import blocks, formats, operator
+from components.api_client import Client, LocalClient
 from components.blocks import Html
-from components.connections import lines
+from components.connections import anew, lines
 from components.formats import Text
 from core.engine import SourceStatus
 from core.errors import OrreryError
@@ -26,21 +25,23 @@ PINGS = 60
 EVERY_S = 2.0
 NO_CONNECTION = ("This source lives in this process: there is nobody to ping, and no connection to "
                  "make anew.")
+LEFT = "Left it; it comes back now, as the messages below tell."
 
 
 def chosen(client: Client) -> SourceStatus:
     """The source that is looked at; the address remembers it."""
-    statuses = {status.info.name: status for status in client.snapshot().sources}
+    sources = client.snapshot().sources
+    statuses, labels = {status.info.name: status for status in sources}, lines.called(sources)
     asked = st.query_params.get("source")
     name = st.selectbox(
         "Source", list(statuses), key="console_source",
         index=list(statuses).index(asked) if asked in statuses else 0,
-        format_func=lambda key: statuses[key].info.label,
+        format_func=labels.__getitem__,
         on_change=lambda: st.query_params.update(source=st.session_state["console_source"]))
     return statuses[name]
 
 
-def tools(client: Client, status: SourceStatus) -> None:
+def tools(client: LocalClient, status: SourceStatus) -> None:
     """What can be done with it: ping, ask for everything now, ask for a span of its past."""
     name, talks = status.info.name, client.talk_with(status.info.name) is not None
     reconnects = client.reconnects(name)
@@ -51,15 +52,18 @@ def tools(client: Client, status: SourceStatus) -> None:
         if st.button("Ask now", icon=":material/refresh:", disabled=not talks, key="console_ask",
                      help="Have the device tell everything"):
             _ask(client, name)
-        if st.button("Reconnect", icon=":material/sync:", disabled=not reconnects,
-                     key="console_reconnect",
-                     help="Leave it and come back" if reconnects else NO_CONNECTION):
-            _reconnect(client, name)
+        told = anew.button(client, name, "Reconnect", "console_reconnect", LEFT,
+                           "" if reconnects else NO_CONNECTION)
+        if told:
+            st.session_state[f"said_{name}"] = told
         key = st.selectbox("Time range", list(RANGES), index=2, key="console_range", width=120)
         if st.button("Ask for its past", icon=":material/history:", key="console_past"):
             _past(client, name, key)
     if not talks:
         blocks.show(blocks.note(NO_CONNECTION))
+    why = operator.refused(client)
+    if reconnects and why:
+        blocks.show(blocks.note(why))
     said = st.session_state.get(f"said_{name}")
     if said:
         blocks.show(blocks.note(said))
@@ -77,17 +81,9 @@ def _ping(client: Client, name: str) -> None:
 
 
 def _ask(client: Client, name: str) -> None:
-    _do(client.ask_now, name, "Asked; what it answers stands below.")
-
-
-def _reconnect(client: Client, name: str) -> None:
-    _do(client.reconnect, name, "Left it; it comes back now, as the messages below tell.")
-
-
-def _do(act: Callable[[str], None], name: str, said: str) -> None:
-    """said: where it is done."""
+    said = "Asked; what it answers stands below."
     try:
-        act(name)
+        client.ask_now(name)
     except OrreryError as error:
         said = str(error)
     st.session_state[f"said_{name}"] = said

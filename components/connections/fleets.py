@@ -8,11 +8,11 @@ from html import escape
 
 import streamlit as st
 
-from components import blocks, formats
-from components.api_client import Client
+from components import blocks, formats, operator
+from components.api_client import Client, LocalClient
 from components.blocks import Content
+from components.connections import anew
 from components.markup import EMPTY, Html
-from core.errors import OrreryError
 from core.fleet.ports import FleetCounts, IngestTold, PackState, Refusal
 from core.fleet.rejections import WORDS, Rejection
 
@@ -33,22 +33,19 @@ def show(client: Client) -> None:
                 blocks.show(*part)
 
 
-def reconnecting(client: Client) -> None:
-    """A button for each fleet with a broker."""
-    for counts in client.fleet_counts():
-        if counts.broker and st.button(
-                blocks.markdown(f"Reconnect {counts.site}"), key=f"reconnect_{counts.source}",
-                icon=":material/sync:", help="Leave the broker and come back"):
-            _reconnect(client, counts)
-
-
-def _reconnect(client: Client, counts: FleetCounts) -> None:
-    try:
-        client.reconnect(counts.source)
-        st.toast(blocks.markdown(f"{counts.site} left its broker and comes back"),
-                 icon=":material/sync:")
-    except OrreryError as error:
-        st.toast(blocks.markdown(str(error)), icon=":material/error:")
+def reconnecting(client: LocalClient) -> None:
+    """A button for each fleet with a broker; a viewer sees it and why it does not work for him."""
+    with_broker = [counts for counts in client.fleet_counts() if counts.broker]
+    for counts in with_broker:
+        done = f"{counts.site} left its broker and comes back"
+        said = anew.button(client, counts.source, f"Reconnect {counts.site}",
+                           f"reconnect_{counts.source}", done)
+        if said:
+            icon = "sync" if said == done else "error"
+            st.toast(blocks.markdown(said), icon=f":material/{icon}:")
+    why = operator.refused(client)
+    if with_broker and why:
+        blocks.show(blocks.note(why))
 
 
 def _state(counts: FleetCounts) -> Html:

@@ -1,7 +1,9 @@
-"""How much a source says, how old that is and what failed, in words."""
+"""What a source is called, how much it says, how old that is and what failed, in words."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from components import formats
@@ -9,6 +11,13 @@ from core.engine import SourceStatus
 from core.ports import PollHealth, Talk
 
 SECONDS_PER_MINUTE = 60
+
+
+def called(sources: Sequence[SourceStatus]) -> dict[str, str]:
+    """Name -> label, with the name beside it where several have that label."""
+    labels = Counter(one.info.label for one in sources)
+    return {one.info.name: one.info.label if labels[one.info.label] == 1
+            else f"{one.info.label} ({one.info.name})" for one in sources}
 
 
 def per(rate: float) -> str:

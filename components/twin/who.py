@@ -12,8 +12,6 @@ from components.twin.subject import TwinClient
 from core.alarms.records import AuditEntry
 from core.errors import OrreryError
 
-LOOKS = "(viewer)"
-
 
 def name(client: TwinClient) -> str:
     """Of the operator, "" of somebody who only looks."""
@@ -23,7 +21,7 @@ def name(client: TwinClient) -> str:
 def why_not(client: TwinClient) -> str:
     """Why this viewer may change nothing that counts, "" where they may: where nobody signs in,
     anybody may."""
-    return "" if client.config.operators.mode == "none" else operator.why_not(client)
+    return operator.refused(client)
 
 
 def button(client: TwinClient, label: str, **options: Any) -> bool:
@@ -37,7 +35,7 @@ def note(client: TwinClient, element: str, action: str, words: str) -> None:
     """A line of the audit; where it cannot be kept, the screen says so, for nothing is commanded
     by it."""
     try:
-        client.audit(AuditEntry(client.now(), name(client) or LOOKS, action, element, "",
+        client.audit(AuditEntry(client.now(), name(client) or operator.LOOKS, action, element, "",
                                 words[:500], "", ""))
     except OrreryError as error:
         st.toast(blocks.markdown(str(error)), icon=":material/error:")

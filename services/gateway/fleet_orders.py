@@ -7,10 +7,10 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from core.alarms.records import AuditEntry
-from core.confirmations import VALID, Confirmations
+from core.confirmations import VALID, Confirmations, is_fresh
 from core.engine import Engine, fleets_of
 from core.errors import OrreryError, RetryLaterError, SourceError, UnknownIdError
 from core.fleet import outcomes
@@ -29,7 +29,8 @@ MOST_PENDING = 1000
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """What waits for its second step. name: of the target, as a person calls it."""
+    """What waits for its second step. name: of the target, as a person calls it. at_s: when it was
+    asked, by the clock's `monotonic_s`."""
 
     name: str
     element: str
@@ -38,6 +39,7 @@ class Pending:
     power_kw: float | None
     hold_s: float | None
     at: datetime
+    at_s: float
 
     @property
     def bound_action(self) -> str:
@@ -62,18 +64,19 @@ class FleetOrders:
 
     def begin(self, asked: OrderAsked, who: str) -> ToConfirm:
         """Sends nothing. Raises UnknownIdError, and RetryLaterError where too many wait."""
-        now = self._engine.clock.now()
+        clock = self._engine.clock
         name, packs = self._target(asked.element)
         power_kw, hold_s = ((asked.power_kw, asked.hold_s) if isinstance(asked, Override)
                             else (None, None))
-        pending = Pending(name, asked.element, packs, asked.action, power_kw, hold_s, now)
+        pending = Pending(name, asked.element, packs, asked.action, power_kw, hold_s,
+                          clock.now(), clock.monotonic_s())
         with self._lock:
             self._pending = {token: kept for token, kept in self._pending.items()
-                             if timedelta(0) <= now - kept.at <= VALID}
+                             if is_fresh(kept.at_s, pending.at_s)}
             if len(self._pending) >= MOST_PENDING:
                 raise RetryLaterError(f"{MOST_PENDING} commands wait for their confirmation; "
                                       f"ask again in {VALID.seconds} s")
-            token = self._confirmations.issue(asked.element, pending.bound_action, who, now)
+            token = self._confirmations.issue(asked.element, pending.bound_action, who, clock)
             self._pending[token] = pending
         return self._told(token, pending)
 
@@ -110,11 +113,10 @@ class FleetOrders:
     def confirm(self, token: str, who: str) -> Sent:
         """Audited, then sent. Whatever it was shown for, a token is gone afterwards. Raises
         RequestError for a token that does not hold, RetryLaterError where nothing was sent."""
-        now = self._engine.clock.now()
         with self._lock:
             pending = self._pending.pop(token, None)
         target, action = ("", "") if pending is None else (pending.element, pending.bound_action)
-        self._confirmations.redeem(token, target, action, who, now)
+        self._confirmations.redeem(token, target, action, who, self._engine.clock)
         assert pending is not None
         return self._send(pending, who)
 

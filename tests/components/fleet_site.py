@@ -37,7 +37,8 @@ SITE = "home"
 
 class FakeFleet:
     """FleetSource. `told` may be changed at will; commands stay "sent" until `answer`. looks: how
-    often all packs were asked for."""
+    often all packs were asked for; anew: how often it was connected to anew. left_alone: why it is
+    not."""
 
     def __init__(self, count: int, cells: int | None, clock: Clock, site: str = SITE,
                  name: str = "packs", label: str = "Home fleet") -> None:
@@ -52,7 +53,8 @@ class FakeFleet:
         self.lives: list[CommandLife] = []
         self.deaf: set[str] = set()
         self.files: dict[str, bytes | None] = {}
-        self.looks = 0
+        self.looks = self.anew = 0
+        self.left_alone = ""
         self._ids = itertools.count(1)
         self.volts = {"LFP": 3.3, "NMC": 3.7, "LCO": 3.8}
 
@@ -117,7 +119,9 @@ class FakeFleet:
         return list(self.lives)
 
     def reconnect(self) -> None:
-        """There is no broker."""
+        if self.left_alone:
+            raise SourceError(self.left_alone)
+        self.anew += 1
 
 
 class AuditedClient(LocalClient):

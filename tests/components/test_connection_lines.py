@@ -1,14 +1,18 @@
-"""What a source says of itself on the Connections page, and who was turned away there."""
+"""What a source says of itself on the Connections page, what it is called there, and who was turned
+away."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components.connections.lines import per, traffic
+from components.connections.lines import called, per, traffic
 from core.clock import ManualClock
 from core.engine import SourceStatus
 from core.ports import Message, PollHealth, SourceInfo, Talk
@@ -41,6 +45,39 @@ def test_messages_polls_age_and_failures_stand_in_one_line() -> None:
     assert told(Talk((heard,), 40, 0, 1, 24.0)) == [
         "24.0/s heard", "last answer 12 s ago", "1 failed"]
     assert told(None) == []
+
+
+def fleet(name: str, label: str = "Fleet", age_s: float = 1.0) -> SourceStatus:
+    lost = age_s > INFO.stale_after_s
+    return SourceStatus(replace(INFO, name=name, label=label), "lost" if lost else "live", NOON,
+                        NOON - timedelta(seconds=age_s), "broker not reached" if lost else "")
+
+
+def test_sources_of_one_label_are_told_apart_by_their_names() -> None:
+    three = [fleet("north"), fleet("south"), fleet("cellar", "Cellar")]
+    assert called(three) == {"north": "Fleet (north)", "south": "Fleet (south)",
+                             "cellar": "Cellar"}
+
+
+def test_a_lost_source_is_not_hidden_by_a_live_one_of_the_same_label() -> None:
+    def page(client: object) -> None:
+        from components.connections import board, console
+
+        board.head(client)  # type: ignore[arg-type]
+        board.rows(client)  # type: ignore[arg-type]
+        console.chosen(client)  # type: ignore[arg-type]
+
+    client = SimpleNamespace(
+        now=lambda: NOON, present=lambda: NOON, talk_with=lambda name: None,
+        snapshot=lambda: SimpleNamespace(sources=[fleet("north", age_s=4000.0), fleet("south")]),
+        coverage=lambda *asked: np.empty(0))
+    app = AppTest.from_function(page, args=(client,)).run()
+    assert not app.exception
+    told = "".join(element.proto.body for element in app.get("html"))
+    assert "1 of 2 sources live; Fleet (north) silent for 1" in re.sub("<[^>]*>", "", told)
+    assert told.index("Fleet (north)</span><span>silent") < told.index(
+        "Fleet (south)</span><span>live")
+    assert app.selectbox(key="console_source").options == ["Fleet (north)", "Fleet (south)"]
 
 
 def test_who_was_turned_away_is_counted_and_the_newest_are_kept() -> None:

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from components.fleet import board, detail, lines, orders, overview
 from components.fleet.standing import SAFETY, SORTS, Standings, Wish, wanted
+from core.clock import ManualClock
 from core.config import OperatorsConfig
 from core.errors import RetryLaterError, SourceError
 from core.fleet.command_book import NO_ANSWER
@@ -431,12 +432,15 @@ def test_a_confirmation_counts_once(
     assert "used already" in said(app)
 
 
-def test_a_confirmation_expires(
+def test_a_confirmation_expires_also_where_the_clock_was_set_back(
         opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]]) -> None:
     app, client, fleet = opened()
+    clock = client._runtime.engine.clock
+    assert isinstance(clock, ManualClock)
     sign_in(app)
     ask(app, client, "emergency_stop")
-    client._runtime.engine.clock.advance(31)
+    clock.advance(31)
+    clock.set_by(-20)
     confirm(app)
     assert "older than 30 s" in said(app)
     assert not fleet.lives
@@ -520,6 +524,18 @@ def test_failed_sign_ins_are_audited_and_make_the_name_wait(
     client._runtime.engine.clock.advance(301)
     sign_in(app, "Anna", PASSWORD)
     assert not app.button(key="order_pack_reset").disabled
+
+
+def test_a_password_typed_for_a_name_is_neither_kept_nor_shown(
+        opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]]) -> None:
+    people = OperatorsConfig(mode="local", names={"Anna": least_hash(PASSWORD)})
+    app, client, _ = opened(operators=people)
+    for typed in (f" {PASSWORD}", PASSWORD * 4, "Anna "):
+        sign_in(app, typed, "not it")
+    kept = [entry.who for entry in client.entries]
+    assert kept == ["a name that is not known", "a name that is not known", "Anna"]
+    assert [one.who for one in client.turned_away.newest()] == kept[::-1]
+    assert PASSWORD not in str(client.entries) + str(client.turned_away.newest())
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "=HYPERLINK(1)", "**Anna**"])

@@ -221,7 +221,7 @@ def acknowledged(client: LocalClient) -> Instance:
 
 
 def test_a_toast_is_text(hostile: HostileSite) -> None:
-    app = press(opened("pages/connections.py"), "reconnect_packs")
+    app = press(sign_in(opened("pages/connections.py")), "reconnect_packs")
     assert "=reconnect" in app.toast[0].value
 
 

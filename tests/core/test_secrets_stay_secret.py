@@ -1,5 +1,5 @@
-"""A secret that the environment holds is told to its server, and to nobody else: no log, no
-error, no words of an object, no page, no export, no answer of the gateway."""
+"""A secret that the environment or a person holds is told to its server, and to nobody else: no
+log, no error, no words of an object, no page, no export, no answer of the gateway."""
 
 from __future__ import annotations
 
@@ -9,22 +9,36 @@ import logging
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
 from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote, quote_plus
+from zoneinfo import ZoneInfo
 
+import jwt
+import msgspec
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import core.runtime
+from components import frame
 from components.alarms import history
 from components.alarms.choice import Shown
 from components.api_client import LocalClient
-from core.config import Config, GatewayConfig, HistoryConfig, SourceConfig
+from core.config import (
+    Config,
+    GatewayConfig,
+    HistoryConfig,
+    OidcConfig,
+    OperatorsConfig,
+    SignInConfig,
+    SourceConfig,
+)
 from core.engine import Engine, Snapshot
 from core.errors import ConfigurationError, OrreryError
+from core.houses import House
 from core.registry import (
     SOURCES,
     make_alarm_store,
@@ -41,15 +55,20 @@ from store.postgres import open_history
 from store.records import open_alarms
 from tests.architecture.test_style import ROOT
 from tests.components.sent import sent
+from tests.core.test_operators import least_hash
 from tests.gateway.site import engine_of, serving, site
 from tests.sources.mosquitto import Mosquitto, until
 from tests.sources.web import Web, status
 
 VARIABLE, USER = "ORRERY_TEST_SECRET", "keeper"
 SECRET = "correct+horse/battery9f3a"
-FORMS = (SECRET, SECRET[:12], quote(SECRET, safe=""), quote_plus(SECRET),
-         base64.b64encode(f"{USER}:{SECRET}".encode()).decode(),
-         base64.b64encode(SECRET.encode()).decode()[:-4])
+KEY_VARIABLE, KEY = "ORRERY_TEST_KEY", "ada's+own/key 5d02c9"
+COOKIE, CLIENT = "cookie+secret/of the app 77c1", "client+secret/at the provider 31d8"
+TOKEN = jwt.encode({"email": "eve@home.example"}, "k" * 32, "HS256", {"kid": "one"})
+OPERATOR, PASSWORD = "Anna", "long/enough+for 9e12 an operator"
+TYPED = ("mistaken+for/the right one 84aa", "typed+into/the name 20bd")
+HASH = least_hash(PASSWORD)
+ALL = (SECRET, KEY, COOKIE, CLIENT, TOKEN, PASSWORD, *TYPED, HASH, HASH.split("$")[-1])
 OURS = ("core.", "sources.", "services.", "store.")
 HEARD = ("/oauth/token", "/v2/installations/1/diagnostics", "/energy/latest",
          "/victron/battery/current", "/query", "/api/v2/query", "/ping", "/health", "/prices")
@@ -135,10 +154,20 @@ def refused(case: str, place: Place, directory: Path) -> Iterator[tuple[Config, 
 
 
 def told_no(snapshot: Snapshot) -> bool:
-    """A source was refused; before that it only waits."""
-    (status,) = snapshot.sources
-    return any(word in status.error for word in ("refuse", "500", "cannot", "does not answer",
-                                                 "answers", "says"))
+    """All sources were refused; before that they only wait."""
+    return all(any(word in status.error for word in (
+        "refuse", "500", "cannot", "does not answer", "answers", "says"))
+        for status in snapshot.sources)
+
+
+def forms(secret: str) -> tuple[str, ...]:
+    """As it may stand in a text."""
+    return (secret, secret[:12], quote(secret, safe=""), quote_plus(secret), escape(secret),
+            base64.b64encode(f"{USER}:{secret}".encode()).decode(),
+            base64.b64encode(secret.encode()).decode()[:-4])
+
+
+FORMS = {form for one in ALL for form in forms(one)} - {HASH[:12]}
 
 
 def leaks(text: str) -> list[str]:
@@ -201,22 +230,91 @@ def logged(caplog: pytest.LogCaptureFixture) -> str:
                      if one.levelno > logging.DEBUG or "influxdb_client" not in one.pathname)
 
 
+# -- pages, exports
+
+VIEWS: list[tuple[str, dict[str, str]]] = [
+    ("Home.py", {}), *((file, {}) for file, *_ in frame.PAGES),
+    ("pages/alarms.py", {"view": "Audit"}), ("pages/alarms.py", {"view": "History"}),
+    *(("pages/connections.py", {"source": case}) for case in KINDS)]
+
+
+def whole_site(at: Place) -> Config:
+    """All kinds of sources in a house each, keys of people and programs, and an operator."""
+    sources = []
+    for case, (kind, key, options) in KINDS.items():
+        told = {**options(at), key: VARIABLE, "label": f"The {case}"}
+        house = {"house": case.replace("-", "_")} if kind != "fleet-mqtt" else {}
+        sources.append(SourceConfig(kind, case, {**told, **house}))
+    return Config(sources, file="orrery.toml", gateway=GatewayConfig(
+        api_key_secret=VARIABLE, operator_keys={"Ada": KEY_VARIABLE}),
+        operators=OperatorsConfig(mode="local", names={OPERATOR: HASH}))
+
+
+@contextmanager
+def shared(config: Config, directory: Path) -> Iterator[Runtime]:
+    """A site, all of whose sources were refused, as the one that pages find by themselves."""
+    engine = Engine(DEFAULT_LEVELS, make_sources(config))
+    engine.keep_alarms(open_alarms(directory))
+    runtime = Runtime(config, engine, tuple(
+        House(str(one.options["house"]), one.name, ZoneInfo("UTC"))
+        for one in config.sources if "house" in one.options), None)
+    st.cache_data.clear()
+    try:
+        until(lambda: told_no(engine.tick()), "all are refused")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(core.runtime, "_shared", runtime)
+            yield runtime
+    finally:
+        st.cache_data.clear()
+        engine.stop()
+
+
+def page(file: str, **address: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / file), default_timeout=60)
+    app.secrets["auth"] = {"cookie_secret": COOKIE, "client_secret": CLIENT}
+    app.query_params.update(address)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def sign_in(app: AppTest, name: str, password: str) -> None:
+    app.text_input(key="operator_name_page").set_value(name)
+    app.text_input(key="operator_password_page").set_value(password)
+    next(one for one in app.button if one.label == "Sign in as operator").click()
+    assert not app.run().exception
+
+
+def texts(app: AppTest) -> list[str]:
+    return [text for _, _, text in sent(app)]
+
+
 @pytest.mark.usefixtures("installed_once")
-@pytest.mark.parametrize("case", ["venus", "fleet-mqtt", "influx-password"])
-def test_its_pages_and_exports_tell_no_secret(
-        case: str, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with refused(case, place, tmp_path) as (config, engine):
-        runtime = Runtime(config, engine, (), None)
-        monkeypatch.setattr(core.runtime, "_shared", runtime)
-        st.cache_data.clear()
-        for page in ("pages/connections.py", "pages/overview.py"):
-            app = AppTest.from_file(str(ROOT / page), default_timeout=60).run()
-            assert not app.exception
-            texts = [text for _, _, text in sent(app)]
-            assert any(status.info.label in " ".join(texts) for status in engine.snapshot.sources)
-            assert not [leaks(text) for text in texts if leaks(text)]
-        st.cache_data.clear()
-        assert not leaks(exported(LocalClient(runtime)))
+def test_no_page_export_or_log_of_a_whole_site_tells_a_secret(
+        place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    with shared(whole_site(place), tmp_path) as runtime:
+        app = page("pages/connections.py")
+        sign_in(app, OPERATOR, TYPED[0])
+        sign_in(app, TYPED[1], PASSWORD)
+        told = texts(app)
+        sign_in(app, OPERATOR, PASSWORD)
+        app.button(key="reconnect_fleet-mqtt").click()
+        told += [*texts(app.run()), repr(runtime.config.sources), repr(runtime.config.gateway)]
+        for file, address in VIEWS:
+            told += texts(page(file, **address))
+        told.append(exported(LocalClient(runtime)))
+        shown = " ".join(told)
+        assert not [case for case in KINDS if f"The {case}" not in shown]
+        for words in ("sign-in refused", "a name that is not known", "reconnect", OPERATOR):
+            assert words in told[-1], words
+        closed = msgspec.structs.replace(runtime.config, sign_in=SignInConfig("oidc"))
+        monkeypatch.setattr(core.runtime, "_shared", replace(runtime, config=closed))
+        before_the_door = texts(page("Home.py"))
+        assert any("Sign-in is not set up" in text for text in before_the_door)
+    told += [*before_the_door, logged(caplog)]
+    assert not [leaks(text) for text in told if leaks(text)]
 
 
 def exported(client: LocalClient) -> str:
@@ -224,6 +322,9 @@ def exported(client: LocalClient) -> str:
     assert store is not None
     return (history.transitions_csv(store.history(asked), client.topology)
             + history.audit_csv(store.audit(asked), client.topology))
+
+
+# -- mistakes in the file
 
 
 @pytest.mark.parametrize("case", KINDS)
@@ -307,28 +408,33 @@ def test_a_broker_keeps_its_password_out_of_its_words() -> None:
 # -- the gateway
 
 
-def test_the_gateway_tells_its_keys_to_nobody(monkeypatch: pytest.MonkeyPatch,
+def test_the_gateway_tells_its_keys_to_nobody(place: Place, monkeypatch: pytest.MonkeyPatch,
                                               caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setenv("ORRERY_TEST_KEY", SECRET + "-of-ada")
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
     engine, _ = engine_of(site())
     config = Config([SourceConfig("steps", "steps")], file="orrery.toml",
                     gateway=GatewayConfig(api_key_secret=VARIABLE,
-                                          operator_keys={"Ada": "ORRERY_TEST_KEY"}))
+                                          operator_keys={"Ada": KEY_VARIABLE},
+                                          oidc=OidcConfig(f"{place.web}/prices", "orrery")))
     words = [repr(config)]
     with serving(standalone(Runtime(config, engine, (), None))) as port:
         for path in ("/health", "/metrics", "/openapi.json", "/energy/latest", "/docs",
                      f"/energy/latest?key={quote(SECRET)}", "/nowhere"):
-            for key in ("", "wrong", SECRET, SECRET + "-of-ada"):
-                words.append(answer(port, path, key))
+            for headers in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": SECRET},
+                            {"X-API-Key": KEY}, {"X-API-Key": TOKEN},
+                            {"Authorization": f"Bearer {TOKEN}"}):
+                words.append(answer(port, path, headers))
     engine.stop()
+    assert engine.turned_away.counts()["sign_in"]
+    words.append(repr(engine.turned_away.newest()))
     words.append(logged(caplog))
     assert not [leaks(text) for text in words if leaks(text)]
 
 
-def answer(port: int, path: str, key: str) -> str:
+def answer(port: int, path: str, headers: dict[str, str]) -> str:
     """Status, headers and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path, headers={"X-API-Key": key} if key else {})
+    connection.request("GET", path, headers=headers)
     found = connection.getresponse()
     text = f"{found.status} {found.getheaders()} {found.read().decode(errors='replace')}"
     with suppress(OSError):

@@ -310,7 +310,7 @@ def test_a_token_holds_once(api: Api) -> None:
     assert len(api.fleet.lives) == 1
 
 
-@pytest.mark.parametrize(("wait_s", "status"), [(30.0, 200), (30.5, 409), (-1.0, 409)])
+@pytest.mark.parametrize(("wait_s", "status"), [(30.0, 200), (30.5, 409)])
 def test_a_token_holds_for_thirty_seconds(api: Api, wait_s: float, status: int) -> None:
     token = api.begin(PACK, "reset")["token"]
     api.clock.advance(wait_s)
