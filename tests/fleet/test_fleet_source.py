@@ -211,14 +211,6 @@ def test_what_was_before_this_view_is_nobodys_gap(ear: Ear) -> None:
     assert (ear.counts.duplicate, ear.counts.late, ear.counts.missing) == (0, 0, 0)
 
 
-def test_a_new_disk_is_followed_and_the_old_stream_refused(ear: Ear) -> None:
-    ear.number(500, time_s=NOW_S - 2)
-    ear.number(1, stream=OTHER_STREAM, time_s=NOW_S - 1)
-    ear.number(501, stream=STREAM, time_s=NOW_S)
-    assert ear.pack.heard_at == from_epoch(NOW_S - 1)
-    assert ear.counts.rejected == {"two_devices": 1}
-
-
 def test_rate_and_lag_are_of_the_last_seconds(ear: Ear) -> None:
     for seq in range(1, 31):
         ear.say(telemetry(packed(body(time_s=ear.clock.now().timestamp() - 0.25)), seq=seq,
