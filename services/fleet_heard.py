@@ -18,7 +18,7 @@ from core.errors import RequestError
 from core.fleet.board import FleetBoard
 from core.fleet.command_book import CommandBook
 from core.fleet.entries import FleetEntry, Ledger
-from core.fleet.messages import Ack, Envelope, IngestReport, Status, read_small
+from core.fleet.messages import LATEST_S, Ack, Envelope, IngestReport, Status, read_small
 from core.fleet.ports import FleetCounts, IngestTold, Refusal, StoredBody
 from core.fleet.refused import refusal_of
 from core.fleet.rejections import RejectedError, Rejection
@@ -190,6 +190,8 @@ class FleetHeard:
     def _telemetry(self, topic: str, address: Address, payload: bytes, now_s: float) -> None:
         told = read_telemetry(payload, address, now_s)
         if isinstance(told, Refused):
+            if told.reason is Rejection.CLOCK_OFF and told.envelope is not None:
+                self._hear_clock(told.envelope, now_s)
             self._refuse(told.reason, told.words, topic, payload, now_s)
             return
         device, body = address.device, told.body
@@ -201,8 +203,10 @@ class FleetHeard:
         self.heard_s = now_s
         self._counts["received"] += 1
         self._count_second(int(now_s))
-        self._lags_s.append(max(0.0, now_s - body.time_s))
-        if self._number(told.envelope, now_s) and self._numbers[device].newer(told):
+        newest = self._number(told.envelope, now_s)
+        off_s = self._hear_clock(told.envelope, now_s)
+        self._lags_s.append(max(0.0, now_s - body.time_s - off_s))
+        if newest and self._numbers[device].newer(told):
             numbers = self._numbers[device]
             numbers.time_us, numbers.sent_s = told.time_us, told.envelope.sent_s
             ago_s = max(0.0, told.envelope.sent_s - body.time_s)  # by the device's clock alone
@@ -210,6 +214,15 @@ class FleetHeard:
         power = "" if body.power_kw is None else f", {body.power_kw:.2f} kW"
         self._conversation.heard(f"{device} telemetry, number {told.envelope.seq}: {body.safety}"
                                  f"{power}, {cells} cells")
+
+    def _hear_clock(self, envelope: Envelope, now_s: float) -> float:
+        """By how much its device's clock is off [s], 0 where it is right or not known."""
+        clock = self._board.records[envelope.device].clock
+        numbers = self._numbers.get(envelope.device)
+        own = numbers is None or numbers.ledger.stream == envelope.stream
+        if own and 0.0 <= envelope.sent_s <= LATEST_S:
+            clock.hear(now_s, envelope.sent_s)
+        return 0.0 if clock.off_s is None else clock.off_s
 
     def _number(self, envelope: Envelope, now_s: float) -> bool:
         """Count it; True when it is after all that came of its device. Raises RejectedError for

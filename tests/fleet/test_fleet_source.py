@@ -176,7 +176,7 @@ def test_what_a_connection_sent_before_it_broke_is_not_a_clock_set_back(ear: Ear
 
 
 def test_a_backlog_that_is_numbered_anew_replaces_nothing_newer(ear: Ear) -> None:
-    ear.number(12, time_s=NOW_S - 1.0, sent_s=NOW_S - 1.0)
+    ear.number(12, time_s=NOW_S - 1.0)
     ear.number(13, stream=OTHER_STREAM, base=12, floor=13, time_s=NOW_S - 60.0)
     assert ear.pack.heard_at == from_epoch(NOW_S - 1.0)
     assert (ear.counts.late, ear.counts.missing) == (0, 0)
@@ -184,8 +184,12 @@ def test_a_backlog_that_is_numbered_anew_replaces_nothing_newer(ear: Ear) -> Non
 
 def test_a_clock_set_back_is_followed(ear: Ear) -> None:
     ear.number(10, time_s=NOW_S)
-    ear.number(11, time_s=NOW_S - 200.0, sent_s=NOW_S - 200.0)
-    assert ear.pack.heard_at == from_epoch(NOW_S - 200.0)
+    ear.clock.advance(1.0)
+    ear.number(11, time_s=NOW_S - 200.0, sent_s=NOW_S - 199.0)
+    assert ear.pack.heard_at == from_epoch(NOW_S), "a second ago, by its own two times"
+    ear.clock.advance(1.0)
+    ear.number(12, time_s=NOW_S - 198.0, sent_s=NOW_S - 198.0)
+    assert ear.pack.heard_at == from_epoch(NOW_S + 2.0)
 
 
 # -- numbers
