@@ -17,7 +17,7 @@ from core.clock import Clock, from_epoch
 from core.errors import RequestError
 from core.fleet.board import FleetBoard
 from core.fleet.command_book import CommandBook
-from core.fleet.entries import FleetEntry, Ledger
+from core.fleet.entries import SILENT_US, FleetEntry, Ledger
 from core.fleet.messages import LATEST_S, Ack, Envelope, IngestReport, Status, read_small
 from core.fleet.ports import FleetCounts, IngestTold, Refusal, StoredBody
 from core.fleet.refused import refusal_of
@@ -216,10 +216,12 @@ class FleetHeard:
                                  f"{power}, {cells} cells")
 
     def _hear_clock(self, envelope: Envelope, now_s: float) -> float:
-        """By how much its device's clock is off [s], 0 where it is right or not known."""
+        """By how much its device's clock is off [s], 0 where it is right or not known. A second
+        device with its id tells nothing of it while the first one lives."""
         clock = self._board.records[envelope.device].clock
         numbers = self._numbers.get(envelope.device)
-        own = numbers is None or numbers.ledger.stream == envelope.stream
+        own = (numbers is None or numbers.ledger.stream == envelope.stream
+               or 1e6 * now_s - numbers.ledger.heard_us >= SILENT_US)
         if own and 0.0 <= envelope.sent_s <= LATEST_S:
             clock.hear(now_s, envelope.sent_s)
         return 0.0 if clock.off_s is None else clock.off_s

@@ -27,11 +27,10 @@ class PackState:
     """One pack beside its readings; None, "" and NaN where it did not say.
 
     element: its id in the tree. heard_at: when its newest telemetry was measured, by the centre's
-    clock (UTC). link:
-    what its device last said of itself, or its last will. charge_limit_a, discharge_limit_a:
-    magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
-    pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
-    come; duplicate, late: messages. decision_us: longest safety decision of its newest second
+    clock (UTC). link: what its device last said of itself, or its last will. charge_limit_a,
+    discharge_limit_a: magnitudes in force [A], with limit_reason. allocation_kw: what it is asked
+    for [kW]. pending: messages in its outbox; dropped: given up by it. missing: numbers that have
+    not come; duplicate, late: messages. decision_us: longest safety decision of its newest second
     [us]; samples: how many its newest message is made of. rejected: what it refused itself, by
     reason, as far as it told since this process runs; last_refusal: the last of it. policy,
     policy_before, real_time, opened_after_s, silent_s, lease_s: as in Status. partial_limits: as

@@ -14,6 +14,7 @@ from core.alarms.rules import alarm_rules
 from core.alarms.states import State
 from core.clock import from_epoch
 from core.fleet.device_clock import OFF_S, RIGHT_S, SECONDS, DeviceClock
+from core.fleet.entries import SILENT_US
 from core.fleet.messages import Body, column, packed
 from core.fleet.ports import PackState
 from core.fleet.telemetry import CLOCK_TOLERANCE_S
@@ -124,12 +125,19 @@ def test_a_time_that_no_clock_can_show_tells_nothing() -> None:
 def test_a_second_device_with_its_id_says_nothing_of_its_clock() -> None:
     centre = Centre()
     live(centre, 5, 0.0)
-    for _ in range(2 * SECONDS):
-        centre.clock.advance(1.0)
-        now_s = centre.clock.now().timestamp()
-        centre.heard.message(TOPIC, telemetry(packed(second(now_s + 400.0)), stream="f" * 16,
-                                              seq=1, floor=1, sent_s=now_s + 400.0), False)
+    stranger_says(centre, 2 * SECONDS)
     assert told(centre) == []
+    stranger_says(centre, int(SILENT_US / 1e6))
+    assert told(centre) != [], "it is a new device in the place of the former"
+
+
+def stranger_says(centre: Centre, seconds: int) -> None:
+    """That it is 400 s later than it is."""
+    for _ in range(seconds):
+        centre.clock.advance(1.0)
+        sent_s = centre.clock.now().timestamp() + 400.0
+        centre.heard.message(TOPIC, telemetry(packed(second(sent_s)), stream="f" * 16, seq=1,
+                                              floor=1, sent_s=sent_s), False)
 
 
 WAYS: dict[str, Callable[[int], float]] = {
