@@ -17,8 +17,8 @@ from core.clock import Clock, from_epoch
 from core.errors import RequestError
 from core.fleet.board import FleetBoard
 from core.fleet.command_book import CommandBook
-from core.fleet.entries import FleetEntry, Ledger
-from core.fleet.messages import Ack, Envelope, IngestReport, Status, read_small
+from core.fleet.entries import SILENT_US, FleetEntry, Ledger
+from core.fleet.messages import LATEST_S, Ack, Envelope, IngestReport, Status, read_small
 from core.fleet.ports import FleetCounts, IngestTold, Refusal, StoredBody
 from core.fleet.refused import refusal_of
 from core.fleet.rejections import RejectedError, Rejection
@@ -33,14 +33,45 @@ KEPT_LAGS = 1000
 
 @dataclass(slots=True)
 class _Numbers:
-    """Of one device. first: the number that this view began with. given_up: numbers that their
-    device gave up. time_us, sent_s: of the message on the board."""
+    """Of one device. first: the number that this view began with. named: the stream that the ingest
+    takes, by its newest word since the ledger's stream began, "" before. given_up: numbers that
+    their device gave up. time_us, sent_s: of the message on the board."""
 
     ledger: Ledger
     first: int
+    named: str = ""
     given_up: int = 0
     time_us: int = 0
     sent_s: float = 0.0
+
+    @classmethod
+    def begin(cls, entry: FleetEntry) -> _Numbers:
+        """What was before is nobody's gap."""
+        return cls(Ledger(entry.stream, entry.seq - 1, entry.seq - 1), entry.seq)
+
+    def refuses(self, entry: FleetEntry) -> Rejection | None:
+        """As the ingest does. Where that follows another stream than this view, which may have
+        begun with a stranger's message, one of any other stream begins the ledger anew."""
+        ledger = self.ledger
+        astray = self.named not in ("", ledger.stream)
+        if astray and entry.stream != ledger.stream and not ledger.leaps(entry):
+            anew = _Numbers.begin(entry)
+            anew.ledger.retired = {one: None for one in ledger.retired if one != entry.stream}
+            self.ledger, self.first, self.named = anew.ledger, anew.first, ""
+        return self.ledger.refuses(entry)
+
+    def settle(self, entry: FleetEntry) -> tuple[bool, bool]:
+        """Count a number that is not refused: whether it is fresh, and late."""
+        ledger = self.ledger
+        if entry.stream != ledger.stream:
+            self.named = ""
+        fresh = not ledger.knows(entry.seq)
+        late = fresh and ledger.settle(entry)
+        if not fresh:
+            ledger.lower_bound(entry)
+        self.given_up += sum(last - first + 1 for first, last in ledger.gaps)
+        ledger.gaps.clear()
+        return fresh, late
 
     @property
     def missing(self) -> int:
@@ -159,6 +190,8 @@ class FleetHeard:
     def _telemetry(self, topic: str, address: Address, payload: bytes, now_s: float) -> None:
         told = read_telemetry(payload, address, now_s)
         if isinstance(told, Refused):
+            if told.reason is Rejection.CLOCK_OFF and told.envelope is not None:
+                self._hear_clock(told.envelope, now_s)
             self._refuse(told.reason, told.words, topic, payload, now_s)
             return
         device, body = address.device, told.body
@@ -170,8 +203,10 @@ class FleetHeard:
         self.heard_s = now_s
         self._counts["received"] += 1
         self._count_second(int(now_s))
-        self._lags_s.append(max(0.0, now_s - body.time_s))
-        if self._number(told.envelope, now_s) and self._numbers[device].newer(told):
+        newest = self._number(told.envelope, now_s)
+        off_s = self._hear_clock(told.envelope, now_s)
+        self._lags_s.append(max(0.0, now_s - body.time_s - off_s))
+        if newest and self._numbers[device].newer(told):
             numbers = self._numbers[device]
             numbers.time_us, numbers.sent_s = told.time_us, told.envelope.sent_s
             ago_s = max(0.0, told.envelope.sent_s - body.time_s)  # by the device's clock alone
@@ -180,47 +215,43 @@ class FleetHeard:
         self._conversation.heard(f"{device} telemetry, number {told.envelope.seq}: {body.safety}"
                                  f"{power}, {cells} cells")
 
+    def _hear_clock(self, envelope: Envelope, now_s: float) -> float:
+        """By how much its device's clock is off [s], 0 where it is right or not known. A second
+        device with its id tells nothing of it while the first one lives."""
+        clock = self._board.records[envelope.device].clock
+        numbers = self._numbers.get(envelope.device)
+        own = (numbers is None or numbers.ledger.stream == envelope.stream
+               or 1e6 * now_s - numbers.ledger.heard_us >= SILENT_US)
+        if own and 0.0 <= envelope.sent_s <= LATEST_S:
+            clock.hear(now_s, envelope.sent_s)
+        return 0.0 if clock.off_s is None else clock.off_s
+
     def _number(self, envelope: Envelope, now_s: float) -> bool:
-        """Count it; True when it is after all that came of its device. Raises RejectedError."""
-        numbers, record = self._ledger(envelope), self._board.records[envelope.device]
-        ledger = numbers.ledger
-        if envelope.seq < numbers.first:
+        """Count it; True when it is after all that came of its device. Raises RejectedError for
+        what the ingest refuses too."""
+        device, entry = envelope.device, _entry(envelope, now_s)
+        numbers, record = self._numbers.get(device), self._board.records[device]
+        if numbers is None:
+            numbers = _Numbers.begin(entry)
+        why = numbers.refuses(entry)
+        if why is not None:
+            raise RejectedError(why, f"{device}, number {entry.seq}, floor {entry.floor}")
+        self._numbers[device] = numbers
+        if entry.seq < numbers.first:
             return False  # from before this view began
-        entry = _entry(envelope, now_s)
-        if ledger.leaps(entry):
-            raise RejectedError(Rejection.SEQUENCE_AHEAD, f"{envelope.device}, number "
-                                f"{envelope.seq}, floor {envelope.floor}")
-        fresh = not ledger.knows(envelope.seq)
-        late = fresh and ledger.settle(entry)
-        if not fresh:
-            ledger.lower_bound(entry)
+        fresh, late = numbers.settle(entry)
         record.late += late
         record.duplicate += not fresh
         self._counts.update(late=int(late), duplicate=int(not fresh))
-        numbers.given_up += sum(last - first + 1 for first, last in ledger.gaps)
-        ledger.gaps.clear()
         record.missing = numbers.missing
         return fresh and not late
 
-    def _ledger(self, envelope: Envelope) -> _Numbers:
-        """A stream that this view does not know is numbered on or, where its numbers were used
-        before, begun anew: only the ingest can refuse it. One that was replaced is refused."""
-        numbers = self._numbers.get(envelope.device)
-        begun = Ledger(envelope.stream, envelope.seq - 1, envelope.seq - 1)
-        if numbers is None:
-            numbers = self._numbers[envelope.device] = _Numbers(begun, envelope.seq)
-        ledger = numbers.ledger
-        if envelope.stream in ledger.retired:
-            raise RejectedError(Rejection.TWO_DEVICES, f"{envelope.device}, number {envelope.seq}")
-        if envelope.stream != ledger.stream and envelope.base < ledger.last:
-            begun.retired = dict(ledger.retired)
-            begun.retire(ledger.stream)
-            numbers.ledger, numbers.first = begun, envelope.seq
-        return numbers
-
     def _acknowledged(self, device: str, ack: Ack) -> None:
         numbers = self._numbers.get(device)
-        if numbers is not None and numbers.ledger.stream == ack.stream:
+        if numbers is None:
+            return
+        numbers.named = ack.stream
+        if numbers.ledger.stream == ack.stream:
             self._board.records[device].pending = max(0, numbers.ledger.last - ack.high)
 
     # -- counting

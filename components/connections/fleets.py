@@ -12,6 +12,7 @@ from components import blocks, formats, operator
 from components.api_client import Client, LocalClient
 from components.blocks import Content
 from components.connections import anew
+from components.fleet.lines import clock
 from components.markup import EMPTY, Html
 from core.fleet.ports import FleetCounts, IngestTold, PackState, Refusal
 from core.fleet.rejections import WORDS, Rejection
@@ -176,9 +177,10 @@ def _words(name: str) -> str:
 
 
 def _devices(packs: Sequence[PackState]) -> Html:
-    """Those that miss something, or are not online."""
+    """Those that miss something, are not online, or have a clock that is off."""
     odd = [pack for pack in packs
-           if pack.link != "online" or pack.missing or pack.dropped or pack.pending > 1]
+           if pack.link != "online" or pack.missing or pack.dropped or pack.pending > 1
+           or clock(pack)]
     if not odd:
         return EMPTY
     rows = "".join(
@@ -192,4 +194,5 @@ def _devices(packs: Sequence[PackState]) -> Html:
 def _owing(pack: PackState) -> str:
     told = [(pack.missing, "missing"), (pack.pending, "waiting in its outbox"),
             (pack.dropped, "given up by it"), (pack.duplicate, "duplicate"), (pack.late, "late")]
-    return ", ".join(f"{formats.number(count)} {words}" for count, words in told if count)
+    owing = [f"{formats.number(count)} {words}" for count, words in told if count]
+    return ", ".join([*owing, clock(pack)] if clock(pack) else owing)

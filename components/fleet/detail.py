@@ -13,7 +13,7 @@ from components.api_client import LocalClient
 from components.blocks import Html, Pair
 from components.drawing import Drawing
 from components.fleet import board, choice
-from components.fleet.lines import LINKS, limits, reason
+from components.fleet.lines import clock, limits, link, reason
 from components.fleet.standing import SAFETY, TRIPPED, chemistry_index, estimated_soh
 from components.tokens import tokens
 from components.twin import choice as twins
@@ -159,7 +159,7 @@ def _messages(pack: PackState) -> str:
 def _note(pack: PackState) -> str:
     """Where it is, what runs on it."""
     told = [f"{pack.site}/{pack.device}", pack.firmware and f"firmware {pack.firmware}",
-             LINKS[pack.link] or "device online"]
+             link(pack) or "device online", clock(pack)]
     return " · ".join(part for part in told if part)
 
 

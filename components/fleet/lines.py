@@ -81,11 +81,25 @@ def reason(pack: PackState) -> str:
     return pack.limit_reason.replace("_", " ")
 
 
+def link(pack: PackState) -> str:
+    """Why nothing comes, "" where its device is there. It may be heard before it first says so."""
+    if pack.link == "unknown" and pack.heard_at is not None:
+        return "no status yet"
+    return LINKS[pack.link]
+
+
+def clock(pack: PackState) -> str:
+    """"clock 12 s behind"; "" where it is right, or not known."""
+    if pack.clock_off_s is None:
+        return ""
+    way = "behind" if pack.clock_off_s > 0.0 else "ahead"
+    return f"clock {formats.age(abs(pack.clock_off_s))} {way}"
+
+
 def missing(pack: PackState) -> str:
-    """What did not come, or why nothing does."""
-    if LINKS[pack.link]:
-        return LINKS[pack.link]
-    return f"{formats.number(pack.missing)} missing" if pack.missing else ""
+    """What did not come, or why nothing does, or that its clock is off."""
+    count = f"{formats.number(pack.missing)} missing" if pack.missing else ""
+    return link(pack) or count or clock(pack)
 
 
 def worst_cell(topology: Topology, snapshot: Snapshot, all_: Standings,

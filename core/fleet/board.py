@@ -20,6 +20,7 @@ from core.alarms.records import TRIP, WARNING, Finding
 from core.clock import from_epoch
 from core.fleet.catalogue import PackPlate
 from core.fleet.conditions import findings_of, is_open
+from core.fleet.device_clock import OFF_S, DeviceClock
 from core.fleet.messages import Body, SafetyState, Status
 from core.fleet.ports import LinkState, PackState, Refusal
 from core.fleet.refused import refusal_of
@@ -46,7 +47,7 @@ class PackRecord:
     """One pack beside its columns. link and what follows it as in PackState. process: where its
     device says that it lives. differs: its device says another chemistry or number of cells than
     the plate, so that its limits are wrong. true_at: when its body was, by this machine's clock,
-    None = as it came. decisions: of its processes, each since it began, as far as they told;
+    None = as it says. decisions: of its processes, each since it began, as far as they told;
     told_decisions: as the newest of them counts. rejected, told_rejected: likewise, what it refused
     itself; last_refusal: the last of it."""
 
@@ -74,11 +75,12 @@ class PackRecord:
     rejected: Counter[str] = field(default_factory=Counter)
     told_rejected: Mapping[Rejection, int] = field(default_factory=dict)
     last_refusal: Refusal | None = None
+    clock: DeviceClock = field(default_factory=DeviceClock)
 
     def state(self, site: str) -> PackState:
         plate, body = self.plate, self.body
         said: _Said = _UNHEARD if body is None else (
-            from_epoch(body.time_s), body.safety, body.soh_pct, body.charge_limit_a,
+            self.true_at or from_epoch(body.time_s), body.safety, body.soh_pct, body.charge_limit_a,
             body.discharge_limit_a, body.limit_reason, body.allocation_kw, body.decision_us)
         return PackState(
             site, plate.device, self.element, plate.label, plate.chemistry, plate.cells,
@@ -86,7 +88,7 @@ class PackRecord:
             self.missing, self.duplicate, self.late, self.policy, self.policy_before,
             None if body is None else body.samples, self.real_time, self.opened_after_s,
             dict(self.rejected), () if body is None else body.partial_limits, self.silent_s,
-            self.lease_s, self.last_refusal)
+            self.lease_s, self.last_refusal, self.clock.off_s)
 
     def count(self, told: tuple[int, ...], worst_us: float | None) -> None:
         """Decisions since its process began; one that began anew begins at nothing."""
@@ -147,7 +149,7 @@ class FleetBoard:
     def take(self, device: str, body: Body, cells: Mapping[str, FloatArray],
              true_at: datetime | None = None) -> None:
         """The newest second of a pack. cells: float32[cells] by name, of the plate's length.
-        true_at: when that was, by this machine's clock, None = now."""
+        true_at: when that was, by this machine's clock, None = as it says."""
         with self._lock:
             columns, place = self._columns, self._columns.places[device]
             values = columns.values
@@ -160,8 +162,9 @@ class FleetBoard:
                 values[_POWER, place.cells] = (values[_VOLTAGE, place.cells]
                                                * values[_CURRENT, place.node]
                                                / np.float32(1000.0))
+            measured_s = body.time_s if true_at is None else true_at.timestamp()
             for rows in (place.node, place.cells):
-                columns.measured_s[rows] = body.time_s
+                columns.measured_s[rows] = measured_s
                 columns.heard[rows] = True
             record = self.records[device]
             record.body, record.true_at = body, true_at
@@ -198,8 +201,8 @@ class FleetBoard:
         return [record for record in self.records.values() if record.process == process]
 
     def reading(self, now: datetime) -> Reading:
-        """Everything known, and what of it was heard since the last time. A device whose clock
-        runs ahead measured now. What no battery can have is missing."""
+        """Everything known, and what of it was heard since the last time. Nothing was measured
+        after now. What no battery can have is missing."""
         with self._lock:
             columns = self._columns
             values = columns.values.copy()
@@ -230,8 +233,8 @@ class FleetBoard:
             return list(self._told)
 
     def findings(self) -> list[Finding]:
-        """Tripped, silent by its last will, two with one id, another pack than configured; and what
-        the devices tell of themselves: a silent one's last word."""
+        """Tripped, silent by its last will, two with one id, another pack than configured, a clock
+        that is off; and what the devices tell of themselves: a silent one's last word."""
         found: list[Finding] = []
         with self._lock:
             for record in self.records.values():
@@ -246,6 +249,10 @@ class FleetBoard:
                     found.append(Finding(record.element, "two_devices", WARNING))
                 if record.differs:
                     found.append(Finding(record.element, "another_pack", WARNING))
+                off_s = record.clock.off_s
+                if off_s is not None:
+                    found.append(Finding(record.element, "clock_off", WARNING, "clock_off_s",
+                                         abs(off_s), OFF_S))
         return found
 
     def knows_leases(self) -> bool:

@@ -28,15 +28,16 @@ SETTLED: frozenset[CommandState] = frozenset({"executed", "refused", "expired"})
 class PackState:
     """One pack beside its readings; None, "" and NaN where it did not say.
 
-    element: its id in the tree. heard_at: when its newest telemetry was measured (UTC). link:
-    what its device last said of itself, or its last will. charge_limit_a, discharge_limit_a:
-    magnitudes in force [A], with limit_reason. allocation_kw: what it is asked for [kW].
-    pending: messages in its outbox; dropped: given up by it. missing: numbers that have not
-    come; duplicate, late: messages. decision_us: longest safety decision of its newest second
+    element: its id in the tree. heard_at: when its newest telemetry was measured, by the centre's
+    clock (UTC). link: what its device last said of itself, or its last will. charge_limit_a,
+    discharge_limit_a: magnitudes in force [A], with limit_reason. allocation_kw: what it is asked
+    for [kW]. pending: messages in its outbox; dropped: given up by it. missing: numbers that have
+    not come; duplicate, late: messages. decision_us: longest safety decision of its newest second
     [us]; samples: how many its newest message is made of. rejected: what it refused itself, by
     reason, as far as it told since this process runs; last_refusal: the last of it. policy,
     policy_before, real_time, opened_after_s, silent_s, lease_s: as in Status. partial_limits: as
-    in Body.
+    in Body. clock_off_s: by how much its clock is behind the centre's [s], below 0 ahead; None
+    where it is right, or not known.
     """
 
     site: str
@@ -71,6 +72,7 @@ class PackState:
     silent_s: float | None = None
     lease_s: float | None = None
     last_refusal: Refusal | None = None
+    clock_off_s: float | None = None
 
     def limits_of(self, way: Way) -> list[PartialLimit]:
         """The strictest, which is in force, first."""

@@ -51,16 +51,17 @@ class PartialLimitTold:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackTold:
     """One pack. stale: it has not told in time, so that power_kw, soc_pct, temperature_c and
-    worst_cell are null. heard_at: its newest telemetry. charge_limit_a, discharge_limit_a:
-    magnitudes in force [A]. allocation_kw: what it is asked for. decision_us: its longest
-    safety decision of its newest message [us], which is made of `samples`; real_time: made with
-    real-time priority. opened_after_s: from its last trip or stop to open contactors [s].
-    silent_s: so long without a word of the centre, and it helps itself [s]; lease_s: since when
-    who gave its order holds the site [s since 1970], 0 without one, null where it knows no leases.
+    worst_cell are null. heard_at: when its newest telemetry was measured. charge_limit_a,
+    discharge_limit_a: magnitudes in force [A]. allocation_kw: what it is asked for. decision_us:
+    its longest safety decision of its newest message [us], which is made of `samples`; real_time:
+    made with real-time priority. opened_after_s: from its last trip or stop to open contactors [s].
+    silent_s: so long without a word of the centre, and it helps itself [s]; lease_s: since when who
+    gave its order holds the site [s since 1970], 0 without one, null where it knows no leases.
     pending, dropped: messages in its outbox and given up; missing, duplicate, late: messages.
     rejected: what it refused itself, by reason; last_refusal: the last of it. partial_limits: those
-    in force or near, charge first, the strictest of each way first. alarms: open at it and
-    below."""
+    in force or near, charge first, the strictest of each way first. alarms: open at it and below.
+    clock_off_s: by how much its device's clock is behind [s], below 0 ahead, null where it is right
+    or not known."""
 
     site: str
     device: str
@@ -94,6 +95,7 @@ class PackTold:
     last_refusal: RefusalTold | None
     policy: str | None
     policy_before: str | None
+    clock_off_s: float | None
     stale: bool
     power_kw: float | None
     soc_pct: float | None

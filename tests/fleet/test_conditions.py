@@ -124,7 +124,8 @@ class Site:
     def live(self, seconds: int) -> None:
         for _ in range(seconds):
             self.edge.live(1.0, power_kw=-3.0)
-            self.centre.clock.advance(1.0)
+            now_s = self.centre.clock.now().timestamp()
+            self.centre.clock.advance(self.edge.now_s - now_s)
             self.centre.hear(self.edge.packs[0].body(self.edge.now_s))
             self.centre.tick()
 
