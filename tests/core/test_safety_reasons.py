@@ -13,13 +13,13 @@ import pytest
 
 from core.errors import ConfigurationError, GiveUpError
 from core.safety.area import Area, Sample
-from core.safety.bands import INFO, NONE, WARNING
+from core.safety.bands import INFO, NONE, PACK_CONDITIONS, WARNING
 from core.safety.derating import CHARGE, DISCHARGE
 from core.safety.layout import Layout
 from core.safety.machine import State
 from core.safety.profile import PROFILE, safety_profile
+from core.topology import FloatArray
 from tests.core.safety_bench import Bench, healthy, pack, with_cell
-from tests.core.test_safety_area import pack_tier
 from tests.core.test_safety_derating import Limiter
 
 LARGE_AH = 200.0
@@ -87,23 +87,24 @@ def test_nothing_of_a_pack_whose_voltages_are_all_lost_is_far_beyond() -> None:
     assert bench.decide(lost).states == (State.DERATE,)
 
 
-@pytest.mark.parametrize("sign", [-1, 1])
-def test_a_pack_held_at_what_it_is_allowed_is_not_too_high(sign: int) -> None:
-    """10,000 samples of its sensor's noise. That a pack works above 0.9 of its limit is told as
-    it was, once and without chatter; 1 % more is a warning."""
-    layout, noise = Layout([pack()]), np.random.default_rng(3)
+def test_packs_held_at_what_they_are_allowed_are_not_too_high() -> None:
+    """10,000 samples of their sensors' noise, one charging, one discharging. That they work above
+    0.9 of their limit is told as it was, once and without chatter; 1 % more is a warning."""
+    layout, noise = Layout([pack(name="a"), pack(name="b")]), np.random.default_rng(3)
     area, sample = Area(layout), healthy(layout)
+    allowed_a = layout.reference_current_a * np.array([-1, 1], dtype=np.float32)
+    rows = [PACK_CONDITIONS.index(name) for name in ("current_charge", "current_discharge")]
+
+    def told(off: FloatArray) -> list[int]:
+        state = area.evaluate(replace(sample, current_a=allowed_a * (1 + off)), 0.1)
+        return [int(tier) for tier in state.pack_tier[rows, [0, 1]]]
+
     error = safety_profile().current_error_c_rate
-    condition = "current_discharge" if sign > 0 else "current_charge"
-    allowed_a = sign * layout.reference_current_a
-    tiers = [NONE]
-    for off in noise.normal(0.0, error / 3.0, 10_000):
-        held = replace(sample, current_a=allowed_a * np.float32(1.0 + off))
-        tiers.append(pack_tier(area.evaluate(held, 0.1), condition))
-    assert max(tiers) == INFO
-    assert np.count_nonzero(np.diff(tiers)) == 1
-    more = replace(sample, current_a=allowed_a * np.float32(1.01))
-    assert [pack_tier(area.evaluate(more, 0.1), condition) for _ in range(4)][-1] == WARNING
+    offs = noise.normal(0.0, error / 3.0, (10_000, 2)).astype(np.float32)
+    tiers = np.array([[NONE, NONE], *(told(off) for off in offs)])
+    assert tiers.max() == INFO
+    assert np.count_nonzero(np.diff(tiers, axis=0)) == 2
+    assert [told(np.full(2, 0.01, dtype=np.float32)) for _ in range(4)][-1] == [WARNING, WARNING]
 
 
 def test_a_measuring_error_moves_the_warning_alone() -> None:
