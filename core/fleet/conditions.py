@@ -12,7 +12,7 @@ from core.safety.bands import MISSING_CELL, UNITS
 
 OPEN: ConditionName = "contactor_open"
 _METRICS: Mapping[str, str] = {
-    "V": "voltage_v", "°C": "temperature_c", "%": "soc_pct", "C": "current_a", "A": "current_a",
+    "V": "voltage_v", "°C": "temperature_c", "%": "soc_pct", "A": "current_a",
     "K": "temperature_spread_k"}
 
 

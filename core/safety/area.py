@@ -3,8 +3,9 @@ condition), the worst of each pack and the cell that has it (laws 7 and 8).
 
 A missing value is a condition of its own: warning (0 A) with the first lost sample, trip after
 the delay. At the limit counts as violated for voltage, temperature and state of charge, above
-it for current. At rest, and where the current is not known, the charge limits hold: they are
-the stricter ones.
+it for current; a warning of current only beyond the measuring error, because a pack that is held
+at what it is allowed is not too high. At rest, and where the current is not known, the charge
+limits hold: they are the stricter ones.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class AreaState:
     protection_tier: the worst without what alarms alone: uint8[packs]. inside: all is known
     and nothing is beyond an information limit now, whatever still has to clear.
     voltage, temperature: the extremes of each pack. values, limits: signed, of the cells and
-    of the packs, by which `cause_of` tells what it is."""
+    of the packs, by which `cause_of` tells what it is. capacity_ah: of each pack, new."""
 
     cell_tier: TierArray
     pack_tier: TierArray
@@ -85,12 +86,14 @@ class AreaState:
     cell_bands: Bands
     pack_values: FloatArray
     pack_bands: Bands
+    capacity_ah: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Why: a condition, its tier, the cell (or -1: the pack itself), value and limit in
-    `unit`; NaN where the condition has none or the value is missing."""
+    `unit`; NaN where the condition has none or the value is missing. capacity_ah: of the pack,
+    new, by which a current is told as a C-rate too."""
 
     condition: str
     tier: int = TRIP
@@ -98,13 +101,21 @@ class Cause:
     value: float = math.nan
     limit: float = math.nan
     unit: str = ""
+    capacity_ah: float = math.nan
 
     def words(self) -> str:
-        """ "voltage_high, cell 12: 3.66 V, limit 3.65 V" """
+        """ "voltage_high, cell 12: 3.66 V, limit 3.65 V",
+        "current_discharge: 104 A (0.8 C), limit 100.5 A (0.773 C)" """
         where = "" if self.leaf == NO_LEAF else f", cell {self.leaf}"
-        value = "" if math.isnan(self.value) else f": {self.value:.4g} {self.unit}"
-        limit = "" if math.isnan(self.limit) else f", limit {self.limit:.4g} {self.unit}"
+        value = "" if math.isnan(self.value) else f": {self._amount(self.value)}"
+        limit = "" if math.isnan(self.limit) else f", limit {self._amount(self.limit)}"
         return f"{self.condition}{where}{value}{limit}"
+
+    def _amount(self, value: float) -> str:
+        told = f"{value:.4g} {self.unit}"
+        if self.unit != "A" or math.isnan(self.capacity_ah):
+            return told
+        return f"{told} ({value / self.capacity_ah:.3g} C)"
 
 
 def cause_of(state: AreaState, pack: int) -> Cause | None:
@@ -122,7 +133,8 @@ def cause_of(state: AreaState, pack: int) -> Cause | None:
     bands = state.cell_bands if of_cell else state.pack_bands
     sign = -1.0 if name in NEGATED else 1.0
     return Cause(name, tier, leaf, sign * float(values[row, element]),
-                 sign * float(bands.limit[row, tier - 1, element]), UNITS[name])
+                 sign * float(bands.limit[row, tier - 1, element]), UNITS[name],
+                 float(state.capacity_ah[pack]))
 
 
 def missing_sample(layout: Layout) -> Sample:
@@ -184,7 +196,8 @@ class Area:
                      else self._pack_tiers(sample, values, dt_s))
         worst = self._worst(cell_tier, pack_tier, signed, bands)
         return AreaState(cell_tier, pack_tier, *worst, cells_inside and packs_inside, voltage,
-                         temperature, signed, bands, values, self._pack)
+                         temperature, signed, bands, values, self._pack,
+                         self.layout.capacity_ah)
 
     def _bands_of(self, sample: Sample) -> Bands:
         """The limits of the direction of each pack."""
@@ -239,8 +252,8 @@ class Area:
                      temperature: Extremes) -> FloatArray:
         """float32[7, packs] in the order of PACK_CONDITIONS, signed."""
         values = np.empty((LIMITED_PACK, self.layout.size), dtype=np.float32)
-        np.divide(sample.current_a, self.layout.reference_current_a, out=values[1])
-        np.negative(values[1], out=values[0])
+        values[1] = sample.current_a
+        np.negative(sample.current_a, out=values[0])
         values[2] = sample.soc_pct
         np.negative(sample.soc_pct, out=values[3])
         judged = (voltage.low < self._below) | (voltage.high > self._above)

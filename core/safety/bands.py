@@ -36,8 +36,8 @@ ALARM_ONLY = ("soc_high", "soc_low", "voltage_spread", "temperature_spread", "st
 NEGATED = ("voltage_low", "temperature_low", "soc_low")
 UNITS: dict[str, str] = {
     "voltage_high": "V", "voltage_low": "V", "temperature_high": "°C", "temperature_low": "°C",
-    "voltage_missing": "V", "temperature_missing": "°C", "current_charge": "C",
-    "current_discharge": "C", "soc_high": "%", "soc_low": "%", "voltage_spread": "V",
+    "voltage_missing": "V", "temperature_missing": "°C", "current_charge": "A",
+    "current_discharge": "A", "soc_high": "%", "soc_low": "%", "voltage_spread": "V",
     "temperature_spread": "K", "string_voltage": "V", "current_missing": "A",
     "soc_missing": "%"}
 _KIND = {"voltage": "voltage", "temperature": "temperature", "current": "current", "soc": "soc"}
@@ -96,10 +96,10 @@ def _cell_deadband(area: SafeOperatingArea, profile: SafetyProfile) -> FloatArra
 
 
 def pack_bands(profile: SafetyProfile, layout: Layout) -> Bands:
-    """float32[7, 3, packs]; currents as multiples of the reference current."""
+    """float32[7, 3, packs]; currents in A."""
     band = profile.deadband
     never = float("inf")
-    rows = [profile.current_c_rate, profile.current_c_rate, profile.soc_max_pct,
+    rows = [profile.current_tiers, profile.current_tiers, profile.soc_max_pct,
             tuple(-limit for limit in profile.soc_min_pct), (never,) * 3,
             profile.temperature_spread_k, (profile.string_voltage_v,) * 2 + (never,)]
     table = np.repeat(np.array(rows, dtype=np.float32)[:, :, None], layout.size, axis=2)
@@ -111,6 +111,8 @@ def pack_bands(profile: SafetyProfile, layout: Layout) -> Bands:
                      band.voltage_spread_v, band.temperature_spread_k, band.string_voltage_v],
                     dtype=np.float32)[:, None, None]
     clear = table - wide
+    for multiple in (table, clear):
+        multiple[:2] *= layout.reference_current_a
     table[:2] = np.nextafter(table[:2], np.float32(np.inf))
     return Bands(table, clear)
 

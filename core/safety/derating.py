@@ -3,7 +3,8 @@
 Every partial limit is kept with its name and the cell that sets it. A limit is cut at once and
 comes back slowly, by so many A/s; a voltage limit that has begun to fall may only fall
 further until its cell is out of the limiting zone (as OpenEMS does), because the voltage
-recovers as soon as the current goes. What is missing allows 0 A (law 4). Between the
+recovers as soon as the current goes: its reason names the cell and the voltage that set it,
+and the voltage that ends it. What is missing allows 0 A (law 4). Between the
 information limit and the warning limit a part is allowed, by the profile's shape.
 """
 
@@ -41,14 +42,18 @@ SPOKEN: Mapping[LimitName, str] = {"bms": "battery management", "soc": "state of
 class Derated:
     """allowed_a: float32[way, packs], A >= 0. partial_a: float32[limit, way, packs] in the
     order of LIMITS. leaf: int64[limit, way, packs], the cell or -1. value: what the limit was
-    read from, in UNIT. binding: int64[way, packs], the limit that holds."""
+    read from, in UNIT. binding: int64[way, packs], the limit that holds. until_v: float32[way,
+    packs], the voltage at which a limit of voltage that is held ends; NaN where none is.
+    capacity_ah: float32[packs], new."""
 
     allowed_a: FloatArray
     partial_a: FloatArray
     leaf: IndexArray
     value: FloatArray
     binding: IndexArray
+    until_v: FloatArray
     reference_current_a: FloatArray
+    capacity_ah: FloatArray
 
     def reason(self, way: int, pack: int) -> Reason:
         """Which limit holds one way of one pack."""
@@ -70,14 +75,17 @@ class Derated:
     def _reason(self, limit: int, way: int, pack: int) -> Reason:
         amps = float(self.partial_a[limit, way, pack])
         return Reason(LIMITS[limit], WAYS[way], amps,
-                      amps / float(self.reference_current_a[pack]),
+                      amps / float(self.capacity_ah[pack]),
                       int(self.leaf[limit, way, pack]), float(self.value[limit, way, pack]),
-                      UNIT.get(limit, ""))
+                      UNIT.get(limit, ""),
+                      float(self.until_v[way, pack]) if limit == VOLTAGE else math.nan)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """amps allowed, as a multiple of the reference current too; leaf -1: no cell."""
+    """amps allowed, as a C-rate too: over the capacity of the new pack; leaf -1: no cell.
+    until: the voltage at which a limit ends that is held since `leaf` was at `value`; NaN for
+    one that follows what is measured now."""
 
     limit: LimitName
     way: Way
@@ -86,17 +94,23 @@ class Reason:
     leaf: int
     value: float
     unit: str
+    until: float = math.nan
 
     def words(self, leaf_name: str = "") -> str:
         """ "charge limited to 0.6 C by cell 12 at 44 °C" """
         return f"{self.way} {self.held(leaf_name)}"
 
     def held(self, leaf_name: str = "") -> str:
-        """ "limited to 0.6 C by cell 12 at 44 °C" """
+        """ "limited to 0.6 C by cell 12 at 44 °C", "limited to 0 C since cell 6 was at 3.62 V,
+        until all cells are below 3.5 V" """
         name = leaf_name or f"cell {self.leaf}"
         said = SPOKEN.get(self.limit, self.limit.replace("_", " "))
         by = said if self.leaf == NO_LEAF else name
         value = "a missing value" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}"
+        if not math.isnan(self.until):
+            side = "below" if self.way == "charge" else "above"
+            return (f"limited to {self.c_rate:.2g} C since {by} was at {value}, until all cells "
+                    f"are {side} {self.until:.4g} {self.unit}")
         at = f" at {value}" if self.unit else ""
         return f"limited to {self.c_rate:.2g} C by {by}{at}"
 
@@ -116,7 +130,7 @@ class Derating:
             raise GiveUpError(f"no such ramp: {sorted(unknown)}; there are {sorted(ramps)}")
         self._ramp = np.array([ramps[pack.ramp] for pack in layout.packs], dtype=np.float32)
         self._allowed = np.zeros((2, layout.size), dtype=np.float32)
-        self._ratchet = np.ones((2, layout.size), dtype=np.float32)
+        self._ratchet = _Ratchet(layout)
 
     def step(self, sample: Sample, state: AreaState, operator_a: FloatArray,
              stopped: BoolArray, dt_s: float) -> Derated:
@@ -124,18 +138,18 @@ class Derating:
 
         operator_a: float32[way, packs], inf where the operator set none, NaN counts as 0 A.
         stopped: bool[packs], packs whose safety state allows nothing."""
-        partial, leaf, value = self._partial(sample, state)
+        partial, leaf, value, until_v = self._partial(sample, state)
         partial[OPERATOR] = operator_a
         partial[STATE] = np.where(stopped, 0, np.inf)
         partial = np.maximum(np.nan_to_num(partial, nan=0.0, posinf=np.inf, neginf=0.0), 0)
         partial[RAMP] = self._allowed + self._ramp * np.float32(dt_s if dt_s > 0 else 0.0)
         binding = partial.argmin(axis=0)
         self._allowed = partial.min(axis=0)
-        return Derated(self._allowed.copy(), partial, leaf, value, binding,
-                       self.layout.reference_current_a)
+        return Derated(self._allowed.copy(), partial, leaf, value, binding, until_v,
+                       self.layout.reference_current_a, self.layout.capacity_ah)
 
-    def _partial(self, sample: Sample,
-                 state: AreaState) -> tuple[FloatArray, IndexArray, FloatArray]:
+    def _partial(self, sample: Sample, state: AreaState
+                 ) -> tuple[FloatArray, IndexArray, FloatArray, FloatArray]:
         packs = self.layout.size
         partial = np.full((len(LIMITS), 2, packs), np.inf, dtype=np.float32)
         leaf = np.full((len(LIMITS), 2, packs), NO_LEAF, dtype=np.int64)
@@ -147,13 +161,14 @@ class Derating:
         value[SOC], value[RATE], value[CURRENT] = (
             sample.soc_pct, sample.soh_pct, sample.current_a)
         fraction = self._lines.fractions(value)
-        fraction[VOLTAGE - 1] = self._ratcheted(fraction[VOLTAGE - 1])
+        held = self._ratchet.take(fraction[VOLTAGE - 1], leaf[VOLTAGE], value[VOLTAGE])
+        until_v = np.where(held, self._lines.whole_v, np.float32(np.nan))
         partial[VOLTAGE:SOC + 1] = fraction * self.layout.reference_current_a
         partial[RATE] = self._rated(sample.soh_pct)
         partial[CURRENT] = np.where(np.isfinite(sample.current_a), np.inf, 0)
         bms = np.stack([sample.bms_charge_a, sample.bms_discharge_a])
         partial[BMS] = np.where(np.isfinite(bms), bms, 0)
-        return partial, leaf, value
+        return partial, leaf, value, until_v
 
     def _rated(self, soh_pct: FloatArray) -> FloatArray:
         """A per pack: the reference current, less for an aged pack, nothing for a worn one."""
@@ -162,28 +177,60 @@ class Derating:
         rated: FloatArray = (part * self.layout.reference_current_a).astype(np.float32)
         return rated
 
-    def _ratcheted(self, fraction: FloatArray) -> FloatArray:
-        """The voltage's part, which only falls until it is whole again. A missing value
-        allows nothing and leaves what was held."""
-        held = np.where(fraction >= 1, 1, np.fmin(self._ratchet, fraction))
-        self._ratchet = held.astype(np.float32)
-        return np.where(np.isnan(fraction), np.float32(np.nan), self._ratchet)
-
     def state(self) -> dict[str, Any]:
         """What a restart needs."""
         return {"allowed_a": self._allowed.astype("<f4").tobytes(),
-                "ratchet": self._ratchet.astype("<f4").tobytes()}
+                "ratchet": self._ratchet.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on where `state` was taken; raises GiveUpError if it is of another layout."""
         shape = (2, self.layout.size)
         try:
-            allowed, ratchet = (np.frombuffer(state[key], dtype="<f4").reshape(shape)
-                                for key in ("allowed_a", "ratchet"))
+            allowed = np.frombuffer(state["allowed_a"], dtype="<f4").reshape(shape)
+            self._ratchet.restore(state["ratchet"])
         except (KeyError, TypeError, ValueError) as error:
             raise GiveUpError(f"the saved derating is not of shape {shape}: {error}") from error
         self._allowed = np.maximum(np.nan_to_num(allowed, nan=0.0, posinf=0.0), 0)
-        self._ratchet = np.clip(np.nan_to_num(ratchet, nan=0.0), 0, 1)
+
+
+class _Ratchet:
+    """Parts of the current that voltages allow, which only fall until they are whole again, with
+    the cell and the voltage that set each: arrays[way, packs]."""
+
+    def __init__(self, layout: Layout) -> None:
+        shape = (2, layout.size)
+        self._cells = layout.cells
+        self._part = np.ones(shape, dtype=np.float32)
+        self._leaf = np.full(shape, NO_LEAF, dtype=np.int64)
+        self._value = np.full(shape, np.nan, dtype=np.float32)
+
+    def take(self, part: FloatArray, leaf: IndexArray, value: FloatArray) -> BoolArray:
+        """Changes what voltages allow now into what is held, where that is less, and tells where
+        it is. A missing value allows nothing and leaves what was held."""
+        held: BoolArray = self._part < part
+        held &= part < 1
+        keeps = held | np.isnan(part)
+        for mine, now in ((self._part, part), (self._leaf, leaf), (self._value, value)):
+            np.copyto(mine, now, where=~keeps)
+            np.copyto(now, mine, where=held)
+        return held
+
+    def state(self) -> dict[str, bytes]:
+        """What a restart needs."""
+        return {"part": self._part.astype("<f4").tobytes(),
+                "leaf": self._leaf.astype("<i8").tobytes(),
+                "value": self._value.astype("<f4").tobytes()}
+
+    def restore(self, state: dict[str, bytes]) -> None:
+        """Goes on where `state` was taken; raises KeyError, TypeError or ValueError if it is of
+        another layout."""
+        part, leaf, value = (
+            np.frombuffer(state[key], dtype=kind).reshape(self._part.shape)
+            for key, kind in (("part", "<f4"), ("leaf", "<i8"), ("value", "<f4")))
+        if (leaf < NO_LEAF).any() or (leaf >= self._cells).any():
+            raise ValueError(f"cells {leaf.tolist()} of {self._cells}")
+        self._part = np.clip(np.nan_to_num(part, nan=0.0), 0, 1)
+        self._leaf, self._value = leaf.copy(), value.copy()
 
 
 class _Lines:
@@ -202,6 +249,12 @@ class _Lines:
         every = np.concatenate([cells, np.broadcast_to(soc, (1, 2, layout.size, 2))])
         self._start: FloatArray = every[..., 0].astype(np.float32)
         self._span: FloatArray = (every[..., 1] - every[..., 0]).astype(np.float32)
+
+    @property
+    def whole_v(self) -> FloatArray:
+        """Voltages at which all is allowed again: float32[way, packs]."""
+        whole: FloatArray = self._start[0]
+        return whole
 
     def fractions(self, value: FloatArray) -> FloatArray:
         """float32[4, way, packs] for VOLTAGE, HEAT, COLD and SOC of value[limit, way, packs];

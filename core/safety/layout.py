@@ -74,6 +74,11 @@ class Layout:
         """float32[packs]"""
         return np.array([pack.reference_current_a for pack in self.packs], dtype=np.float32)
 
+    @cached_property
+    def capacity_ah(self) -> FloatArray:
+        """Of the packs when new, by which amperes are told as C-rates: float32[packs]"""
+        return np.array([pack.capacity_ah for pack in self.packs], dtype=np.float32)
+
     def extremes(self, values: FloatArray) -> Extremes:
         """values: float32[cells]."""
         if self.size == 1:

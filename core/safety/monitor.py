@@ -213,32 +213,41 @@ class _HardLimits:
 
     def __init__(self, layout: Layout, area: Area) -> None:
         factor = area.profile.hardware_factor
-        self._short = area.profile.short_circuit_c_rate
-        self._rate = area.profile.current_c_rate[2] * factor
-        self._reference = layout.reference_current_a
+        self._layout = layout
+        reference_a = layout.reference_current_a
+        self._short_a = reference_a * np.float32(area.profile.short_circuit_c_rate)
+        self._most_a = reference_a * np.float32(area.profile.current_c_rate[2] * factor)
         high, low = area.voltage_trips()
         self._high, self._low = high * np.float32(factor), low / np.float32(factor)
 
     def found(self, sample: Sample, area: AreaState) -> list[Cause | None]:
-        """One a pack; the short circuit first."""
-        causes: list[Cause | None] = [None] * self._reference.size
+        """One a pack; the short circuit first. A cell whose voltage is missing hides no other."""
+        causes: list[Cause | None] = [None] * self._layout.size
         if area.inside:
             return causes
-        rate = np.abs(sample.current_a / self._reference)
-        high = area.voltage.high >= self._high
-        low = area.voltage.low <= self._low
-        for pack in np.flatnonzero((rate > self._rate) | high | low):
-            if rate[pack] > self._rate:
-                limit = self._short if rate[pack] > self._short else self._rate
-                name = "short_circuit" if limit == self._short else "hardware_limit"
-                causes[pack] = Cause(name, value=float(rate[pack]), limit=limit, unit="C")
-                continue
-            end, edge = ((area.voltage.high, self._high) if high[pack]
-                         else (area.voltage.low, self._low))
-            leaf = area.voltage.high_leaf if high[pack] else area.voltage.low_leaf
-            causes[pack] = Cause("hardware_limit", leaf=int(leaf[pack]), value=float(end[pack]),
-                                 limit=float(edge[pack]), unit="V")
+        volts, first = sample.voltage_v, self._layout.offsets
+        current = np.abs(sample.current_a) > self._most_a
+        high = np.fmax.reduceat(volts, first) >= self._high
+        low = np.fmin.reduceat(volts, first) <= self._low
+        for pack in np.flatnonzero(current | high | low).tolist():
+            causes[pack] = (self._of_current(abs(float(sample.current_a[pack])), pack)
+                            if current[pack] else self._of_cell(volts, pack, bool(high[pack])))
         return causes
+
+    def _of_current(self, amps: float, pack: int) -> Cause:
+        short = amps > self._short_a[pack]
+        limit_a = self._short_a if short else self._most_a
+        return Cause("short_circuit" if short else "hardware_limit", value=amps,
+                     limit=float(limit_a[pack]), unit="A",
+                     capacity_ah=float(self._layout.capacity_ah[pack]))
+
+    def _of_cell(self, voltage_v: FloatArray, pack: int, high: bool) -> Cause:
+        first = int(self._layout.offsets[pack])
+        volts = voltage_v[first:first + int(self._layout.counts[pack])]
+        leaf = first + int(np.nanargmax(volts) if high else np.nanargmin(volts))
+        limit_v = self._high if high else self._low
+        return Cause("hardware_limit", leaf=leaf, value=float(voltage_v[leaf]),
+                     limit=float(limit_v[pack]), unit="V")
 
 
 def _operators(requests: Sequence[Requests]) -> FloatArray:

@@ -87,6 +87,7 @@ class SafetyProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The profile file."""
 
     current_c_rate: Tiers
+    current_error_c_rate: NotNegative
     short_circuit_c_rate: Positive
     hardware_factor: Annotated[float, msgspec.Meta(gt=1)]
     soc_max_pct: Tiers
@@ -101,6 +102,13 @@ class SafetyProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     derating: DeratingOptions
     machine: MachineOptions
 
+    @property
+    def current_tiers(self) -> Tiers:
+        """Above which a current sets a tier, as multiples of the reference current: the warning
+        is what derating allows, and a pack that is held there is measured a little above."""
+        information, warning, trip = self.current_c_rate
+        return information, warning + self.current_error_c_rate, trip
+
 
 @cache
 def safety_profile(path: Path = PROFILE) -> SafetyProfile:
@@ -114,7 +122,7 @@ def safety_profile(path: Path = PROFILE) -> SafetyProfile:
                                  sorted(profile.derating.ramp_a_per_s), "one named default")
     for name in ("voltage_shape", "temperature_shape", "soc_shape"):
         check_shape(getattr(profile.derating, name), f"derating.{name}", path.name)
-    for key in ("current_c_rate", "soc_max_pct", "temperature_spread_k"):
+    for key in ("current_c_rate", "current_tiers", "soc_max_pct", "temperature_spread_k"):
         check_rising(getattr(profile, key), key, path.name)
     check_rising([-limit for limit in profile.soc_min_pct], "soc_min_pct", path.name)
     return profile

@@ -27,7 +27,6 @@ from core.safety.bands import (
     NEGATED,
     PACK_CONDITIONS,
     TRIP,
-    UNITS,
     WARNING,
     MissingCell,
 )
@@ -237,7 +236,7 @@ class Guard:
         rows = np.flatnonzero(state.pack_tier[:, self.at]).tolist()
         gone = state.cell_tier[LIMITED_CELL:, first:first + self.rating.cells]
         return (*self._of_parts(),
-                *(_of_pack(state, row, self.at, self.rating.reference_current_a) for row in rows),
+                *(_of_pack(state, row, self.at) for row in rows),
                 *(found for name, tiers in zip(MISSING_CELL, gone, strict=True)
                   for found in _missing(name, tiers)))
 
@@ -399,16 +398,14 @@ def _column(values: Sequence[float | None]) -> FloatArray:
     return np.array([math.nan if value is None else value for value in values], dtype=np.float32)
 
 
-def _of_pack(state: area.AreaState, row: int, pack: int, reference_a: float) -> Condition:
-    """Currents in A."""
+def _of_pack(state: area.AreaState, row: int, pack: int) -> Condition:
     name, tier = PACK_CONDITIONS[row], int(state.pack_tier[row, pack])
     if row >= len(state.pack_values):
         return Condition(condition=name, tier=tier)
-    scale = reference_a if UNITS[name] == "C" else 1.0
-    scale *= -1.0 if name in NEGATED else 1.0
+    sign = -1.0 if name in NEGATED else 1.0
     return Condition(condition=name, tier=tier,
-                     value=_known(scale * float(state.pack_values[row, pack])),
-                     limit=_known(scale * float(state.pack_bands.limit[row, tier - 1, pack])))
+                     value=_known(sign * float(state.pack_values[row, pack])),
+                     limit=_known(sign * float(state.pack_bands.limit[row, tier - 1, pack])))
 
 
 def _missing(name: MissingCell, tiers: area.TierArray) -> Iterator[Condition]:

@@ -193,7 +193,7 @@ def test_words_of_one_alarm(desk: Desk) -> None:
     assert words.what("age_s", 700.0, nan, "silent") == "Silent: last heard 11 min ago"
     assert words.what("", nan, nan, "contactor_open") == "Contactor open"
     assert words.what("current_a", 130.0, 120.0, "current_charge") == (
-        "Charging current too high: 130.0\u00a0A, limit 120.0\u00a0A")
+        "Charging current high: 130.0\u00a0A, limit 120.0\u00a0A")
 
 
 @pytest.mark.parametrize("state", [one for one in State if one is not State.NORMAL])

@@ -105,7 +105,7 @@ def test_a_current_only_above_its_limit(chemistry: str) -> None:
             "discharge": ("current_discharge", "current_charge", 1)}
     for tier, direction, side in product(TIERS, ways, SIDES):
         own, other, sign = ways[direction]
-        rate = beside(safety_profile().current_c_rate[tier - 1], side, 1)
+        rate = beside(safety_profile().current_tiers[tier - 1], side, 1)
         now = np.array([sign * rate * np.float32(128)], dtype=np.float32)
         state = judge.says(replace(judge.sample(direction), current_a=now))
         found = pack_tier(state, own), pack_tier(state, other)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from core.errors import OrreryError, RetryLaterError
 from core.fleet.messages import Allocation, Command, Reply
 from core.fleet.rejections import WORDS, Rejection
+from core.safety.bands import INFO
 from core.safety.monitor import SafetyMonitor
 from scripts.app_process import ROOT
 from services.edge.__main__ import parser, plates_of
@@ -117,7 +118,7 @@ def test_a_warm_cell_limits_and_says_so(bench: Bench) -> None:
     bench.plants[0].heating_k_per_s[5], bench.plants[0].hottest_c = 2.0, 42.5
     bench.live(30.0, power_kw=-6.0)
     assert bench.state() == "derate"
-    assert bench.reason() == "charge limited to 0.5 C by cell 6 at 42.5 °C"
+    assert bench.reason() == "charge limited to 0.38 C by cell 6 at 42.5 °C"
     assert bench.limits_a()[0] == pytest.approx(50.0, rel=0.02)
     assert abs(bench.power_kw()) < 4.2
 
@@ -217,9 +218,8 @@ def test_conditions_are_told_with_their_units(bench: Bench) -> None:
     bench.live(40.0, power_kw=9.0)
     found, = bench.guards.each[0].conditions()
     assert (found.condition, found.cells) == ("current_discharge", ())
-    assert found.limit in (pytest.approx(90.0), pytest.approx(100.0)), "in A"
-    assert found.value is not None
-    assert found.limit < found.value < 105.0
+    assert (found.tier, found.limit) == (INFO, pytest.approx(90.0)), "no warning of what it may"
+    assert found.value == pytest.approx(100.0, abs=0.1)
     bench.plants[0].lost_voltage[7] = True
     bench.live(STEP_S)
     missing = [one for one in bench.guards.each[0].conditions() if one.cells]

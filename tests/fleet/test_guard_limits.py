@@ -31,7 +31,7 @@ def test_every_limit_that_is_near_is_sent_with_its_reason(outbox: Outbox) -> Non
     bench.live(60.0, power_kw=0.0)
     body = bench.packs[1].body(bench.now_s)
     assert limits(bench, 1) == [("charge", "temperature_max", 50, 6), ("charge", "soc", 70, None)]
-    assert body.partial_limits[0].why == "charge limited to 0.5 C by cell 6 at 42.5 °C"
+    assert body.partial_limits[0].why == "charge limited to 0.38 C by cell 6 at 42.5 °C"
     assert body.partial_limits[0].amps == body.charge_limit_a
     assert body.limit_reason == body.partial_limits[0].why
     assert limits(bench, 0) == [], "of the other pack in its process"
@@ -47,8 +47,8 @@ def test_both_ways_are_told_where_they_differ(bench: Bench) -> None:
     bench.live(60.0, power_kw=0.0)
     first, second = bench.reason().split("; ")
     assert bench.limits_a()[1] < bench.limits_a()[0] < 100.0
-    assert first.startswith("discharge limited to 0.4 C by state of charge at 7"), "the stricter"
-    assert second == "charge limited to 0.5 C by cell 6 at 42.5 °C"
+    assert first.startswith("discharge limited to 0.31 C by state of charge at 7"), "the stricter"
+    assert second == "charge limited to 0.38 C by cell 6 at 42.5 °C"
     assert {way for way, *_ in limits(bench)} == {"charge", "discharge"}
 
 
