@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from core.clock import ManualClock, from_epoch, has_passed
-from core.fleet.messages import VERSION, Ack, Allocation, Body, decode, packed
+from core.fleet.messages import VERSION, Ack, Allocation, Body, Envelope, decode, packed
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
 from core.fleet.topics import allocation_topic, device_topic
 from core.registry import make_fleet_store
@@ -113,8 +113,8 @@ def test_an_edge_device_samples_and_judges_on_and_rests_until_the_next_order(
     assert len(told) == 25
     assert {one.samples for one in told} == {RATE_HZ}
     times = [one.time_s - NOW_S for one in told]
-    assert times == pytest.approx([n + 1.0 for n in range(5)] + [
-        n + 1.0 - HOUR_S for n in range(5, 25)], abs=0.11)
+    assert times == pytest.approx([n + 1.0 - HOUR_S for n in range(25)], abs=0.11), (
+        "what waits is told by the clock that the device has now")
     powers = [one.allocation_kw for one in told]
     assert powers[2:5] == [0.05] * 3
     assert powers[5:8] == [0.0] * 3
@@ -132,18 +132,6 @@ def test_an_order_that_the_broker_kept_ends_when_its_sender_meant_it_to(
     assert [one.allocation_kw for one in told] == [0.0, 0.05, 0.05, 0.05, 0.0, 0.0]
 
 
-def test_what_it_sends_with_a_clock_that_is_behind_waits_until_that_is_right() -> None:
-    """It is refused by name and not settled, so the device keeps it; the same row is taken as it
-    is once the device's clock is right, with the time that the device had."""
-    inside = packed(body(time_s=NOW_S - HOUR_S))
-    found = read_telemetry(telemetry(inside, sent_s=NOW_S - HOUR_S), PACK, NOW_S)
-    assert isinstance(found, Refused)
-    assert (found.reason, found.settles) == ("clock_off", None)
-    again = read_telemetry(telemetry(inside, sent_s=NOW_S), PACK, NOW_S)
-    assert isinstance(again, Telemetry)
-    assert again.body.time_s == NOW_S - HOUR_S
-
-
 class Wire(Link):
     """Connected to nobody; keeps what is sent."""
 
@@ -156,6 +144,60 @@ class Wire(Link):
                 expiry_s: int | None = None) -> bool:
         self.sent.append(payload)
         return True
+
+
+def test_what_a_clock_that_was_behind_measured_is_sent_again_with_the_right_time(
+        edge: Edge, outbox: Outbox) -> None:
+    """It is refused by name and not settled until the clock is right; then each row comes with the
+    number that it had, and the time that a right clock would have given it."""
+    edge.sender.link = wire = Wire()
+    lived(edge, outbox, (0.05, lambda: edge.plan.set_by(-HOUR_S)),
+          (5.05, lambda: edge.plan.set_by(HOUR_S)), (8.05, lambda: None))
+    found = {}
+    for payload in wire.sent:
+        now_s = decode(payload, Envelope, json=False).sent_s
+        behind = now_s < NOW_S
+        one = read_telemetry(payload, PACK, now_s + behind * HOUR_S)
+        if behind:
+            assert isinstance(one, Refused)
+            assert (one.reason, one.settles) == ("clock_off", None)
+        else:
+            assert isinstance(one, Telemetry)
+            found[one.envelope.seq] = one.body.time_s - NOW_S
+    assert list(found.values()) == pytest.approx([float(seq) for seq in found], abs=0.11)
+    assert sorted(found) == list(range(1, 9))
+
+
+def test_what_a_process_did_not_measure_itself_keeps_its_time(tmp_path: Path) -> None:
+    """Nobody knows what was done to the clock between two processes; numbering anew mixes
+    nothing up."""
+    earlier = Outbox(tmp_path / "o.sqlite", ["pack_1"])
+    earlier.put({"pack_1": packed(body())})
+    earlier.close()
+    box = Outbox(tmp_path / "o.sqlite", ["pack_1"])
+
+    def told() -> list[float]:
+        return [decode(inside, Body, json=False).time_s - NOW_S
+                for _, inside in box.waiting("pack_1", 0, 9)]
+
+    for second in (1.0, 2.0):
+        box.put({"pack_1": packed(body(time_s=NOW_S + second))})
+        box.clock_was_set(HOUR_S)
+    assert told() == [0.0, 2 * HOUR_S + 1.0, HOUR_S + 2.0]
+    assert box.take("pack_1", Ack(v=VERSION, stream="c" * 16, high=40,
+                                  refused=box.life("pack_1").stream))
+    assert told() == [0.0, 2 * HOUR_S + 1.0, HOUR_S + 2.0]
+    box.clock_was_set(-HOUR_S)
+    assert told() == [0.0, HOUR_S + 1.0, 2.0]
+    box.close()
+
+
+@pytest.mark.parametrize("set_by_s", [290.0, -290.0])
+def test_a_clock_that_is_set_by_less_than_it_may_be_off_moves_no_time(
+        edge: Edge, outbox: Outbox, set_by_s: float) -> None:
+    told = lived(edge, outbox, (2.05, lambda: edge.plan.set_by(set_by_s)), (4.05, lambda: None))
+    assert [one.time_s - NOW_S for one in told] == pytest.approx(
+        [1.0, 2.0, 3.0 + set_by_s, 4.0 + set_by_s], abs=0.11)
 
 
 def test_what_was_lost_on_the_way_is_sent_again(outbox: Outbox) -> None:
