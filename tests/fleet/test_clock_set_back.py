@@ -24,6 +24,7 @@ from services.edge.plant import EachPlant, SimulatedPack
 from services.edge.runtime import EdgeRuntime, Plate
 from services.edge.sender import RESEND_S, Sender
 from services.fleet_link import Broker, Link, Manner
+from services.ingest.ages import CALM, CALM_S, EXPIRY_S, Ages
 from services.ingest.subscriber import ACK_EVERY_S, Ingest
 from tests.fleet.examples import NOW_S, PACK, body, telemetry
 
@@ -223,12 +224,15 @@ class Hearing(Ingest):
     def _publish(self, device: str, ack: Ack) -> None:
         self.acks.append(ack.high)
 
-    def hears(self, seq: int) -> None:
-        now_s = self._now_s()
+    def hears(self, seq: int, left_s: int | None = None, ahead_s: float = 0.0) -> None:
+        """From a device whose clock is so far ahead."""
+        now_s = self._now_s() + ahead_s
         topic = device_topic("home", "pack_1", "telemetry")
         message = MQTTMessage(0, topic.encode())
         message.payload = telemetry(packed(body(time_s=now_s)), seq=seq, floor=1, sent_s=now_s)
         message.properties = Properties(PacketTypes.PUBLISH)
+        if left_s is not None:
+            message.properties.MessageExpiryInterval = left_s
         self._on_message(topic, message, 1)
 
 
@@ -243,6 +247,41 @@ def test_the_ingest_settles_on_what_comes(tmp_path: Path) -> None:
     assert [seq for seq, _ in store.bodies("home", "pack_1", 1, 99)] == [1, 2]
     assert ingest.counters.report()["rejected"] == {}
     store.close()
+
+
+def test_a_device_that_gives_its_telemetry_less_time_is_stored(tmp_path: Path) -> None:
+    """An hour that is left of an hour is no age of 23, once the ingest knows that the broker kept
+    nothing for it; ages that can be are believed."""
+    clock, store = Plan(), make_fleet_store(f"sqlite:{tmp_path / 'fleet.sqlite'}")
+    ingest = Hearing("home", store, NOBODY, clock)
+    ingest.link.connected.set()
+    clock.steps = [(1.0, lambda: ingest.hears(1, left_s=3600)),
+                   (8.0, lambda: ingest.hears(1, left_s=3600)),
+                   (9.0, lambda: ingest.hears(2, left_s=86_200, ahead_s=-200.0)),
+                   (10.0, lambda: ingest.hears(3, left_s=3600, ahead_s=HOUR_S)),
+                   (12.0, lambda: None)]
+    ingest.run(clock.stop)
+    assert [seq for seq, _ in store.bodies("home", "pack_1", 1, 99)] == [1, 2]
+    assert ingest.counters.report()["rejected"] == {"clock_off": 2}
+    store.close()
+
+
+def test_after_an_outage_ages_are_believed_until_it_has_caught_up() -> None:
+    """A clock an hour ahead, of a message that waited for an hour, looks right without its age."""
+    ages = Ages()
+    left_s = EXPIRY_S - HOUR_S
+    ages.took(0, 1, 0.0)
+    assert ages.queued_s(left_s, 4.0) == HOUR_S, "nobody knows yet"
+    ages.took(10, 1, CALM_S)
+    assert [ages.queued_s(one, 10.0) for one in (left_s, EXPIRY_S - 200.0, None)] == [
+        0.0, 200.0, 0.0]
+    ages.took(0, None, 11.0)
+    assert ages.queued_s(left_s, HOUR_S + 12.0) == HOUR_S
+    ages.took(0, 2, HOUR_S + 12.0)
+    ages.took(CALM, 2, HOUR_S + 20.0)
+    assert ages.queued_s(left_s, HOUR_S + 20.0) == HOUR_S, "it still brings what it kept"
+    ages.took(CALM - 1, 2, HOUR_S + 21.0)
+    assert ages.queued_s(left_s, HOUR_S + 21.0) == 0.0
 
 
 def test_what_is_due_each_so_often_is_due_when_the_clock_was_set_back() -> None:
