@@ -136,7 +136,8 @@ class Inbound:
     def _command(self, address: Address, one: Heard, owed: dict[str, tuple[Heard, Owed]],
                  now_s: float, left_s: float | None) -> None:
         device = address.device
-        found = self._orders[device].begin(read_small(one.payload, Command), now_s, left_s)
+        found = self._orders[device].begin(read_small(one.payload, Command), now_s, left_s,
+                                           one.came_s)
         if isinstance(found, Owed):
             owed[device] = one, found
         else:

@@ -27,6 +27,7 @@ WRITE_AGAIN_S = 1.0
 """After a disk took nothing [s]."""
 OPENING = "its contactors are to open"
 """Why a stop is received and not yet executed."""
+OVERTAKEN = "a stop came after it; reset again where that is to end"
 UNWRITTEN = "not written down, a restart forgets it"
 MOST_UNWRITTEN = 1000
 """Answers that wait for a disk; beyond them the oldest are given up."""
@@ -77,6 +78,7 @@ class Orders:
         self._pack, self._outbox, self.policies = pack, outbox, policies
         self._unwritten: dict[str, _Answer] = {}
         self._tried_s = -math.inf
+        self._stop_came_s = -math.inf
         self._bound_here = False
         self._stopping = outbox.commands(pack.device, "received", OPENING)
         pack.standing = outbox.standing(pack.device)
@@ -88,12 +90,13 @@ class Orders:
         found = self.begin(command, now_s, left_s)
         return found if isinstance(found, Reply) else self._told(found, now_s)
 
-    def begin(self, command: Command, now_s: float,
-              left_s: float | None = None) -> Reply | Owed:
+    def begin(self, command: Command, now_s: float, left_s: float | None = None,
+              came_s: float = 0.0) -> Reply | Owed:
         """The device's word, or what is to be written before it, before the pack's next command
         and before the next sample. One that came before gets the first answer again. left_s: of
         the message's own expiry, which the broker counts down from when it was sent, None where
-        it does not say [s]."""
+        it does not say [s]. came_s: when it came, by a clock of the caller's, who may put stops
+        first: a reset that came before a stop does not end that."""
         until_s = max(now_s, command.issued_s + command.ttl_s) + KEEP_S
         try:
             before = self._before(command)
@@ -105,8 +108,12 @@ class Orders:
             if untimely is not None:
                 state = "expired" if untimely is Rejection.EXPIRED else "refused"
                 return self._owed(command.id, until_s, state, self._why(untimely))
-            act = self._stop if command.action in MUST_GO else self._do
-            return act(command, until_s, now_s)
+            if command.action in MUST_GO:
+                self._stop_came_s = max(self._stop_came_s, came_s)
+                return self._stop(command, until_s)
+            if command.action == "reset" and came_s < self._stop_came_s:
+                return self._owed(command.id, until_s, "refused", OVERTAKEN)
+            return self._do(command, until_s, now_s)
         except RetryLaterError as error:
             return self._nothing_done(command.id, until_s, error)
 
@@ -162,7 +169,7 @@ class Orders:
 
     # -- acting
 
-    def _stop(self, command: Command, until_s: float, _now_s: float) -> Owed:
+    def _stop(self, command: Command, until_s: float) -> Owed:
         """People come before paper, and stopping twice does no harm."""
         refusal = self._pack.safety.order(command.action, command.issuer)
         if refusal:

@@ -21,6 +21,7 @@ from services.edge.estimator import CellEstimators
 from services.edge.guard import Guards
 from services.edge.inbound import LEAST_S, MOST_TOGETHER
 from services.edge.inbox import MOST_HEARD, MOST_STOPS
+from services.edge.orders import OVERTAKEN
 from services.edge.outbox import Outbox
 from services.edge.pack import Centre, Pack, PackGroup
 from services.edge.plant import SimulatedPack
@@ -223,6 +224,25 @@ def test_a_stop_comes_before_what_was_there_first(process: Process) -> None:
     process.is_told("pack_3", 9, "emergency_stop")
     process.inbound.take_up()
     assert process.replies[0][0] == "pack_3"
+
+
+def test_a_reset_that_came_before_a_stop_does_not_end_it(process: Process) -> None:
+    """The pack is latched and clear already; the stop is taken up first."""
+    process.is_told("pack_1", 1, "controlled_shutdown")
+    process.inbound.take_up()
+    process.live(200)
+    process.is_told("pack_1", 2, "reset")
+    process.clock.advance(0.01)
+    process.is_told("pack_1", 3, "emergency_stop")
+    process.inbound.take_up()
+    assert [(int(reply.id, 16), reply.state) for _, reply in process.replies[-2:]] == [
+        (3, "executed"), (2, "refused")]
+    process.live(10)
+    assert process.held[0].standing.stopped == "emergency_stop"
+    assert process.held[0].safety.contactors == (False, False)
+    process.is_told("pack_1", 4, "reset")
+    process.inbound.take_up()
+    assert process.replies[-1][1].reason != OVERTAKEN
 
 
 def test_of_two_commands_to_one_pack_the_later_one_stands(process: Process) -> None:
