@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 SESSION_S = 300
 STATUS_EVERY_S = 10.0
 DRIFT_S = 1.0
-"""A clock that is set by more does not move the end of a person's bound [s]."""
+"""By less no clock was set; where it was, a person's bound ends no sooner and no later [s]."""
 FIRMWARE = "orrery-edge 1"
 
 
@@ -71,8 +71,8 @@ class EdgeRuntime:
                                        partial(self._refusals.add, device),
                                        partial(self.reply, device))
                         for device, pack in self._packs.items()}
-        self._wall, self._bounds, self._times = Wall(clock), Steps(DRIFT_S), Steps(
-            CLOCK_TOLERANCE_S)
+        self._wall = Wall(clock)
+        self._bounds, self._times = Steps(DRIFT_S), Steps(CLOCK_TOLERANCE_S)
         self._wake = threading.Event()
         self._came_up = threading.Event()
         self._told_s = -math.inf
@@ -80,7 +80,7 @@ class EdgeRuntime:
         self._link = self._linked(broker)
         self.sender = Sender(outbox, self._link, site)
         self.inbound = Inbound(site, self._packs, outbox, self.sender, self._refusals,
-                                self._orders, clock, self)
+                               self._orders, clock, self)
         self.now_s()
 
     def _linked(self, broker: Broker) -> Link:
@@ -98,7 +98,7 @@ class EdgeRuntime:
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
         self.inbound.inbox.put(Heard(topic, bytes(message.payload), message.retain,
-                                      left_s(message), self._clock.monotonic_s()))
+                                     left_s(message), self._clock.monotonic_s()))
         self._wake.set()
 
     # -- the loop
@@ -245,19 +245,21 @@ class EdgeRuntime:
     def now_s(self) -> float:
         """As `Teller`; what hangs by the wall clock follows it first where that was set."""
         now_s = self._wall.now_s()
-        bounds_s, times_s = (steps.look(self._wall.ahead_s)
-                             for steps in (self._bounds, self._times))
-        if times_s:
-            self._outbox.clock_was_set(times_s)
-        if bounds_s:
-            self._move_bounds(bounds_s)
+        bounds_by_s = self._bounds.look(self._wall.ahead_s)
+        times_by_s = self._times.look(self._wall.ahead_s)
+        if times_by_s:
+            self._outbox.clock_was_set(times_by_s)
+        if bounds_by_s:
+            log.warning("this machine's clock was set by %+.0f s", bounds_by_s)
+            self._move_bounds(bounds_by_s)
         return now_s
 
     def _move_bounds(self, by_s: float) -> None:
         """On the disk too, where a restart reads them by the clock as it is then."""
-        log.warning("this machine's clock was set by %+.0f s", by_s)
         moved = {device: standing for device, orders in self._orders.items()
                  if (standing := orders.clock_was_set(by_s)) is not None}
+        if not moved:
+            return
         try:
             self._outbox.keep_standing(moved)
         except RetryLaterError as error:
