@@ -85,9 +85,9 @@ class Orders:
         if pack.standing.stopped:
             pack.safety.order(pack.standing.stopped, "an order before the restart")
 
-    def handle(self, command: Command, now_s: float, left_s: float | None = None) -> Reply:
-        """The device's word, written at once; as `begin`."""
-        found = self.begin(command, now_s, left_s)
+    def handle(self, command: Command, now_s: float) -> Reply:
+        """The device's word, written at once; as `begin`, of what came by no broker."""
+        found = self.begin(command, now_s)
         return found if isinstance(found, Reply) else self._told(found, now_s)
 
     def begin(self, command: Command, now_s: float, left_s: float | None = None,
