@@ -7,6 +7,7 @@ ADDRESS  ?= 127.0.0.1
 NAME     ?= all
 ARGS     ?=
 PACKS    ?= 24
+FAULT    ?=
 
 VENV   := .venv/bin/python
 # The environment's own Python answers "nothing changed" in a few milliseconds.
@@ -34,9 +35,9 @@ run:             ## install what is missing and open the app (PORT=8501 HEADLESS
 serve:           ## the app with REST, WebSocket and /metrics in the same process
 	@$(MAKE) --no-print-directory run APP=server.py
 
-fleet:           ## a whole fleet on this machine: broker, edge devices, ingest, gateway, app (PACKS=24)
+fleet:           ## a whole fleet on this machine: broker, edge devices, ingest, gateway, app (PACKS=24 FAULT="pack_003=cell_overheats")
 	@$(SETUP)
-	@exec $(VENV) -m scripts.fleet --packs $(PACKS) $(ARGS)
+	@exec $(VENV) -m scripts.fleet --packs $(PACKS) $(FAULT:%=--fault %) $(ARGS)
 
 gateway:         ## the WebSocket without Streamlit, on port 9999
 	@$(SETUP)

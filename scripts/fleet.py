@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import ConfigurationError
 from core.fleet.catalogue import PackPlate, catalogue
 from core.memory import FROM_THE_START
 from core.operators import hashed
@@ -25,6 +26,7 @@ from scripts.app_process import LOOPBACK, ROOT, answers, free_port
 from scripts.broker import configured, listens
 from scripts.children import Child, Family, HeldError, Lock
 from scripts.test import TOOLS, find_mosquitto
+from services.edge.demo_faults import OF_A_PROCESS, faults_of
 
 SITE = "home"
 OPERATOR = "operator"
@@ -83,13 +85,15 @@ class FleetError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """folder: where all of it lives. ports: of app, gateway and broker. password: of OPERATOR."""
+    """folder: where all of it lives. ports: of app, gateway and broker. password: of OPERATOR.
+    faults: device and name of each."""
 
     folder: Path
     plates: tuple[PackPlate, ...]
     cells: int | None
     ports: dict[str, int]
     password: str
+    faults: tuple[tuple[str, str], ...] = ()
 
     @property
     def broker(self) -> str:
@@ -119,6 +123,9 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument("--packs", type=int, default=24)
     words.add_argument("--cells", type=int, help=f"of each pack; {FEW_CELLS} from {MANY} packs on, "
                        "else as its kind has")
+    words.add_argument("--fault", action="append", default=[], metavar="PACK=NAME",
+                       help=f"what is wrong with a pack from the start: {', '.join(OF_A_PROCESS)}; "
+                       "several where given several times")
     words.add_argument("--folder", type=Path, help="where it lives; data/fleet/packs_N")
     for name, port in PORTS.items():
         words.add_argument(f"--{name}-port", type=int, help=f"{port}, or a free one where that is "
@@ -133,7 +140,12 @@ def planned(asked: argparse.Namespace) -> Plan:
     cells = asked.cells or (FEW_CELLS if asked.packs >= MANY else None)
     ports = {name: _port(name, getattr(asked, f"{name}_port")) for name in PORTS}
     folder = (asked.folder or ROOT / "data" / "fleet" / f"packs_{asked.packs}").resolve()
-    return Plan(folder, catalogue(asked.packs, cells), cells, ports, secrets.token_urlsafe(12))
+    plates = catalogue(asked.packs, cells)
+    try:
+        faults = tuple(faults_of(asked.fault, [plate.device for plate in plates]))
+    except ConfigurationError as error:
+        raise FleetError(str(error)) from error
+    return Plan(folder, plates, cells, ports, secrets.token_urlsafe(12), faults)
 
 
 def _port(name: str, asked: int | None) -> int:
@@ -200,9 +212,12 @@ def edges(plan: Plan) -> list[Child]:
     for number, group in enumerate(groups(plan.plates), 1):
         packs = [word for plate in group for word in (
             "--device", f"{plate.device}={plate.chemistry},{plate.cells},{plate.capacity_kwh:g}")]
+        here = {plate.device for plate in group}
+        faults = [word for device, name in plan.faults if device in here
+                  for word in ("--fault", f"{device}={name}")]
         made.append(module(plan, f"edge_{number}", "services.edge", "--site", SITE, "--broker",
                            plan.broker, "--seed", str(1000 * number), "--outbox",
-                           str(outboxes / f"{group[0].device}.sqlite"), *packs))
+                           str(outboxes / f"{group[0].device}.sqlite"), *packs, *faults))
     return made
 
 

@@ -168,6 +168,10 @@ class Link:
         if not self.publish(topic, payload, qos, expiry_s):
             raise RejectedError(Rejection.BROKER_LIMIT, f"{len(payload)} bytes")
 
+    def leave(self, topic: str) -> None:
+        """Hear it no more: what a session of before still had."""
+        self._client.unsubscribe(topic)
+
     def acknowledge(self, number: int, qos: int, connection: int) -> None:
         """Tell the broker that a message is safe, on the connection that it came by."""
         if connection == self.connection:

@@ -31,6 +31,8 @@ class Rejection(StrEnum):
     BROKER_LIMIT = "broker_limit"
     NOT_ADMITTED = "not_admitted"
     DISK = "disk"
+    NO_ROOM = "no_room"
+    FAILED = "failed"
 
 
 WORDS: dict[Rejection, str] = {
@@ -59,6 +61,8 @@ WORDS: dict[Rejection, str] = {
                             "certificate",
     Rejection.DISK: "the device's disk takes nothing, so this was not done or not kept; see its "
                     "disk",
+    Rejection.NO_ROOM: "more came at once than the device had room for; see who sends so much",
+    Rejection.FAILED: "the device's own program failed at it, and goes on; report it with its log",
 }
 
 FINAL = frozenset({Rejection.WRONG_FORM, Rejection.NOT_FINITE, Rejection.ABSURD})

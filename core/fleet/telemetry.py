@@ -30,6 +30,9 @@ from core.fleet.topics import Address, check_device
 from core.topology import FloatArray
 
 CLOCK_TOLERANCE_S = 300.0
+EARLIEST_S = 1_577_836_800.0
+"""2020-01-01: no fleet spoke this schema before, and clocks that nobody has set begin before: at
+1970, 1980 (GPS) or 2000 [s since 1970]."""
 MOST_OF_CONDITION = 1e5
 """No value or limit of a pack is beyond it, in A, V, K or %."""
 
@@ -115,6 +118,8 @@ def read_stored(raw: bytes, time_us: int, cells: int) -> tuple[Body, Mapping[str
 def _whole(envelope: Envelope, json: bool) -> Telemetry:
     body = decode(envelope.body, Body, json)
     cells = _columns(body)
+    if body.time_s < EARLIEST_S:
+        raise RejectedError(Rejection.ABSURD, "time_s is before 2020, as of a clock never set")
     if body.time_s > envelope.sent_s + CLOCK_TOLERANCE_S:
         raise RejectedError(Rejection.ABSURD, "time_s is after it was sent")
     return Telemetry(envelope, body, packed(body) if json else bytes(envelope.body), cells)

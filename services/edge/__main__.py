@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from core.clock import SystemClock
 from core.coordinator.actor import data_of
 from core.errors import ConfigurationError, GiveUpError, OrreryError
 from core.fleet.messages import LONGEST_SILENCE_S, MOST_CELLS
 from core.fleet.topics import check_device, check_id
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
+from services.edge.demo_faults import FAULTS, OF_A_PROCESS, faults_of
 from services.edge.estimator import CellEstimators
 from services.edge.guard import Guards
 from services.edge.outbox import MOST_ROWS, Outbox
@@ -23,8 +23,12 @@ from services.edge.plant_group import PlantGroup
 from services.edge.policies import NONE, Policies, Trust
 from services.edge.runtime import EdgeRuntime, Plate
 from services.edge.undisturbed import Undisturbed
+from services.edge.wall import WakefulClock
 
 MOST_KWH = 100_000.0
+MOST_SAMPLES = 6000
+"""Of one message: a minute at 100 Hz."""
+MOST_SEED = 2**31
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,19 +39,24 @@ def parser() -> argparse.ArgumentParser:
                        help="a pack; several make one process of several. What it does not say of "
                        "itself is as --chemistry, --cells and --capacity-kwh say")
     words.add_argument("--outbox", type=Path, help="its file; data/edge/DEVICE.sqlite")
-    words.add_argument("--most-rows", type=int, default=MOST_ROWS, metavar=f"1..{MOST_ROWS}",
-                       choices=range(1, MOST_ROWS + 1))
+    words.add_argument("--most-rows", type=_from_to(1, MOST_ROWS), default=MOST_ROWS,
+                       metavar=f"1..{MOST_ROWS}")
     words.add_argument("--chemistry", choices=sorted(NOMINAL_V), default="LFP")
-    words.add_argument("--cells", type=int, default=240)
-    words.add_argument("--capacity-kwh", type=float, default=100.0)
-    words.add_argument("--rate-hz", type=int, default=10, choices=range(10, 101),
-                       metavar="10..100")
-    words.add_argument("--every", type=int, help="samples of one message; a second's by default")
+    words.add_argument("--cells", type=_from_to(1, MOST_CELLS), default=240,
+                       metavar=f"1..{MOST_CELLS}")
+    words.add_argument("--capacity-kwh", type=_number_to(MOST_KWH, "kWh"), default=100.0)
+    words.add_argument("--rate-hz", type=_from_to(10, 100), default=10, metavar="10..100")
+    words.add_argument("--every", type=_from_to(1, MOST_SAMPLES), metavar=f"1..{MOST_SAMPLES}",
+                       help="samples of one message; a second's by default")
+    words.add_argument("--fault", action="append", default=[], metavar="DEVICE=NAME",
+                       help="what is wrong with a simulated pack from the start: "
+                       f"{', '.join(OF_A_PROCESS)}; several where given several times")
     words.add_argument("--drain", action="store_true",
                        help="send what is waiting and end: before a device is taken away")
-    words.add_argument("--silent-s", type=_silence_s, default=SILENT_S,
+    words.add_argument("--silent-s", type=_number_to(LONGEST_SILENCE_S, "s"),
+                       default=SILENT_S,
                        help="so long without a word of the centre, and a pack helps itself")
-    words.add_argument("--seed", type=int, default=1)
+    words.add_argument("--seed", type=_from_to(0, MOST_SEED), default=1)
     words.add_argument("--actor", type=Path,
                        help="learnt policy that steers while the coordinator is out of reach, "
                        "until another is deployed; without one packs rest then")
@@ -56,13 +65,31 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
-def _silence_s(told: str) -> float:
-    """Raises ArgumentTypeError, ValueError for a time that is none."""
-    found = float(told)
-    if not 0.0 < found <= LONGEST_SILENCE_S:
-        raise argparse.ArgumentTypeError(f"{told} s: give more than 0 and at most "
-                                         f"{LONGEST_SILENCE_S:g}")
-    return found
+def _from_to(least: int, most: int) -> Callable[[str], int]:
+    """For a whole number; it raises ArgumentTypeError, in words."""
+    def read(told: str) -> int:
+        try:
+            found = int(told)
+        except ValueError:
+            found = least - 1
+        if not least <= found <= most:
+            raise argparse.ArgumentTypeError(f"{told}: give a whole number from {least} to {most}")
+        return found
+    return read
+
+
+def _number_to(most: float, unit: str) -> Callable[[str], float]:
+    """For a number above 0; it raises ArgumentTypeError, in words."""
+    def read(told: str) -> float:
+        try:
+            found = float(told)
+        except ValueError:
+            found = 0.0
+        if not 0.0 < found <= most:
+            raise argparse.ArgumentTypeError(f"{told} {unit}: give more than 0 and at most "
+                                             f"{most:g}")
+        return found
+    return read
 
 
 def plates_of(asked: argparse.Namespace) -> dict[str, Plate]:
@@ -106,12 +133,14 @@ def policies_of(group: PackGroup, plates: Mapping[str, Plate], outbox: Outbox, p
                                  f"a policy that may drive at the edge; {error}") from error
 
 
-def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float,
-             seed: int) -> PackGroup:
-    """One simulated pack a device, guarded together."""
+def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float, seed: int,
+             faults: Sequence[tuple[str, str]] = ()) -> PackGroup:
+    """One simulated pack a device, guarded together. faults: device and name of each."""
     plants = [SimulatedPack(plate.chemistry, plate.cells, plate.capacity_kwh, seed + at,
                             device=device)
               for at, (device, plate) in enumerate(plates.items())]
+    for device, name in faults:
+        FAULTS[name](plants[list(plates).index(device)])
     ratings = [plant.rating for plant in plants]
     guards = Guards(ratings, outbox)
     packs = [Pack(guard.device, guard, Centre(silent_s)) for guard in guards.each]
@@ -126,12 +155,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = until_a_signal()
     try:
         broker, plates = broker_of(asked), plates_of(asked)
-        devices = list(plates)
+        devices, faults = list(plates), faults_of(asked.fault, plates)
         outbox = Outbox(asked.outbox or Path("data/edge") / f"{devices[0]}.sqlite", devices,
                         asked.most_rows)
         key = os.environ.get(asked.actor_key_variable)
-        group = group_of(plates, outbox, asked.silent_s, asked.seed)
-        runtime = EdgeRuntime(check_id(asked.site), group, plates, outbox, broker, SystemClock(),
+        group = group_of(plates, outbox, asked.silent_s, asked.seed, faults)
+        runtime = EdgeRuntime(check_id(asked.site), group, plates, outbox, broker, WakefulClock(),
                               asked.rate_hz, asked.every,
                               policies_of(group, plates, outbox, asked.actor, key))
         (runtime.drain if asked.drain else runtime.run)(stop)

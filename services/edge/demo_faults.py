@@ -1,10 +1,11 @@
-"""What can go wrong in a demo, by name: each happens to one pack and goes when a person repairs it;
-a pack that tripped stays latched until it is reset."""
+"""What can go wrong in a simulated pack, by name: each happens to one pack and goes when a person
+repairs it; a pack that tripped stays latched until it is reset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
+from core.errors import ConfigurationError
 from services.edge.plant import SimulatedPack
 
 HOT_CELL_K_PER_S = 0.4
@@ -53,10 +54,35 @@ FAULTS: dict[str, Callable[[SimulatedPack], None]] = {
     "short_circuit": _short_circuit,
     SILENT: _nothing,
 }
+OF_A_PROCESS = tuple(name for name in FAULTS if name != SILENT)
+"""A device that is silent has no process, or no broker."""
 FIRST_PACK = 2
 """Each fault has a pack of its own where there are enough, from this one on (counted from 0)."""
+MOST_LISTED = 8
+"""Packs that a refusal names."""
 
 
 def pack_of(fault: str, packs: int) -> int:
     """Which pack a fault happens to."""
     return (FIRST_PACK + list(FAULTS).index(fault)) % packs
+
+
+def faults_of(told: Sequence[str], devices: Collection[str]) -> list[tuple[str, str]]:
+    """Device and fault of each DEVICE=NAME; raises ConfigurationError."""
+    found = []
+    for words in told:
+        device, _, name = words.partition("=")
+        if device not in devices:
+            raise ConfigurationError("the command line", "--fault", words, "DEVICE=NAME with one "
+                                     f"of the packs {_listed(devices)}")
+        if name not in OF_A_PROCESS:
+            raise ConfigurationError("the command line", "--fault", words,
+                                     f"DEVICE=NAME with one of {', '.join(OF_A_PROCESS)}")
+        found.append((device, name))
+    return found
+
+
+def _listed(devices: Collection[str]) -> str:
+    names = list(devices)
+    more = ["..."] if len(names) > MOST_LISTED else []
+    return ", ".join(names[:MOST_LISTED] + more)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 from core.clock import has_passed
 from core.errors import RetryLaterError
 from core.fleet.effects import MUST_GO
 from core.fleet.messages import Command, Reply
 from core.fleet.rejections import WORDS, Rejection
-from services.edge.outbox import Outbox, Standing
+from core.fleet.telemetry import CLOCK_TOLERANCE_S
+from services.edge.outbox import CommandRow, Outbox, Standing
 from services.edge.pack import Pack
 from services.edge.policies import Policies
 from services.edge.ports import Outcome
@@ -24,6 +27,7 @@ WRITE_AGAIN_S = 1.0
 """After a disk took nothing [s]."""
 OPENING = "its contactors are to open"
 """Why a stop is received and not yet executed."""
+OVERTAKEN = "a stop came after it; reset again where that is to end"
 UNWRITTEN = "not written down, a restart forgets it"
 MOST_UNWRITTEN = 1000
 """Answers that wait for a disk; beyond them the oldest are given up."""
@@ -38,9 +42,32 @@ class _Answer:
     reason: str
 
 
+class Owed(NamedTuple):
+    """An answer that is not written yet. told: what follows once it is, or once that failed: the
+    reply. awaited: whether somebody waits for that."""
+
+    row: CommandRow
+    told: Callable[[RetryLaterError | None], Reply]
+    awaited: bool = True
+
+
+def written(outbox: Outbox, owed: Sequence[Owed], now_s: float) -> RetryLaterError | None:
+    """In one commit; why not."""
+    try:
+        outbox.keep_commands([one.row for one in owed], now_s)
+    except RetryLaterError as error:
+        return error
+    return None
+
+
 class Orders:
     """Of one pack, for one thread. The id is on the disk before anything is done, except for a
     stop, which waits for no disk: it is received, and executed once the contactors are open.
+
+    Nothing is done twice or late: an id that came before is refused for a day beyond its time,
+    which is longer than any clock here may be off; the broker drops what waited longer than its
+    sender gave it; and the clock refuses what nobody remembers any more.
+
     policies: None for a pack that takes none. count: is told why a command was not taken. tell:
     takes the replies beside the one that `handle` returns, in their order."""
 
@@ -51,13 +78,25 @@ class Orders:
         self._pack, self._outbox, self.policies = pack, outbox, policies
         self._unwritten: dict[str, _Answer] = {}
         self._tried_s = -math.inf
+        self._stop_came_s = -math.inf
+        self._bound_here = False
         self._stopping = outbox.commands(pack.device, "received", OPENING)
         pack.standing = outbox.standing(pack.device)
         if pack.standing.stopped:
             pack.safety.order(pack.standing.stopped, "an order before the restart")
 
     def handle(self, command: Command, now_s: float) -> Reply:
-        """The device's word. One that came before gets the first answer again."""
+        """The device's word, written at once; as `begin`, of what came by no broker."""
+        found = self.begin(command, now_s)
+        return found if isinstance(found, Reply) else self._told(found, now_s)
+
+    def begin(self, command: Command, now_s: float, left_s: float | None = None,
+              came_s: float = 0.0) -> Reply | Owed:
+        """The device's word, or what is to be written before it, before the pack's next command
+        and before the next sample. One that came before gets the first answer again. left_s: of
+        the message's own expiry, which the broker counts down from when it was sent, None where
+        it does not say [s]. came_s: when it came, by a clock of the caller's, who may put stops
+        first: a reset that came before a stop does not end that."""
         until_s = max(now_s, command.issued_s + command.ttl_s) + KEEP_S
         try:
             before = self._before(command)
@@ -65,29 +104,47 @@ class Orders:
                 state, reason = before
                 words = f"replayed: {self._why(Rejection.REPLAYED)}"
                 return _reply(command.id, state, f"{words}; {reason}" if reason else words)
-            if now_s > command.issued_s + command.ttl_s:
-                return self._answer(command.id, until_s, now_s, "expired",
-                                    self._why(Rejection.EXPIRED))
-            if command.issued_s > now_s + AHEAD_S:
-                return self._answer(command.id, until_s, now_s, "refused",
-                                    self._why(Rejection.CLOCK_OFF))
-            act = self._stop if command.action in MUST_GO else self._do
-            return act(command, until_s, now_s)
+            untimely = _untimely(command, now_s, left_s)
+            if untimely is not None:
+                state = "expired" if untimely is Rejection.EXPIRED else "refused"
+                return self._owed(command.id, until_s, state, self._why(untimely))
+            if command.action in MUST_GO:
+                self._stop_came_s = max(self._stop_came_s, came_s)
+                return self._stop(command, until_s)
+            if command.action == "reset" and came_s < self._stop_came_s:
+                return self._owed(command.id, until_s, "refused", OVERTAKEN)
+            return self._do(command, until_s, now_s)
         except RetryLaterError as error:
-            self._why(Rejection.DISK)
-            reason = f"nothing was done: {error}"
-            self._remember(command.id, _Answer(until_s, "refused", reason))
-            return _reply(command.id, "refused", reason)
+            return self._nothing_done(command.id, until_s, error)
 
     def follow(self, now_s: float) -> None:
-        """Called after each sample: tell what came of stops, and write what the disk did not
-        take, one answer a sample."""
+        """`due`, written and told at once."""
+        for owed in self.due(now_s):
+            reply = self._told(owed, now_s)
+            if owed.awaited:
+                self._say(reply)
+
+    def due(self, now_s: float) -> list[Owed]:
+        """After each sample: what came of stops, and one answer that the disk did not take."""
+        found = []
         if self._stopping and (outcome := self._pack.safety.outcome) is not None:
             stopping, self._stopping = self._stopping, {}
-            for command_id, until_s in stopping.items():
-                self._say(self._answer(command_id, until_s, now_s, *_stopped(outcome)))
-        if self._unwritten and has_passed(WRITE_AGAIN_S, self._tried_s, now_s):
-            self._write_oldest(now_s)
+            found = [self._owed(command_id, until_s, *_stopped(outcome))
+                     for command_id, until_s in stopping.items()]
+        elif self._unwritten and has_passed(WRITE_AGAIN_S, self._tried_s, now_s):
+            command_id, answer = next(iter(self._unwritten.items()))
+            found = [Owed(self._row(command_id, answer),
+                          partial(self._tried, command_id, answer, now_s), awaited=False)]
+        return found
+
+    def clock_was_set(self, by_s: float) -> Standing | None:
+        """A person's bound that was set in this run ends when its time has passed, whatever became
+        of the wall clock meanwhile [s]; what stands then, None where nothing changes."""
+        standing = self._pack.standing
+        if not self._bound_here or standing.power_kw is None:
+            return None
+        self._pack.standing = replace(standing, until_s=standing.until_s + by_s)
+        return self._pack.standing
 
     def _before(self, command: Command) -> tuple[str, str] | None:
         """(state, reason) of one that came before. A stop does not wait for a disk to say."""
@@ -112,44 +169,50 @@ class Orders:
 
     # -- acting
 
-    def _stop(self, command: Command, until_s: float, now_s: float) -> Reply:
+    def _stop(self, command: Command, until_s: float) -> Owed:
         """People come before paper, and stopping twice does no harm."""
         refusal = self._pack.safety.order(command.action, command.issuer)
         if refusal:
-            return self._answer(command.id, until_s, now_s, "refused", refusal)
+            return self._owed(command.id, until_s, "refused", refusal)
         self._pack.standing = replace(self._pack.standing, stopped=command.action)
         outcome = self._pack.safety.outcome
         if outcome is not None:
-            return self._answer(command.id, until_s, now_s, *_stopped(outcome))
+            return self._owed(command.id, until_s, *_stopped(outcome))
         self._stopping[command.id] = until_s
-        return self._answer(command.id, until_s, now_s, "received", OPENING)
+        return self._owed(command.id, until_s, "received", OPENING)
 
-    def _do(self, command: Command, until_s: float, now_s: float) -> Reply:
+    def _do(self, command: Command, until_s: float, now_s: float) -> Reply | Owed:
         """Raises RetryLaterError, and nothing is done."""
         if command.action == "ping":
-            return self._answer(command.id, until_s, now_s, "executed")
+            return self._owed(command.id, until_s, "executed")
         if command.action in ("override", "release"):
             return self._bound(command, until_s, now_s)
-        self._keep(command.id, _Answer(until_s, "received", ""), now_s)
+        received = self._row(command.id, _Answer(until_s, "received", ""))
+        self._outbox.keep_commands([received], now_s)
         if command.action == "reset":
             refusal = self._reset(command.issuer)
         else:
             self._say(_reply(command.id, "received"))
             refusal = self._change_policy(command)
-        return self._answer(command.id, until_s, now_s, "refused" if refusal else "executed",
-                            refusal)
+        return self._owed(command.id, until_s, "refused" if refusal else "executed", refusal)
 
-    def _bound(self, command: Command, until_s: float, now_s: float) -> Reply:
+    def _bound(self, command: Command, until_s: float, now_s: float) -> Owed:
         stopped, standing = self._pack.standing.stopped, Standing(self._pack.standing.stopped)
         if command.action == "override":
             bound, hold_s = command.power_kw, command.hold_s
             if bound is None or hold_s is None or not math.isfinite(bound) or bound < 0:
-                return self._answer(command.id, until_s, now_s, "refused",
-                                    "an override needs power_kw of 0 or more, and hold_s")
+                return self._owed(command.id, until_s, "refused",
+                                  "an override needs power_kw of 0 or more, and hold_s")
             standing = Standing(stopped, bound, now_s + hold_s)
-        self._keep(command.id, _Answer(until_s, "executed", ""), now_s, standing)
-        self._pack.standing = standing
-        return _reply(command.id, "executed")
+        row = self._row(command.id, _Answer(until_s, "executed", ""), standing)
+        return Owed(row, partial(self._bound_by, row, standing))
+
+    def _bound_by(self, row: CommandRow, standing: Standing,
+                  failure: RetryLaterError | None) -> Reply:
+        if failure is not None:
+            return self._nothing_done(row.id, row.until_s, failure)
+        self._pack.standing, self._bound_here = standing, True
+        return _reply(row.id, "executed")
 
     def _reset(self, issuer: str) -> str:
         """"" when it is done, else why not."""
@@ -166,39 +229,67 @@ class Orders:
 
     # -- answering
 
-    def _answer(self, command_id: str, until_s: float, now_s: float, state: str,
-                reason: str = "") -> Reply:
+    def _told(self, owed: Owed, now_s: float) -> Reply:
+        return owed.told(written(self._outbox, [owed], now_s))
+
+    def _owed(self, command_id: str, until_s: float, state: str, reason: str = "") -> Owed:
         """What is so already; where the disk does not take it, it is told, and written later."""
         answer = _Answer(until_s, state, reason)
-        try:
-            self._keep(command_id, answer, now_s, self._pack.standing)
-        except RetryLaterError as error:
+        return Owed(self._row(command_id, answer), partial(self._answer, command_id, answer))
+
+    def _answer(self, command_id: str, answer: _Answer,
+                failure: RetryLaterError | None) -> Reply:
+        reason = answer.reason
+        if failure is None:
+            self._unwritten.pop(command_id, None)
+        else:
             self._why(Rejection.DISK)
             self._remember(command_id, answer)
-            reason = "; ".join(filter(None, (reason, f"{UNWRITTEN}: {error}")))
-        else:
-            self._unwritten.pop(command_id, None)
-        return _reply(command_id, state, reason)
+            reason = "; ".join(filter(None, (reason, f"{UNWRITTEN}: {failure}")))
+        return _reply(command_id, answer.state, reason)
+
+    def _nothing_done(self, command_id: str, until_s: float, error: RetryLaterError) -> Reply:
+        self._why(Rejection.DISK)
+        reason = f"nothing was done: {error}"
+        self._remember(command_id, _Answer(until_s, "refused", reason))
+        return _reply(command_id, "refused", reason)
 
     def _remember(self, command_id: str, answer: _Answer) -> None:
         self._unwritten[command_id] = answer
         while len(self._unwritten) > MOST_UNWRITTEN:
             del self._unwritten[next(iter(self._unwritten))]
 
-    def _write_oldest(self, now_s: float) -> None:
-        command_id, answer = next(iter(self._unwritten.items()))
-        try:
-            self._keep(command_id, answer, now_s, self._pack.standing)
-        except RetryLaterError:
+    def _tried(self, command_id: str, answer: _Answer, now_s: float,
+               failure: RetryLaterError | None) -> Reply:
+        if failure is not None:
             self._tried_s = now_s
         else:
             self._tried_s = -math.inf
-            del self._unwritten[command_id]
+            self._unwritten.pop(command_id, None)
+        return _reply(command_id, answer.state, answer.reason)
 
-    def _keep(self, command_id: str, answer: _Answer, now_s: float,
-              standing: Standing | None = None) -> None:
-        self._outbox.keep_command(command_id, self._pack.device, answer.until_s, answer.state,
-                                  answer.reason, now_s, standing)
+    def _row(self, command_id: str, answer: _Answer,
+             standing: Standing | None = None) -> CommandRow:
+        """standing: what stands once it is written; as now when None."""
+        return CommandRow(command_id, self._pack.device, answer.until_s, answer.state,
+                          answer.reason, standing or self._pack.standing)
+
+
+def _untimely(command: Command, now_s: float, left_s: float | None) -> Rejection | None:
+    """Why its time is not now. A stop goes by the broker's count where that tells how long it
+    waited, within what clocks may be off: it must not fail for a clock. Whatever else a person
+    may want goes by the clock alone, since what the broker says is as good as who sent it."""
+    if left_s is not None and left_s <= 0.0:
+        return Rejection.EXPIRED
+    old_s = now_s - command.issued_s
+    counted = left_s is not None and left_s <= max(1.0, command.ttl_s)
+    waited_s = max(0.0, command.ttl_s - left_s) if counted and left_s is not None else 0.0
+    near = counted and abs(old_s - waited_s) <= CLOCK_TOLERANCE_S
+    if near and command.action in MUST_GO:
+        return None
+    if old_s > command.ttl_s:
+        return Rejection.CLOCK_OFF if near else Rejection.EXPIRED
+    return Rejection.CLOCK_OFF if -old_s > AHEAD_S else None
 
 
 def _stopped(outcome: Outcome) -> tuple[str, str]:

@@ -15,10 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from core.errors import ConfigurationError, RetryLaterError
-from core.fleet.messages import Ack
+from core.fleet.messages import Ack, Body, decode, packed
+from core.fleet.rejections import RejectedError
 
 MOST_ROWS = 100_000
 SCHEMA = """
@@ -73,6 +76,18 @@ class PolicyFiles:
     before: bytes | None
 
 
+class CommandRow(NamedTuple):
+    """The answer to a command, with what stands then, None for no change. until_s: as long as it
+    is remembered [s since 1970]."""
+
+    id: str
+    device: str
+    until_s: float
+    state: str
+    reason: str
+    standing: Standing | None = None
+
+
 class Outbox:
     """Threads may share it. Raises ConfigurationError where another process has the file, and
     RetryLaterError, with nothing changed, when the disk takes nothing or cannot be read."""
@@ -81,6 +96,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._most = most_rows
         self._settled: set[str] = set()
+        self._moved: dict[str, list[tuple[int, float]]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db, self._lives = self._open(path, devices)
@@ -88,6 +104,7 @@ class Outbox:
             raise ConfigurationError(
                 "the command line", "--outbox", str(path), "a file of this device alone; another "
                 f"process has it, or it is damaged or cannot be written ({error})") from error
+        self._begun = {device: life.last for device, life in self._lives.items()}
 
     @staticmethod
     def _open(path: Path, devices: Sequence[str]) -> tuple[sqlite3.Connection, dict[str, Life]]:
@@ -160,15 +177,41 @@ class Outbox:
         """The same bodies as a new stream from base + 1 on."""
         stream = new_stream()
         with self._transaction() as db:
-            bodies = db.execute("SELECT body FROM waiting WHERE device = ? AND seq > ? "
-                                "ORDER BY seq", (device, life.high)).fetchall()
+            rows = db.execute("SELECT seq, body FROM waiting WHERE device = ? AND seq > ? "
+                              "ORDER BY seq", (device, life.high)).fetchall()
             db.execute("DELETE FROM waiting WHERE device = ?", (device,))
             db.executemany("INSERT INTO waiting VALUES (?, ?, ?)",
-                           [(device, base + 1 + at, row[0]) for at, row in enumerate(bodies)])
-            anew = Life(stream, base, base + len(bodies), base, life.dropped, life.made)
+                           [(device, base + 1 + at, self._timed(device, *row))
+                            for at, row in enumerate(rows)])
+            anew = Life(stream, base, base + len(rows), base, life.dropped, life.made)
             self._keep({device: anew})
-        self._lives[device] = anew
+        earlier = sum(seq <= self._begun[device] for seq, _ in rows)
+        self._lives[device], self._begun[device] = anew, base + earlier
+        self._moved.pop(device, None)
         return True
+
+    def clock_was_set(self, by_s: float) -> None:
+        """What waits and was measured by this process is told with the time that the clock would
+        have had then, had it been set before [s]. What an earlier process measured keeps its own:
+        nobody knows what was done to the clock since."""
+        with self._lock:
+            for device, life in self._lives.items():
+                if life.last > max(life.high, self._begun[device]):
+                    self._moved.setdefault(device, []).append((life.last, by_s))
+
+    def _timed(self, device: str, seq: int, body: bytes) -> bytes:
+        """As the clock that was set since would have told it."""
+        moves = self._moved.get(device)
+        if moves is None or seq <= self._begun[device]:
+            return body
+        by_s = sum(step_s for last, step_s in moves if seq <= last)
+        if not by_s:
+            return body
+        try:
+            told = decode(body, Body, json=False)
+        except RejectedError:
+            return body
+        return packed(msgspec.structs.replace(told, time_s=told.time_s + by_s))
 
     def give_up(self, device: str, seq: int) -> None:
         """Drop one row that can never be sent, such as one too large for the broker."""
@@ -195,9 +238,10 @@ class Outbox:
     def waiting(self, device: str, after: int, most: int) -> list[tuple[int, bytes]]:
         """(number, body) of at most `most` rows after `after`, rising."""
         with self._lock:
-            return self._read(
+            rows = self._read(
                 "SELECT seq, body FROM waiting WHERE device = ? AND seq > ? ORDER BY seq LIMIT ?",
                 device, max(after, self._lives[device].high), most)
+            return [(seq, self._timed(device, seq, body)) for seq, body in rows]
 
     def floor(self, device: str) -> int:
         """The lowest number that may still be sent."""
@@ -216,17 +260,25 @@ class Outbox:
                                command_id, device)
             return found[0] if found else None
 
-    def keep_command(self, command_id: str, device: str, until_s: float, state: str,
-                     reason: str, now_s: float, standing: Standing | None = None) -> None:
-        """Before it is acted on, and after, together with what stands then; what is older than
-        its time is forgotten."""
+    def keep_commands(self, rows: Sequence[CommandRow], now_s: float) -> None:
+        """Before they are acted on, and after, together with what stands then, in one commit; what
+        is older than its time is forgotten."""
         with self._lock, self._transaction() as db:
             db.execute("DELETE FROM commands WHERE kept_until_s < ?", (now_s,))
-            db.execute("INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?)",
-                       (command_id, device, until_s, state, reason))
-            if standing is not None:
-                db.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
-                           (device, standing.stopped, standing.power_kw, standing.until_s))
+            db.executemany("INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?)",
+                           [row[:5] for row in rows])
+            self._stand({row.device: row.standing for row in rows if row.standing is not None})
+
+    def keep_standing(self, standing: Mapping[str, Standing]) -> None:
+        """By device, in one commit."""
+        with self._lock, self._transaction():
+            self._stand(standing)
+
+    def _stand(self, standing: Mapping[str, Standing]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?)",
+            [(device, one.stopped, one.power_kw, one.until_s)
+             for device, one in standing.items()])
 
     def commands(self, device: str, state: str, reason: str) -> dict[str, float]:
         """Until when each is kept, by id, of those with this state and reason."""

@@ -22,11 +22,11 @@ class Refusals:
     @contextmanager
     def reading(self, topic: str, payload: bytes, now_s: float) -> Iterator[None]:
         """What is refused within is this message. now_s: since 1970 [s]."""
-        self._reading = topic, payload, now_s
+        before, self._reading = self._reading, (topic, payload, now_s)
         try:
             yield
         finally:
-            self._reading = None
+            self._reading = before
 
     def add(self, device: str, reason: Rejection) -> None:
         self.counts[device][reason] += 1

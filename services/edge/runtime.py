@@ -9,48 +9,37 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 
 from core.clock import Clock, has_passed
-from core.errors import RequestError, RetryLaterError
-from core.fleet.messages import (
-    VERSION,
-    Ack,
-    Allocation,
-    Command,
-    Reply,
-    Status,
-    packed,
-    read_small,
-    said,
-)
-from core.fleet.rejections import RejectedError, Rejection
-from core.fleet.topics import (
-    Address,
-    address_of,
-    allocation_topic,
-    device_topic,
-    process_of,
-)
-from services.edge.orders import Orders
+from core.errors import RetryLaterError
+from core.fleet.messages import VERSION, Reply, Status, packed, said
+from core.fleet.rejections import Rejection
+from core.fleet.telemetry import CLOCK_TOLERANCE_S
+from core.fleet.topics import allocation_topic, device_topic, process_of
+from services.edge.inbound import Inbound
+from services.edge.inbox import Heard
+from services.edge.orders import Orders, written
 from services.edge.outbox import Outbox
 from services.edge.pack import PackGroup
 from services.edge.policies import Policies
 from services.edge.refusals import Refusals
 from services.edge.sender import Sender
+from services.edge.wall import Steps, Wall
 from services.fleet_link import Broker, Link, Manner, left_s
 
 log = logging.getLogger(__name__)
 
 SESSION_S = 300
 STATUS_EVERY_S = 10.0
-MOST_HEARD = 10_000
+DRIFT_S = 1.0
+"""By less no clock was set; where it was, a person's bound ends no sooner and no later [s]."""
 FIRMWARE = "orrery-edge 1"
 
 
@@ -61,15 +50,6 @@ class Plate:
     chemistry: str
     cells: int
     capacity_kwh: float
-
-
-class _Heard(NamedTuple):
-    """One message as it came. left_s: of its expiry, None where the broker does not say [s]."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    left_s: float | None
 
 
 class EdgeRuntime:
@@ -89,15 +69,19 @@ class EdgeRuntime:
         self._refusals = Refusals(self._packs)
         self._orders = {device: Orders(pack, outbox, self._policies.get(device),
                                        partial(self._refusals.add, device),
-                                       partial(self._reply, device))
+                                       partial(self.reply, device))
                         for device, pack in self._packs.items()}
-        self._heard: deque[_Heard] = deque(maxlen=MOST_HEARD)
+        self._wall = Wall(clock)
+        self._bounds, self._times = Steps(DRIFT_S), Steps(CLOCK_TOLERANCE_S)
         self._wake = threading.Event()
         self._came_up = threading.Event()
         self._told_s = -math.inf
         self._process = process_of(site, self._first)
         self._link = self._linked(broker)
         self.sender = Sender(outbox, self._link, site)
+        self.inbound = Inbound(site, self._packs, outbox, self.sender, self._refusals,
+                               self._orders, clock, self)
+        self.now_s()
 
     def _linked(self, broker: Broker) -> Link:
         devices = list(self._packs)
@@ -113,14 +97,9 @@ class EdgeRuntime:
                     on_up=self._came_up.set)
 
     def _on_message(self, topic: str, message: MQTTMessage, _connection: int) -> None:
-        self._heard.append(_Heard(topic, bytes(message.payload), message.retain,
-                                  left_s(message)))
+        self.inbound.inbox.put(Heard(topic, bytes(message.payload), message.retain,
+                                     left_s(message), self._clock.monotonic_s()))
         self._wake.set()
-
-    def _about(self, topic: str) -> str:
-        """Whose refusal it is; the first pack stands for the process."""
-        parts = topic.split("/")
-        return parts[2] if len(parts) > 2 and parts[2] in self._packs else self._first
 
     # -- the loop
 
@@ -145,19 +124,18 @@ class EdgeRuntime:
     def _listen_until(self, due_s: float, stop: threading.Event) -> None:
         """Commands are taken up at once, not at the next sample. due_s: of `Clock.monotonic_s`."""
         while not stop.is_set():
-            self._take_up()
+            self.inbound.take_up(due_s)
             left_s = due_s - self._clock.monotonic_s()
             if left_s <= 0:
                 return
             self._wake.clear()
-            if not self._heard:
+            if not self.inbound.inbox:
                 self._clock.wait(left_s, self._wake)
 
     def _tick(self, tick: int, period_s: float) -> None:
-        now_s = self._now_s()
+        now_s = self.now_s()
         self._group.sample(now_s, period_s)
-        for orders in self._orders.values():
-            orders.follow(now_s)
+        self._follow(now_s)
         if tick % self._every:
             return
         self._keep({device: packed(pack.body(now_s)) for device, pack in self._packs.items()})
@@ -165,6 +143,18 @@ class EdgeRuntime:
         if has_passed(STATUS_EVERY_S, self._told_s, now_s):
             self._told_s = now_s
             self._tell("online")
+
+    def _follow(self, now_s: float) -> None:
+        """What came of stops, of all packs in one commit."""
+        due = [(device, owed) for device, orders in self._orders.items()
+               for owed in orders.due(now_s)]
+        if not due:
+            return
+        failure = written(self._outbox, [owed for _, owed in due], now_s)
+        for device, owed in due:
+            reply = owed.told(failure)
+            if owed.awaited:
+                self.reply(device, reply)
 
     def _send(self, now_s: float) -> None:
         if self._came_up.is_set():
@@ -183,7 +173,7 @@ class EdgeRuntime:
         self._link.start()
         try:
             while not stop.is_set() and self._pending():
-                self._send(self._now_s())
+                self._send(self.now_s())
                 self._listen_until(self._clock.monotonic_s() + 0.1, stop)
         finally:
             self._link.close()
@@ -200,47 +190,6 @@ class EdgeRuntime:
                 self._refusals.add(device, Rejection.DISK)
             log.error("a second of telemetry is lost: %s", error)
 
-    def _take_up(self) -> None:
-        while self._heard:
-            one = self._heard.popleft()
-            with self._refusals.reading(one.topic, one.payload, self._now_s()):
-                self._look_at(one)
-
-    def _look_at(self, one: _Heard) -> None:
-        try:
-            if one.retained:
-                raise RejectedError(Rejection.RETAINED)
-            self._use(address_of(one.topic), one)
-        except RequestError as error:
-            self._refusals.add(self._about(one.topic), error.reason if isinstance(
-                error, RejectedError) else Rejection.UNKNOWN_TOPIC)
-            log.warning("%s: %s", one.topic, error)
-        except RetryLaterError as error:
-            self._refusals.add(self._about(one.topic), Rejection.DISK)
-            log.warning("%s", error)
-
-    def _use(self, address: Address, one: _Heard) -> None:
-        now_s, payload = self._now_s(), one.payload
-        if address.kind == "allocation":
-            self._allocate(read_small(payload, Allocation), now_s, one.left_s)
-            return
-        pack = self._packs[address.device]
-        if address.kind == "ack":
-            self.sender.acked(address.device, read_small(payload, Ack), now_s)
-            pack.centre.heard(now_s)
-            self.sender.send(address.device, now_s)
-            return
-        command = read_small(payload, Command)
-        self._reply(address.device, self._orders[address.device].handle(command, now_s))
-
-    def _allocate(self, allocation: Allocation, now_s: float, left_s: float | None) -> None:
-        for device, pack in self._packs.items():
-            if pack.centre.allocate(device, allocation, now_s, left_s):
-                pack.centre.heard(now_s)
-            elif device in allocation.power_kw:
-                self._refusals.add(device, Rejection.OLD_LEASE if pack.centre.superseded(
-                    allocation, now_s) else Rejection.REPLAYED)
-
     # -- telling
 
     def _tell(self, state: str) -> None:
@@ -248,8 +197,13 @@ class EdgeRuntime:
             conflict = device in self.sender.conflicts
             self._publish_status(device, "conflict" if conflict else state)
 
-    def _reply(self, device: str, reply: Reply) -> None:
+    def reply(self, device: str, reply: Reply) -> None:
+        """As `Teller`."""
         self._publish_status(device, "online", (reply,))
+
+    def leave(self, topic: str) -> None:
+        """As `Teller`."""
+        self._link.leave(topic)
 
     def _publish_status(self, device: str, state: str, replies: tuple[Reply, ...] = ()) -> None:
         """A reply goes by QoS 1, so that it is not lost; a state is told again anyway."""
@@ -257,7 +211,7 @@ class EdgeRuntime:
         learnt = self._policies.get(device)
         last_rejected, last_rejected_s = self._refusals.last(device)
         status = Status(v=VERSION, site=self._site, device=device, process=self._process,
-                        state=state, time_s=self._now_s(),  # type: ignore[arg-type]
+                        state=state, time_s=self.now_s(),  # type: ignore[arg-type]
                         firmware=FIRMWARE, chemistry=plate.chemistry, cells=plate.cells,
                         capacity_kwh=plate.capacity_kwh, pending=life.last - life.high,
                         dropped=life.dropped, replies=replies,
@@ -266,7 +220,7 @@ class EdgeRuntime:
                         real_time=self._group.real_time,
                         opened_after_s=self._packs[device].safety.opened_after_s,
                         silent_s=self._packs[device].centre.silent_s,
-                        lease_s=self._packs[device].centre.lease_s(self._now_s()),
+                        lease_s=self._packs[device].centre.lease_s(self.now_s()),
                         rejected=self._refused(device), last_rejected=last_rejected,
                         last_rejected_s=last_rejected_s, **self._timing(device))
         self._link.publish(device_topic(self._site, device, "status"), said(status),
@@ -278,7 +232,8 @@ class EdgeRuntime:
         too_large = self.sender.too_large[device]
         if device == self._first:
             too_large += self._link.too_large
-        return dict(found + Counter({Rejection.BROKER_LIMIT: too_large}))
+        lost = self.inbound.lost_by(device)
+        return dict(found + Counter({Rejection.BROKER_LIMIT: too_large, Rejection.NO_ROOM: lost}))
 
     def _timing(self, device: str) -> dict[str, Any]:
         """Decisions are of all packs: the first tells of them."""
@@ -287,5 +242,27 @@ class EdgeRuntime:
             return {}
         return {"decisions": tuple(latency.counts), "worst_decision_us": 1e6 * latency.worst_s}
 
-    def _now_s(self) -> float:
-        return self._clock.now().timestamp()
+    def now_s(self) -> float:
+        """As `Teller`; what hangs by the wall clock follows it first where that was set."""
+        now_s = self._wall.now_s()
+        bounds_by_s = self._bounds.look(self._wall.ahead_s)
+        times_by_s = self._times.look(self._wall.ahead_s)
+        if times_by_s:
+            self._outbox.clock_was_set(times_by_s)
+        if bounds_by_s:
+            log.warning("this machine's clock was set by %+.0f s", bounds_by_s)
+            self._move_bounds(bounds_by_s)
+        return now_s
+
+    def _move_bounds(self, by_s: float) -> None:
+        """On the disk too, where a restart reads them by the clock as it is then."""
+        moved = {device: standing for device, orders in self._orders.items()
+                 if (standing := orders.clock_was_set(by_s)) is not None}
+        if not moved:
+            return
+        try:
+            self._outbox.keep_standing(moved)
+        except RetryLaterError as error:
+            for device in moved:
+                self._refusals.add(device, Rejection.DISK)
+            log.error("a restart would end a person's bound at another time: %s", error)

@@ -24,13 +24,12 @@ from core.fleet.rejections import WORDS, RejectedError, Rejection
 from core.fleet.telemetry import Refused, read_telemetry
 from core.fleet.topics import Address, address_of, device_topic, report_topic
 from services.fleet_link import Broker, Link, Manner, left_s
+from services.ingest.ages import Ages
 from services.ingest.broker_log import TOPIC, refused_by_broker
 from services.ingest.counters import Counters
 
 log = logging.getLogger(__name__)
 
-EXPIRY_S = 86_400.0
-"""What devices give their telemetry; what is left of it tells how long the broker kept it [s]."""
 SESSION_S = 7 * 86_400
 IN_FLIGHT = 2000
 MOST_QUEUED = 20_000
@@ -64,7 +63,7 @@ class Ingest:
     def __init__(self, site: str, store: FleetStore, broker: Broker, clock: Clock,
                  devices: Collection[str] | None = None, keep_s: float = KEEP_S) -> None:
         self._keep_s, self._tidy_s = keep_s, 0.0
-        self.counters = Counters()
+        self.counters, self._ages = Counters(), Ages()
         self.statuses: dict[str, Status] = {}
         self._site, self._store, self._clock, self._devices = site, store, clock, devices
         self._queue: deque[Item] = deque()
@@ -91,10 +90,14 @@ class Ingest:
         try:
             while not stop.is_set():
                 self._clock.wait(BATCH_S, stop)
+                came = 0
                 while self._queue and not stop.is_set():
                     count = min(MOST_BATCH, len(self._queue))
                     self._take([self._queue.popleft() for _ in range(count)], stop)
                     self._report()
+                    came += count
+                connection = self.link.connection if self.link.connected.is_set() else None
+                self._ages.took(came, connection, self._clock.monotonic_s())
                 self._tell_devices()
                 self._report()
                 self._tidy()
@@ -138,7 +141,7 @@ class Ingest:
             self.counters.rejected(error.reason, str(error), item.topic, item.payload, now_s)
             return None
         self.counters.add(received=1)
-        queued_s = 0.0 if item.left_s is None else max(0.0, EXPIRY_S - item.left_s)
+        queued_s = self._ages.queued_s(item.left_s, self._clock.monotonic_s())
         found = read_telemetry(item.payload, address, now_s, queued_s)
         if isinstance(found, Refused):
             self.counters.rejected(found.reason, found.words, item.topic, item.payload, now_s)

@@ -12,7 +12,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from core.clock import ManualClock, from_epoch, has_passed
-from core.fleet.messages import VERSION, Ack, Allocation, Body, decode, packed
+from core.fleet.messages import VERSION, Ack, Allocation, Body, Envelope, decode, packed
 from core.fleet.telemetry import Refused, Telemetry, read_telemetry
 from core.fleet.topics import allocation_topic, device_topic
 from core.registry import make_fleet_store
@@ -24,6 +24,7 @@ from services.edge.plant import EachPlant, SimulatedPack
 from services.edge.runtime import EdgeRuntime, Plate
 from services.edge.sender import RESEND_S, Sender
 from services.fleet_link import Broker, Link, Manner
+from services.ingest.ages import CALM, CALM_S, EXPIRY_S, Ages
 from services.ingest.subscriber import ACK_EVERY_S, Ingest
 from tests.fleet.examples import NOW_S, PACK, body, telemetry
 
@@ -113,8 +114,8 @@ def test_an_edge_device_samples_and_judges_on_and_rests_until_the_next_order(
     assert len(told) == 25
     assert {one.samples for one in told} == {RATE_HZ}
     times = [one.time_s - NOW_S for one in told]
-    assert times == pytest.approx([n + 1.0 for n in range(5)] + [
-        n + 1.0 - HOUR_S for n in range(5, 25)], abs=0.11)
+    assert times == pytest.approx([n + 1.0 - HOUR_S for n in range(25)], abs=0.11), (
+        "what waits is told by the clock that the device has now")
     powers = [one.allocation_kw for one in told]
     assert powers[2:5] == [0.05] * 3
     assert powers[5:8] == [0.0] * 3
@@ -132,18 +133,6 @@ def test_an_order_that_the_broker_kept_ends_when_its_sender_meant_it_to(
     assert [one.allocation_kw for one in told] == [0.0, 0.05, 0.05, 0.05, 0.0, 0.0]
 
 
-def test_what_it_sends_with_a_clock_that_is_behind_waits_until_that_is_right() -> None:
-    """It is refused by name and not settled, so the device keeps it; the same row is taken as it
-    is once the device's clock is right, with the time that the device had."""
-    inside = packed(body(time_s=NOW_S - HOUR_S))
-    found = read_telemetry(telemetry(inside, sent_s=NOW_S - HOUR_S), PACK, NOW_S)
-    assert isinstance(found, Refused)
-    assert (found.reason, found.settles) == ("clock_off", None)
-    again = read_telemetry(telemetry(inside, sent_s=NOW_S), PACK, NOW_S)
-    assert isinstance(again, Telemetry)
-    assert again.body.time_s == NOW_S - HOUR_S
-
-
 class Wire(Link):
     """Connected to nobody; keeps what is sent."""
 
@@ -156,6 +145,60 @@ class Wire(Link):
                 expiry_s: int | None = None) -> bool:
         self.sent.append(payload)
         return True
+
+
+def test_what_a_clock_that_was_behind_measured_is_sent_again_with_the_right_time(
+        edge: Edge, outbox: Outbox) -> None:
+    """It is refused by name and not settled until the clock is right; then each row comes with the
+    number that it had, and the time that a right clock would have given it."""
+    edge.sender.link = wire = Wire()
+    lived(edge, outbox, (0.05, lambda: edge.plan.set_by(-HOUR_S)),
+          (5.05, lambda: edge.plan.set_by(HOUR_S)), (8.05, lambda: None))
+    found = {}
+    for payload in wire.sent:
+        now_s = decode(payload, Envelope, json=False).sent_s
+        behind = now_s < NOW_S
+        one = read_telemetry(payload, PACK, now_s + behind * HOUR_S)
+        if behind:
+            assert isinstance(one, Refused)
+            assert (one.reason, one.settles) == ("clock_off", None)
+        else:
+            assert isinstance(one, Telemetry)
+            found[one.envelope.seq] = one.body.time_s - NOW_S
+    assert list(found.values()) == pytest.approx([float(seq) for seq in found], abs=0.11)
+    assert sorted(found) == list(range(1, 9))
+
+
+def test_what_a_process_did_not_measure_itself_keeps_its_time(tmp_path: Path) -> None:
+    """Nobody knows what was done to the clock between two processes; numbering anew mixes
+    nothing up."""
+    earlier = Outbox(tmp_path / "o.sqlite", ["pack_1"])
+    earlier.put({"pack_1": packed(body())})
+    earlier.close()
+    box = Outbox(tmp_path / "o.sqlite", ["pack_1"])
+
+    def told() -> list[float]:
+        return [decode(inside, Body, json=False).time_s - NOW_S
+                for _, inside in box.waiting("pack_1", 0, 9)]
+
+    for second in (1.0, 2.0):
+        box.put({"pack_1": packed(body(time_s=NOW_S + second))})
+        box.clock_was_set(HOUR_S)
+    assert told() == [0.0, 2 * HOUR_S + 1.0, HOUR_S + 2.0]
+    assert box.take("pack_1", Ack(v=VERSION, stream="c" * 16, high=40,
+                                  refused=box.life("pack_1").stream))
+    assert told() == [0.0, 2 * HOUR_S + 1.0, HOUR_S + 2.0]
+    box.clock_was_set(-HOUR_S)
+    assert told() == [0.0, HOUR_S + 1.0, 2.0]
+    box.close()
+
+
+@pytest.mark.parametrize("set_by_s", [290.0, -290.0])
+def test_a_clock_that_is_set_by_less_than_it_may_be_off_moves_no_time(
+        edge: Edge, outbox: Outbox, set_by_s: float) -> None:
+    told = lived(edge, outbox, (2.05, lambda: edge.plan.set_by(set_by_s)), (4.05, lambda: None))
+    assert [one.time_s - NOW_S for one in told] == pytest.approx(
+        [1.0, 2.0, 3.0 + set_by_s, 4.0 + set_by_s], abs=0.11)
 
 
 def test_what_was_lost_on_the_way_is_sent_again(outbox: Outbox) -> None:
@@ -181,12 +224,15 @@ class Hearing(Ingest):
     def _publish(self, device: str, ack: Ack) -> None:
         self.acks.append(ack.high)
 
-    def hears(self, seq: int) -> None:
-        now_s = self._now_s()
+    def hears(self, seq: int, left_s: int | None = None, ahead_s: float = 0.0) -> None:
+        """From a device whose clock is so far ahead."""
+        now_s = self._now_s() + ahead_s
         topic = device_topic("home", "pack_1", "telemetry")
         message = MQTTMessage(0, topic.encode())
         message.payload = telemetry(packed(body(time_s=now_s)), seq=seq, floor=1, sent_s=now_s)
         message.properties = Properties(PacketTypes.PUBLISH)
+        if left_s is not None:
+            message.properties.MessageExpiryInterval = left_s
         self._on_message(topic, message, 1)
 
 
@@ -201,6 +247,41 @@ def test_the_ingest_settles_on_what_comes(tmp_path: Path) -> None:
     assert [seq for seq, _ in store.bodies("home", "pack_1", 1, 99)] == [1, 2]
     assert ingest.counters.report()["rejected"] == {}
     store.close()
+
+
+def test_a_device_that_gives_its_telemetry_less_time_is_stored(tmp_path: Path) -> None:
+    """An hour that is left of an hour is no age of 23, once the ingest knows that the broker kept
+    nothing for it; ages that can be are believed."""
+    clock, store = Plan(), make_fleet_store(f"sqlite:{tmp_path / 'fleet.sqlite'}")
+    ingest = Hearing("home", store, NOBODY, clock)
+    ingest.link.connected.set()
+    clock.steps = [(1.0, lambda: ingest.hears(1, left_s=3600)),
+                   (8.0, lambda: ingest.hears(1, left_s=3600)),
+                   (9.0, lambda: ingest.hears(2, left_s=86_200, ahead_s=-200.0)),
+                   (10.0, lambda: ingest.hears(3, left_s=3600, ahead_s=HOUR_S)),
+                   (12.0, lambda: None)]
+    ingest.run(clock.stop)
+    assert [seq for seq, _ in store.bodies("home", "pack_1", 1, 99)] == [1, 2]
+    assert ingest.counters.report()["rejected"] == {"clock_off": 2}
+    store.close()
+
+
+def test_after_an_outage_ages_are_believed_until_it_has_caught_up() -> None:
+    """A clock an hour ahead, of a message that waited for an hour, looks right without its age."""
+    ages = Ages()
+    left_s = EXPIRY_S - HOUR_S
+    ages.took(0, 1, 0.0)
+    assert ages.queued_s(left_s, 4.0) == HOUR_S, "nobody knows yet"
+    ages.took(10, 1, CALM_S)
+    assert [ages.queued_s(one, 10.0) for one in (left_s, EXPIRY_S - 200.0, None)] == [
+        0.0, 200.0, 0.0]
+    ages.took(0, None, 11.0)
+    assert ages.queued_s(left_s, HOUR_S + 12.0) == HOUR_S
+    ages.took(0, 2, HOUR_S + 12.0)
+    ages.took(CALM, 2, HOUR_S + 20.0)
+    assert ages.queued_s(left_s, HOUR_S + 20.0) == HOUR_S, "it still brings what it kept"
+    ages.took(CALM - 1, 2, HOUR_S + 21.0)
+    assert ages.queued_s(left_s, HOUR_S + 21.0) == 0.0
 
 
 def test_what_is_due_each_so_often_is_due_when_the_clock_was_set_back() -> None:

@@ -17,7 +17,7 @@ from core.fleet.messages import Ack, Reply
 from core.fleet.rejections import Rejection
 from scripts.app_process import ROOT
 from services.edge.orders import UNWRITTEN, WRITE_AGAIN_S, Orders
-from services.edge.outbox import Outbox
+from services.edge.outbox import CommandRow, Outbox, Standing
 from services.edge.runtime import EdgeRuntime, Plate
 from services.fleet_link import Broker
 from tests.fleet.examples import NOW_S
@@ -61,7 +61,7 @@ def order(action, number, **more):
                                    issued_s=clock.now().timestamp(), ttl_s=30.0,
                                    action=action, **more))
     runtime._on_message("pulsebms/home/pack_1/commands", message, 1)
-    runtime._take_up()
+    runtime.inbound.take_up()
 
 def replies():
     return [[reply.state, reply.reason] for message in runtime._link._client.drop_out_messages()
@@ -142,7 +142,8 @@ def test_every_use_of_a_disk_that_fails_asks_to_be_tried_again(tmp_path: Path) -
                 lambda: box.floor(PACK), lambda: box.give_up(PACK, 1),
                 lambda: box.take(PACK, anew), lambda: box.command("1" * 32, PACK),
                 lambda: box.commands(PACK, "received", ""), lambda: box.standing(PACK),
-                lambda: box.keep_command("1" * 32, PACK, 1.0, "executed", "", 0.0),
+                lambda: box.keep_commands([CommandRow("1" * 32, PACK, 1.0, "executed", "")], 0.0),
+                lambda: box.keep_standing({PACK: Standing("")}),
                 lambda: box.policies(PACK), lambda: box.keep_policies(PACK, None),
                 lambda: box.safety(PACK), lambda: box.keep_safety({PACK: b""})):
         with pytest.raises(RetryLaterError, match="the device's disk fails"):

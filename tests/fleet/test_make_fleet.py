@@ -25,7 +25,17 @@ from core.fleet.messages import packed
 from core.registry import make_fleet_store, make_sources
 from scripts.app_process import ROOT, answers, free_port
 from scripts.children import Family, Lock
-from scripts.fleet import FleetError, Plan, groups, hurry, parser, planned, rest, write_config
+from scripts.fleet import (
+    FleetError,
+    Plan,
+    edges,
+    groups,
+    hurry,
+    parser,
+    planned,
+    rest,
+    write_config,
+)
 from services.fleet_source import KeptFleet
 from tests.fleet.examples import body, telemetry
 from tests.fleet.site import Talker, broker_of
@@ -144,7 +154,9 @@ def test_a_second_one_of_that_size_is_told_who_runs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (["--packs", "0"], "give 1 to 5000"), (["--app-port", "70000"], "port 70000")])
+    (["--packs", "0"], "give 1 to 5000"), (["--app-port", "70000"], "port 70000"),
+    (["--fault", "pack_3=short_circuit"], "one of the packs pack_001, pack_002"),
+    (["--fault", "pack_003=sneezes"], "one of cell_overheats, cell_sensor_lost")])
 def test_what_cannot_be_is_said(words: list[str], said: str) -> None:
     with pytest.raises(FleetError, match=said):
         planned(parser().parse_args(words))
@@ -206,6 +218,16 @@ def test_many_packs_share_few_processes_and_each_pack_has_one() -> None:
         found = groups(plates)
         assert [plate for group in found for plate in group] == list(plates)
         assert len(found) <= max(4, len(plates) // 100)
+
+
+def test_a_fault_goes_to_the_process_of_its_pack(folder: Path) -> None:
+    told = ["pack_001=short_circuit", "pack_010=cooling_failed", "pack_001=cell_overheats"]
+    plan = planned(parser().parse_args(["--packs", "16", "--folder", str(folder), *(
+        word for fault in told for word in ("--fault", fault))]))
+    plan.folder.mkdir(parents=True)
+    found = [[word for flag, word in pairwise(child.command) if flag == "--fault"]
+             for child in edges(plan)]
+    assert found == [[told[0], told[2]], [told[1]]]
 
 
 def test_a_machine_that_is_too_small_is_told_and_one_that_is_not_is_left_alone() -> None:

@@ -27,7 +27,7 @@ from core.fleet.messages import (
     said,
 )
 from core.fleet.rejections import WORDS, RejectedError, Rejection
-from core.fleet.telemetry import Refused, Telemetry, read_telemetry
+from core.fleet.telemetry import EARLIEST_S, Refused, Telemetry, read_telemetry
 from core.fleet.topics import Address, address_of, allocation_topic, device_topic
 from core.safety.derating import LIMITS, WAYS
 from tests.fleet.examples import NOW_S, PACK, STREAM, body, envelope, telemetry
@@ -128,6 +128,8 @@ WRONG_BODIES: list[tuple[dict[str, Any], Rejection]] = [
     ({"cells": cells("temperature_c", -100.0)}, Rejection.ABSURD),
     ({"time_s": NOW_S + 3600}, Rejection.ABSURD),
     ({"time_s": -5.0}, Rejection.ABSURD),
+    ({"time_s": 1.0}, Rejection.ABSURD),
+    ({"time_s": EARLIEST_S - 1.0}, Rejection.ABSURD),
     ({"cells": cells("colour", 1.0)}, Rejection.WRONG_FORM),
     ({"cells": {"voltage_v": b"abc"}}, Rejection.WRONG_FORM),
     ({"cells": cells("voltage_v", 3.3) | cells("soc_pct", 1.0, 2.0)}, Rejection.WRONG_FORM),

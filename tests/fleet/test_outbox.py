@@ -15,7 +15,7 @@ import pytest
 from core.errors import ConfigurationError
 from core.fleet.messages import Ack
 from scripts.app_process import ROOT
-from services.edge.outbox import Outbox, Standing
+from services.edge.outbox import CommandRow, Outbox, Standing
 from tests.fleet.examples import OTHER_STREAM
 
 PACK, OTHER = "pack_1", "pack_2"
@@ -128,15 +128,15 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
     box = Outbox(tmp_path / "o.sqlite", [PACK])
     fill(box, 3)
     box.take(PACK, ack(box, 2))
-    box.keep_command("1" * 32, PACK, 100.0, "executed", "done", 0.0,
-                     Standing("emergency_stop", 5.0, 9.0))
+    box.keep_commands([CommandRow("1" * 32, PACK, 100.0, "executed", "done",
+                                  Standing("emergency_stop", 5.0, 9.0))], 0.0)
     life = box.life(PACK)
     box.close()
     again = Outbox(tmp_path / "o.sqlite", [PACK])
     assert (again.life(PACK), seqs(again)) == (life, [3])
     assert again.standing(PACK) == Standing("emergency_stop", 5.0, 9.0)
     assert again.command("1" * 32, PACK) == ("executed", "done")
-    again.keep_command("2" * 32, PACK, 300.0, "executed", "", now_s=101.0)
+    again.keep_commands([CommandRow("2" * 32, PACK, 300.0, "executed", "")], now_s=101.0)
     assert again.command("1" * 32, PACK) is None
     again.close()
 
