@@ -72,8 +72,8 @@ class Clients:
         except WebSocketDisconnect:
             log.debug("a client is gone")
         except TimeoutError:
-            await self._close(websocket, TRY_AGAIN_LATER, "updates were not read in time")
             log.warning("a client did not read for %.0f s and is closed", self._patience_s)
+            await self._close(websocket, TRY_AGAIN_LATER, "updates were not read in time")
         except LookEndedError:
             await self._close(websocket, POLICY_VIOLATION, OVER)
         finally:
