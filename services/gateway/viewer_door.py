@@ -19,10 +19,13 @@ BY_KEY = ('<form method="post"><label>Key <input type="password" name="key" requ
 BY_PAGES = '<p><a href="../">Sign in at the pages</a>, then open this address again.</p>'
 BY_NOBODY = ("<p>Nobody can look here by a browser yet. Whoever runs this site names a key: "
              "<code>api_key_secret</code> under <code>[gateway]</code> in orrery.toml.</p>")
+# Under "no-referrer", which all answers here and the shipped proxies say, a browser sends a form
+# with the origin "null", and the door refuses that: so the page says otherwise for itself.
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="dark light"><title>Orrery asks who you are</title>
+<meta name="color-scheme" content="dark light">
+<meta name="referrer" content="same-origin"><title>Orrery asks who you are</title>
 <link rel="icon" href="data:,">
 <style>
 :root{color-scheme:dark light;--bg:light-dark(#f3f4f6,#0f1216);--box:light-dark(#fff,#171b21);
