@@ -13,10 +13,11 @@ from services.gateway.looking import COOKIE, COOKIE_HOLDS_S, Looking
 FIELD = "key"
 WRONG = "This key is not known here."
 BY_KEY = ('<form method="post"><label>Key <input type="password" name="key" required autofocus '
-          'autocomplete="current-password"></label><button>Look</button></form>'
+          'autocomplete="current-password"></label><button>Open the viewer</button></form>'
           "<p>The key that you have for this site, for looking or for acting. This browser then "
           "looks for 12 hours; it cannot act.</p>")
-BY_PAGES = '<p><a href="../">Sign in at the pages</a>, then open this address again.</p>'
+BY_PAGES = ('<p><a href="../">Sign in on the pages of this site</a>, then open this address '
+            "again.</p>")
 BY_NOBODY = ("<p>Nobody can look here by a browser yet. Whoever runs this site names a key: "
              "<code>api_key_secret</code> under <code>[gateway]</code> in orrery.toml.</p>")
 # Under "no-referrer", which all answers here and the shipped proxies say, a browser sends a form

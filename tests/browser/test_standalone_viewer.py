@@ -73,7 +73,7 @@ def test_who_gave_the_key_looks_and_after_a_restart_is_where_they_were(
         page.goto(f"http://127.0.0.1:{port}/")
         for key in ("another key 123456", VIEWER):
             page.get_by_label("Key").fill(key, timeout=WAIT_MS)
-            page.get_by_role("button", name="Look").click(timeout=WAIT_MS)
+            page.get_by_role("button", name="Open the viewer").click(timeout=WAIT_MS)
             if key != VIEWER:
                 expect(page.get_by_role("alert")).to_have_text(WRONG, timeout=WAIT_MS)
         wait_drawn(page)
