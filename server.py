@@ -14,7 +14,12 @@ from contextlib import asynccontextmanager
 import streamlit as st
 from starlette.routing import BaseRoute
 
-from components._compat import answer_at_once, leave_home_to_navigation, open_sessions
+from components._compat import (
+    answer_at_once,
+    is_signed_in,
+    leave_home_to_navigation,
+    open_sessions,
+)
 from core.errors import OrreryError
 from core.runtime import Runtime, pin_runtime
 from services.gateway.app import routes
@@ -28,7 +33,7 @@ def started() -> tuple[Runtime, list[BaseRoute]]:
     try:
         engine = pin_runtime()
         return engine, routes(engine, socket_path="/ws", viewer_path="/viewer",
-                              sessions=open_sessions)
+                              sessions=open_sessions, signed_in=is_signed_in)
     except OrreryError as error:
         sys.stderr.write(f"Orrery cannot start: {error}\n")
         raise SystemExit(CANNOT_START) from None

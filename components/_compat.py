@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -175,6 +176,20 @@ def stop_here() -> NoReturn:
 def open_sessions() -> int | None:
     """How many pages people have open; None before the server runs."""
     return get_instance()._session_mgr.num_active_sessions() if exists() else None
+
+
+def is_signed_in(cookies: Mapping[str, str]) -> bool:
+    """Whether a browser with these cookies is that of somebody whom Streamlit's sign-in let in, as
+    `st.user.is_logged_in` says it in a page. The cookie must be of this site's own address."""
+    from streamlit.auth_util import get_origin_from_redirect_uri
+    from streamlit.web.server.starlette import starlette_websocket as server
+    from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+    told = server._get_signed_cookie_with_chunks(dict(cookies), USER_COOKIE_NAME)
+    origin = get_origin_from_redirect_uri()
+    if told is None or origin is None:
+        return False
+    return server._parse_decoded_user_cookie(told, origin).get("is_logged_in") is True
 
 
 def answer_at_once() -> None:

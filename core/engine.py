@@ -108,6 +108,7 @@ class Engine:
         for source, placement in zip(self.sources, self.placements, strict=True):
             source.start(now, placement.topology)
         self._snapshot = self._first_snapshot(now)
+        self._published_s = self.clock.monotonic_s()
 
     def new_assembler(self) -> Assembler:
         """An assembler of the whole site with nothing known yet."""
@@ -122,6 +123,12 @@ class Engine:
     @property
     def snapshot(self) -> Snapshot:
         return self._snapshot
+
+    @property
+    def frame_age_s(self) -> float:
+        """How long ago the newest frame was published [s], whatever became of the wall clock since:
+        one that was set back must not hide an engine that hangs (law 3)."""
+        return self.clock.monotonic_s() - self._published_s
 
     def also_report(self, findings: Callable[[], Sequence[Finding]]) -> None:
         """Conditions that somebody beside the sources knows of, asked at each tick."""
@@ -212,6 +219,7 @@ class Engine:
         self._keep(frame, devices)
         self._snapshot = Snapshot(self._snapshot.number + 1, frame, self._judged(frame),
                                   tuple(self._statuses), self.history_error, devices)
+        self._published_s = self.clock.monotonic_s()
         self.ticks.add(time.perf_counter() - began_s)
         return self._snapshot
 

@@ -82,19 +82,15 @@ BESIDE: dict[str, Column] = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A house as it is asked about at `now`. statuses: by device id. history: None = off.
-    lag_limit_s: an older frame means a stalled engine [s]."""
+    """A house as it is asked about at `now`. statuses: by device id. history: None = off. lag_s:
+    how old the frame itself is [s]; lag_limit_s: an older one means a stalled engine [s]."""
 
     household: Household
     statuses: Mapping[str, SourceStatus]
     history: ChannelHistory | None
     now: datetime
+    lag_s: float
     lag_limit_s: float
-
-    @property
-    def lag_s(self) -> float:
-        """How old the frame itself is [s]."""
-        return (self.now - self.household.time).total_seconds()
 
     def usable(self, told: Told | None) -> float:
         """The value, NaN where it is missing or older than its source allows by now."""
@@ -235,9 +231,9 @@ def energy_stats(house: Standing, hours: int) -> EnergyStats | NothingKnown:
     return EnergyStats(status="success", hours=hours, stats=stats, timestamp=end_s)
 
 
-def health(snapshot: Snapshot, keeps_history: bool, now: datetime, lag_limit_s: float) -> Health:
-    """Of this process as a whole."""
-    lag_s = (now - snapshot.frame.time).total_seconds()
+def health(snapshot: Snapshot, keeps_history: bool, now: datetime, lag_s: float,
+           lag_limit_s: float) -> Health:
+    """Of this process as a whole. lag_s: how old the frame is [s]; lag_limit_s: as `Standing`."""
     states = [status.state for status in snapshot.sources]
     if snapshot.history_error:
         history: Literal["ok", "off", "failing"] = "failing"

@@ -99,7 +99,8 @@ class HouseApi:
     def health(self) -> Answer:
         """Of the process, whatever houses it has."""
         said = answers.health(self._engine.snapshot, self._keeps_history,
-                              self._engine.clock.now(), stalled_after_s(self._engine.period_s))
+                              self._engine.clock.now(), self._engine.frame_age_s,
+                              stalled_after_s(self._engine.period_s))
         return _plain(said)
 
     @property
@@ -128,7 +129,8 @@ class HouseApi:
         snapshot = self._engine.snapshot
         household = Household(house, self._engine.devices, snapshot.devices)
         return Standing(household, self._statuses(snapshot), self._engine.channels,
-                        self._engine.clock.now(), stalled_after_s(self._engine.period_s))
+                        self._engine.clock.now(), self._engine.frame_age_s,
+                        stalled_after_s(self._engine.period_s))
 
     def _statuses(self, snapshot: Snapshot) -> dict[str, SourceStatus]:
         return {device.id: status for source, status in

@@ -94,6 +94,16 @@ def checked_name(name: str) -> str:
     return found
 
 
+def vouched_email(claims: Mapping[str, object]) -> str | None:
+    """The address for which an OpenID provider vouches, None where it does not: whoever may write
+    any address into a profile could pass as anybody. Verified is true alone, no word for it (OpenID
+    Connect Core 1.0, section 5.1)."""
+    email = claims.get("email")
+    if not isinstance(email, str) or not email or claims.get("email_verified") is not True:
+        return None
+    return email
+
+
 class Operators:
     """The door of one site; for any threads."""
 
@@ -146,9 +156,10 @@ class Operators:
 
     def by_claims(self, claims: Mapping[str, object], now: datetime) -> str:
         """The operator whom an OpenID provider vouches for; raises RequestError in words."""
-        email, signed_at = claims.get("email"), claims.get("iat")
-        if not isinstance(email, str) or claims.get("email_verified") is False:
-            raise RequestError("Your sign-in provider does not vouch for your e-mail address.")
+        email, signed_at = vouched_email(claims), claims.get("iat")
+        if email is None:
+            raise RequestError("Your sign-in provider does not vouch for your e-mail address "
+                               "(email_verified is not true). Ask whoever runs it.")
         if email.casefold() not in {one.casefold() for one in self._options.emails}:
             raise RequestError(f"{email[:LONGEST_NAME]} is not among the operators of this site.")
         if not isinstance(signed_at, (int, float)) or isinstance(signed_at, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections.abc import Callable
 
 from starlette.applications import Starlette
@@ -13,29 +14,32 @@ from services.gateway.fleet_socket import FLEET_SOCKET_PATH, FleetSocket
 from services.gateway.guard import Guard
 from services.gateway.heat_pump_api import SOCKET_PATH, HeatPumpApi
 from services.gateway.heat_pump_socket import HeatPumpSocket
+from services.gateway.looking import Looking, SignedIn, nobody
 from services.gateway.metrics import MetricsPage, Traffic, no_pages
 from services.gateway.probes import Probes
-from services.gateway.rest import api_key, fleet_gate, rest_routes
-from services.gateway.socket import Gateway, everyone
+from services.gateway.rest import fleet_gate, rest_routes
+from services.gateway.socket import Gateway
 from services.gateway.viewer import viewer_routes
 
 
 def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
            gateway: Gateway | None = None,
-           sessions: Callable[[], int | None] = no_pages) -> list[BaseRoute]:
+           sessions: Callable[[], int | None] = no_pages,
+           signed_in: SignedIn = nobody) -> list[BaseRoute]:
     """Routes over a running engine, each behind the guard; the viewer comes last because at "/"
     it takes all the rest. sessions: how many pages people have open, None where that is unknown.
+    signed_in: as `Looking` says, asked where the pages ask for a sign-in.
 
     Raises ConfigurationError where a key of the API is named and not told.
     """
     mimetypes.add_type("text/javascript", ".js")
     engine, config = runtime.engine, runtime.config
-    gateway = gateway or Gateway(engine, config.gateway.update_interval_s)
-    pumps = HeatPumpApi(runtime)
-    of_pumps = HeatPumpSocket(pumps, lambda: engine.clock.now().timestamp(), api_key(config),
-                              admits=everyone)
-    fleet = fleet_gate(runtime)
-    of_fleet = FleetSocket(fleet.feed, fleet.roles, config.gateway.update_interval_s)
+    interval_s, clock = config.gateway.update_interval_s, engine.clock
+    fleet, pumps = fleet_gate(runtime), HeatPumpApi(runtime)
+    looking = Looking(fleet.roles, clock, signed_in if fleet.roles.signs_in else nobody)
+    gateway = gateway or Gateway(engine, interval_s, admits=looking.lasts_s)
+    of_pumps = HeatPumpSocket(pumps, clock, admits=looking.lasts_s)
+    of_fleet = FleetSocket(fleet.feed, clock, looking.lasts_s, interval_s)
     guard = Guard(config.gateway, engine.turned_away)
     probes = Probes(engine, lambda: gateway.clients)
     page = MetricsPage(engine, Traffic({"site": lambda: gateway.clients,
@@ -50,14 +54,17 @@ def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
         Route("/readyz", probes.ready),
         Route("/metrics", page.show),
         *rest_routes(runtime, pumps, fleet),
-        *viewer_routes(viewer_path, socket_path),
+        *viewer_routes(viewer_path, socket_path, looking),
     ]
     return [_guarded(route, guard) for route in found]
 
 
 def _guarded(route: BaseRoute, guard: Guard) -> BaseRoute:
-    """All kinds of routes here have an app of their own."""
+    """All kinds of routes here have an app of their own. Starlette's expression of an address lets
+    a line's end follow it, so that a proxy that hides `/metrics` would not hide `/metrics%0a`."""
     assert isinstance(route, (Route, WebSocketRoute, Mount))
+    if not isinstance(route, Mount):
+        route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
     route.app = guard.over(route.app)
     return route
 

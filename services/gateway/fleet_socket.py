@@ -9,9 +9,9 @@ import msgspec
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
-from services.gateway.clients import PATIENCE_S, Clients, is_over, update_and_hear
+from core.clock import Clock
+from services.gateway.clients import PATIENCE_S, Admission, Clients, is_over, update_and_hear
 from services.gateway.fleet_feed import FleetFeed
-from services.gateway.fleet_roles import Roles
 from services.gateway.socket import ErrorMessage
 
 FLEET_SOCKET_PATH = "/ws/fleet"
@@ -32,13 +32,13 @@ _decoder = msgspec.json.Decoder(Ping, strict=True)
 
 
 class FleetSocket:
-    """The endpoint. interval_s: between two updates of a client [s]. patience_s: as `Clients`
-    says."""
+    """The endpoint. admits, patience_s: as `Clients` says. interval_s: between two updates of a
+    client [s]."""
 
-    def __init__(self, feed: FleetFeed, roles: Roles, interval_s: float,
+    def __init__(self, feed: FleetFeed, clock: Clock, admits: Admission, interval_s: float,
                  patience_s: float = PATIENCE_S) -> None:
-        self._clients = Clients(patience_s, MOST_CLIENTS)
-        self._feed, self._roles = feed, roles
+        self._clients = Clients(clock, admits, patience_s, MOST_CLIENTS)
+        self._feed = feed
         self._interval_s = interval_s
 
     @property
@@ -48,12 +48,10 @@ class FleetSocket:
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves; for a `WebSocketRoute`."""
-        is_viewer = await asyncio.to_thread(self._roles.viewer_by, websocket.headers)
-        await self._clients.serve(websocket, "" if is_viewer else "without the key",
-                                  lambda: self._converse(websocket))
+        await self._clients.serve(websocket, lambda: self._converse(websocket))
 
     async def _converse(self, websocket: WebSocket) -> None:
-        """Update and answer until the client leaves; TimeoutError when it does not read."""
+        """Update and answer until the client leaves; raises what `Clients.send` does."""
         since: int | None = None
 
         async def update() -> None:

@@ -48,9 +48,13 @@ class Refusal:
     words: str
     wait_s: int = 0
 
-    def headers(self) -> dict[str, str]:
+    def headers(self, origin: str | None = None) -> dict[str, str]:
+        """origin: of a page elsewhere that may read it."""
         told = {**HEADERS, "Content-Type": "application/json", "Cache-Control": "no-store",
                 "Connection": "close"}
+        if origin is not None:
+            told |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin",
+                     "Access-Control-Expose-Headers": "Retry-After"}
         return {**told, "Retry-After": str(self.wait_s)} if self.wait_s else told
 
     def body(self) -> bytes:
@@ -77,7 +81,7 @@ class Guard:
         app = ExceptionMiddleware(app)
         if self._elsewhere:
             app = CORSMiddleware(app, allow_origins=self._elsewhere, allow_methods=["GET"],
-                                 allow_headers=["X-API-Key"])
+                                 allow_headers=["X-API-Key", "Authorization"])
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
@@ -97,10 +101,16 @@ class Guard:
                               str(client[0]) if client else "")
 
     def _counting(self, scope: Scope, send: Send) -> Send:
-        """Of a WebSocket that its route does not let in for want of a key."""
+        """Of a WebSocket that its route does not let in for want of a key; one that was let in and
+        is closed later, when its token ends, was not turned away."""
+        waits = True
+
         async def counted(message: Message) -> None:
-            if message["type"] == "websocket.close" and message.get("code") == POLICY_VIOLATION:
+            nonlocal waits
+            closes = message["type"] == "websocket.close"
+            if waits and closes and message.get("code") == POLICY_VIOLATION:
                 self._count("sign_in", scope)
+            waits = False
             await send(message)
 
         return counted
@@ -167,9 +177,14 @@ class Guard:
                         "reason": refusal.words[:120]})
             return
         headers = [(name.lower().encode(), value.encode())
-                   for name, value in refusal.headers().items()]
+                   for name, value in refusal.headers(self._elsewhere_of(scope)).items()]
         await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await send({"type": "http.response.body", "body": refusal.body()})
+
+    def _elsewhere_of(self, scope: Scope) -> str | None:
+        """The origin of a page of one of `allowed_origins`."""
+        origins = Headers(scope=scope).getlist("origin")
+        return origins[0] if len(origins) == 1 and origins[0] in self._elsewhere else None
 
 
 async def _taken(receive: Receive, most_bytes: int) -> list[Message] | None:

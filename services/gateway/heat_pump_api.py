@@ -153,7 +153,7 @@ class HeatPumpApi:
     def _status(self, device: Device, extremes: Extremes) -> PumpStatus:
         """Of now; what the engine has not renewed in time is stale."""
         now = DeviceNow(device, self._engine.devices, self._engine.snapshot.devices)
-        late_s = max(self._now_s() - now.frame.time.timestamp(), 0.0)
+        late_s = self._engine.frame_age_s
         stalled = late_s > stalled_after_s(self._engine.period_s)
         alarm = standing.active_alarms(now)
         source = self._engine.source_of(device.id)

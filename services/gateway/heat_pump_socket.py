@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -18,12 +17,11 @@ import msgspec
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
+from core.clock import Clock
 from core.errors import OrreryError, RequestError, SourceError, UnknownIdError
-from services.gateway.clients import PATIENCE_S, Clients, is_over
+from services.gateway.clients import PATIENCE_S, Admission, Clients, everyone, is_over
 from services.gateway.heat_pump_api import DEFAULT_RANGE, REFRESH_S, HeatPumpApi, ranges
 from services.gateway.heat_pump_shapes import Range
-from services.gateway.origins import Origins
-from services.gateway.socket import Admission
 
 log = logging.getLogger(__name__)
 
@@ -106,25 +104,14 @@ def parsed(text: str) -> Heard:
     return heard
 
 
-def from_here(websocket: WebSocket) -> bool:
-    """Whether no page of another host opened it: browsers tell the page's origin."""
-    headers = websocket.headers
-    return Origins((), ()).admits(headers.getlist("origin"), headers.get("host", ""),
-                                  websocket.scope["scheme"])
-
-
 class HeatPumpSocket:
-    """The endpoint. key: what X-API-Key must say, None where nothing is asked for. admits: who
-    may open it; the gateway's own door takes its place."""
+    """The endpoint. interval_s: between two updates of a client [s]. patience_s, admits: as
+    `Clients` says."""
 
-    def __init__(self, api: HeatPumpApi, now_s: Callable[[], float], key: str | None = None,
-                 interval_s: float = REFRESH_S, patience_s: float = PATIENCE_S,
-                 admits: Admission = from_here) -> None:
-        self._clients = Clients(patience_s, MOST_CLIENTS)
-        self._admits = admits
-        self._api = api
-        self._now_s = now_s
-        self._key = None if key is None else key.encode()
+    def __init__(self, api: HeatPumpApi, clock: Clock, interval_s: float = REFRESH_S,
+                 patience_s: float = PATIENCE_S, admits: Admission = everyone) -> None:
+        self._clients = Clients(clock, admits, patience_s, MOST_CLIENTS)
+        self._api, self._clock = api, clock
         self._interval_s = interval_s
 
     @property
@@ -134,15 +121,12 @@ class HeatPumpSocket:
 
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves; for a `WebSocketRoute`."""
-        is_known = self._admits(websocket) and self._knows_key(websocket)
         await self._clients.serve(
-            websocket, "" if is_known else "not from here, or without the key",
-            lambda: _Conversation(websocket, self._api, self._now_s, self._interval_s,
-                                  self._clients).run())
+            websocket, lambda: _Conversation(websocket, self._api, self._now_s, self._interval_s,
+                                             self._clients).run())
 
-    def _knows_key(self, websocket: WebSocket) -> bool:
-        given = websocket.headers.get("x-api-key", "").encode("latin-1")
-        return self._key is None or secrets.compare_digest(given, self._key)
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
 
 
 class _Conversation:
@@ -163,7 +147,7 @@ class _Conversation:
         self._made_for: Place = self._place
 
     async def run(self) -> None:
-        """Update and answer until the client leaves; TimeoutError when it does not read."""
+        """Update and answer until the client leaves; raises what `Clients.send` does."""
         await self._send(self._status())
         hearing = asyncio.ensure_future(self._next(0.0))
         try:

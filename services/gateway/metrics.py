@@ -24,7 +24,7 @@ from core.limits import TIERS
 from core.ports import StoreHealth
 from services.gateway.metrics_families import counter, gauge, histogram
 from services.gateway.metrics_fleet import fleet_metrics
-from services.gateway.probes import frame_age_s, history_error
+from services.gateway.probes import history_error
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SOURCE_STATES = ("waiting", "live", "lost")
@@ -77,8 +77,7 @@ class MetricsPage:
 def _frame(engine: Engine) -> Iterator[Metric]:
     snapshot = engine.snapshot
     yield counter("orrery_frames", "Frames that the engine has published.", snapshot.number)
-    yield gauge("orrery_frame_age_seconds", "Age of the newest frame.",
-                max(0.0, frame_age_s(engine)))
+    yield gauge("orrery_frame_age_seconds", "Age of the newest frame.", engine.frame_age_s)
     yield gauge("orrery_engine_period_seconds", "Time between two frames.", engine.period_s)
     yield histogram("orrery_tick_duration_seconds", "How long the engine took for one frame.",
                     engine.ticks)

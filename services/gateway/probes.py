@@ -26,7 +26,7 @@ class Probes:
     async def health(self, request: Request) -> JSONResponse:
         """200 with "ok", or 503 with "stalled": start this process anew. age_s: of the newest
         frame [s]."""
-        snapshot, age_s = self._engine.snapshot, self._age_s()
+        snapshot, age_s = self._engine.snapshot, self._engine.frame_age_s
         stalled = age_s > stalled_after_s(self._engine.period_s)
         return _answer(not stalled, {
             "status": "stalled" if stalled else "ok", "snapshot": snapshot.number,
@@ -36,21 +36,13 @@ class Probes:
         """200 with "ready", or 503 with "not ready" and why, in words."""
         why = await asyncio.to_thread(not_ready, self._engine)
         return _answer(not why, {"status": "not ready" if why else "ready", "why": why,
-                                 "age_s": round(self._age_s(), 3)})
-
-    def _age_s(self) -> float:
-        return frame_age_s(self._engine)
-
-
-def frame_age_s(engine: Engine) -> float:
-    """How long ago the newest frame was made [s]."""
-    return (engine.clock.now() - engine.snapshot.frame.time).total_seconds()
+                                 "age_s": round(self._engine.frame_age_s, 3)})
 
 
 def not_ready(engine: Engine) -> list[str]:
     """Why this process should not be asked now; [] where it may be."""
     why = []
-    age_s = frame_age_s(engine)
+    age_s = engine.frame_age_s
     if engine.snapshot.number == 0:
         why.append("the engine has not published a frame yet; it does so within a period")
     elif age_s > READY_WITHIN_PERIODS * engine.period_s:

@@ -7,7 +7,6 @@ Every client has a place of its own. It gets that place's view at once, then eve
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, TypedDict
 
 import msgspec
@@ -19,15 +18,20 @@ from core.errors import RequestError, UnknownIdError
 from core.paths import node_of_path
 from core.topology import Topology
 from core.views import parse_navigate, view_message
-from services.gateway.clients import PATIENCE_S, Clients, is_over, update_and_hear
+from services.gateway.clients import (
+    PATIENCE_S,
+    Admission,
+    Clients,
+    everyone,
+    is_over,
+    update_and_hear,
+)
 
 LONGEST_MESSAGE = 1024 * 1024
 # For uvicorn. What is longer than this is cut off while it still arrives, and the client then
 # often sees a reset instead of a reason (tried); up to this the reason reaches it.
 LONGEST_RECEIVED = 16 * 1024 * 1024
 LONGEST_ERROR = 300
-
-Admission = Callable[[WebSocket], bool]
 
 
 class ErrorMessage(TypedDict):
@@ -56,11 +60,6 @@ class ViewTexts:
         return self._texts[node]
 
 
-def everyone(websocket: WebSocket) -> bool:
-    """Admits every client; a check of the Origin header takes this place."""
-    return True
-
-
 class Gateway:
     """The endpoint over one engine, and who is connected to it.
 
@@ -70,10 +69,9 @@ class Gateway:
     def __init__(self, engine: Engine, interval_s: float, patience_s: float = PATIENCE_S,
                  admits: Admission = everyone) -> None:
         self.engine = engine
-        self._clients = Clients(patience_s)
+        self._clients = Clients(engine.clock, admits, patience_s)
         self._texts = ViewTexts(engine)
         self._interval_s = interval_s
-        self._admits = admits
 
     @property
     def clients(self) -> int:
@@ -83,8 +81,7 @@ class Gateway:
     async def endpoint(self, websocket: WebSocket) -> None:
         """Serve one client until it leaves; for a `WebSocketRoute`."""
         await self._clients.serve(
-            websocket, "" if self._admits(websocket) else "not from here",
-            _Conversation(websocket, self.engine.topology, self._texts, self._clients,
+            websocket, _Conversation(websocket, self.engine.topology, self._texts, self._clients,
                           self._interval_s).run)
 
 
@@ -101,7 +98,7 @@ class _Conversation:
         self._node = 0
 
     async def run(self) -> None:
-        """Update and answer until the client leaves; TimeoutError when it does not read."""
+        """Update and answer until the client leaves; raises what `Clients.send` does."""
         await update_and_hear(self._websocket, self._interval_s, self._show, self._hear)
 
     async def _hear(self, message: Message) -> bool:

@@ -17,6 +17,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.gateway.looking import Looking
+from services.gateway.viewer_door import ViewerDoor
+
 PACKAGE = "orrery_spheres"
 PAGE = "standalone.html"
 NOT_INSTALLED = """The viewer is not installed here; the WebSocket works without it.
@@ -34,7 +37,7 @@ HEADERS = {
     "Content-Security-Policy": "; ".join([
         "default-src 'self'", "connect-src 'self' ws: wss:", "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:", "object-src 'none'", "base-uri 'none'",
-        "form-action 'none'", "frame-ancestors 'self'"]),
+        "form-action 'self'", "frame-ancestors 'self'"]),
 }
 
 
@@ -63,14 +66,16 @@ def assets_dir() -> Path | None:
     return None
 
 
-def viewer_routes(path: str, socket_path: str) -> list[BaseRoute]:
+def viewer_routes(path: str, socket_path: str, looking: Looking) -> list[BaseRoute]:
     """The page and its files under `path`, talking to the WebSocket at `socket_path`.
 
-    At "/" the page finds the WebSocket by itself; elsewhere its address names it.
+    At "/" the page finds the WebSocket by itself; elsewhere its address names it, and pages stand
+    above it.
     """
     assets = assets_dir()
-    page = _Page(assets, socket_path if path != "/" else "")
-    inside: list[BaseRoute] = [Route("/", page.show)]
+    door = ViewerDoor(looking, path != "/")
+    page = _Page(assets, socket_path if path != "/" else "", door)
+    inside: list[BaseRoute] = [Route("/", page.show), Route("/", door.enter, methods=["POST"])]
     if assets is not None:
         inside.append(Route("/{name}", StaticFiles(directory=assets)))
     found: list[BaseRoute] = []
@@ -83,14 +88,15 @@ def viewer_routes(path: str, socket_path: str) -> list[BaseRoute]:
 class _Page:
     """socket_path: what `?ws=` must name; "" where the page needs no `?ws=`."""
 
-    def __init__(self, assets: Path | None, socket_path: str) -> None:
-        self._assets = assets
-        self._socket_path = socket_path
+    def __init__(self, assets: Path | None, socket_path: str, door: ViewerDoor) -> None:
+        self._assets, self._socket_path, self._door = assets, socket_path, door
 
     async def show(self, request: Request) -> Response:
-        """The page, what to install, or the way to the page's full address."""
+        """The page, what to install, who asks, or the way to the page's full address."""
         if self._assets is None:
             return PlainTextResponse(NOT_INSTALLED, status_code=503)
+        if not await self._door.is_open(request):
+            return self._door.ask()
         if self._socket_path and "ws" not in request.query_params:
             return await self.redirect(request)
         return FileResponse(self._assets / PAGE, media_type="text/html")

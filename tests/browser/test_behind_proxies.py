@@ -118,6 +118,8 @@ def test_a_sign_in_holds_at_both_apps_behind_haproxy(
             expect(panel(page)).to_contain_text("Cell voltages", timeout=WAIT_MS)
             assert app_of(page) == other
             expect(order(page, "Emergency stop")).to_be_enabled(timeout=WAIT_MS)
+            page.goto(address(front) + "/viewer/?ws=/ws")  # by the pages' own sign-in
+            expect(page.locator("#status")).to_have_text("Connected", timeout=WAIT_MS)
             page.goto("about:blank")
     for app in apps:
         app.stop()

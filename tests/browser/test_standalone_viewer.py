@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from scripts.app_process import free_port
+from services.gateway.viewer_door import WRONG
 from tests.browser.driver import WAIT_MS, drill, select, sphere_at, wait_drawn, wait_path
 from tests.browser.patience import expect
+from tests.gateway.fleet_api_site import VIEWER
 from tests.gateway.test_command import SMALL, running
 
 WIDE, PHONE = {"width": 1280, "height": 820}, {"width": 390, "height": 844}
@@ -60,12 +62,20 @@ def test_from_the_top_to_a_cell_and_back(page: Page, config: Path,
         wait_path(page, None)
 
 
-def test_it_reconnects_and_keeps_its_place(browser: Browser, config: Path) -> None:
+def test_who_gave_the_key_looks_and_after_a_restart_is_where_they_were(
+        browser: Browser, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY_OF_VIEWERS", VIEWER)
+    config.write_text(SMALL + 'api_key_secret = "KEY_OF_VIEWERS"\n')
     page = browser.new_page(viewport=WIDE, bypass_csp=True, reduced_motion="reduce")
     port = free_port()
     arguments = ("--config", str(config), "--port", str(port))
     with running(*arguments):
         page.goto(f"http://127.0.0.1:{port}/")
+        for key in ("another key 123456", VIEWER):
+            page.get_by_label("Key").fill(key, timeout=WAIT_MS)
+            page.get_by_role("button", name="Open the viewer").click(timeout=WAIT_MS)
+            if key != VIEWER:
+                expect(page.get_by_role("alert")).to_have_text(WRONG, timeout=WAIT_MS)
         wait_drawn(page)
         drill(page, "system_1", "double click")
     status(page, "Disconnected")

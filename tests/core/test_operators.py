@@ -188,15 +188,21 @@ def test_a_cheap_hash_is_not_read(kept: str) -> None:
             read_hash(bad)
 
 
+VERIFIED = {"email_verified": True}
+
+
 @pytest.mark.parametrize(("claims", "words"), [
     ({}, "does not vouch"),
     ({"email": 3}, "does not vouch"),
-    ({"email": "anna@site.example", "email_verified": False}, "does not vouch"),
-    ({"email": "eve@site.example"}, "not among"),
-    ({"email": "anna@site.example"}, "does not say when"),
-    ({"email": "anna@site.example", "iat": True}, "does not say when"),
-    ({"email": "anna@site.example", "iat": float("nan")}, "12 h"),
-    ({"email": "anna@site.example", "iat": NOW.timestamp() - 12 * 3600}, "12 h"),
+    ({"email": "", **VERIFIED}, "does not vouch"),
+    *(({"email": "anna@site.example", "email_verified": told, "iat": NOW.timestamp()},
+       "does not vouch") for told in (False, None, "true", "false", 1)),
+    ({"email": "anna@site.example", "iat": NOW.timestamp()}, "does not vouch"),
+    ({"email": "eve@site.example", **VERIFIED}, "not among"),
+    ({"email": "anna@site.example", **VERIFIED}, "does not say when"),
+    ({"email": "anna@site.example", **VERIFIED, "iat": True}, "does not say when"),
+    ({"email": "anna@site.example", **VERIFIED, "iat": float("nan")}, "12 h"),
+    ({"email": "anna@site.example", **VERIFIED, "iat": NOW.timestamp() - 12 * 3600}, "12 h"),
 ])
 def test_a_provider_must_vouch_for_a_listed_address(claims: dict[str, object],
                                                     words: str) -> None:
@@ -208,7 +214,7 @@ def test_a_provider_must_vouch_for_a_listed_address(claims: dict[str, object],
 
 def test_a_listed_address_is_an_operator_for_12_hours() -> None:
     door = Operators(config("oidc", mode="oidc", emails=["Anna@site.example"]))
-    claims = {"email": "anna@SITE.example", "iat": int(NOW.timestamp())}
+    claims = {"email": "anna@SITE.example", **VERIFIED, "iat": int(NOW.timestamp())}
     assert door.by_claims(claims, NOW + timedelta(hours=11, minutes=59)) == "anna@SITE.example"
 
 

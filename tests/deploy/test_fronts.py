@@ -113,7 +113,10 @@ def test_pages_of_other_hosts_open_no_socket(front: Front, path: str) -> None:
         opened(front, path, "https://evil.example")
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/healthz", "/_stcore/metrics"])
+@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/healthz", "/_stcore/metrics",
+                                  "/%6Detrics", "/metric%73", "/%6d%65%74%72%69%63%73?a=b",
+                                  "/metrics%0a", "/r%65adyz", "/health%7A%0A", "/%5fstcore/metrics",
+                                  "/_stcore%2Fmetrics", "/_stcore%2fmetrics%0a"])
 def test_what_is_for_the_inside_is_not_there(front: Front, path: str) -> None:
     assert asked(front, path).status == 404
 

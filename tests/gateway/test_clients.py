@@ -204,23 +204,29 @@ def test_the_patience_with_a_client_that_does_not_read_ends() -> None:
     assert gateway.clients == 0
 
 
-def test_a_check_of_the_origin_has_its_place() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_who_is_not_admitted_is_told_nothing(tls: bool) -> None:
     engine, _ = engine_of(site())
     refused: list[Message] = []
 
     async def send(message: Message) -> None:
         refused.append(message)
 
+    async def by_tls(asked: WebSocket) -> float | None:
+        return 60.0 if asked.url.scheme == "wss" else None
+
     async def scene() -> None:
-        scope = {"type": "websocket", "path": "/", "query_string": b"",
-                 "headers": [(b"origin", b"http://elsewhere")]}
-        socket = WebSocket(scope, Transport().incoming.get, send)
-        gateway = Gateway(engine, INTERVAL_S, admits=lambda asked: "origin" not in asked.headers)
-        await gateway.endpoint(socket)
+        incoming = Transport().incoming
+        incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": [],
+                 "scheme": "wss" if tls else "ws", "server": ("localhost", 1)}
+        await Gateway(engine, INTERVAL_S, admits=by_tls).endpoint(
+            WebSocket(scope, incoming.get, send))
 
     asyncio.run(scene())
-    assert [(message["type"], message["code"]) for message in refused] == [
-        ("websocket.close", 1008)]
+    assert [(message["type"], message.get("code")) for message in refused] == (
+        [("websocket.accept", None), ("websocket.send", None)] if tls
+        else [("websocket.close", 1008)])
 
 
 def test_one_view_is_built_once_a_snapshot() -> None:

@@ -192,8 +192,11 @@ def test_the_kernel_ends_what_a_dropped_client_never_reads() -> None:
 
 def test_streamlit_is_not_loaded() -> None:
     code = ("import sys, services.gateway.__main__\n"
+            "from core.clock import SystemClock\n"
+            "from services.gateway.fleet_roles import Roles\n"
+            "from services.gateway.looking import Looking\n"
             "from services.gateway.viewer import viewer_routes\n"
-            "viewer_routes('/', '/')\n"
+            "viewer_routes('/', '/', Looking(Roles(None, {}), SystemClock()))\n"
             "heavy = {'streamlit', 'pyarrow', 'pandas', 'orrery_spheres', 'components', 'duckdb'}\n"
             "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)")
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, capture_output=True,

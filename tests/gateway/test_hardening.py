@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -165,14 +166,40 @@ def test_pages_that_the_operator_named_may_read_the_answer(port: int) -> None:
     answer = get(port, Origin="https://wall.example")
     assert answer.getheader("access-control-allow-origin") == "https://wall.example"
     assert get(port).getheader("access-control-allow-origin") is None
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
-    connection.request("OPTIONS", "/energy/latest", headers={
-        "Origin": "https://wall.example", "Access-Control-Request-Method": "GET",
-        "Access-Control-Request-Headers": "x-api-key"})
-    preflight = connection.getresponse()
+
+
+@pytest.mark.parametrize("header", ["x-api-key", "authorization", "authorization,x-api-key"])
+def test_a_page_elsewhere_may_give_its_key_or_token(port: int, header: str) -> None:
+    def asked_before(origin: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
+        connection.request("OPTIONS", "/energy/latest", headers={
+            "Origin": origin, "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": header})
+        answer = connection.getresponse()
+        connection.close()
+        return answer
+
+    preflight = asked_before("https://wall.example")
     assert preflight.status == 200
-    assert "X-API-Key" in (preflight.getheader("access-control-allow-headers") or "")
-    connection.close()
+    told_headers = (preflight.getheader("access-control-allow-headers") or "").lower()
+    assert set(header.split(",")) <= set(told_headers.split(", "))
+    assert asked_before("https://evil.example").status == 403
+
+
+def test_a_page_elsewhere_reads_why_it_is_refused() -> None:
+    with guarded(replace(CONFIG, requests_per_s=0.1, burst=3)) as port:
+        for length, status in (("65537", 413), ("0", 200), ("0", 200), ("0", 429)):
+            connection = started(port, {"Content-Length": length,
+                                        "Origin": CONFIG.allowed_origins[0]})
+            answer = connection.getresponse()
+            assert answer.status == status
+            assert answer.getheader("access-control-allow-origin") == "https://wall.example"
+            assert "Origin" in (answer.getheader("vary") or "")
+            if status == 429:
+                assert "Retry-After" in (answer.getheader("access-control-expose-headers") or "")
+            connection.close()
+        refused = get(port, Origin="https://evil.example")
+        assert (refused.status, refused.getheader("access-control-allow-origin")) == (429, None)
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "wall.example", "https://Wall.example",

@@ -21,7 +21,6 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_connection
 
-from core.config import GatewayConfig
 from core.errors import HistoryDamagedError, OrreryError, SourceError
 from core.ports import Series
 from services.gateway.app import standalone
@@ -34,7 +33,6 @@ from tests.gateway.house_site import site as house_site
 from tests.gateway.pump_site import HEAT_PUMP, OTHER, Remembering, pump_site
 from tests.gateway.site import WAIT_S, closing, eventually, serving, told, told_where
 
-KEY, KEY_NAME = "correct horse", "ORRERY_TEST_KEY"
 SHORT_S = 0.3
 RANGES = ["1h", "6h", "24h", "7d", "30d", "90d"]
 
@@ -54,10 +52,9 @@ class Talk:
 
 
 @contextmanager
-def talking(running: Site, interval_s: float = 60.0, key: str | None = None,
+def talking(running: Site, interval_s: float = 60.0,
             patience_s: float = 10.0) -> Iterator[Talk]:
-    endpoint = HeatPumpSocket(HeatPumpApi(running.runtime),
-                              lambda: running.clock.now().timestamp(), key, interval_s, patience_s)
+    endpoint = HeatPumpSocket(HeatPumpApi(running.runtime), running.clock, interval_s, patience_s)
     app = Starlette(routes=[WebSocketRoute(SOCKET_PATH, endpoint.endpoint)])
     with serving(app) as port:
         yield Talk(running, endpoint, port)
@@ -285,27 +282,17 @@ def test_a_defect_is_told_without_internals(pumps: Talk, monkeypatch: pytest.Mon
     assert "secret internals" in caplog.text
 
 
-def test_pages_of_other_sites_are_refused(pumps: Talk) -> None:
-    own = {"Origin": f"http://127.0.0.1:{pumps.port}"}
-    with pumps.connect(own) as client:
-        assert told(client)["type"] == "connection_status"
-    for origin in ("http://elsewhere.example", "null", f"http://127.0.0.1:{pumps.port + 1}"):
-        with pytest.raises(InvalidStatus, match="403"), pumps.connect({"Origin": origin}):
-            pass
+def test_pages_of_other_sites_are_refused() -> None:
+    with pump_site() as running, serving(standalone(running.runtime)) as port:
+        def opened(origin: str) -> ClientConnection:
+            return open_connection(f"ws://127.0.0.1:{port}{SOCKET_PATH}", proxy=None,
+                                   additional_headers={"Origin": origin}, open_timeout=WAIT_S)
 
-
-def test_the_key_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY_NAME, KEY)
-    with (pump_site(gateway=GatewayConfig(api_key_secret=KEY_NAME)) as running,
-          serving(standalone(running.runtime)) as port):
-        address = f"ws://127.0.0.1:{port}{SOCKET_PATH}"
-        for headers in ({}, {"X-API-Key": "wrong"}):
-            with (pytest.raises(InvalidStatus, match="403"),
-                  open_connection(address, proxy=None, additional_headers=headers)):
-                pass
-        with open_connection(address, proxy=None,
-                             additional_headers={"X-API-Key": KEY}) as client:
+        with opened(f"http://127.0.0.1:{port}") as client:
             assert told(client)["type"] == "connection_status"
+        for origin in ("http://elsewhere.example", "null", f"http://127.0.0.1:{port + 1}"):
+            with pytest.raises(InvalidStatus, match="403"), opened(origin):
+                pass
 
 
 def test_who_leaves_is_no_longer_counted(pumps: Talk) -> None:

@@ -8,9 +8,13 @@ import pytest
 import requests
 from starlette.applications import Starlette
 
+from core.clock import SystemClock
+from services.gateway.fleet_roles import Roles
+from services.gateway.looking import Looking
 from services.gateway.viewer import assets_dir, viewer_routes
 from tests.gateway.site import WAIT_S, Served, served, serving, told
 
+OPEN = Looking(Roles(None, {}), SystemClock())
 SECURITY = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 
 
@@ -50,10 +54,13 @@ def test_health_tells_the_engines_age_and_the_clients() -> None:
         answer = get(gateway, "/healthz")
         assert answer.status_code == 200
         assert answer.json() == {"status": "ok", "snapshot": 1, "age_s": 0.0, "clients": 1}
+        gateway.clock.set_by(-3600.0)
         gateway.clock.advance(60)
+        assert get(gateway, "/health").json()["checks"]["engine"] == "stalled"
         answer = get(gateway, "/healthz")
         assert answer.status_code == 503
-        assert answer.json()["status"] == "stalled"
+        assert (answer.json()["status"], answer.json()["age_s"]) == ("stalled", 60.0), (
+            "a clock that is set back hides no engine that hangs")
         gateway.tick()
         assert get(gateway, "/healthz").status_code == 200
 
@@ -67,7 +74,7 @@ def test_the_viewer_is_found_without_importing_it() -> None:
 def test_without_the_bundle_a_plain_page_says_what_to_install(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.gateway.viewer.PACKAGE", "no_such_viewer_package")
-    with serving(Starlette(routes=viewer_routes("/", "/"))) as port:
+    with serving(Starlette(routes=viewer_routes("/", "/", OPEN))) as port:
         answer = requests.get(f"http://127.0.0.1:{port}/", timeout=WAIT_S)
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -81,7 +88,7 @@ def test_without_the_bundle_a_plain_page_says_what_to_install(
     ("/viewer/?path=system_0&path=a%26b", "?path=system_0&path=a%26b&ws=%2Fws"),
 ])
 def test_below_the_pages_the_address_names_the_websocket(asked: str, target: str) -> None:
-    with serving(Starlette(routes=viewer_routes("/viewer", "/ws"))) as port:
+    with serving(Starlette(routes=viewer_routes("/viewer", "/ws", OPEN))) as port:
         url = f"http://127.0.0.1:{port}"
         answer = requests.get(url + asked, timeout=WAIT_S, allow_redirects=False)
         assert answer.status_code == 307

@@ -133,3 +133,38 @@ def test_pages_and_websocket_share_one_engine_inside_home(tmp_path: Path) -> Non
                           env={**os.environ, "ORRERY_CONFIG": str(config)}, timeout=60,
                           check=False)
     assert done.returncode == 0, done.stderr
+
+
+WHO_IS_SIGNED_IN = """
+import json, sys
+from streamlit import config
+from components._compat import is_signed_in
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+
+config.set_option("secrets.files", [sys.argv[1]])  # `streamlit run` takes it from the environment
+
+def cookies(secret="of this test", name="_streamlit_user", **told):
+    said = {"origin": "https://orrery.example", "is_logged_in": True, "email": "a", **told}
+    return {name: create_signed_value(secret, "_streamlit_user", json.dumps(said)).decode()}
+
+good = cookies()["_streamlit_user"]
+print([is_signed_in(one) for one in (
+    cookies(), {}, cookies("of another"), cookies(origin="https://other.example"),
+    cookies(is_logged_in=False), cookies(is_logged_in="true"), cookies(name="_streamlit_users"),
+    {"_streamlit_user": good[:-1]}, {"_streamlit_user": ""}, {"_streamlit_user": "\xff"})])
+"""
+
+
+@pytest.mark.parametrize(("auth", "first"), [
+    ('[auth]\nredirect_uri = "https://orrery.example/oauth2callback"\n'
+     'cookie_secret = "of this test"\n', True),
+    ('[auth]\ncookie_secret = "of this test"\n', False), ("", False), (None, False)])
+def test_who_signed_in_at_the_pages_is_told_by_streamlits_cookie(
+        tmp_path: Path, auth: str | None, first: bool) -> None:
+    file = tmp_path / "secrets.toml"
+    if auth is not None:
+        file.write_text(auth)
+    done = subprocess.run([sys.executable, "-c", WHO_IS_SIGNED_IN, str(file)], cwd=ROOT, text=True,
+                          env={**os.environ, "STREAMLIT_SERVER_COOKIE_SECRET": "of this test"},
+                          capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{[first] + [False] * 9}\n"), done.stderr
