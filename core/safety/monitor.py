@@ -23,7 +23,6 @@ from core.safety.area import Area, AreaState, Cause, Sample, cause_of, missing_s
 from core.safety.bands import NONE
 from core.safety.debounce import BoolArray
 from core.safety.derating import Derated, Derating
-from core.safety.ladder import Command
 from core.safety.latency import Histogram
 from core.safety.layout import Layout, Pack
 from core.safety.machine import Inputs, Machine, State, Transition
@@ -66,12 +65,6 @@ class Decision:
     area: AreaState
     arrived_s: float
     decided_s: float
-
-    @property
-    def command(self) -> Command:
-        """What the edge layer allows, for `ladder.combine`."""
-        charge, discharge = self.derated.allowed_a
-        return Command.of(charge, discharge, 0.0, self.trip)
 
 
 @dataclass(slots=True)

@@ -77,6 +77,7 @@ class _Look:
     samples: Sequence[Sample]
     estimates: Sequence[Estimate]
     now_s: float
+    bounds_kw: Sequence[float] = ()
 
 
 class Guards:
@@ -117,9 +118,9 @@ class Guards:
                               [sample.hardware for sample in look.samples])
 
     def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
-              arrived_s: float) -> list[Verdict]:
+              arrived_s: float, bounds_kw: Sequence[float]) -> list[Verdict]:
         """As `services.edge.ports.Safety`."""
-        self._look = _Look(samples, estimates, now_s)
+        self._look = _Look(samples, estimates, now_s, bounds_kw)
         decision = self._decide(self._look, arrived_s)
         self.judged = decision.derated
         charge_a, discharge_a = decision.derated.allowed_a.tolist()
@@ -161,7 +162,9 @@ class Guards:
 
     def _decide(self, look: _Look, arrived_s: float, reset: Guard | None = None,
                 by: str = "") -> Decision:
-        requests = [guard.asked(by if guard is reset else "") for guard in self.each]
+        requests = [guard.asked(by if guard is reset else "", bound_kw, sample)
+                    for guard, bound_kw, sample in zip(self.each, look.bounds_kw, look.samples,
+                                                       strict=True)]
         hardware = [guard.seen(sample.hardware)
                     for guard, sample in zip(self.each, look.samples, strict=True)]
         former = [guard.tripped for guard in self.each]
@@ -289,10 +292,15 @@ class Guard:
         action, by = self._ordered
         return f"{action.replace('_', ' ')} by {by}" if action else ""
 
-    def asked(self, reset: str) -> Requests:
-        """reset: who asks for one, "" for nobody."""
+    def asked(self, reset: str, bound_kw: float, sample: Sample) -> Requests:
+        """reset: who asks for one, "" for nobody. A person's bound is a current here, by which it
+        is among the limits; NaN, which allows nothing, where the voltage is not known."""
         stop = self.stop
-        return Requests(stop=stop, reset=reset) if stop or reset else NOTHING
+        if not stop and not reset and bound_kw == math.inf:
+            return NOTHING
+        bound_a = (math.inf if bound_kw == math.inf
+                   else 1000.0 * bound_kw / sample.sure_voltage_v)
+        return Requests(stop, reset, bound_a, bound_a)
 
     def seen(self, hardware: Hardware) -> Hardware:
         """An emergency stop is an interlock that a person opened."""

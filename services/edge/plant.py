@@ -4,6 +4,7 @@ discharging."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -39,6 +40,14 @@ class Sample:
     @property
     def power_kw(self) -> float:
         return self.voltage_v * self.current_a / 1000.0
+
+    @property
+    def sure_voltage_v(self) -> float:
+        """By which a current is turned into a power that asks for no more of it, although one of
+        both ways to know lies [V]: the lower of the measured voltage and of the sum of the cells.
+        NaN where one of them is none."""
+        both = self.voltage_v, float(self.cell_voltage_v.sum(dtype=np.float64))
+        return min(both) if all(0.0 < volts < math.inf for volts in both) else math.nan
 
 
 class Plant(Protocol):

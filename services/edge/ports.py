@@ -101,9 +101,10 @@ class Safety(Protocol):
         ...
 
     def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
-              arrived_s: float) -> Sequence[Verdict]:
+              arrived_s: float, bounds_kw: Sequence[float]) -> Sequence[Verdict]:
         """Called with every sample, before anything else is done with it. estimates: of the
-        samples before. arrived_s: when the samples came, by `timer`."""
+        samples before. arrived_s: when the samples came, by `timer`. bounds_kw: the most that
+        people allow either way, inf for a pack that nobody bounds."""
         ...
 
     def settle(self, now_s: float) -> None:
