@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -169,21 +169,23 @@ class Derating:
         self._ratchet = held.astype(np.float32)
         return np.where(np.isnan(fraction), np.float32(np.nan), self._ratchet)
 
-    def state(self) -> dict[str, Any]:
-        """What a restart needs."""
-        return {"allowed_a": self._allowed.astype("<f4").tobytes(),
-                "ratchet": self._ratchet.astype("<f4").tobytes()}
+    @property
+    def held(self) -> BoolArray:
+        """bool[packs]: those whose voltage limit has fallen and is not whole again."""
+        low: BoolArray = np.logical_or(*(self._ratchet < 1))
+        return low
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken; raises GiveUpError if it is of another layout."""
-        shape = (2, self.layout.size)
-        try:
-            allowed, ratchet = (np.frombuffer(state[key], dtype="<f4").reshape(shape)
-                                for key in ("allowed_a", "ratchet"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise GiveUpError(f"the saved derating is not of shape {shape}: {error}") from error
-        self._allowed = np.maximum(np.nan_to_num(allowed, nan=0.0, posinf=0.0), 0)
-        self._ratchet = np.clip(np.nan_to_num(ratchet, nan=0.0), 0, 1)
+    def ratchet(self, pack: int) -> tuple[float, float]:
+        """What a restart needs: the voltage's part, charge and discharge. What is allowed ramps
+        up anew."""
+        charge, discharge = self._ratchet[:, pack].tolist()
+        return charge, discharge
+
+    def restore(self, pack: int, ratchet: tuple[float, float]) -> None:
+        """A pack goes on where `ratchet` was taken; raises GiveUpError where that is damaged."""
+        if not all(0.0 <= part <= 1.0 for part in ratchet):
+            raise GiveUpError(f"the saved derating is damaged: {ratchet}")
+        self._ratchet[:, pack] = ratchet
 
 
 class _Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,9 +17,11 @@ from core.fleet.messages import Allocation, Body, Column, column
 from core.safety.ladder import clamp
 from core.safety.latency import Histogram
 from services.edge.outbox import Standing
-from services.edge.plant import Plants, Sample
+from services.edge.plant import NoSample, Plants, Sample, lost_by
 from services.edge.ports import Estimate, Estimators, PackSafety, Safety, Verdict
 from services.edge.undisturbed import Undisturbed
+
+log = logging.getLogger(__name__)
 
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero, or by a learnt policy [s]."""
@@ -118,7 +121,7 @@ class Pack:
         self._last = (sample, verdict, estimate)
         if took_us is not None:
             self._slowest_us = max(self._slowest_us or 0.0, took_us)
-        self._samples += 1
+        self._samples += not sample.silent
 
     def _wish(self, sample: Sample, verdict: Verdict, estimate: Estimate,
               now_s: float) -> Setpoint:
@@ -149,7 +152,8 @@ class Pack:
             return wish
         if not math.isfinite(wish.power_kw):
             return Setpoint(power_kw, "no number")
-        return Setpoint(power_kw, UNSURE if math.isnan(kilovolts) else verdict.reason)
+        unsure = math.isnan(kilovolts) and not sample.silent
+        return Setpoint(power_kw, UNSURE if unsure else verdict.reason)
 
     def body(self, now_s: float) -> Body:
         """What the samples since the last body say."""
@@ -175,6 +179,11 @@ class Pack:
             cells=cells)
 
 
+def _fits(sample: Sample, cells: int) -> bool:
+    return all(values.shape == (cells,) and values.dtype == np.float32
+               for values in (sample.cell_voltage_v, sample.cell_temperature_c))
+
+
 def _joined(*reasons: str) -> str:
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
@@ -196,6 +205,7 @@ class PackGroup:
         self._safety, self._plants, self._estimators = safety, plants, estimators
         self._urgent = urgent
         self._estimates: Sequence[Estimate] = ()
+        self._silent: set[str] = set()
 
     @property
     def real_time(self) -> bool | None:
@@ -209,9 +219,9 @@ class PackGroup:
         with self._urgent or nullcontext():
             if self._urgent:
                 safety.rehearse()
-            samples = self._plants.step([pack.power_kw for pack in packs], dt_s,
-                                        [pack.safety.contactors for pack in packs])
+            told = self._look(dt_s)
             arrived_s = safety.timer()
+            samples = [self._heard(*one) for one in zip(packs, told, strict=True)]
             # Of a pack whose charge nobody knows no current is allowed: the first is estimated.
             before = self._estimates or self._estimators.update(samples, 0.0)
             verdicts = safety.judge(samples, before, now_s, arrived_s, bounds_kw)
@@ -223,3 +233,31 @@ class PackGroup:
         safety.settle(now_s)
         if safety.took_s is not None:
             self.latency.add(safety.took_s)
+
+    def _look(self, dt_s: float) -> Sequence[Sample | NoSample]:
+        """One of each pack, whatever the plants do."""
+        packs = self.packs.values()
+        try:
+            told = self._plants.step([pack.power_kw for pack in packs], dt_s,
+                                     [pack.safety.contactors for pack in packs])
+        except Exception as error:  # noqa: BLE001 - whatever a bus throws, all are judged
+            return [lost_by(error)] * len(packs)
+        if len(told) != len(packs):
+            return [NoSample(f"{len(told)} samples of {len(packs)} packs")] * len(packs)
+        return told
+
+    def _heard(self, pack: Pack, told: Sample | NoSample) -> Sample:
+        """What is judged. A pack that falls silent is logged once, and once when it is back."""
+        if isinstance(told, Sample):
+            told = told if _fits(told, pack.safety.cells) else NoSample(
+                f"its sample is not float32 of {pack.safety.cells} cells")
+        if isinstance(told, Sample):
+            if pack.device in self._silent:
+                self._silent.remove(pack.device)
+                log.warning("%s: samples come from it again", pack.device)
+            return told
+        if pack.device not in self._silent:
+            self._silent.add(pack.device)
+            log.error("%s: no sample comes from it%s", pack.device,
+                      f" ({told.why})" if told.why else "")
+        return Sample.missing(pack.safety.cells)

@@ -50,6 +50,11 @@ class PackSafety(Protocol):
     """What one pack asks of its safety monitor. No layer above it relaxes what it says."""
 
     @property
+    def cells(self) -> int:
+        """How many of the pack are measured."""
+        ...
+
+    @property
     def contactors(self) -> tuple[bool, bool]:
         """Whether plus and minus are to be closed."""
         ...

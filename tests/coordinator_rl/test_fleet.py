@@ -40,6 +40,9 @@ class Nothing:
     def keep_safety(self, memories: object) -> None:
         return None
 
+    def keep_with_bodies(self, memories: object) -> None:
+        return None
+
 
 def made(soc: float = 0.5, ambient_c: float = AMBIENT_C, health: float = 1.0) -> Made:
     """One site with a pack of each chemistry, as new."""

@@ -200,15 +200,18 @@ def test_never_more_than_any_partial_limit(volts: float, heat: float, soc: float
         assert (found.allowed_a[closed] == 0).all()
 
 
-def test_a_restart_keeps_the_ramp_and_the_ratchet() -> None:
-    before, after = Limiter(), Limiter()
+def test_a_restart_keeps_the_ratchet_and_begins_its_ramp_anew() -> None:
+    before, after = Limiter(), Limiter(ramp="slow")
+    assert not before.derating.held.any()
     before.step(before.cell("voltage_v", 3.58))
-    after.derating.restore(before.derating.state())
-    for dt_s in (0.1, 1.0, LONG_S):
-        sample = before.cell("voltage_v", 3.52)
-        assert allowed(before.step(sample, dt_s)) == allowed(after.step(sample, dt_s))
-    with pytest.raises(GiveUpError):
-        after.derating.restore({"allowed_a": b"", "ratchet": b""})
+    assert before.derating.held.all()
+    after.derating.restore(0, before.derating.ratchet(0))
+    sample = before.cell("voltage_v", 3.52)
+    assert allowed(after.step(sample, 10.0)) == pytest.approx((1.0, 1.0)), "0.1 A/s"
+    assert allowed(after.step(sample)) == allowed(before.step(sample))
+    for damaged in ((math.nan, 1.0), (-0.1, 1.0), (1.0, 1.1), (1.0, math.inf)):
+        with pytest.raises(GiveUpError):
+            after.derating.restore(0, damaged)
 
 
 def test_an_unknown_ramp_is_refused_and_limits_have_names() -> None:

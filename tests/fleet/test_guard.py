@@ -342,6 +342,9 @@ class FullDisk:
             raise RetryLaterError("no room")
         self.kept.update(memories)
 
+    def keep_with_bodies(self, memories: object) -> None:
+        """It is sent no bodies."""
+
 
 def test_a_full_disk_hinders_no_trip_and_is_tried_again(bench: Bench) -> None:
     disk = FullDisk()

@@ -30,7 +30,7 @@ NO_LIMIT_A = 1e4
 class Limited:
     """Safety that limits each way to some amperes and takes every order."""
 
-    contactors = (True, True)
+    contactors, cells = (True, True), 96
     opened_after_s = took_s = outcome = None
     timer = staticmethod(time.perf_counter)
 
