@@ -137,7 +137,8 @@ def test_a_pack_without_a_sample_gets_nothing_and_is_shut_down_alone(
     assert (body.safety, body.samples) == ("latched", 0)
     assert body.limit_reason.startswith("latched: no_sample")
     assert two.guards.each[0].contactors == (False, False)
-    assert not (two.plants[0].switch.plus.closed or two.plants[0].switch.minus.closed)
+    switch = two.plants[0].switch
+    assert (switch.plus.closed, switch.minus.closed) == (False, False)
     assert "no_sample" in two.command("reset").reason
     said, = [record.getMessage() for record in caplog.records]
     assert said.startswith("pack_1: no sample comes from it (")
