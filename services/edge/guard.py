@@ -35,14 +35,7 @@ from core.safety.derating import CHARGE, DISCHARGE, Derated, Reason
 from core.safety.layout import NO_LEAF
 from core.safety.layout import Pack as Rating
 from core.safety.machine import Inputs, Memory, State, Transition
-from core.safety.monitor import (
-    NO_SAMPLE,
-    Decision,
-    Hardware,
-    PackLimits,
-    Requests,
-    SafetyMonitor,
-)
+from core.safety.monitor import Decision, Hardware, PackLimits, Requests, SafetyMonitor
 from core.safety.profile import SafetyProfile
 from core.topology import FloatArray
 from services.edge.plant import UNKNOWN, Sample
@@ -222,7 +215,7 @@ class Guard:
         self._settled_s = -math.inf
         self.why, self.changed, self._told = "", False, kept is not None
         self._heard: Sample | None = None
-        self._heard_s = -math.inf
+        self._heard_s, self._silent = -math.inf, False
         self.opened_after_s: float | None = None
         self._shutting_s = 0.0
         if kept is not None:
@@ -265,7 +258,8 @@ class Guard:
             return ()
         state, first = decision.area, self._first_cell
         rows = np.flatnonzero(state.pack_tier[:, self.at]).tolist()
-        gone = state.cell_tier[LIMITED_CELL:, first:first + self.rating.cells]
+        cells = 0 if self._silent else self.rating.cells  # then the pack is missing, not each cell
+        gone = state.cell_tier[LIMITED_CELL:, first:first + cells]
         return (*self._of_parts(),
                 *(_of_pack(state, row, self.at, self.rating.reference_current_a) for row in rows),
                 *(found for name, tiers in zip(MISSING_CELL, gone, strict=True)
@@ -333,6 +327,7 @@ class Guard:
         """While no sample comes its last word counts until it is stale. An emergency stop is an
         interlock that a person opened."""
         stale_s = self._guards.monitor.profile.machine.stale_after_s
+        self._silent = sample.silent
         if not sample.silent:
             self._heard, self._heard_s = sample, arrived_s
         elif arrived_s - self._heard_s >= stale_s:
@@ -377,7 +372,7 @@ class Guard:
         if self._machine.tripped:
             return self._shut()
         derated, cause = decision.derated, decision.causes[self.at]
-        if cause is not None and cause.condition == NO_SAMPLE:
+        if self._silent:
             return "no sample comes from the pack"
         held = [derated.reason(way, self.at) for way in (CHARGE, DISCHARGE)
                 if derated.limited(way, self.at)]

@@ -129,6 +129,8 @@ def test_a_pack_without_a_sample_gets_nothing_and_is_shut_down_alone(
     assert (body.charge_limit_a, body.discharge_limit_a, body.allocation_kw) == (0.0, 0.0, 0.0)
     assert (body.power_kw, body.current_a, body.soc_pct, body.voltage_v) == (None,) * 4
     assert body.limit_reason == "no sample comes from the pack"
+    assert "current_missing" in [one.condition for one in body.conditions]
+    assert not any(one.cells for one in body.conditions), "no alarm for each cell"
     assert two.guards.each[0].contactors == (True, True)
     two.live(0.8)
     assert two.plants[0].current_a == 0.0
