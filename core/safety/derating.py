@@ -149,11 +149,22 @@ class Derating:
         fraction = self._lines.fractions(value)
         fraction[VOLTAGE - 1] = self._ratcheted(fraction[VOLTAGE - 1])
         partial[VOLTAGE:SOC + 1] = fraction * self.layout.reference_current_a
+        self._unsure(sample.string_voltage_v, partial, leaf, value)
         partial[RATE] = self._rated(sample.soh_pct)
         partial[CURRENT] = np.where(np.isfinite(sample.current_a), np.inf, 0)
         bms = np.stack([sample.bms_charge_a, sample.bms_discharge_a])
         partial[BMS] = np.where(np.isfinite(bms), bms, 0)
         return partial, leaf, value
+
+    @staticmethod
+    def _unsure(string_voltage_v: FloatArray, partial: FloatArray, leaf: IndexArray,
+                value: FloatArray) -> None:
+        """Where the voltage of a pack is none, no power is known to be within a current. A cell
+        without a voltage is named instead."""
+        lost = ~(np.isfinite(string_voltage_v) & (string_voltage_v > 0))
+        lost &= np.isfinite(value[VOLTAGE]).all(axis=0)
+        for told, nothing in ((partial, 0.0), (leaf, NO_LEAF), (value, np.nan)):
+            told[VOLTAGE][:, lost] = nothing
 
     def _rated(self, soh_pct: FloatArray) -> FloatArray:
         """A per pack: the reference current, less for an aged pack, nothing for a worn one."""

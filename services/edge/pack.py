@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero, or by a learnt policy [s]."""
 ALONE_EVERY_S = 10.0
-UNSURE = "the voltage of the pack is not known"
-"""Then no power is known to be within an allowed current."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +150,7 @@ class Pack:
             return wish
         if not math.isfinite(wish.power_kw):
             return Setpoint(power_kw, "no number")
-        unsure = math.isnan(kilovolts) and not sample.silent
-        return Setpoint(power_kw, UNSURE if unsure else verdict.reason)
+        return Setpoint(power_kw, verdict.reason)
 
     def body(self, now_s: float) -> Body:
         """What the samples since the last body say."""
