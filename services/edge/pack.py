@@ -12,6 +12,7 @@ import numpy as np
 
 from core.clock import from_epoch, has_passed
 from core.coordinator.alone import ALONE_WORDS, Alone
+from core.errors import GiveUpError
 from core.fleet.in_force import InForce
 from core.fleet.messages import Allocation, Body, Column, column
 from core.safety.ladder import clamp
@@ -237,10 +238,10 @@ class PackGroup:
         try:
             told = self._plants.step([pack.power_kw for pack in packs], dt_s,
                                      [pack.safety.contactors for pack in packs])
+            if len(told) != len(packs):
+                raise GiveUpError(f"{len(told)} samples of {len(packs)} packs")
         except Exception as error:  # noqa: BLE001 - whatever a bus throws, all are judged
             return [lost_by(error)] * len(packs)
-        if len(told) != len(packs):
-            return [NoSample(f"{len(told)} samples of {len(packs)} packs")] * len(packs)
         return told
 
     def _heard(self, pack: Pack, told: Sample | NoSample) -> Sample:
