@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +33,7 @@ from core.safety.bands import (
     discharging,
     pack_bands,
 )
-from core.safety.debounce import EVERY, BoolArray, Debouncer
+from core.safety.debounce import EVERY, BoolArray, Debouncer, Held
 from core.safety.layout import NO_LEAF, Extremes, Layout
 from core.safety.profile import SafetyProfile, safety_profile
 from core.topology import FloatArray, IndexArray
@@ -135,13 +134,6 @@ def cause_of(state: AreaState, pack: int) -> Cause | None:
     return Cause(name, tier, leaf, sign * float(values[row, element]),
                  sign * float(bands.limit[row, tier - 1, element]), UNITS[name],
                  float(state.capacity_ah[pack]))
-
-
-def missing_sample(layout: Layout) -> Sample:
-    """Nothing is known."""
-    cells = np.full(layout.cells, np.nan, dtype=np.float32)
-    packs = np.full(layout.size, np.nan, dtype=np.float32)
-    return Sample(cells, cells, packs, packs, packs, packs, packs, packs)
 
 
 class Area:
@@ -294,14 +286,27 @@ class Area:
         _, leaf = self.layout.worst(score)
         return condition[leaf], leaf
 
-    def state(self) -> dict[str, Any]:
-        """What a restart needs."""
-        return {"cells": self._cells.state(), "packs": self._packs.state()}
+    @property
+    def touched(self) -> BoolArray:
+        """bool[packs]: those with anything set or on its way."""
+        cells: BoolArray = np.logical_or.reduceat(self._cells.touched, self.layout.offsets)
+        return cells | self._packs.touched
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken; raises GiveUpError if it is of another layout."""
-        self._cells.restore(state.get("cells", {}))
-        self._packs.restore(state.get("packs", {}))
+    def state(self, pack: int) -> tuple[Held, Held]:
+        """What a restart needs of a pack: of its cells, and of itself."""
+        cells, own = self._parts(pack)
+        return self._cells.state(cells), self._packs.state(own)
+
+    def restore(self, pack: int, of_cells: Held, of_pack: Held) -> None:
+        """A pack goes on where `state` was taken; raises GiveUpError if it is damaged or of
+        another pack."""
+        cells, own = self._parts(pack)
+        self._cells.restore(of_cells, cells)
+        self._packs.restore(of_pack, own)
+
+    def _parts(self, pack: int) -> tuple[slice, slice]:
+        first = int(self.layout.offsets[pack])
+        return slice(first, first + int(self.layout.counts[pack])), slice(pack, pack + 1)
 
 
 def _tiers(active: BoolArray) -> TierArray:

@@ -9,8 +9,7 @@ time never clears at any sample rate.
 
 from __future__ import annotations
 
-from typing import Any
-
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +21,21 @@ SLACK_S = np.float32(1e-4)
 ARMED_S = np.float32(1e-6)
 NEVER_S = np.float32(np.inf)
 EVERY = slice(None)
+
+
+class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of elements with anything set or on its way, little-endian: their numbers (uint32, rising),
+    and [condition, tier, element] of these how far they are (float32, s) and what is set (bool).
+    """
+
+    elements: bytes = b""
+    progress_s: bytes = b""
+    active: bytes = b""
+
+    @property
+    def moving(self) -> bool:
+        """Whether anything is on its way."""
+        return any(self.progress_s)
 
 
 class Debouncer:
@@ -79,23 +93,35 @@ class Debouncer:
         progress += np.where(active, clearing, setting)
         np.maximum(progress, 0, out=progress)
 
-    def state(self) -> dict[str, Any]:
-        """What a restart needs, as plain values and bytes (little-endian)."""
-        return {"shape": list(self._active.shape),
-                "progress_s": self._progress.astype("<f4").tobytes(),
-                "active": self._active.tobytes()}
+    def state(self, part: slice = EVERY) -> Held:
+        """What a restart needs of these elements."""
+        elements = np.flatnonzero(self._touched[part])
+        return Held(elements.astype("<u4").tobytes(),
+                    self._progress[:, :, part][:, :, elements].astype("<f4").tobytes(),
+                    self._active[:, :, part][:, :, elements].tobytes())
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken; raises GiveUpError if it is of another layout."""
-        shape = self._active.shape
-        try:
-            progress = np.frombuffer(state["progress_s"], dtype="<f4").reshape(shape)
-            active = np.frombuffer(state["active"], dtype=np.uint8).reshape(shape)
-        except (KeyError, TypeError, ValueError) as error:
-            raise GiveUpError(f"the saved delays are not of shape {shape}: {error}") from error
-        if not np.isfinite(progress).all() or (active > 1).any():
-            raise GiveUpError("the saved delays are damaged: not finite or not true or false")
-        self._progress = np.maximum(progress, 0).astype(np.float32)
-        self._active = active.astype(np.bool_)
-        self._touched[:] = (self._active | (self._progress > 0)).any(axis=(0, 1))
+    def restore(self, held: Held, part: slice = EVERY) -> None:
+        """These elements go on where `state` was taken; raises GiveUpError if it is damaged or of
+        another layout."""
+        elements, progress, active = self._read(held, self._touched[part].size)
+        for values, found in ((self._progress, progress), (self._active, active)):
+            values[:, :, part] = 0
+            values[:, :, part][:, :, elements] = found
+        self._touched[part] = (self._active[:, :, part] | (self._progress[:, :, part] > 0)
+                               ).any(axis=(0, 1))
         self._busy = bool(self._touched.any())
+
+    def _read(self, held: Held, size: int) -> tuple[IndexArray, FloatArray, BoolArray]:
+        """size: how many elements there are."""
+        try:
+            elements = np.frombuffer(held.elements, dtype="<u4").astype(np.int64)
+            shape = (*self._active.shape[:2], elements.size)
+            progress = np.frombuffer(held.progress_s, dtype="<f4").reshape(shape)
+            active = np.frombuffer(held.active, dtype=np.uint8).reshape(shape)
+        except ValueError as error:
+            raise GiveUpError(f"the saved delays are damaged: {error}") from error
+        if (elements >= size).any() or (np.diff(elements) <= 0).any():
+            raise GiveUpError(f"the saved delays are not of {size} elements")
+        if not (np.isfinite(progress) & (progress >= 0)).all() or (active > 1).any():
+            raise GiveUpError("the saved delays are damaged: no times, or not true or false")
+        return elements, progress.astype(np.float32), active.astype(np.bool_)

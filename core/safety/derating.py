@@ -13,8 +13,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+import msgspec
 import numpy as np
 
 from core.errors import GiveUpError
@@ -36,6 +37,19 @@ UNIT = {VOLTAGE: "V", HEAT: "°C", COLD: "°C", SOC: "%", RATE: "%", CURRENT: "A
 SPOKEN: Mapping[LimitName, str] = {"bms": "battery management", "soc": "state of charge",
                                    "c_rate": "state of health"}
 """Limits whose names are no words that a person would say."""
+
+
+class FallenPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """To what part of the current a voltage limit has fallen, 1: it has not; by which of the
+    pack's cells, -1: none, and at which voltage [V]."""
+
+    part: float = 1.0
+    cell: int = NO_LEAF
+    value: float | None = None
+
+
+Fallen = tuple[FallenPart, FallenPart]
+"""Charge and discharge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +178,23 @@ class Derating:
         held = self._ratchet.take(fraction[VOLTAGE - 1], leaf[VOLTAGE], value[VOLTAGE])
         until_v = np.where(held, self._lines.whole_v, np.float32(np.nan))
         partial[VOLTAGE:SOC + 1] = fraction * self.layout.reference_current_a
+        self._unsure(sample.string_voltage_v, partial, leaf, value, until_v)
         partial[RATE] = self._rated(sample.soh_pct)
         partial[CURRENT] = np.where(np.isfinite(sample.current_a), np.inf, 0)
         bms = np.stack([sample.bms_charge_a, sample.bms_discharge_a])
         partial[BMS] = np.where(np.isfinite(bms), bms, 0)
         return partial, leaf, value, until_v
+
+    @staticmethod
+    def _unsure(string_voltage_v: FloatArray, partial: FloatArray, leaf: IndexArray,
+                value: FloatArray, until_v: FloatArray) -> None:
+        """Where the voltage of a pack is none, no power is known to be within a current. A cell
+        without a voltage is named instead."""
+        lost = ~(np.isfinite(string_voltage_v) & (string_voltage_v > 0))
+        lost &= np.isfinite(value[VOLTAGE]).all(axis=0)
+        for told, nothing in ((partial, 0.0), (leaf, NO_LEAF), (value, np.nan)):
+            told[VOLTAGE][:, lost] = nothing
+        until_v[:, lost] = np.nan
 
     def _rated(self, soh_pct: FloatArray) -> FloatArray:
         """A per pack: the reference current, less for an aged pack, nothing for a worn one."""
@@ -177,20 +203,18 @@ class Derating:
         rated: FloatArray = (part * self.layout.reference_current_a).astype(np.float32)
         return rated
 
-    def state(self) -> dict[str, Any]:
-        """What a restart needs."""
-        return {"allowed_a": self._allowed.astype("<f4").tobytes(),
-                "ratchet": self._ratchet.state()}
+    @property
+    def held(self) -> BoolArray:
+        """bool[packs]: those whose voltage limit has fallen and is not whole again."""
+        return self._ratchet.held
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on where `state` was taken; raises GiveUpError if it is of another layout."""
-        shape = (2, self.layout.size)
-        try:
-            allowed = np.frombuffer(state["allowed_a"], dtype="<f4").reshape(shape)
-            self._ratchet.restore(state["ratchet"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise GiveUpError(f"the saved derating is not of shape {shape}: {error}") from error
-        self._allowed = np.maximum(np.nan_to_num(allowed, nan=0.0, posinf=0.0), 0)
+    def ratchet(self, pack: int) -> Fallen:
+        """What a restart needs. What is allowed ramps up anew."""
+        return self._ratchet.of(pack)
+
+    def restore(self, pack: int, fallen: Fallen) -> None:
+        """A pack goes on where `ratchet` was taken; raises GiveUpError where that is damaged."""
+        self._ratchet.restore(pack, fallen)
 
 
 class _Ratchet:
@@ -199,7 +223,7 @@ class _Ratchet:
 
     def __init__(self, layout: Layout) -> None:
         shape = (2, layout.size)
-        self._cells = layout.cells
+        self._first, self._cells = layout.offsets, layout.counts
         self._part = np.ones(shape, dtype=np.float32)
         self._leaf = np.full(shape, NO_LEAF, dtype=np.int64)
         self._value = np.full(shape, np.nan, dtype=np.float32)
@@ -215,22 +239,34 @@ class _Ratchet:
             np.copyto(now, mine, where=held)
         return held
 
-    def state(self) -> dict[str, bytes]:
-        """What a restart needs."""
-        return {"part": self._part.astype("<f4").tobytes(),
-                "leaf": self._leaf.astype("<i8").tobytes(),
-                "value": self._value.astype("<f4").tobytes()}
+    @property
+    def held(self) -> BoolArray:
+        """bool[packs]"""
+        low: BoolArray = np.logical_or(*(self._part < 1))
+        return low
 
-    def restore(self, state: dict[str, bytes]) -> None:
-        """Goes on where `state` was taken; raises KeyError, TypeError or ValueError if it is of
-        another layout."""
-        part, leaf, value = (
-            np.frombuffer(state[key], dtype=kind).reshape(self._part.shape)
-            for key, kind in (("part", "<f4"), ("leaf", "<i8"), ("value", "<f4")))
-        if (leaf < NO_LEAF).any() or (leaf >= self._cells).any():
-            raise ValueError(f"cells {leaf.tolist()} of {self._cells}")
-        self._part = np.clip(np.nan_to_num(part, nan=0.0), 0, 1)
-        self._leaf, self._value = leaf.copy(), value.copy()
+    def of(self, pack: int) -> Fallen:
+        """Charge and discharge."""
+        charge, discharge = (self._of(way, pack) for way in range(2))
+        return charge, discharge
+
+    def _of(self, way: int, pack: int) -> FallenPart:
+        part, value = float(self._part[way, pack]), float(self._value[way, pack])
+        if part >= 1:
+            return FallenPart()
+        leaf = int(self._leaf[way, pack])
+        cell = NO_LEAF if leaf == NO_LEAF else leaf - int(self._first[pack])
+        return FallenPart(part, cell, None if math.isnan(value) else value)
+
+    def restore(self, pack: int, fallen: Fallen) -> None:
+        """Raises GiveUpError."""
+        for way, one in enumerate(fallen):
+            if not 0.0 <= one.part <= 1.0 or not NO_LEAF <= one.cell < self._cells[pack]:
+                raise GiveUpError(f"the saved derating is damaged: {fallen}")
+            self._part[way, pack] = one.part
+            self._leaf[way, pack] = (NO_LEAF if one.cell == NO_LEAF
+                                     else one.cell + int(self._first[pack]))
+            self._value[way, pack] = math.nan if one.value is None else one.value
 
 
 class _Lines:

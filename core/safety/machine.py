@@ -288,6 +288,14 @@ class Machine:
             memory.step = Step.DONE
         return done
 
+    @property
+    def timing(self) -> bool:
+        """Whether something follows from how long it has been so."""
+        memory = self._memory
+        lasting = memory.wrong_s, memory.unknown_s, memory.flowing_s
+        return (memory.state in (State.ZERO, State.OPENING)
+                or any(seconds is not None for seconds in lasting))
+
     def to_dict(self) -> dict[str, Any]:
         """What a restart needs, as plain values."""
         return msgspec.structs.asdict(self._memory)

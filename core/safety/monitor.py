@@ -10,25 +10,27 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
+import msgspec
 import numpy as np
 
 from core.errors import GiveUpError
 from core.limits import SafeOperatingArea
-from core.safety.area import Area, AreaState, Cause, Sample, cause_of, missing_sample
+from core.safety.area import Area, AreaState, Cause, Sample, cause_of
 from core.safety.bands import NONE
-from core.safety.debounce import BoolArray
-from core.safety.derating import Derated, Derating
-from core.safety.ladder import Command
+from core.safety.debounce import BoolArray, Held
+from core.safety.derating import Derated, Derating, Fallen, FallenPart
 from core.safety.latency import Histogram
 from core.safety.layout import Layout, Pack
 from core.safety.machine import Inputs, Machine, State, Transition
 from core.safety.profile import SafetyProfile, safety_profile
 from core.topology import FloatArray
+
+NO_SAMPLE = "no_sample"
+"""The cause where a pack said nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +69,26 @@ class Decision:
     arrived_s: float
     decided_s: float
 
+
+class PackLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of one pack: how far the delays of its cells and its own are, and to what part
+    its voltage limits have fallen."""
+
+    cells: Held = Held()
+    own: Held = Held()
+    ratchet: Fallen = (FallenPart(), FallenPart())
+
     @property
-    def command(self) -> Command:
-        """What the edge layer allows, for `ladder.combine`."""
-        charge, discharge = self.derated.allowed_a
-        return Command.of(charge, discharge, 0.0, self.trip)
+    def moving(self) -> bool:
+        """Whether it matters how long ago this was."""
+        return self.cells.moving or self.own.moving
 
 
 @dataclass(slots=True)
 class _Past:
-    """When the last sample came and was judged; None before the first."""
+    """When the last sample was judged; None before the first."""
 
     judged_s: float | None = None
-    heard_s: float | None = None
     after_restart_s: float = 0.0
 
 
@@ -109,37 +118,25 @@ class SafetyMonitor:
 
     def decide(self, sample: Sample, at: datetime, arrived_s: float,
                hardware: Sequence[Hardware],
-               requests: Sequence[Requests] | None = None) -> Decision:
+               requests: Sequence[Requests] | None = None,
+               silent: Collection[int] = ()) -> Decision:
         """Judge one sample of the instant `at` (UTC), which arrived at `arrived_s`. hardware,
-        requests: one a pack, with every sample anew. Raises GiveUpError for a sample of
-        another layout and for a time that is none."""
+        requests: one a pack, with every sample anew. silent: packs of which none came, everything
+        of which is NaN in `sample`. Raises GiveUpError for a sample of another layout and for a
+        time that is none."""
         _check(sample, self.layout)
-        decision = self._judge(sample, at, arrived_s, hardware, requests or self._nobody)
-        self._past.heard_s = arrived_s
+        decision = self._judge(sample, at, arrived_s, hardware, requests or self._nobody, silent)
         self.latency.add(decision.decided_s - arrived_s)
         return decision
 
-    def watch(self, at: datetime, now_s: float, hardware: Sequence[Hardware],
-              requests: Sequence[Requests] | None = None) -> Decision | None:
-        """To be called when no sample came: once the last one is stale, all of it counts as
-        missing (law 4). None while it is fresh."""
-        heard = self._past.heard_s
-        if heard is None:
-            self._past.heard_s = now_s
-            return None
-        if now_s - heard < self.profile.machine.stale_after_s:
-            return None
-        return self._judge(missing_sample(self.layout), at, now_s, hardware,
-                           requests or self._nobody, stale=True)
-
     def _judge(self, sample: Sample, at: datetime, now_s: float, hardware: Sequence[Hardware],
-               requests: Sequence[Requests], stale: bool = False) -> Decision:
+               requests: Sequence[Requests], silent: Collection[int]) -> Decision:
         if not len(hardware) == len(requests) == self.layout.size:
             raise GiveUpError(f"hardware and requests must be of {self.layout.size} packs")
         dt_s, overrun = self._passed(now_s)
         with np.errstate(invalid="ignore", over="ignore"):
             area = self._area.evaluate(sample, dt_s)
-            causes = self._causes(area, stale, overrun)
+            causes = self._causes(area, silent, overrun)
             given = self._inputs(sample, area, causes, hardware, requests, at, dt_s)
             moved = tuple((pack, transition) for pack, machine in enumerate(self.machines)
                           for transition in machine.step(given[pack]))
@@ -164,16 +161,15 @@ class SafetyMonitor:
                                 each.minus_closed, each.fuse_intact, asked.stop, asked.reset))
         return given
 
-    def _causes(self, area: AreaState, stale: bool,
+    def _causes(self, area: AreaState, silent: Collection[int],
                 overrun: bool) -> tuple[Cause | None, ...]:
         """The worst of each pack; a device that was too late trips all of its packs."""
         if overrun:
             return (Cause("overrun"),) * self.layout.size
-        if stale:
-            return tuple(Cause("stale", int(tier)) for tier in area.worst_tier)
         if not area.worst_tier.any():
             return (None,) * self.layout.size
-        return tuple(cause_of(area, pack) for pack in range(self.layout.size))
+        return tuple(Cause(NO_SAMPLE, int(area.worst_tier[pack])) if pack in silent
+                     else cause_of(area, pack) for pack in range(self.layout.size))
 
     def _passed(self, now_s: float) -> tuple[float, bool]:
         """Seconds since the last judgement, and whether the device itself was too late."""
@@ -187,25 +183,26 @@ class SafetyMonitor:
         dt_s = max(now_s - former, 0.0)
         return dt_s, dt_s > self.profile.machine.overrun_s
 
-    def state(self) -> dict[str, Any]:
-        """What a restart needs, as plain values and bytes."""
-        return {"packs": [pack.name for pack in self.layout.packs],
-                "area": self._area.state(), "derating": self._derating.state(),
-                "machines": [machine.to_dict() for machine in self.machines]}
+    def moving(self) -> BoolArray:
+        """bool[packs]: those of which a restart would forget more than their machine knows."""
+        return self._area.touched | self._derating.held
 
-    def restore(self, state: dict[str, Any], gap_s: float = 0.0) -> None:
-        """Goes on where `state` was taken, `gap_s` before the next sample (at most as much as
-        makes a sample stale counts). Raises GiveUpError if it is of other packs or damaged:
-        then nothing can be trusted, and a person must look before the packs are used."""
-        names = [pack.name for pack in self.layout.packs]
-        if state.get("packs") != names or len(state.get("machines", ())) != len(names):
-            raise GiveUpError(f"the saved safety state is not of the packs {names}")
-        self._area.restore(state.get("area", {}))
-        self._derating.restore(state.get("derating", {}))
-        for machine, saved in zip(self.machines, state["machines"], strict=True):
-            machine.restore(saved)
-        counted = min(gap_s if gap_s > 0 else 0.0, self.profile.machine.stale_after_s)
-        self._past = _Past(after_restart_s=counted)
+    def state(self, pack: int) -> PackLimits:
+        """What a restart needs of a pack's limits; what its machine needs is its own."""
+        cells, own = self._area.state(pack)
+        return PackLimits(cells, own, self._derating.ratchet(pack))
+
+    def restore(self, pack: int, limits: PackLimits) -> None:
+        """A pack goes on where `state` was taken. Raises GiveUpError if it is of another pack or
+        damaged: then nothing can be trusted, and a person must look before the pack is used."""
+        self._area.restore(pack, limits.cells, limits.own)
+        self._derating.restore(pack, limits.ratchet)
+
+    def resume(self, gap_s: float) -> None:
+        """The first sample comes so long after what was restored; at most as much as makes a
+        sample stale counts."""
+        if gap_s > 0:
+            self._past.after_restart_s = min(gap_s, self.profile.machine.stale_after_s)
 
 
 class _HardLimits:

@@ -34,10 +34,10 @@ from core.safety.derating import CHARGE, DISCHARGE, Derated, Reason
 from core.safety.layout import NO_LEAF
 from core.safety.layout import Pack as Rating
 from core.safety.machine import Inputs, Memory, State, Transition
-from core.safety.monitor import Decision, Hardware, Requests, SafetyMonitor
+from core.safety.monitor import Decision, Hardware, PackLimits, Requests, SafetyMonitor
 from core.safety.profile import SafetyProfile
 from core.topology import FloatArray
-from services.edge.plant import Sample
+from services.edge.plant import UNKNOWN, Sample
 from services.edge.ports import Estimate, Outcome, Verdict
 
 log = logging.getLogger(__name__)
@@ -61,12 +61,19 @@ class Keeper(Protocol):
 
     def keep_safety(self, memories: Mapping[str, bytes]) -> None: ...
 
+    def keep_with_bodies(self, memories: Callable[[], Mapping[str, bytes]]) -> None:
+        """Asks for them each time that it writes anyway, once a second."""
+        ...
 
-class Kept(msgspec.Struct, forbid_unknown_fields=True):
-    """why: what began the shutdown, in words; machine: of `Machine.to_dict`."""
+
+class Kept(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """why: what began the shutdown, in words; machine: of `Machine.to_dict`. at_s: when that was
+    [s since 1970], None where it does not matter."""
 
     why: str
     machine: dict[str, Any]
+    limits: PackLimits = PackLimits()
+    at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class _Look:
     samples: Sequence[Sample]
     estimates: Sequence[Estimate]
     now_s: float
+    bounds_kw: Sequence[float] = ()
 
 
 class Guards:
@@ -97,8 +105,10 @@ class Guards:
         self._not_kept_s = -math.inf
         self.decision: Decision | None = None
         self.judged: Derated | None = None
+        self.kept_s = -math.inf
         self.each = tuple(Guard(self, at, keeper.safety(rating.name))
                           for at, rating in enumerate(ratings))
+        keeper.keep_with_bodies(self.memories)
 
     @property
     def took_s(self) -> float | None:
@@ -116,9 +126,11 @@ class Guards:
                               [sample.hardware for sample in look.samples])
 
     def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
-              arrived_s: float) -> list[Verdict]:
+              arrived_s: float, bounds_kw: Sequence[float]) -> list[Verdict]:
         """As `services.edge.ports.Safety`."""
-        self._look = _Look(samples, estimates, now_s)
+        if self._look is None and math.isfinite(self.kept_s):
+            self.monitor.resume(now_s - self.kept_s)
+        self._look = _Look(samples, estimates, now_s, bounds_kw)
         decision = self._decide(self._look, arrived_s)
         self.judged = decision.derated
         charge_a, discharge_a = decision.derated.allowed_a.tolist()
@@ -127,7 +139,7 @@ class Guards:
 
     def settle(self, now_s: float) -> None:
         """Keep what changed, all in one commit."""
-        changed = {guard.device: guard.kept() for guard in self.each if guard.changed}
+        changed = {guard.device: guard.kept(now_s) for guard in self.each if guard.changed}
         if not changed or not has_passed(KEEP_AGAIN_S, self._not_kept_s, now_s):
             return
         try:
@@ -139,13 +151,14 @@ class Guards:
         for guard in self.each:
             guard.changed = False
 
-    def hardware_of(self, at: int) -> Hardware:
-        """Nothing is known before the first sample."""
-        return self._look.samples[at].hardware if self._look else Hardware(None, None, None)
-
-    def cooling_failed(self, at: int) -> bool:
-        """As the newest sample says."""
-        return self._look is not None and self._look.samples[at].cooling_failed
+    def memories(self) -> dict[str, bytes]:
+        """Of the packs whose delays and limits were ever on their way; a calm one's is always the
+        same."""
+        if self._look is None:
+            return {}
+        moving = self.monitor.moving().tolist()
+        return {guard.device: guard.kept(self._look.now_s)
+                for guard, moves in zip(self.each, moving, strict=True) if guard.told(moves)}
 
     def reset(self, guard: Guard, by: str) -> str:
         """The newest samples decide; "" or what forbids it."""
@@ -160,12 +173,15 @@ class Guards:
 
     def _decide(self, look: _Look, arrived_s: float, reset: Guard | None = None,
                 by: str = "") -> Decision:
-        requests = [guard.asked(by if guard is reset else "") for guard in self.each]
-        hardware = [guard.seen(sample.hardware)
+        requests = [guard.asked(by if guard is reset else "", bound_kw, sample)
+                    for guard, bound_kw, sample in zip(self.each, look.bounds_kw, look.samples,
+                                                       strict=True)]
+        hardware = [guard.seen(sample, arrived_s)
                     for guard, sample in zip(self.each, look.samples, strict=True)]
+        silent = [at for at, sample in enumerate(look.samples) if sample.silent]
         former = [guard.tripped for guard in self.each]
         decision = self.monitor.decide(self._columns(look), from_epoch(look.now_s), arrived_s,
-                                       hardware, requests)
+                                       hardware, requests, silent)
         self.decision = decision
         for at, transition in decision.transitions:
             self.each[at].moved(former[at], transition)
@@ -196,13 +212,20 @@ class Guard:
         self._first_cell = int(layout.offsets[at])
         self._ordered = ("", "")
         self._settled_s = -math.inf
-        self.why, self.changed = "", False
+        self.why, self.changed, self._told = "", False, kept is not None
+        self._heard: Sample | None = None
+        self._heard_s, self._silent = -math.inf, False
         self.opened_after_s: float | None = None
         self._shutting_s = 0.0
         if kept is not None:
             self._remember(kept)
 
     # -- the port
+
+    @property
+    def cells(self) -> int:
+        """How many of the pack are measured."""
+        return self.rating.cells
 
     @property
     def contactors(self) -> tuple[bool, bool]:
@@ -234,7 +257,8 @@ class Guard:
             return ()
         state, first = decision.area, self._first_cell
         rows = np.flatnonzero(state.pack_tier[:, self.at]).tolist()
-        gone = state.cell_tier[LIMITED_CELL:, first:first + self.rating.cells]
+        cells = 0 if self._silent else self.rating.cells  # then the pack is missing, not each cell
+        gone = state.cell_tier[LIMITED_CELL:, first:first + cells]
         return (*self._of_parts(),
                 *(_of_pack(state, row, self.at) for row in rows),
                 *(found for name, tiers in zip(MISSING_CELL, gone, strict=True)
@@ -249,7 +273,7 @@ class Guard:
             yield Condition(condition="contactor_welded", tier=TRIP)
         if self.short_circuited:
             yield Condition(condition="short_circuit", tier=TRIP)
-        if self._guards.cooling_failed(self.at):
+        if self._heard is not None and self._heard.cooling_failed:
             yield Condition(condition="cooling_failed", tier=WARNING)
 
     def order(self, action: str, by: str) -> str:
@@ -268,8 +292,8 @@ class Guard:
 
     @property
     def hardware(self) -> Hardware:
-        """What fuse and contactors last said."""
-        return self._guards.hardware_of(self.at)
+        """What fuse and contactors last said, while that is not stale."""
+        return UNKNOWN if self._heard is None else self._heard.hardware
 
     @property
     def tripped(self) -> bool:
@@ -288,14 +312,27 @@ class Guard:
         action, by = self._ordered
         return f"{action.replace('_', ' ')} by {by}" if action else ""
 
-    def asked(self, reset: str) -> Requests:
-        """reset: who asks for one, "" for nobody."""
+    def asked(self, reset: str, bound_kw: float, sample: Sample) -> Requests:
+        """reset: who asks for one, "" for nobody. A person's bound is a current here, by which it
+        is among the limits; NaN, which allows nothing, where the voltage is not known."""
         stop = self.stop
-        return Requests(stop=stop, reset=reset) if stop or reset else NOTHING
+        if not stop and not reset and bound_kw == math.inf:
+            return NOTHING
+        bound_a = (math.inf if bound_kw == math.inf
+                   else 1000.0 * bound_kw / sample.sure_voltage_v)
+        return Requests(stop, reset, bound_a, bound_a)
 
-    def seen(self, hardware: Hardware) -> Hardware:
-        """An emergency stop is an interlock that a person opened."""
-        return replace(hardware, interlock=True) if self._ordered[0] == EMERGENCY else hardware
+    def seen(self, sample: Sample, arrived_s: float) -> Hardware:
+        """While no sample comes its last word counts until it is stale. An emergency stop is an
+        interlock that a person opened."""
+        stale_s = self._guards.monitor.profile.machine.stale_after_s
+        self._silent = sample.silent
+        if not sample.silent:
+            self._heard, self._heard_s = sample, arrived_s
+        elif arrived_s - self._heard_s >= stale_s:
+            self._heard = None
+        found = self.hardware
+        return replace(found, interlock=True) if self._ordered[0] == EMERGENCY else found
 
     def moved(self, was_tripped: bool, how: Transition) -> None:
         """The state machine went on."""
@@ -315,14 +352,27 @@ class Guard:
         if how.state is State.LATCHED and known and self._machine.isolated:
             self.opened_after_s = self._shutting_s
 
-    def kept(self) -> bytes:
-        return msgspec.msgpack.encode(Kept(self.why, self._machine.to_dict()))
+    def told(self, moves: bool) -> bool:
+        """Whether the disk is to hear of it. moves: whether its limits do."""
+        self._told = self._told or moves or self._machine.timing
+        return self._told
+
+    def kept(self, now_s: float) -> bytes:
+        """The same again while nothing moves: for how long that is so is left out."""
+        limits, machine = self._guards.monitor.state(self.at), self._machine.to_dict()
+        timed = self._machine.timing
+        if not timed:
+            machine |= {"in_state_s": 0.0, "in_step_s": 0.0}
+        return msgspec.msgpack.encode(Kept(self.why, machine, limits,
+                                           now_s if timed or limits.moving else None))
 
     def reason(self, decision: Decision) -> str:
         """Why the pack may not do all that it is rated for; "" when it may."""
         if self._machine.tripped:
             return self._shut()
         derated, cause = decision.derated, decision.causes[self.at]
+        if self._silent:
+            return "no sample comes from the pack"
         held = [derated.reason(way, self.at) for way in (CHARGE, DISCHARGE)
                 if derated.limited(way, self.at)]
         if held:
@@ -376,12 +426,15 @@ class Guard:
         try:
             found = msgspec.msgpack.decode(kept, type=Kept)
             self._machine.restore(found.machine)
+            self._guards.monitor.restore(self.at, found.limits)
         except (GiveUpError, msgspec.MsgspecError) as error:
             log.error("%s: its safety memory is not to be trusted (%s); it opens and waits for a "
                       "reset", self.device, error)
             self._ordered = ("controlled_shutdown", "a safety memory that cannot be read")
         else:
             self.why = found.why
+            if found.at_s is not None:
+                self._guards.kept_s = max(self._guards.kept_s, found.at_s)
             if self.tripped:  # how long it took before the restart is not known
                 self._shutting_s = math.nan
         self._settled_s = self._guards.timer() + SETTLED_S

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +97,8 @@ class Outbox:
         self._most = most_rows
         self._settled: set[str] = set()
         self._moved: dict[str, list[tuple[int, float]]] = {}
+        self._memories: Callable[[], Mapping[str, bytes]] = dict
+        self._remembered: dict[str, bytes] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db, self._lives = self._open(path, devices)
@@ -129,13 +131,17 @@ class Outbox:
         with self._lock:
             lives = {device: self._next(self._lives[device]) for device in bodies}
             rows = [(device, life.last, bodies[device]) for device, life in lives.items()]
+            memories = {device: memory for device, memory in self._memories().items()
+                        if self._remembered.get(device) != memory}
             with self._transaction() as db:
                 self._forget()
+                self._remember(memories)
                 db.executemany("INSERT INTO waiting VALUES (?, ?, ?)", rows)
                 lives = {device: self._bounded(device, life) for device, life in lives.items()}
                 self._keep(lives)
             self._settled.clear()
             self._lives.update(lives)
+            self._remembered.update(memories)
             return {device: life.last for device, life in lives.items()}
 
     @staticmethod
@@ -318,8 +324,17 @@ class Outbox:
 
     def keep_safety(self, memories: Mapping[str, bytes]) -> None:
         """By device, in one commit."""
-        with self._lock, self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO safety VALUES (?, ?)", memories.items())
+        with self._lock:
+            with self._transaction():
+                self._remember(memories)
+            self._remembered.update(memories)
+
+    def keep_with_bodies(self, memories: Callable[[], Mapping[str, bytes]]) -> None:
+        """Asked for with each commit of bodies; what changed goes with it."""
+        self._memories = memories
+
+    def _remember(self, memories: Mapping[str, bytes]) -> None:
+        self._db.executemany("INSERT OR REPLACE INTO safety VALUES (?, ?)", memories.items())
 
     def close(self) -> None:
         with self._lock:

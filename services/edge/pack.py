@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,13 +12,17 @@ import numpy as np
 
 from core.clock import from_epoch, has_passed
 from core.coordinator.alone import ALONE_WORDS, Alone
+from core.errors import GiveUpError
 from core.fleet.in_force import InForce
 from core.fleet.messages import Allocation, Body, Column, column
+from core.safety.ladder import clamp
 from core.safety.latency import Histogram
 from services.edge.outbox import Standing
-from services.edge.plant import Plants, Sample
+from services.edge.plant import NoSample, Plants, Sample, lost_by
 from services.edge.ports import Estimate, Estimators, PackSafety, Safety, Verdict
 from services.edge.undisturbed import Undisturbed
+
+log = logging.getLogger(__name__)
 
 SILENT_S = 60.0
 """So long without a word of the centre, and the pack goes to zero, or by a learnt policy [s]."""
@@ -102,6 +107,11 @@ class Pack:
         """What the plant is asked for."""
         return self._setpoint.power_kw
 
+    def bound_kw(self, now_s: float) -> float:
+        """The most that a person allows either way, inf where nobody bounds it."""
+        bound_kw = self.standing.power_kw
+        return math.inf if bound_kw is None or now_s >= self.standing.until_s else bound_kw
+
     def act(self, sample: Sample, verdict: Verdict, estimate: Estimate, took_us: float | None,
             now_s: float) -> None:
         """What follows from a verdict that took so long [us], None where nobody timed it;
@@ -110,7 +120,7 @@ class Pack:
         self._last = (sample, verdict, estimate)
         if took_us is not None:
             self._slowest_us = max(self._slowest_us or 0.0, took_us)
-        self._samples += 1
+        self._samples += not sample.silent
 
     def _wish(self, sample: Sample, verdict: Verdict, estimate: Estimate,
               now_s: float) -> Setpoint:
@@ -119,30 +129,29 @@ class Pack:
         if self._alone is None or not self.centre.out_of_reach(now_s):
             return wish
         if has_passed(ALONE_EVERY_S, self._alone_s, now_s):
-            volts = sample.voltage_v / 1000.0
+            kilovolts = sample.sure_voltage_v / 1000.0
             self._alone_kw = self._alone.power_kw(
-                from_epoch(now_s), estimate.soc_pct, verdict.charge_limit_a * volts,
-                verdict.discharge_limit_a * volts)
+                from_epoch(now_s), estimate.soc_pct, verdict.charge_limit_a * kilovolts,
+                verdict.discharge_limit_a * kilovolts)
             self._alone_s = now_s
         return Setpoint(self._alone_kw, f"{wish.reason}: {ALONE_WORDS}")
 
     def _steered(self, sample: Sample, verdict: Verdict, estimate: Estimate,
                  now_s: float) -> Setpoint:
-        """What is wished inside a person's bound inside the safety's; NaN is zero."""
+        """What is wished inside what safety allows, a person's bound included; NaN is zero."""
         wish = self._wish(sample, verdict, estimate, now_s)
         if self.standing.stopped:
             return Setpoint(0.0, f"stopped: {self.standing.stopped}")
-        power_kw, reason = wish.power_kw, wish.reason
-        if self.standing.power_kw is not None and now_s < self.standing.until_s:
-            bound = self.standing.power_kw
-            if abs(power_kw) > bound:
-                power_kw, reason = math.copysign(bound, power_kw), "bounded by a person"
-        limit_a = verdict.discharge_limit_a if power_kw > 0 else verdict.charge_limit_a
-        most = limit_a * sample.voltage_v / 1000.0
-        if not abs(power_kw) <= most:
-            power_kw = math.copysign(most if math.isfinite(most) else 0.0, power_kw)
-            reason = verdict.reason
-        return Setpoint(power_kw, reason) if math.isfinite(power_kw) else Setpoint(0.0, "no number")
+        if wish.power_kw == 0.0:
+            return wish
+        kilovolts = sample.sure_voltage_v / 1000.0
+        power_kw = clamp(wish.power_kw, kilovolts * verdict.charge_limit_a,
+                         kilovolts * verdict.discharge_limit_a)
+        if power_kw == wish.power_kw:
+            return wish
+        if not math.isfinite(wish.power_kw):
+            return Setpoint(power_kw, "no number")
+        return Setpoint(power_kw, verdict.reason)
 
     def body(self, now_s: float) -> Body:
         """What the samples since the last body say."""
@@ -168,6 +177,11 @@ class Pack:
             cells=cells)
 
 
+def _fits(sample: Sample, cells: int) -> bool:
+    return all(values.shape == (cells,) and values.dtype == np.float32
+               for values in (sample.cell_voltage_v, sample.cell_temperature_c))
+
+
 def _joined(*reasons: str) -> str:
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
@@ -189,6 +203,7 @@ class PackGroup:
         self._safety, self._plants, self._estimators = safety, plants, estimators
         self._urgent = urgent
         self._estimates: Sequence[Estimate] = ()
+        self._silent: set[str] = set()
 
     @property
     def real_time(self) -> bool | None:
@@ -198,15 +213,16 @@ class PackGroup:
     def sample(self, now_s: float, dt_s: float) -> None:
         """One look at all: the decision comes first, then what follows from it, then the disk."""
         packs, safety = self.packs.values(), self._safety
+        bounds_kw = [pack.bound_kw(now_s) for pack in packs]
         with self._urgent or nullcontext():
             if self._urgent:
                 safety.rehearse()
-            samples = self._plants.step([pack.power_kw for pack in packs], dt_s,
-                                        [pack.safety.contactors for pack in packs])
+            told = self._look(dt_s)
             arrived_s = safety.timer()
+            samples = [self._heard(*one) for one in zip(packs, told, strict=True)]
             # Of a pack whose charge nobody knows no current is allowed: the first is estimated.
             before = self._estimates or self._estimators.update(samples, 0.0)
-            verdicts = safety.judge(samples, before, now_s, arrived_s)
+            verdicts = safety.judge(samples, before, now_s, arrived_s, bounds_kw)
         took_us = None if safety.took_s is None else 1e6 * safety.took_s
         self._estimates = self._estimators.update(samples, dt_s)
         for pack, sample, verdict, estimate in zip(packs, samples, verdicts, self._estimates,
@@ -215,3 +231,31 @@ class PackGroup:
         safety.settle(now_s)
         if safety.took_s is not None:
             self.latency.add(safety.took_s)
+
+    def _look(self, dt_s: float) -> Sequence[Sample | NoSample]:
+        """One of each pack, whatever the plants do."""
+        packs = self.packs.values()
+        try:
+            told = self._plants.step([pack.power_kw for pack in packs], dt_s,
+                                     [pack.safety.contactors for pack in packs])
+            if len(told) != len(packs):
+                raise GiveUpError(f"{len(told)} samples of {len(packs)} packs")
+        except Exception as error:  # noqa: BLE001 - whatever a bus throws, all are judged
+            return [lost_by(error)] * len(packs)
+        return told
+
+    def _heard(self, pack: Pack, told: Sample | NoSample) -> Sample:
+        """What is judged. A pack that falls silent is logged once, and once when it is back."""
+        if isinstance(told, Sample):
+            told = told if _fits(told, pack.safety.cells) else NoSample(
+                f"its sample is not float32 of {pack.safety.cells} cells")
+        if isinstance(told, Sample):
+            if pack.device in self._silent:
+                self._silent.remove(pack.device)
+                log.warning("%s: samples come from it again", pack.device)
+            return told
+        if pack.device not in self._silent:
+            self._silent.add(pack.device)
+            log.error("%s: no sample comes from it%s", pack.device,
+                      f" ({told.why})" if told.why else "")
+        return Sample.missing(pack.safety.cells)

@@ -4,6 +4,7 @@ discharging."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,15 +20,24 @@ from services.edge.cells import AMBIENT_C, NOISE_V, Cells, Curves, Flags, Floats
 NOMINAL_V: Mapping[str, float] = {"LFP": 3.2, "NMC": 3.65, "LCO": 3.7}
 HOTTEST_C = 75.0
 """A heated cell stays here: beyond it real cells would burn."""
+UNKNOWN = Hardware(None, None, None)
+"""Of fuse and contactors that say nothing."""
 RAMP = "fast"
 """Of `core/profiles/safety.yaml`: how fast an allowed current comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoSample:
+    """The pack said nothing. why: for a person, "" where nobody knows."""
+
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One look at the pack. cell_voltage_v, cell_temperature_c: float32[cells], NaN where a sensor
     is lost. voltage_v: measured over all cells. hardware: what fuse and contactors say.
-    cooling_failed: as the pack's cooling says."""
+    cooling_failed: as the pack's cooling says. silent: it stands for a sample that never came."""
 
     cell_voltage_v: FloatArray
     cell_temperature_c: FloatArray
@@ -35,10 +45,25 @@ class Sample:
     voltage_v: float
     hardware: Hardware = Hardware()
     cooling_failed: bool = False
+    silent: bool = False
+
+    @classmethod
+    def missing(cls, cells: int) -> Sample:
+        """Nothing is known (law 4)."""
+        unknown = np.full(cells, np.nan, dtype=np.float32)
+        return cls(unknown, unknown, math.nan, math.nan, UNKNOWN, silent=True)
 
     @property
     def power_kw(self) -> float:
         return self.voltage_v * self.current_a / 1000.0
+
+    @property
+    def sure_voltage_v(self) -> float:
+        """By which a current is turned into a power that asks for no more of it, although one of
+        both ways to know lies [V]: the lower of the measured voltage and of the sum of the cells.
+        NaN where one of them is none."""
+        both = self.voltage_v, float(self.cell_voltage_v.sum(dtype=np.float64))
+        return min(both) if all(0.0 < volts < math.inf for volts in both) else math.nan
 
 
 class Plant(Protocol):
@@ -54,8 +79,15 @@ class Plant(Protocol):
     def capacity_ah(self) -> float: ...
 
     def step(self, power_kw: float, dt_s: float, close_plus: bool = True,
-             close_minus: bool = True) -> Sample:
-        """Ask for a power [kW] and for the contactors, and look at the pack `dt_s` later [s]."""
+             close_minus: bool = True) -> Sample | NoSample:
+        """Ask for a power [kW] and for the contactors, and look at the pack `dt_s` later [s].
+
+        A pack that said nothing since the last look is `NoSample`, and so is one whose bus raises:
+        it gets 0 A at once and is shut down soon. A look must come back within its period: nothing
+        of any pack of the process is judged, and the last power and contactors stand, until it
+        does. One that took longer than `overrun_s` of the profile shuts them all down when it
+        comes back. What shuts a pack down whose process never comes back cannot be in that
+        process: it is the pack's own hardware, that opens when no order comes over its bus."""
         ...
 
 
@@ -63,21 +95,34 @@ class Plants(Protocol):
     """The packs of one process, everything in their order."""
 
     def step(self, power_kw: Sequence[float], dt_s: float,
-             close: Sequence[tuple[bool, bool]]) -> Sequence[Sample]:
+             close: Sequence[tuple[bool, bool]]) -> Sequence[Sample | NoSample]:
         """As `Plant.step` of each; close: of plus and minus contactor."""
         ...
 
 
 class EachPlant:
-    """Plants, one after the other: each behind a bus of its own."""
+    """Plants, one after the other: each behind a bus of its own, which alone is lost with it."""
 
     def __init__(self, plants: Sequence[Plant]) -> None:
         self._plants = plants
 
     def step(self, power_kw: Sequence[float], dt_s: float,
-             close: Sequence[tuple[bool, bool]]) -> list[Sample]:
-        return [plant.step(power, dt_s, *pair)
+             close: Sequence[tuple[bool, bool]]) -> list[Sample | NoSample]:
+        return [self._looked(plant, power, dt_s, pair)
                 for plant, power, pair in zip(self._plants, power_kw, close, strict=True)]
+
+    @staticmethod
+    def _looked(plant: Plant, power_kw: float, dt_s: float,
+                close: tuple[bool, bool]) -> Sample | NoSample:
+        try:
+            return plant.step(power_kw, dt_s, *close)
+        except Exception as error:  # noqa: BLE001 - whatever a bus throws, the others are judged
+            return lost_by(error)
+
+
+def lost_by(error: Exception) -> NoSample:
+    """What became of a look."""
+    return NoSample(f"{type(error).__name__}: {error}")
 
 
 def rated(device: str, chemistry: str, cells: int, capacity_kwh: float) -> Rating:

@@ -50,6 +50,11 @@ class PackSafety(Protocol):
     """What one pack asks of its safety monitor. No layer above it relaxes what it says."""
 
     @property
+    def cells(self) -> int:
+        """How many of the pack are measured."""
+        ...
+
+    @property
     def contactors(self) -> tuple[bool, bool]:
         """Whether plus and minus are to be closed."""
         ...
@@ -101,9 +106,10 @@ class Safety(Protocol):
         ...
 
     def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
-              arrived_s: float) -> Sequence[Verdict]:
+              arrived_s: float, bounds_kw: Sequence[float]) -> Sequence[Verdict]:
         """Called with every sample, before anything else is done with it. estimates: of the
-        samples before. arrived_s: when the samples came, by `timer`."""
+        samples before. arrived_s: when the samples came, by `timer`. bounds_kw: the most that
+        people allow either way, inf for a pack that nobody bounds."""
         ...
 
     def settle(self, now_s: float) -> None:

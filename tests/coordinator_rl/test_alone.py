@@ -28,7 +28,7 @@ from tests.coordinator_rl.cases import KEY, LET, SITE_REFUSED, actor, always, da
 
 DEVICE = "pack_001"
 NOW_S = 1_763_700_000.0
-SAMPLE = Sample(np.full(2, 3.3, np.float32), np.full(2, 25.0, np.float32), 0.0, 500.0)
+SAMPLE = Sample(np.full(160, 3.125, np.float32), np.full(160, 25.0, np.float32), 0.0, 500.0)
 FREE = Verdict("normal", 100.0, 100.0)
 
 

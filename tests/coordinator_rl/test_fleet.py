@@ -3,6 +3,7 @@ of the world and to whole edge packs with every cell, its estimator's truth and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import msgspec
@@ -37,6 +38,9 @@ class Nothing:
         return None
 
     def keep_safety(self, memories: object) -> None:
+        return None
+
+    def keep_with_bodies(self, memories: object) -> None:
         return None
 
 
@@ -90,7 +94,7 @@ class Whole:
     def judge(self) -> None:
         self.verdicts = self._guards.judge(
             self._samples, [Estimate(100.0 * soc) for soc in self.charges.tolist()], self.now_s,
-            self.now_s)
+            self.now_s, [math.inf] * len(self.packs))
 
     @property
     def charges(self) -> Floats:

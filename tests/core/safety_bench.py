@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +31,13 @@ def healthy(layout: Layout, current_a: float = 50.0) -> Sample:
     return Sample(cells, np.full(layout.cells, 25.0, dtype=np.float32), of_packs(current_a),
                   of_packs(50.0), of_packs(100.0), layout.sums(cells), of_packs(1000.0),
                   of_packs(1000.0))
+
+
+def nothing_known(layout: Layout) -> Sample:
+    """As when no pack says anything."""
+    cells = np.full(layout.cells, np.nan, dtype=np.float32)
+    packs = np.full(layout.size, np.nan, dtype=np.float32)
+    return Sample(cells, cells, packs, packs, packs, packs, packs, packs)
 
 
 def with_cell(sample: Sample, layout: Layout, quantity: str, cell: int, value: float) -> Sample:
@@ -64,10 +72,11 @@ class Bench:
                 for machine in self.monitor.machines]
 
     def decide(self, sample: Sample | None = None, hardware: list[Hardware] | None = None,
-               requests: list[Requests] | None = None, step_s: float = 0.1) -> Decision:
+               requests: list[Requests] | None = None, step_s: float = 0.1,
+               silent: Sequence[int] = ()) -> Decision:
         self.now_s += step_s
         return self.monitor.decide(sample or self.sample, self.at(), self.now_s,
-                                   hardware or self.commanded(), requests)
+                                   hardware or self.commanded(), requests, silent)
 
     def run(self, seconds: float, sample: Sample | None = None) -> Decision:
         for _ in range(round(seconds / 0.1)):

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from core.limits import safe_operating_area
-from core.safety.area import Area, AreaState, Sample, cause_of, missing_sample
+from core.safety.area import Area, AreaState, Sample, cause_of
 from core.safety.bands import (
     ALARM_ONLY,
     CELL_CONDITIONS,
@@ -26,7 +26,14 @@ from core.safety.bands import (
 from core.safety.layout import NO_LEAF, Layout, Pack
 from core.safety.profile import SafetyProfile, check_rising, check_shape, safety_profile
 from core.vocabulary import CHEMISTRIES
-from tests.core.safety_bench import HEALTHY_V, healthy, pack, settled, with_cell
+from tests.core.safety_bench import (
+    HEALTHY_V,
+    healthy,
+    nothing_known,
+    pack,
+    settled,
+    with_cell,
+)
 
 CELL_LIMITS = [("voltage_v", "voltage_high", "voltage_max_v", 1),
                ("voltage_v", "voltage_low", "voltage_min_v", -1),
@@ -57,13 +64,13 @@ class Judge:
         # A reference current of 128 A makes a product and a quotient of it exact.
         self.layout = Layout([replace(pack(chemistry), capacity_ah=128.0, max_current_a=128.0)])
         self._area = Area(self.layout, profile)
-        self._nothing_seen = self._area.state()
+        self._nothing_seen = self._area.state(0)
 
     def sample(self, direction: str) -> Sample:
         return healthy(self.layout, DIRECTIONS[direction])
 
     def says(self, sample: Sample) -> AreaState:
-        self._area.restore(self._nothing_seen)
+        self._area.restore(0, *self._nothing_seen)
         return settled(self._area, sample, step_s=0.5)
 
 
@@ -301,7 +308,7 @@ def test_one_pack_is_judged_as_it_is_among_others() -> None:
 
 def test_nothing_known_is_the_worst() -> None:
     layout = Layout([pack("LFP", "a"), pack("LCO", "b")])
-    assert after(missing_sample(layout), layout).protection_tier.tolist() == [TRIP, TRIP]
+    assert after(nothing_known(layout), layout).protection_tier.tolist() == [TRIP, TRIP]
 
 
 def test_alarms_only_is_what_the_profile_never_trips() -> None:

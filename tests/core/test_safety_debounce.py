@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.errors import GiveUpError
 from core.safety.area import Area
-from core.safety.debounce import Debouncer
+from core.safety.debounce import Debouncer, Held
 from core.safety.layout import Layout
 from tests.core.safety_bench import healthy, pack, with_cell
 
@@ -81,27 +82,58 @@ def test_a_gap_in_the_samples_clears_nothing() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), cut=st.integers(1, 199))
-def test_a_restart_changes_nothing(seed: int, cut: int) -> None:
+@given(seed=st.integers(0, 2**32 - 1), cut=st.integers(1, 199), first=st.integers(0, 3))
+def test_a_restart_changes_nothing(seed: int, cut: int, first: int) -> None:
+    """Also among others, of which nothing changes."""
     rng = np.random.default_rng(seed)
-    whole, before, later = (debouncer(0.3, 0.5, 5) for _ in range(3))
+    whole, before, later = (debouncer(0.3, 0.5, count) for count in (5, 5, 9))
+    part = slice(first, first + 5)
+    beside = np.delete(np.arange(9), part)
     for index in range(200):
-        if index == cut:
-            later.restore(before.state())
-        bad, clear = rng.random((1, 1, 5)) < 0.6, rng.random((1, 1, 5)) < 0.97
+        bad, clear = rng.random((1, 1, 5)) < 0.3, rng.random((1, 1, 5)) < 0.97
         clear &= ~bad
         expected = whole.step(bad, clear, 0.1)
-        found = (before if index < cut else later).step(bad, clear, 0.1)
-        assert np.array_equal(expected, found)
+        if index < cut:
+            assert np.array_equal(before.step(bad, clear, 0.1), expected)
+            later.step(np.ones((1, 1, 9), np.bool_), np.zeros((1, 1, 9), np.bool_), 0.1)
+            continue
+        if index == cut:
+            others = later.active[..., beside]
+            later.restore(before.state(), part)
+        assert np.array_equal(later.step(bad, clear, 0.1, np.arange(first, first + 5)), expected)
+    assert np.array_equal(later.active[..., beside], others)
+    assert later.touched[beside].all()
 
 
-@pytest.mark.parametrize("change", [{"progress_s": b"123"}, {"active": b"\x02" * 5},
-                                    {"progress_s": np.full(5, np.nan, "<f4").tobytes()},
-                                    {"active": None}])
-def test_a_damaged_state_is_refused(change: dict[str, object]) -> None:
-    found = debouncer(elements=5)
+def test_a_restart_keeps_what_moves_and_nothing_else() -> None:
+    found = debouncer(elements=1000)
+    assert (found.state(), found.state().moving) == (Held(), False)
+    bad = np.zeros((1, 1, 1000), dtype=np.bool_)
+    bad[..., 7] = True
+    for _ in range(2):
+        found.step(bad, ~bad, 0.1)
+    assert found.state().moving
+    assert len(found.state().elements + found.state().progress_s + found.state().active) == 9
+
+
+DAMAGED = [{"progress_s": b"123"}, {"active": b"\x02" * 3}, {"active": b""},
+           {"progress_s": np.full(3, np.nan, "<f4").tobytes()},
+           {"progress_s": np.full(3, -1.0, "<f4").tobytes()},
+           {"elements": b"1"}, {"elements": np.array([0, 1, 5], "<u4").tobytes()},
+           {"elements": np.array([0, 1, 2**32 - 1], "<u4").tobytes()},
+           {"elements": np.array([0, 0, 1], "<u4").tobytes()},
+           {"elements": np.array([2, 1, 0], "<u4").tobytes()}]
+
+
+@pytest.mark.parametrize("change", DAMAGED)
+def test_a_damaged_state_is_refused(change: dict[str, bytes]) -> None:
+    found, bad = debouncer(elements=5), np.array([[[True, True, True, False, False]]])
+    for _ in range(2):
+        found.step(bad, ~bad, 0.1)
+    state = found.state()
+    found.restore(state)
     with pytest.raises(GiveUpError):
-        found.restore({**found.state(), **change})
+        found.restore(msgspec.structs.replace(state, **change))
 
 
 def test_a_few_elements_are_stepped_as_all_are() -> None:

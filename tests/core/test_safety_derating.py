@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from core.errors import GiveUpError
 from core.limits import safe_operating_area
 from core.safety.area import Area, Sample
-from core.safety.derating import CHARGE, DISCHARGE, LIMITS, RAMP, WAYS, Derated, Derating
+from core.safety.derating import (
+    CHARGE,
+    DISCHARGE,
+    LIMITS,
+    RAMP,
+    WAYS,
+    Derated,
+    Derating,
+    FallenPart,
+)
 from core.safety.layout import Layout
 from core.vocabulary import CHEMISTRIES
 from tests.core.safety_bench import healthy, pack, with_cell
@@ -195,20 +204,24 @@ def test_never_more_than_any_partial_limit(volts: float, heat: float, soc: float
     assert np.isfinite(found.allowed_a).all()
     assert (found.allowed_a >= 0).all()
     one_way = {"bms_charge_a": DISCHARGE, "bms_discharge_a": CHARGE}
-    for name in missing - {"string_voltage_v"}:
+    for name in missing:
         closed = [way for way in (CHARGE, DISCHARGE) if way != one_way.get(name)]
         assert (found.allowed_a[closed] == 0).all()
 
 
-def test_a_restart_keeps_the_ramp_and_the_ratchet() -> None:
-    before, after = Limiter(), Limiter()
+def test_a_restart_keeps_the_ratchet_and_begins_its_ramp_anew() -> None:
+    before, after = Limiter(), Limiter(ramp="slow")
+    assert not before.derating.held.any()
     before.step(before.cell("voltage_v", 3.58))
-    after.derating.restore(before.derating.state())
-    for dt_s in (0.1, 1.0, LONG_S):
-        sample = before.cell("voltage_v", 3.52)
-        assert allowed(before.step(sample, dt_s)) == allowed(after.step(sample, dt_s))
-    with pytest.raises(GiveUpError):
-        after.derating.restore({"allowed_a": b"", "ratchet": b""})
+    assert before.derating.held.all()
+    after.derating.restore(0, before.derating.ratchet(0))
+    sample = before.cell("voltage_v", 3.52)
+    assert allowed(after.step(sample, 10.0)) == pytest.approx((1.0, 1.0)), "0.1 A/s"
+    assert allowed(after.step(sample)) == allowed(before.step(sample))
+    for damaged in ((math.nan, 1.0), (-0.1, 1.0), (1.0, 1.1), (1.0, math.inf)):
+        charge, discharge = map(FallenPart, damaged)
+        with pytest.raises(GiveUpError):
+            after.derating.restore(0, (charge, discharge))
 
 
 def test_an_unknown_ramp_is_refused_and_limits_have_names() -> None:

@@ -14,7 +14,7 @@ import pytest
 from core.errors import ConfigurationError, GiveUpError
 from core.safety.area import Area, Sample
 from core.safety.bands import INFO, NONE, PACK_CONDITIONS, WARNING
-from core.safety.derating import CHARGE, DISCHARGE
+from core.safety.derating import CHARGE, DISCHARGE, Fallen, FallenPart
 from core.safety.layout import Layout
 from core.safety.machine import State
 from core.safety.profile import PROFILE, safety_profile
@@ -152,11 +152,10 @@ def test_a_discharge_that_is_held_says_so_the_other_way() -> None:
 def test_what_set_a_held_limit_outlives_a_restart() -> None:
     before, after = Limiter(), Limiter()
     before.step(before.cell("voltage_v", 3.58))
-    state = msgspec.msgpack.decode(msgspec.msgpack.encode(before.derating.state()))
-    after.derating.restore(state)
+    fallen = msgspec.msgpack.decode(msgspec.msgpack.encode(before.derating.ratchet(0)), type=Fallen)
+    after.derating.restore(0, fallen)
     now = after.cell("voltage_v", 3.52, cell=1)
     assert after.step(now).reason(CHARGE, 0).words() == before.step(now).reason(CHARGE, 0).words()
-    for leaf in (-2, after.layout.cells):
-        damaged = {**state["ratchet"], "leaf": np.full((2, 1), leaf, dtype="<i8").tobytes()}
+    for cell in (-2, after.layout.cells):
         with pytest.raises(GiveUpError):
-            after.derating.restore({**state, "ratchet": damaged})
+            after.derating.restore(0, (FallenPart(0.5, cell, 3.58), FallenPart()))

@@ -17,7 +17,7 @@ from core.fleet.rejections import Rejection
 from core.fleet.telemetry import Telemetry, read_telemetry
 from services.edge.estimator import CellEstimators
 from services.edge.orders import Orders
-from services.edge.outbox import Outbox, Standing
+from services.edge.outbox import Outbox
 from services.edge.pack import Centre, Pack, PackGroup
 from services.edge.plant import NOMINAL_V, EachPlant, Sample, SimulatedPack
 from services.edge.ports import Estimate, Verdict
@@ -28,19 +28,19 @@ NO_LIMIT_A = 1e4
 
 
 class Limited:
-    """Safety that limits to some amperes and takes every order."""
+    """Safety that limits each way to some amperes and takes every order."""
 
-    contactors = (True, True)
+    contactors, cells = (True, True), 96
     opened_after_s = took_s = outcome = None
     timer = staticmethod(time.perf_counter)
 
-    def __init__(self, limit_a: float) -> None:
-        self._limit_a = limit_a
+    def __init__(self, charge_a: float, discharge_a: float) -> None:
+        self._limits_a = charge_a, discharge_a
 
     def judge(self, samples: Sequence[Sample], estimates: Sequence[Estimate], now_s: float,
-              arrived_s: float) -> list[Verdict]:
-        reason = "" if self._limit_a == NO_LIMIT_A else "limited by cell 2"
-        return [Verdict("derate", self._limit_a, self._limit_a, reason) for _ in samples]
+              arrived_s: float, bounds_kw: Sequence[float]) -> list[Verdict]:
+        reason = "" if self._limits_a == (NO_LIMIT_A, NO_LIMIT_A) else "limited by cell 2"
+        return [Verdict("derate", *self._limits_a, reason) for _ in samples]
 
     def limits(self) -> tuple[PartialLimit, ...]:
         return ()
@@ -61,15 +61,16 @@ class Limited:
 class Alone(Pack):
     """The only one of its process."""
 
-    def __init__(self, limit_a: float) -> None:
-        safety, plant = Limited(limit_a), SimulatedPack("LFP", 96, 50.0, seed=3)
+    def __init__(self, charge_a: float, discharge_a: float) -> None:
+        safety, plant = Limited(charge_a, discharge_a), SimulatedPack("LFP", 96, 50.0, seed=3)
         super().__init__(DEVICE, safety, Centre(60.0))
+        self.plant = plant
         self.group = PackGroup([self], safety, EachPlant([plant]),
                                CellEstimators([plant.rating]))
 
 
-def pack_with(limit_a: float = NO_LIMIT_A) -> Alone:
-    return Alone(limit_a)
+def pack_with(charge_a: float = NO_LIMIT_A, discharge_a: float = NO_LIMIT_A) -> Alone:
+    return Alone(charge_a, discharge_a)
 
 
 def allocate(pack: Pack, power_kw: float, issued_s: float = NOW_S, valid_s: float = 600.0) -> bool:
@@ -122,17 +123,19 @@ def test_an_allocation_that_came_before_is_not_taken_again() -> None:
     assert not allocate(pack, 30.0, issued_s=NOW_S - 1)
 
 
-@given(st.floats(-200, 200), st.floats(0, 100), st.floats(0, 200) | st.just(math.nan))
-def test_no_layer_above_relaxes_one_below(wish_kw: float, bound_kw: float, limit_a: float) -> None:
-    pack = pack_with(limit_a)
+LIMIT_A = st.floats(0, 200) | st.just(math.nan)
+
+
+@given(st.floats(-200, 200), LIMIT_A, LIMIT_A)
+def test_the_current_that_flows_is_within_the_limit_of_its_way(
+        wish_kw: float, charge_a: float, discharge_a: float) -> None:
+    pack = pack_with(charge_a, discharge_a)
     allocate(pack, wish_kw)
-    pack.standing = Standing("", bound_kw, NOW_S + 100)
-    power_kw = power_at(pack, NOW_S + 1)
+    power_kw, current_a = power_at(pack, NOW_S + 1), pack.plant.current_a
     assert abs(power_kw) <= abs(wish_kw) * 1.001 + 1e-6
-    assert abs(power_kw) <= bound_kw * 1.001 + 1e-6
-    volts = pack.body(NOW_S).voltage_v or 0.0
-    most_kw = 0.0 if math.isnan(limit_a) else limit_a * volts / 1000
-    assert abs(power_kw) <= most_kw * 1.05 + 1e-6
+    assert power_kw == 0.0 or (power_kw > 0) == (wish_kw > 0)
+    most_a, held_a = np.nan_to_num([discharge_a, charge_a]), 1.05
+    assert -most_a[1] * held_a - 1e-6 <= current_a <= most_a[0] * held_a + 1e-6
 
 
 def test_what_it_sends_is_what_the_centre_takes() -> None:
@@ -195,16 +198,6 @@ def test_an_expired_command_is_told_and_not_done(outbox: Outbox) -> None:
 def test_a_command_from_the_future_is_refused(outbox: Outbox) -> None:
     reply = Orders(pack_with(), outbox).handle(command("ping", issued_s=NOW_S + 3600), NOW_S)
     assert reply.state == "refused"
-
-
-def test_an_override_bounds_and_ends(outbox: Outbox) -> None:
-    pack = pack_with()
-    orders = Orders(pack, outbox)
-    allocate(pack, -20.0)
-    done = orders.handle(command("override", power_kw=5.0, hold_s=30.0), NOW_S)
-    assert done.state == "executed"
-    assert power_at(pack, NOW_S + 1) == pytest.approx(-5.0, rel=0.01)
-    assert power_at(pack, NOW_S + 31) == pytest.approx(-20.0, rel=0.01)
 
 
 @pytest.mark.parametrize("changed", [{}, {"power_kw": -1.0, "hold_s": 5.0}, {"power_kw": 5.0}])
