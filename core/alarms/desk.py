@@ -8,14 +8,20 @@ from collections.abc import Iterable
 from core.alarms.book import AlarmBook, AlarmState, findings, journal_state
 from core.alarms.journal import AlarmJournal, keep_nowhere
 from core.alarms.ports import AlarmStore
-from core.alarms.records import RATE_WINDOW, AuditEntry, Batch, Finding, Key, Remembered
+from core.alarms.records import (
+    RATE_WINDOW,
+    SILENT,
+    AuditEntry,
+    Batch,
+    Finding,
+    Key,
+    Remembered,
+)
 from core.clock import Clock
 from core.frames import Frame
 from core.topology import Topology
 
 log = logging.getLogger(__name__)
-
-SILENT = "silent"
 
 
 class AlarmDesk:
@@ -42,11 +48,11 @@ class AlarmDesk:
         holds as it was keeps an alarm; it does not raise one."""
         def held(key: Key) -> bool:
             node = self._topology.index_of_id.get(key.element)
-            return (node is not None and key.condition != SILENT
-                    and not self._book.knows(frame, node, key.condition))
+            return node is not None and not self._book.knows(frame, node, key.condition)
 
         own = [found for found in findings(self._book.evaluate(frame), self._topology)
-               if self._is_on(key := Key(found.element, found.condition)) or not held(key)]
+               if found.condition == SILENT
+               or self._is_on(key := Key(found.element, found.condition)) or not held(key)]
         self.journal.tick([*own, *reported], held)
         return self.state()
 

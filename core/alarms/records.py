@@ -16,6 +16,9 @@ from core.alarms.states import Event, State
 from core.limits import TIERS
 
 INFO, WARNING, TRIP = (TIERS.index(name) for name in ("info", "warning", "trip"))
+SILENT = "silent"
+"""The condition of an element of which nothing is heard."""
+
 DESIGN = "design"
 """Who acted where nobody did: a rule of the house."""
 
