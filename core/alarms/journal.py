@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from core.alarms import actions
 from core.alarms.actions import Done
 from core.alarms.advance import Held, Step, advanced
-from core.alarms.groups import Causes, Group, announced, grouped
+from core.alarms.groups import Causes, Group, grouped
 from core.alarms.moves import moved
 from core.alarms.rates import RateBook, Rates
 from core.alarms.records import (
@@ -25,7 +24,6 @@ from core.alarms.records import (
     Instance,
     Key,
     Remembered,
-    Transition,
     joined,
 )
 from core.alarms.rules import Rules, alarm_rules
@@ -47,15 +45,6 @@ def nothing_held(key: Key) -> bool:
 
 def keep_nowhere(batch: Batch) -> None:
     """Of a journal without a store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a tick did. announced: what calls a person, first-out first; at most one alarm of a
-    group, and every trip."""
-
-    transitions: tuple[Transition, ...]
-    announced: tuple[Key, ...]
 
 
 class AlarmJournal:
@@ -80,7 +69,7 @@ class AlarmJournal:
 
     # -- the engine's part
 
-    def tick(self, findings: Iterable[Finding], held: Held = nothing_held) -> Changes:
+    def tick(self, findings: Iterable[Finding], held: Held = nothing_held) -> None:
         """One look at all conditions that are there now.
 
         held: of a known alarm without a finding, whether its element says nothing now; such an
@@ -92,9 +81,6 @@ class AlarmJournal:
                             held)
             self._commit(step)
             self._keep_or_queue(step.batch())
-            raised = [line for line in step.transitions if line.raises]
-            calls = announced(raised, self.groups()) if raised else []
-            return Changes(tuple(step.transitions), tuple(calls))
 
     def _now(self) -> datetime:
         """To be asked before anything that is open: where the clock was set, that goes with it."""
