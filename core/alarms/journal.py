@@ -26,6 +26,7 @@ from core.alarms.records import (
     Remembered,
     joined,
 )
+from core.alarms.resume import resumed
 from core.alarms.rules import Rules, alarm_rules
 from core.alarms.states import ASKING, Event
 from core.alarms.times import Watch, in_order, moved_by, not_ahead
@@ -41,6 +42,11 @@ MOST_UNKEPT = 100_000
 def nothing_held(key: Key) -> bool:
     """Everything is known at every tick."""
     return False
+
+
+def everything_held(key: Key) -> bool:
+    """Nothing is known but what was found."""
+    return True
 
 
 def keep_nowhere(batch: Batch) -> None:
@@ -79,6 +85,23 @@ class AlarmJournal:
             now = self._now()
             step = advanced(self._open, findings, now, self._rules, self._causes, self._last,
                             held)
+            self._commit(step)
+            self._keep_or_queue(step.batch())
+
+    def resume(self, known: Remembered, keep: Keep) -> None:
+        """Go on with a store that could not be opened before, and with what it kept."""
+        with self._lock:
+            now = self._now()
+            found = resumed(self._open.values(), self._unkept.transitions, known)
+            self._keep, self._unkept, self.error = keep, found.batch, ""
+            self._open = {**found.kept, **found.fresh}
+            self._last = max([known.last_occurrence,
+                              *(one.occurrence for one in self._open.values()),
+                              *(line.occurrence for line in found.batch.transitions)])
+            self._rates = RateBook([*in_order(known.recent, now), *found.batch.transitions])
+            self._move(lambda one: not_ahead(one, now))
+            step = advanced({key: self._open[key] for key in found.kept}, found.again, now,
+                            self._rules, self._causes, self._last, everything_held)
             self._commit(step)
             self._keep_or_queue(step.batch())
 
