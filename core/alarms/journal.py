@@ -29,7 +29,7 @@ from core.alarms.records import (
 from core.alarms.resume import resumed
 from core.alarms.rules import Rules, alarm_rules
 from core.alarms.states import ASKING, Event
-from core.alarms.times import Watch, in_order, moved_by, not_ahead
+from core.alarms.times import Start, Watch, in_order, not_ahead
 from core.clock import Clock
 from core.errors import OrreryError
 from core.topology import Topology
@@ -63,6 +63,7 @@ class AlarmJournal:
         self._rules = rules or alarm_rules()
         self._causes = Causes(topology, self._rules)
         now, _ = self._watch.look()
+        self._start = Start(known, now)
         self._open = {one.key: one for one in known.instances}
         self._last = max([known.last_occurrence, *(one.occurrence for one in known.instances)])
         self._rates = RateBook(in_order(known.recent, now))
@@ -110,7 +111,7 @@ class AlarmJournal:
         with self._lock:
             now, set_by = self._watch.look()
             if set_by:
-                self._move(lambda one: moved_by(one, set_by))
+                self._move(lambda one: self._start.moved_by(one, set_by))
                 self._rates.set_by(set_by)
             return now
 

@@ -19,7 +19,8 @@ class AlarmStore(Protocol):
         ...
 
     def load(self, since: datetime) -> Remembered:
-        """Every open alarm with its delays, and the transitions since then."""
+        """Every open alarm with its delays, and the transitions since then, of very many the
+        newest."""
         ...
 
     def history(self, query: AlarmQuery) -> list[Transition]:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     select,
 )
 
+from core.alarms.rates import REMEMBERED
 from core.alarms.records import (
     AlarmQuery,
     AuditEntry,
@@ -117,13 +118,14 @@ class AlarmTables:
 
     def load(self, since: datetime) -> Remembered:
         """What a restart of the journal begins with; raises RetryLaterError."""
-        recent = select(TRANSITIONS).where(TRANSITIONS.c.at >= since).order_by(TRANSITIONS.c.id)
+        recent = (select(TRANSITIONS).where(TRANSITIONS.c.at >= since)
+                  .order_by(TRANSITIONS.c.id.desc()).limit(REMEMBERED))
         with self._place.reading() as connection:
             return Remembered(
                 tuple(msgspec.msgpack.decode(data, type=Instance)
                       for data in connection.execute(OPENED).scalars()),
                 connection.execute(LAST_OCCURRENCE).scalar_one(),
-                tuple(map(line_of, connection.execute(recent))))
+                tuple(map(line_of, connection.execute(recent)))[::-1])
 
     def history(self, query: AlarmQuery) -> list[Transition]:
         """Lines of the query, newest first; raises RetryLaterError."""
