@@ -65,7 +65,7 @@ ACTS: Mapping[str, Act] = {
                        lambda journal, key, who, _: journal.acknowledge(key, who)),
     "comment": Act("Comment", "chat_bubble", "commented",
                    lambda journal, key, who, text: journal.comment(key, who, text),
-                   asks="Comment", effect="It stays with the alarm; the audit keeps it for good."),
+                   asks="Comment", effect="It stays with the alarm, and in the audit."),
     "reset": Act("Reset", "restart_alt", "reset",
                  lambda journal, key, who, _: journal.reset(key, who), of=_latched),
     "unshelve": Act("Unshelve", "notifications_active", "back in the list",

@@ -223,7 +223,7 @@ class AlarmJournal:
         return self._act(key, who, Event.RETURN)
 
     def comment(self, key: Key, who: str, text: str) -> Instance:
-        """On an open alarm; the audit keeps it for good."""
+        """On an open alarm; it stands in the audit when that is gone."""
         with self._lock:
             now = self._now()
             done = actions.commented(self._known(key), now, who, text)
