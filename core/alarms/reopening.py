@@ -49,16 +49,16 @@ class Reopening:
         store = None
         try:
             store = self._opening()
-            known = None if store is None else store.load(self._clock.now() - RATE_WINDOW)
+            if store is not None:
+                known = store.load(self._clock.now() - RATE_WINDOW)
+                with self._lock:
+                    if not self._closed:
+                        self._found, store = (store, known), None
         except OrreryError as error:
             self.error = str(error)
-            known = None
-        with self._lock:
-            if store is not None and known is not None and not self._closed:
-                self._found = store, known
-                return
-        if store is not None:
-            store.close()
+        finally:
+            if store is not None:
+                store.close()
 
     def close(self) -> None:
         """Nothing is opened any more; what was opened meanwhile is closed."""

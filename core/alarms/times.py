@@ -51,7 +51,7 @@ class Start:
     def moved_by(self, one: Instance, set_by: timedelta) -> Instance:
         """As `moved_by`. A clock that was behind and comes past what was kept was wrong all the
         while: what it told since the start goes with it."""
-        was_wrong = NOTHING < self._behind <= set_by
+        was_wrong = timedelta(seconds=SET_S) <= self._behind <= set_by
         if was_wrong and one.set_back == NOTHING and one.began >= self._at:
             one = replace(one, set_back=set_by)
         return moved_by(one, set_by)

@@ -67,7 +67,7 @@ class AlarmTables:
                  most_audit: int = MOST_AUDIT) -> None:
         self._place, self._lock = place, threading.Lock()
         self._most_transitions, self._most_audit = most_transitions, most_audit
-        self._since_pruned = {TRANSITIONS: 0, AUDIT: 0}
+        self._since_pruned = {TRANSITIONS: PRUNED_EVERY, AUDIT: PRUNED_EVERY}
         self._doubt: tuple[str, Batch] | None = None
         self._kept: list[Batch] = []
 
@@ -113,7 +113,10 @@ class AlarmTables:
             self._kept = [*self._kept, batch][-MOST_LATE:]
 
     def _is_due(self, table: Table, added: int) -> bool:
-        """Whether its oldest lines are to be given up, once in a while."""
+        """Whether its oldest lines are to be given up: at the first line of a process, then once
+        in a while."""
+        if not added:
+            return False
         self._since_pruned[table] += added
         if self._since_pruned[table] < PRUNED_EVERY:
             return False

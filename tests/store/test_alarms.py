@@ -143,3 +143,14 @@ def test_acknowledgements_take_nothing_else_out_of_the_audit(tmp_path: Path) -> 
     kept = [one.action for one in store.audit(ALL)]
     assert kept == [*["emergency_stop"] * 1000, *["acknowledge"] * 1000]
     store.close()
+
+
+def test_growth_has_a_bound_over_restarts_too(tmp_path: Path) -> None:
+    for start in range(0, 6000, 2000):
+        store = AlarmTables(SqlitePlace(tmp_path, ALARMS), most_transitions=1000)
+        store.append(Batch(transitions=tuple(line(start + second) for second in range(2000))))
+        store.close()
+    store = AlarmTables(SqlitePlace(tmp_path, ALARMS), most_transitions=1000)
+    store.append(Batch(transitions=(line(6000),)))
+    assert len(store.history(ALL)) == 1000
+    store.close()
