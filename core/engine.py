@@ -14,6 +14,7 @@ from core.alarms import AlarmState, no_alarms
 from core.alarms.desk import AlarmDesk
 from core.alarms.ports import AlarmStore
 from core.alarms.records import Finding
+from core.alarms.reopening import Opening
 from core.assembly import Assembler, place
 from core.clock import Clock, SystemClock
 from core.devices import Board, Device, DeviceFrame, DeviceTable
@@ -142,10 +143,12 @@ class Engine:
         self.channels = channels
         self.history_error = error
 
-    def keep_alarms(self, store: AlarmStore | None, error: str = "") -> None:
+    def keep_alarms(self, store: AlarmStore | None, error: str = "",
+                    opening: Opening | None = None) -> None:
         """Go on with the alarms of `store` and keep all that follows there; `error` says why
-        there is none. Before the first tick; raises what `AlarmStore.load` does."""
-        self.desk = AlarmDesk(self.topology, self.clock, store, error)
+        there is none, and `opening` is then tried again. Before the first tick; raises what
+        `AlarmStore.load` does."""
+        self.desk = AlarmDesk(self.topology, self.clock, store, error, opening)
 
     def keep_records(self, records: SiteRecords | None, error: str = "",
                      late: LateAnswers = LATE_ANSWERS) -> None:

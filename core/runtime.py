@@ -8,6 +8,7 @@ import logging
 import random
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from core import attributes
@@ -178,7 +179,7 @@ def _started(config: Config, records: SiteRecords | None, error: str) -> Runtime
                        drives=config.coordinator.here,
                        past_comes=lambda: bool(backfills and backfills[0].running))
     backfill = _attach_history(engine, config)
-    _keep_alarms(engine, config)
+    keep_alarms(engine, config)
     _keep_commands(engine, records, error)
     late = late_arrivals(engine)
     engine.tick()
@@ -229,13 +230,19 @@ def _twin(engine: Engine, config: Config, backfill: Backfill | None,
     return twin
 
 
-def _keep_alarms(engine: Engine, config: Config) -> None:
-    """As history: where it cannot be opened, alarms live in memory, and the screens say why."""
+def keep_alarms(engine: Engine, config: Config) -> None:
+    """Where their store cannot be opened, alarms come and go, nobody acts on them, the screens
+    say why, and it is tried again while the engine runs."""
+    opening = partial(make_alarm_store, config.history, config.file)
+    store = None
     try:
-        engine.keep_alarms(make_alarm_store(config.history, config.file))
+        store = opening()
+        engine.keep_alarms(store)
     except (HistoryLockedError, RetryLaterError, GiveUpError) as error:
         log.error("%s", error)
-        engine.keep_alarms(None, str(error))
+        if store is not None:
+            store.close()
+        engine.keep_alarms(None, str(error), opening)
 
 
 def _keep_commands(engine: Engine, records: SiteRecords | None, error: str) -> None:

@@ -65,7 +65,7 @@ ACTS: Mapping[str, Act] = {
                        lambda journal, one, who, _: journal.acknowledge(one.key, who, one.seen)),
     "comment": Act("Comment", "chat_bubble", "commented",
                    lambda journal, one, who, text: journal.comment(one.key, who, text),
-                   asks="Comment", effect="It stays with the alarm; the audit keeps it for good."),
+                   asks="Comment", effect="It stays with the alarm, and in the audit."),
     "reset": Act("Reset", "restart_alt", "reset",
                  lambda journal, one, who, _: journal.reset(one.key, who), of=_latched),
     "unshelve": Act("Unshelve", "notifications_active", "back in the list",

@@ -37,10 +37,13 @@ def _unkept(client: LocalClient) -> list[Html]:
     """Why nobody may rely on the history of this moment."""
     journal = client.journal
     if client.alarm_store is None:
-        return [blocks.state_box("database_off", "Alarms are not kept",
-                                 client.alarms_error or "History is switched off.",
-                                 "They work, and are forgotten when Orrery ends.",
-                                 error=bool(client.alarms_error))]
+        if client.alarms_error:
+            return [blocks.state_box(
+                "database_off", "Alarms are not kept", client.alarms_error,
+                "They are shown as always. Stops go out; all else that people do is refused until "
+                "it can be written down. Orrery tries again by itself.", error=True)]
+        return [blocks.state_box("database_off", "Alarms are not kept", "History is switched off.",
+                                 "They work, and are forgotten when Orrery ends.")]
     if not journal.error:
         return []
     lost = (f"{formats.counted(journal.lost, 'line')} of history were given up. "

@@ -166,8 +166,12 @@ def carry_out(client: LocalClient, target: Target, action: str, who: str, words:
                                 words, outcome))
 
     if not ids:
-        keep(outcomes.sentence((), (), unsent))
-        raise SourceError(outcomes.sentence((), (), unsent))
+        told = outcomes.sentence((), (), unsent)
+        try:
+            keep(told)
+        except OrreryError as error:
+            told = f"{told} {error}"
+        raise SourceError(told)
     outcomes.follow(ids, client.commands, TTL_S, unsent, keep)
     if unsent:
         st.toast(blocks.markdown(outcomes.sentence((), (), unsent)), icon=":material/error:")

@@ -15,6 +15,9 @@ from core.alarms.rules import Rule, Rules
 from core.alarms.states import Event, State
 
 Held = Callable[[Key], bool]
+TELLING = frozenset({State.NORMAL, State.UNACKNOWLEDGED, State.ACKNOWLEDGED, State.RETURNED})
+"""States out of which an alarm calls when its condition comes, or worsens, or an acknowledgement
+ends. A latched one is not among them: hidden, it would forget that it waits for its reset."""
 
 
 class Explaining(Protocol):
@@ -38,12 +41,13 @@ class Step:
     def take(self, key: Key, before: Instance | None, sensed_now: Instance, event: Event | None,
              cause: Key | None) -> None:
         """One instance, whose condition came (ON), went (OFF) or neither."""
+        first = len(self.transitions)
         one = self._hidden_by(sensed_now, cause)
         if event is not None:
             one = self._apply(one, event)
         one = self._timed(self._released(one, event, cause))
         if one.on and one.tier > one.worst:
-            one = self._worse(one)
+            one = self._worse(one, any(line.raises for line in self.transitions[first:]))
         if one is before:
             return
         self.moving[key] = one if one.is_open else None
@@ -51,9 +55,11 @@ class Step:
             self.kept[key] = None
 
     def _hidden_by(self, one: Instance, cause: Key | None) -> Instance:
-        """Suppressed by design, before it is told."""
+        """Suppressed by design, before it is told, or told again."""
         if (cause is None or one.shown or not one.on or one.severity >= TRIP
-                or one.state not in (State.NORMAL, State.UNACKNOWLEDGED)):
+                or one.state not in TELLING or (one.state is State.ACKNOWLEDGED
+                                                and not self._is_due(one)
+                                                and one.tier <= one.worst)):
             return one
         words = f"a consequence of: {cause.element}, {self._rules.words(cause.condition)}"
         return self._apply(one, Event.SUPPRESS, Hiding(self.now, DESIGN, words, cause=cause))
@@ -72,16 +78,20 @@ class Step:
 
     def _timed(self, one: Instance) -> Instance:
         """An acknowledgement does not last for ever."""
-        realarm_s = self._rule(one).realarm_s
-        if (one.state is State.ACKNOWLEDGED and one.acknowledged_at is not None and realarm_s
-                and (self.now - one.acknowledged_at).total_seconds() >= realarm_s):
+        if one.state is State.ACKNOWLEDGED and self._is_due(one):
             return self._apply(one, Event.REALARM)
         return one
 
-    def _worse(self, one: Instance) -> Instance:
-        first = one.worst == 0
+    def _is_due(self, one: Instance) -> bool:
+        """Its acknowledgement has lasted as long as it may."""
+        realarm_s = self._rule(one).realarm_s
+        return (one.acknowledged_at is not None and realarm_s > 0
+                and (self.now - one.acknowledged_at).total_seconds() >= realarm_s)
+
+    def _worse(self, one: Instance, called: bool) -> Instance:
+        """called: in this very tick, at this tier: once is enough."""
         one = replace(one, worst=one.tier)
-        if one.state in (State.UNACKNOWLEDGED, State.ACKNOWLEDGED) and not first:
+        if one.state in (State.UNACKNOWLEDGED, State.ACKNOWLEDGED) and not called:
             return self._apply(one, Event.ESCALATE)
         return one
 

@@ -14,7 +14,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from core.alarms.records import Finding, Instance
+from core.alarms.records import SILENT, Finding, Instance
 from core.alarms.states import ALARMED, ASKING, State
 from core.frames import CONTACTOR_OPEN, Frame
 from core.limits import TIERS, SafeOperatingArea, safe_operating_area
@@ -68,11 +68,13 @@ class AlarmBook:
         self._since: dict[tuple[int, str], datetime] = {}
 
     def restore(self, instances: Iterable[Instance]) -> None:
-        """Go on where another book stopped: what it held within a deadband is held again."""
+        """Go on where another book stopped: what it held within a deadband is held again, but not
+        what had left it and waits for its off-delay."""
         for one in instances:
             node = self._topology.index_of_id.get(one.element, -1)
             row = self._row(node)
-            if one.on and one.event_at is not None and one.condition in self._tiers \
+            stays = one.on and one.changing_at is None
+            if stays and one.event_at is not None and one.condition in self._tiers \
                     and row is not None:
                 self._tiers[one.condition][row] = one.tier
                 self._since[node, one.condition] = one.event_at
@@ -84,7 +86,10 @@ class AlarmBook:
 
     def knows(self, frame: Frame, node: int, condition: str) -> bool:
         """Whether `frame` tells anything of a condition: of what is stale it does not, nor of a
-        cell whose value is missing; `evaluate` leaves both as they were."""
+        cell whose value is missing; `evaluate` leaves both as they were. What is silent is so
+        until it is heard again, also where nothing was heard of it since the start."""
+        if condition == SILENT:
+            return not (frame.stale[node] and frame.coverage[node] == 0)
         metric = CELL_CONDITIONS.get(condition)
         missing = (metric is not None and self._row(node) is not None
                    and not np.isfinite(frame.columns[metric][node]))
@@ -139,13 +144,14 @@ class AlarmBook:
                         float(limits[row, tier - 1]), self._began(node, condition, frame))
 
     def _silent(self, frame: Frame) -> Iterator[Alarm]:
-        """The highest elements of which nothing is heard any more."""
+        """The highest elements of which nothing is heard any more. The grid connection is none:
+        it says nothing of its own, and where all is silent, each branch of it is told."""
         silent = frame.stale & (frame.coverage == 0)
+        silent[0] = False
         top = silent & ~silent[np.maximum(self._topology.parent, 0)]
-        for node in np.flatnonzero(top):
-            if np.isfinite(frame.age_s[node]) and node:
-                yield Alarm(int(node), "silent", WARNING, "age_s", float(frame.age_s[node]),
-                            float("nan"), self._began(int(node), "silent", frame))
+        for node in np.flatnonzero(top & np.isfinite(frame.age_s)):
+            yield Alarm(int(node), SILENT, WARNING, "age_s", float(frame.age_s[node]),
+                        float("nan"), self._began(int(node), SILENT, frame))
 
     def _contactors(self, frame: Frame) -> Iterator[Alarm]:
         for node in np.flatnonzero(frame.flags & CONTACTOR_OPEN):

@@ -15,7 +15,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from core.alarms.records import TRIP, Instance, Key, Transition
+from core.alarms.records import TRIP, Instance, Key
 from core.alarms.rules import Rules
 from core.alarms.states import ALARMED, State
 from core.topology import GRID_ID, Topology
@@ -106,18 +106,6 @@ def grouped(instances: Iterable[Instance], topology: Topology, flood: bool) -> l
         units = listed.merged(units)
     return sorted(map(listed.group, units), key=lambda group: (
         -group.severity, -group.began.timestamp(), group.root.element, group.root.condition))
-
-
-def announced(raised: Sequence[Transition], groups: Sequence[Group]) -> list[Key]:
-    """Which of the newly raised alarms call a person: first-out of each group, and every trip;
-    the first-out before its consequences. Nothing of a group whose first-out called already."""
-    keys = {line.key for line in raised}
-    found: dict[Key, None] = {}
-    for group in sorted(groups, key=lambda one: one.began):
-        if group.root.key in keys:
-            found[group.root.key] = None
-        found |= {one.key: None for one in group.trips if one.key in keys}
-    return list(found)
 
 
 class _Listed:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from core.alarms import actions
 from core.alarms.actions import Done
 from core.alarms.advance import Held, Step, advanced
-from core.alarms.groups import Causes, Group, announced, grouped
+from core.alarms.groups import Causes, Group, grouped
 from core.alarms.moves import moved
 from core.alarms.rates import RateBook, Rates
 from core.alarms.records import (
@@ -26,12 +25,12 @@ from core.alarms.records import (
     Key,
     Remembered,
     Seen,
-    Transition,
     joined,
 )
+from core.alarms.resume import resumed
 from core.alarms.rules import Rules, alarm_rules
 from core.alarms.states import ASKING, Event
-from core.alarms.times import Watch, in_order, moved_by, not_ahead
+from core.alarms.times import Start, Watch, in_order, not_ahead
 from core.clock import Clock
 from core.errors import OrreryError
 from core.topology import Topology
@@ -46,17 +45,13 @@ def nothing_held(key: Key) -> bool:
     return False
 
 
+def everything_held(key: Key) -> bool:
+    """Nothing is known but what was found."""
+    return True
+
+
 def keep_nowhere(batch: Batch) -> None:
     """Of a journal without a store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a tick did. announced: what calls a person, first-out first; at most one alarm of a
-    group, and every trip."""
-
-    transitions: tuple[Transition, ...]
-    announced: tuple[Key, ...]
 
 
 class AlarmJournal:
@@ -69,6 +64,7 @@ class AlarmJournal:
         self._rules = rules or alarm_rules()
         self._causes = Causes(topology, self._rules)
         now, _ = self._watch.look()
+        self._start = Start(known, now)
         self._open = {one.key: one for one in known.instances}
         self._last = max([known.last_occurrence, *(one.occurrence for one in known.instances)])
         self._rates = RateBook(in_order(known.recent, now))
@@ -81,7 +77,7 @@ class AlarmJournal:
 
     # -- the engine's part
 
-    def tick(self, findings: Iterable[Finding], held: Held = nothing_held) -> Changes:
+    def tick(self, findings: Iterable[Finding], held: Held = nothing_held) -> None:
         """One look at all conditions that are there now.
 
         held: of a known alarm without a finding, whether its element says nothing now; such an
@@ -93,16 +89,30 @@ class AlarmJournal:
                             held)
             self._commit(step)
             self._keep_or_queue(step.batch())
-            raised = [line for line in step.transitions if line.raises]
-            calls = announced(raised, self.groups()) if raised else []
-            return Changes(tuple(step.transitions), tuple(calls))
+
+    def resume(self, known: Remembered, keep: Keep) -> None:
+        """Go on with a store that could not be opened before, and with what it kept."""
+        with self._lock:
+            now = self._now()
+            found = resumed(self._open.values(), self._unkept.transitions, known)
+            self._keep, self._unkept, self.error = keep, found.batch, ""
+            self._open = {**found.kept, **found.fresh}
+            self._last = max([known.last_occurrence,
+                              *(one.occurrence for one in self._open.values()),
+                              *(line.occurrence for line in found.batch.transitions)])
+            self._rates = RateBook([*in_order(known.recent, now), *found.batch.transitions])
+            self._move(lambda one: not_ahead(one, now))
+            step = advanced({key: self._open[key] for key in found.kept}, found.again, now,
+                            self._rules, self._causes, self._last, everything_held)
+            self._commit(step)
+            self._keep_or_queue(step.batch())
 
     def _now(self) -> datetime:
         """To be asked before anything that is open: where the clock was set, that goes with it."""
         with self._lock:
             now, set_by = self._watch.look()
             if set_by:
-                self._move(lambda one: moved_by(one, set_by))
+                self._move(lambda one: self._start.moved_by(one, set_by))
                 self._rates.set_by(set_by)
             return now
 
@@ -221,7 +231,7 @@ class AlarmJournal:
         return self._act(key, who, Event.RETURN)
 
     def comment(self, key: Key, who: str, text: str) -> Instance:
-        """On an open alarm; the audit keeps it for good."""
+        """On an open alarm; it stands in the audit when that is gone."""
         with self._lock:
             now = self._now()
             done = actions.commented(self._known(key), now, who, text)

@@ -12,14 +12,16 @@ from core.alarms.records import AlarmQuery, AuditEntry, Batch, Remembered, Trans
 class AlarmStore(Protocol):
     """Alarms and what people did about them. What `append` returned from survives SIGKILL; a
     durable batch survives a power cut too. It grows to a bound and gives up the oldest lines
-    of history, then the oldest of the audit; open alarms never."""
+    of history, the oldest acknowledgements, and the oldest of all else in the audit, each by a
+    bound of its own; open alarms never."""
 
     def append(self, batch: Batch) -> None:
         """All of it or nothing. Raises RetryLaterError when it cannot be written."""
         ...
 
     def load(self, since: datetime) -> Remembered:
-        """Every open alarm with its delays, and the transitions since then."""
+        """Every open alarm with its delays, and the transitions since then, of very many the
+        newest."""
         ...
 
     def history(self, query: AlarmQuery) -> list[Transition]:

@@ -16,6 +16,9 @@ from core.alarms.states import Event, State
 from core.limits import TIERS
 
 INFO, WARNING, TRIP = (TIERS.index(name) for name in ("info", "warning", "trip"))
+SILENT = "silent"
+"""The condition of an element of which nothing is heard."""
+
 DESIGN = "design"
 """Who acted where nobody did: a rule of the house."""
 
@@ -75,7 +78,8 @@ class Instance(msgspec.Struct, frozen=True, gc=False):
     now, or the last one; worst: since it was normal. tripped: it reached a trip since then, so
     it is latched. event_at: when the condition came, before its delay. occurrence: a number
     that no other raising has. count: raisings since it was normal. shown: a person wants to see
-    it in spite of its cause.
+    it in spite of its cause. set_back: by how much its times are told too early, because the
+    clock was behind them at a start; they go forward again with the clock.
     """
 
     element: str
@@ -99,6 +103,7 @@ class Instance(msgspec.Struct, frozen=True, gc=False):
     occurrence: int = 0
     count: int = 0
     comments: tuple[Comment, ...] = ()
+    set_back: timedelta = timedelta(0)
 
     @property
     def key(self) -> Key:

@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
 )
 
+from core.alarms.rates import REMEMBERED
 from core.alarms.records import (
     INFO,
     AlarmQuery,
@@ -36,6 +37,7 @@ from core.alarms.records import (
     Remembered,
     Transition,
 )
+from core.alarms.states import Event
 from core.errors import RetryLaterError
 from store.records.alarm_rows import entry_of, exported, line_of, row_of
 from store.records.alarm_search import says
@@ -44,6 +46,8 @@ from store.records.tables import AUDIT, LAST_BATCH, OPEN, TRANSITIONS, put
 
 MOST_TRANSITIONS = 500_000
 MOST_AUDIT = 200_000
+"""Of acknowledgements, and as many of all else: one flood that is acknowledged as a whole must not
+take an emergency stop out of the audit."""
 PRUNED_EVERY = 5_000
 MOST_LINES = 100_000
 """Of one answer."""
@@ -51,19 +55,20 @@ MOST_LATE = 8
 """Batches that were kept after their time."""
 CLOSE = delete(OPEN).where(OPEN.c.element == bindparam("element"),
                            OPEN.c.condition == bindparam("condition"))
+ACKNOWLEDGED = AUDIT.c.action == Event.ACKNOWLEDGE.value
 OPENED = select(OPEN.c.data).order_by(OPEN.c.element, OPEN.c.condition)
 LAST_OCCURRENCE = select(func.coalesce(func.max(TRANSITIONS.c.occurrence), 0))
 
 
 class AlarmTables:
-    """`core.alarms.ports.AlarmStore`; for any threads. most_transitions, most_audit: lines kept,
-    PRUNED_EVERY more for a while."""
+    """`core.alarms.ports.AlarmStore`; for any threads. most_transitions, most_audit: lines kept
+    of each kind, PRUNED_EVERY more for a while."""
 
     def __init__(self, place: Place, *, most_transitions: int = MOST_TRANSITIONS,
                  most_audit: int = MOST_AUDIT) -> None:
         self._place, self._lock = place, threading.Lock()
-        self._most = {TRANSITIONS: most_transitions, AUDIT: most_audit}
-        self._since_pruned = 0
+        self._most_transitions, self._most_audit = most_transitions, most_audit
+        self._since_pruned = {TRANSITIONS: PRUNED_EVERY, AUDIT: PRUNED_EVERY}
         self._doubt: tuple[str, Batch] | None = None
         self._kept: list[Batch] = []
 
@@ -84,7 +89,10 @@ class AlarmTables:
                 connection.execute(put(LAST_BATCH, connection.dialect.name),
                                    {"one": True, "token": self._doubt[0]})
                 _write(connection, _less(batch, self._kept))
-                self._prune(connection, len(batch.transitions) + len(batch.audit))
+                if self._is_due(TRANSITIONS, len(batch.transitions)):
+                    _prune_transitions(connection, self._most_transitions)
+                if self._is_due(AUDIT, len(batch.audit)):
+                    _prune_audit(connection, self._most_audit)
                 if given_up():
                     raise RetryLaterError("it came too late")
         except RetryLaterError as error:
@@ -105,27 +113,29 @@ class AlarmTables:
         if batch.transitions:
             self._kept = [*self._kept, batch][-MOST_LATE:]
 
-    def _prune(self, connection: Connection, added: int) -> None:
-        """The oldest lines beyond the bound, once in a while."""
-        self._since_pruned += added
-        if self._since_pruned < PRUNED_EVERY:
-            return
-        self._since_pruned = 0
-        for table, most in self._most.items():
-            newest = select(func.max(table.c.id)).scalar_subquery()
-            connection.execute(delete(table).where(table.c.id <= newest - most))
+    def _is_due(self, table: Table, added: int) -> bool:
+        """Whether its oldest lines are to be given up: at the first line of a process, then once
+        in a while."""
+        if not added:
+            return False
+        self._since_pruned[table] += added
+        if self._since_pruned[table] < PRUNED_EVERY:
+            return False
+        self._since_pruned[table] = 0
+        return True
 
     # -- reading
 
     def load(self, since: datetime) -> Remembered:
         """What a restart of the journal begins with; raises RetryLaterError."""
-        recent = select(TRANSITIONS).where(TRANSITIONS.c.at >= since).order_by(TRANSITIONS.c.id)
+        recent = (select(TRANSITIONS).where(TRANSITIONS.c.at >= since)
+                  .order_by(TRANSITIONS.c.id.desc()).limit(REMEMBERED))
         with self._place.reading() as connection:
             return Remembered(
                 tuple(msgspec.msgpack.decode(data, type=Instance)
                       for data in connection.execute(OPENED).scalars()),
                 connection.execute(LAST_OCCURRENCE).scalar_one(),
-                tuple(map(line_of, connection.execute(recent))))
+                tuple(map(line_of, connection.execute(recent)))[::-1])
 
     def history(self, query: AlarmQuery) -> list[Transition]:
         """Lines of the query, newest first; raises RetryLaterError."""
@@ -166,6 +176,19 @@ def _write(connection: Connection, batch: Batch) -> None:
         connection.execute(insert(TRANSITIONS), [row_of(line) for line in batch.transitions])
     if batch.audit:
         connection.execute(insert(AUDIT), [msgspec.structs.asdict(one) for one in batch.audit])
+
+
+def _prune_transitions(connection: Connection, most: int) -> None:
+    newest = select(func.max(TRANSITIONS.c.id)).scalar_subquery()
+    connection.execute(delete(TRANSITIONS).where(TRANSITIONS.c.id <= newest - most))
+
+
+def _prune_audit(connection: Connection, most: int) -> None:
+    """Of acknowledgements and of all else the newest."""
+    for kind in (ACKNOWLEDGED, not_(ACKNOWLEDGED)):
+        beyond = (select(AUDIT.c.id).where(kind).order_by(AUDIT.c.id.desc())
+                  .offset(most).limit(1).scalar_subquery())
+        connection.execute(delete(AUDIT).where(kind, AUDIT.c.id <= beyond))
 
 
 def _asked(table: Table, query: AlarmQuery,

@@ -547,7 +547,9 @@ def test_a_selected_alarm_leads_to_the_history_of_its_element(desk: Desk) -> Non
 def test_what_cannot_be_kept_is_said(tmp_path: Path) -> None:
     told = Desk(None)
     told.alarms_error = "the disk is full; make room"
-    assert "the disk is full; make room" in texts(opened(told))
+    page = texts(opened(told))
+    assert "the disk is full; make room" in page
+    assert "all else that people do is refused until it can be written down" in page
     assert "the disk is full; make room" in texts(opened(told, view="History"))
 
 

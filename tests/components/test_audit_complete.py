@@ -14,6 +14,7 @@ from components.fleet import orders
 from core.alarms.journal import AlarmJournal
 from core.alarms.records import AuditEntry
 from core.errors import RequestError, RetryLaterError, SourceError
+from core.fleet.effects import MUST_GO
 from core.fleet.messages import Command
 from tests.components.fleet_site import START, site
 from tests.core.alarm_bench import HOT, Bench, hot
@@ -166,3 +167,12 @@ def test_a_command_that_could_not_be_sent_is_audited_too(action: str) -> None:
                     *VALUES.get(action, (None, None)), WHO)
     assert [entry.action for entry in client.entries] == [action, f"{action}: outcome"]
     assert "the broker is away" in client.entries[1].after
+
+
+@pytest.mark.parametrize("action", sorted(MUST_GO))
+def test_a_stop_that_could_not_be_sent_says_so_though_nothing_is_written_down(action: str) -> None:
+    client, fleet, _ = site(1)
+    fleet.deaf.add(fleet.told[0].device)
+    client.full = True
+    with pytest.raises(SourceError, match=r"not sent; .*the broker is away.*the disk is full"):
+        orders.send(client, orders.of_pack(client, client.packs()[0]), action, None, None, WHO)

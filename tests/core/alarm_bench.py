@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from core.alarms.journal import AlarmJournal, Changes
+from core.alarms.journal import AlarmJournal
 from core.alarms.records import Batch, Finding, Instance, Key, Remembered, Transition
 from core.alarms.rules import Rules, alarm_rules
 from core.alarms.states import State
@@ -63,9 +63,17 @@ class Bench:
         self.journal = AlarmJournal(self.topology, self.clock, keep=self.store.append,
                                     remembered=self.store.load(), rules=self.rules)
 
-    def tick(self, findings: Iterable[Finding] = (), after_s: float = 1.0) -> Changes:
+    def tick(self, findings: Iterable[Finding] = (), after_s: float = 1.0) -> list[Transition]:
+        """The lines of history that it wrote."""
         self.clock.advance(after_s)
-        return self.journal.tick(findings)
+        before = len(self.store.lines)
+        self.journal.tick(findings)
+        return self.store.lines[before:]
+
+    def raised(self, findings: Iterable[Finding], seconds: int = 1) -> list[Key]:
+        """What called a person within so many ticks of 1 s, as the rate counts it."""
+        kept = list(findings)
+        return [line.key for _ in range(seconds) for line in self.tick(kept) if line.raises]
 
     def lasting(self, findings: Iterable[Finding] = (), seconds: int = 61) -> None:
         """Long enough for every delay of the profile."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from core.alarms.states import State
 from core.errors import ConfigurationError
 from core.safety.bands import CONDITIONS as SAFETY_CONDITIONS
 from core.topology import DEFAULT_LEVELS, Topology
-from tests.core.alarm_bench import OPERATOR, RACK, Bench, hot
+from tests.core.alarm_bench import HOT, OPERATOR, RACK, Bench, hot
 from tests.core.sites import system
 
 WIDE = Topology(DEFAULT_LEVELS, [system(0, modules=4, cells=10), system(1, modules=4, cells=10)])
@@ -30,14 +31,10 @@ def failing(count: int, tier: int = 1) -> list[Finding]:
             Finding(*COOLING, tier=2)]
 
 
-def announced(bench: Bench, findings: list[Finding], seconds: int) -> list[Key]:
-    return [key for _ in range(seconds) for key in bench.tick(findings).announced]
-
-
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_cooling_failure_with_forty_alarms_calls_once(order: int) -> None:
     bench = Bench(topology=WIDE)
-    assert announced(bench, failing(39)[::order], 60) == [COOLING]
+    assert bench.raised(failing(39)[::order], 60) == [COOLING]
     (group,) = bench.journal.groups()
     assert (group.root.key, group.size, group.place) == (COOLING, 40, "system_0")
     assert {one.state for one in group.members} == {State.SUPPRESSED}
@@ -45,18 +42,18 @@ def test_a_cooling_failure_with_forty_alarms_calls_once(order: int) -> None:
 
 def test_a_cell_that_is_hot_before_its_cause_is_folded_too() -> None:
     bench = Bench(topology=WIDE)
-    early = announced(bench, [hot(element=cells()[3])], 10)
-    later = announced(bench, failing(39), 60)
+    early = bench.raised([hot(element=cells()[3])], 10)
+    later = bench.raised(failing(39), 60)
     assert (early, later) == ([Key(cells()[3], "temperature_high")], [COOLING])
     assert [group.root.key for group in bench.journal.groups()] == [COOLING]
 
 
 def test_a_trip_is_never_folded_away() -> None:
     bench = Bench(topology=WIDE)
-    announced(bench, failing(39), 60)
+    bench.raised(failing(39), 60)
     tripped = Key(cells()[0], "temperature_high")
     findings = [one for one in failing(39) if one.element != tripped.element]
-    assert bench.tick([*findings, hot(3, tripped.element)]).announced == (tripped,)
+    assert bench.raised([*findings, hot(3, tripped.element)]) == [tripped]
     (group,) = [group for group in bench.journal.groups() if group.trips]
     assert group.severity == 3
     assert [one.key for one in group.trips] == [tripped]
@@ -64,7 +61,7 @@ def test_a_trip_is_never_folded_away() -> None:
 
 def test_what_outlives_its_cause_is_shown() -> None:
     bench = Bench(topology=WIDE)
-    announced(bench, failing(2), 20)
+    bench.raised(failing(2), 20)
     bench.lasting(failing(2)[:2])
     assert [bench.state(Key(one, "temperature_high")) for one in cells()[:2]] == [
         State.UNACKNOWLEDGED, State.UNACKNOWLEDGED]
@@ -72,9 +69,9 @@ def test_what_outlives_its_cause_is_shown() -> None:
 
 def test_a_cause_that_is_shelved_hides_nothing() -> None:
     bench = Bench(topology=WIDE)
-    announced(bench, failing(3), 20)
+    bench.raised(failing(3), 20)
     bench.shelve(COOLING, seconds=3600)
-    announced(bench, failing(3), 2)
+    bench.raised(failing(3), 2)
     assert {bench.state(Key(one, "temperature_high")) for one in cells()[:3]} == {
         State.UNACKNOWLEDGED}
 
@@ -82,22 +79,22 @@ def test_a_cause_that_is_shelved_hides_nothing() -> None:
 def test_a_person_can_look_at_a_consequence() -> None:
     bench = Bench(topology=WIDE)
     key = Key(cells()[0], "temperature_high")
-    announced(bench, failing(3), 20)
+    bench.raised(failing(3), 20)
     bench.journal.unsuppress(key, OPERATOR)
-    announced(bench, failing(3), 5)
+    bench.raised(failing(3), 5)
     assert bench.state(key) is State.UNACKNOWLEDGED
 
 
 def test_a_cause_in_another_branch_explains_nothing() -> None:
     bench = Bench(topology=WIDE)
-    found = announced(bench, [Finding(*COOLING, tier=2), hot(element=cells(1)[0])], 10)
+    found = bench.raised([Finding(*COOLING, tier=2), hot(element=cells(1)[0])], 10)
     assert set(found) == {COOLING, Key(cells(1)[0], "temperature_high")}
 
 
 def test_the_highest_cause_is_the_root() -> None:
     bench = Bench(topology=WIDE)
     silent = [Finding(one, "silent", 2) for one in (RACK, "system_0", cells()[0])]
-    announced(bench, silent, 5)
+    bench.raised(silent, 5)
     (group,) = bench.journal.groups()
     assert group.root.element == "system_0"
     assert {one.hiding.cause for one in group.members if one.hiding} == {("system_0", "silent")}
@@ -105,24 +102,23 @@ def test_the_highest_cause_is_the_root() -> None:
 
 def test_a_cause_explains_while_its_delay_still_runs() -> None:
     bench = Bench(topology=WIDE)
-    early = announced(bench, [hot(element=cells()[0])], 5)
-    assert [*early, *announced(bench, failing(1), 10)] == [COOLING]
+    early = bench.raised([hot(element=cells()[0])], 5)
+    assert [*early, *bench.raised(failing(1), 10)] == [COOLING]
 
 
 def test_bursts_a_minute_apart_are_two_groups() -> None:
     bench = Bench(topology=WIDE)
     first = [hot(element=one) for one in cells()[:15]]
     both = [*first, *(Finding(one, "voltage_low", 1) for one in cells()[:5])]
-    found = [*announced(bench, first, 62), *announced(bench, both, 5)]
+    bench.raised(first, 62)
+    bench.raised(both, 5)
     assert [(group.root.condition, group.size) for group in bench.journal.groups()] == [
         ("voltage_low", 5), ("temperature_high", 15)]
-    assert [key.condition for key in found] == ["temperature_high", "voltage_low"]
 
 
-def test_a_flood_without_a_known_cause_calls_once() -> None:
+def test_a_flood_without_a_known_cause_is_one_group() -> None:
     bench = Bench(topology=WIDE)
-    found = announced(bench, [hot(element=one) for one in [*cells(), *cells(1)]], 20)
-    assert len(found) == 1
+    bench.raised([hot(element=one) for one in [*cells(), *cells(1)]], 20)
     (group,) = bench.journal.groups()
     assert (group.size, group.place) == (80, "poc_main")
     assert bench.journal.rates().flood
@@ -133,7 +129,7 @@ def test_first_out_is_the_earliest_then_the_highest() -> None:
     first = Finding(f"{RACK}_module_3", "voltage_spread", 1)
     bench.tick([first])
     rest = [Finding("system_0", "voltage_spread", 1), *(hot(element=one) for one in cells())]
-    announced(bench, [first, *rest], 30)
+    bench.raised([first, *rest], 30)
     (group,) = bench.journal.groups()
     assert group.root.element == first.element
     assert group.members[0].element == "system_0"
@@ -141,7 +137,7 @@ def test_first_out_is_the_earliest_then_the_highest() -> None:
 
 def test_calm_alarms_stay_apart() -> None:
     bench = Bench(topology=WIDE)
-    announced(bench, [hot(element=one) for one in cells()[:10]], 20)
+    bench.raised([hot(element=one) for one in cells()[:10]], 20)
     assert len(bench.journal.groups()) == 10
     assert not bench.journal.rates().flood
 
@@ -177,9 +173,9 @@ def test_ten_thousand_alarms_in_one_second_are_kept_and_grouped() -> None:
     bench = Bench(topology=site)
     findings = [hot(3, element) for element in elements]
     began = time.process_time()
-    changes = bench.tick(findings)
+    lines = bench.tick(findings)
     took_s = time.process_time() - began
-    assert len(elements) == len(bench.store.open) == len(changes.transitions) == 10_000
+    assert len(elements) == len(bench.store.open) == len(lines) == 10_000
     assert len({line.occurrence for line in bench.store.lines}) == 10_000
     assert [group.size for group in bench.journal.groups()] == [10_000]
     assert took_s <= 1.0
@@ -202,3 +198,70 @@ def test_a_profile_that_cannot_be_is_refused(tmp_path: Path, hides: str, words: 
                     f"  {hides}\n")
     with pytest.raises(ConfigurationError, match=words):
         alarm_rules(path)
+
+
+def test_cells_that_called_before_call_no_more_while_their_cooling_fails() -> None:
+    """What is gone and unacknowledged comes back as a consequence."""
+    bench = Bench(topology=WIDE)
+    bench.raised([hot(element=one) for one in cells()[:9]], 10)
+    bench.lasting()
+    bench.tick(after_s=600)
+    cold = [Finding(*COOLING, tier=2)]
+    assert [*bench.raised(cold, 5), *bench.raised(failing(9), 60)] == [COOLING]
+    assert bench.journal.rates().raised == 1
+    (group,) = bench.journal.groups()
+    assert (group.root.key, group.size) == (COOLING, 10)
+    assert {one.state for one in group.members} == {State.SUPPRESSED}
+
+
+@pytest.mark.parametrize(("tier", "after_s"), [(2, 1.0), (1, 14_400.0)])
+def test_an_acknowledged_consequence_calls_no_more_while_its_cause_stands(
+        tier: int, after_s: float) -> None:
+    """Neither because it became worse nor because it stood for long."""
+    bench = Bench(topology=WIDE)
+    keys = [Key(one, "temperature_high") for one in cells()[:9]]
+    bench.raised([hot(element=key.element) for key in keys], 10)
+    bench.journal.acknowledge_all(dict.fromkeys(keys), OPERATOR)
+    bench.raised(failing(9), 5)
+    assert {bench.state(key) for key in keys} == {State.ACKNOWLEDGED}
+    bench.tick(failing(9, tier), after_s)
+    assert {bench.state(key) for key in keys} == {State.SUPPRESSED}
+    bench.lasting(failing(9, tier)[:9])
+    assert {bench.state(key) for key in keys} == {State.UNACKNOWLEDGED}
+
+
+def test_a_trip_calls_though_its_cause_is_known_and_it_was_there_before() -> None:
+    bench = Bench(topology=WIDE)
+    key = Key(cells()[0], "temperature_high")
+    bench.raised([hot(3)._replace(element=key.element)], 5)
+    bench.lasting()
+    assert bench.state(key) is State.LATCHED_UNACKNOWLEDGED
+    bench.raised(failing(0), 5)
+    assert bench.raised([*failing(0), hot(2, key.element)], 10) == [key]
+
+
+def gone(bench: Bench, tier: int) -> None:
+    bench.lasting([hot(tier)])
+    bench.lasting()
+
+
+def shelved(bench: Bench, tier: int) -> None:
+    bench.lasting([hot(tier)])
+    bench.shelve(seconds=3000)
+
+
+def suppressed(bench: Bench, tier: int) -> None:
+    bench.lasting([hot(tier)])
+    bench.journal.suppress(HOT, OPERATOR, "a test")
+
+
+@pytest.mark.parametrize(("before", "tier"), [
+    (gone, 1), (gone, 2), (gone, 3), (shelved, 1), (suppressed, 2)])
+def test_one_that_comes_back_worse_counts_once(before: Callable[[Bench, int], None],
+                                               tier: int) -> None:
+    bench = Bench()
+    before(bench, tier)
+    bench.tick([hot(tier)] if before is not gone else [], after_s=600)
+    assert bench.journal.rates().raised == 0
+    assert bench.raised([hot(3)], 3) == [HOT]
+    assert (bench.journal.rates().raised, bench.journal.rates().by_tier) == (1, (0, 0, 1))

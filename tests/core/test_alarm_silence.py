@@ -12,7 +12,11 @@ import pytest
 
 from core.alarms.records import Finding, Key
 from core.alarms.states import State
+from core.clock import ManualClock
+from core.engine import Engine
+from core.topology import DEFAULT_LEVELS
 from tests.core.alarm_bench import HOT, RACK, Bench, hot
+from tests.core.sites import NOON, ScriptedReadings, system
 from tests.core.test_alarm_desk import CELL, Site
 
 COOLING = Key(RACK, "cooling_failed")
@@ -20,11 +24,11 @@ COOLING = Key(RACK, "cooling_failed")
 
 def silent(bench: Bench, element: str, seconds: int, findings: list[Finding]) -> list[Key]:
     """What calls a person while an element says nothing."""
-    called: list[Key] = []
+    before = len(bench.store.lines)
     for _ in range(seconds):
         bench.clock.advance(1)
-        called += bench.journal.tick(findings, lambda key: key.element == element).announced
-    return called
+        bench.journal.tick(findings, lambda key: key.element == element)
+    return [line.key for line in bench.store.lines[before:] if line.raises]
 
 
 def test_one_sample_before_a_silence_and_one_after_it_are_no_delay() -> None:
@@ -119,3 +123,79 @@ def test_a_cell_that_was_seen_cool_once_is_hot_until_it_is_heard_cool(
     heard_again(site, 25.0)
     assert shown(site, 60)
     assert not shown(site, 1)
+
+
+SYSTEM, MODULE = Key("system_0", "silent"), Key(f"{RACK}_module_1", "silent")
+
+
+def module_lost(site: Site) -> None:
+    site.source.heard = np.array([MODULE.element not in name for name in site.source.topology.ids])
+
+
+def state(engine: Engine, key: Key) -> State:
+    one = engine.desk.journal.get(key)
+    return State.NORMAL if one is None else one.state
+
+
+@pytest.mark.parametrize(("lose", "key"), [(module_lost, MODULE), (nothing_heard, SYSTEM)])
+def test_what_was_silent_before_a_restart_is_so_until_it_is_heard(
+        site: Site, lose: Callable[[Site], None], key: Key) -> None:
+    site.after(1)
+    lose(site)
+    site.after(6)
+    site.engine.desk.journal.acknowledge(key, "ada")
+    site.restart()
+    for _ in range(100):
+        site.after(1)
+    assert state(site.engine, key) is State.ACKNOWLEDGED
+    site.source.heard = None
+    site.after(1)
+    site.after(30)
+    assert state(site.engine, key) is State.NORMAL
+
+
+def test_what_was_never_heard_is_not_told_to_be_silent(site: Site) -> None:
+    nothing_heard(site)
+    for _ in range(100):
+        assert site.after(1) == []
+
+
+def test_where_all_is_silent_each_system_is_told_and_what_was_silent_below_is_folded(
+        tmp_path: Path) -> None:
+    source = ScriptedReadings([system(0), system(1)])
+    source.set_cells({"power_kw": 1.0, "voltage_v": 3.3, "temperature_c": 25.0})
+    clock = ManualClock(NOON)
+    engine = Engine(DEFAULT_LEVELS, [source], clock)
+
+    def after(seconds: float) -> list[tuple[str, str]]:
+        clock.advance(seconds)
+        return sorted((engine.topology.ids[one.node], one.condition)
+                      for one in engine.tick().alarms.active)
+
+    after(1)
+    source.heard = np.array([MODULE.element not in name for name in source.topology.ids])
+    assert after(6) == [MODULE]
+    source.heard = np.zeros(source.topology.size, dtype=bool)
+    assert after(6) == [SYSTEM, ("system_1", "silent")]
+    assert after(100) == [SYSTEM, ("system_1", "silent")]
+    assert state(engine, MODULE) is State.SUPPRESSED
+    source.heard = np.array([MODULE.element not in name for name in source.topology.ids])
+    after(1)
+    assert MODULE in after(30)
+    assert state(engine, Key("system_1", "silent")) is State.RETURNED
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_delay_that_ran_inside_the_deadband_ends_over_a_restart(site: Site,
+                                                                   restarted: bool) -> None:
+    site.source.set(CELL, {"temperature_c": 52.0})
+    assert shown(site, 8)
+    heard_again(site, 30.0)
+    site.after(5)
+    heard_again(site, 49.5)
+    site.after(5)
+    if restarted:
+        site.restart()
+    assert shown(site, 50)
+    assert not shown(site, 10)
+    assert state(site.engine, HOT) is State.RETURNED

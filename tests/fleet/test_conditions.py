@@ -48,6 +48,7 @@ from services.edge.plant import EachPlant, SimulatedPack
 from services.edge.runtime import EdgeRuntime, Plate
 from services.fleet_heard import FleetHeard
 from services.fleet_source import MqttFleet, Options, create
+from tests.core.alarm_bench import Shelf
 from tests.fleet.examples import NOW_S, PACK, body, envelope, telemetry
 from tests.fleet.site import broker_of
 from tests.fleet.test_guard import Bench
@@ -75,8 +76,8 @@ class Centre:
         self.heard = FleetHeard("home", self.board, CommandBook("home", self.clock.now),
                                 self.clock, Conversation(self.clock))
         self.assembler = Assembler(self.topology, placements, [10.0])
-        self.book, self.journal = AlarmBook(self.topology), AlarmJournal(self.topology, self.clock)
-        self.announced: list[Key] = []
+        self.book, self.store = AlarmBook(self.topology), Shelf()
+        self.journal = AlarmJournal(self.topology, self.clock, keep=self.store.append)
         self.number = 0
 
     def hear(self, told: Body, kept_s: float = 0.0) -> None:
@@ -90,11 +91,15 @@ class Centre:
         frame = self.frame()
 
         def held(key: Key) -> bool:
-            return key.condition != "silent" and bool(
-                frame.stale[self.topology.index(key.element)])
+            return not self.book.knows(frame, self.topology.index(key.element), key.condition)
 
         found = [*findings(self.book.evaluate(frame), self.topology), *self.board.findings()]
-        self.announced += self.journal.tick(found, held).announced
+        self.journal.tick(found, held)
+
+    @property
+    def raised(self) -> list[Key]:
+        """What called a person so far, as the rate counts it."""
+        return [line.key for line in self.store.lines if line.raises]
 
     def frame(self) -> Frame:
         self.assembler.apply(0, self.board.reading(self.clock.now()))
@@ -143,8 +148,8 @@ def test_a_cooling_failure_with_more_than_forty_alarms_calls_at_most_thrice_the_
     hot = [one for one in site.centre.journal.instances() if one.condition == "temperature_high"]
     assert len([one for one in hot if one.on]) >= 40
     assert {one.state for one in hot} == {State.SUPPRESSED}
-    assert site.centre.announced[0] == Key(ELEMENT, "cooling_failed")
-    assert len(site.centre.announced) <= 3
+    assert site.centre.raised[0] == Key(ELEMENT, "cooling_failed")
+    assert len(site.centre.raised) <= 3
     site.plant.repair()
     site.live(90)
     assert site.centre.state("cooling_failed") is State.RETURNED
@@ -153,7 +158,7 @@ def test_a_cooling_failure_with_more_than_forty_alarms_calls_at_most_thrice_the_
 def test_a_welded_contactor_is_an_alarm_of_its_own_until_it_is_exchanged(site: Site) -> None:
     FAULTS["contactor_welded"](site.plant)
     site.live(5)
-    assert Key(ELEMENT, "contactor_welded") in site.centre.announced
+    assert Key(ELEMENT, "contactor_welded") in site.centre.raised
     assert site.centre.state("contactor_welded") is State.UNACKNOWLEDGED
     assert site.centre.open(), "the other contactor has opened"
     site.plant.repair()
@@ -168,7 +173,7 @@ def test_a_welded_contactor_is_an_alarm_of_its_own_until_it_is_exchanged(site: S
 def test_a_short_circuit_is_named_beside_the_trip(site: Site) -> None:
     FAULTS["short_circuit"](site.plant)
     site.live(2)
-    assert set(site.centre.announced) == {Key(ELEMENT, "short_circuit"),
+    assert set(site.centre.raised) == {Key(ELEMENT, "short_circuit"),
                                           Key(ELEMENT, "safety_tripped")}
 
 
@@ -191,7 +196,7 @@ def test_a_silent_device_s_last_word_stands_and_its_next_one_counts() -> None:
         centre.clock.advance(1.0)
         centre.tick()
     assert centre.state("contactor_welded") is State.UNACKNOWLEDGED, "nobody says that it is well"
-    assert Key(ELEMENT, "silent") in centre.announced
+    assert Key(ELEMENT, "silent") in centre.raised
     centre.hear(body(time_s=NOW_S + 60.0, cells=columns))
     assert [one.condition for one in centre.board.findings()] == ["silent"]
 

@@ -9,11 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bench._postgres import PostgresServer
 from core.alarms.journal import AlarmJournal
 from core.alarms.ports import AlarmStore
-from core.alarms.records import AlarmQuery, Batch, Finding
+from core.alarms.records import AlarmQuery, AuditEntry, Batch, Finding
 from core.alarms.states import Event, State
 from core.clock import ManualClock
 from core.topology import DEFAULT_LEVELS, Topology
@@ -125,4 +126,31 @@ def test_ten_thousand_alarms_of_one_tick_are_all_kept(place: str) -> None:
     journal.tick(findings)
     assert journal.error == ""
     assert len(store.load(NOON).instances) == len(store.history(ALL)) == len(findings) == 10_000
+    store.close()
+
+
+def test_acknowledgements_take_nothing_else_out_of_the_audit(tmp_path: Path) -> None:
+    store = AlarmTables(SqlitePlace(tmp_path, ALARMS), most_audit=1000)
+    entry = AuditEntry(NOON, "ada", "emergency_stop", "system_0", "", "smoke", "", "sent")
+    acknowledged = replace(entry, action=Event.ACKNOWLEDGE.value)
+    store.append(Batch(audit=(entry,), durable=True))
+    for _ in range(4):
+        store.append(Batch(audit=(acknowledged,) * 5000, durable=True))
+    kept = [one.action for one in store.audit(ALL)]
+    assert kept == [*["acknowledge"] * 1000, "emergency_stop"]
+    for _ in range(2):
+        store.append(Batch(audit=(entry,) * 5000, durable=True))
+    kept = [one.action for one in store.audit(ALL)]
+    assert kept == [*["emergency_stop"] * 1000, *["acknowledge"] * 1000]
+    store.close()
+
+
+def test_growth_has_a_bound_over_restarts_too(tmp_path: Path) -> None:
+    for start in range(0, 6000, 2000):
+        store = AlarmTables(SqlitePlace(tmp_path, ALARMS), most_transitions=1000)
+        store.append(Batch(transitions=tuple(line(start + second) for second in range(2000))))
+        store.close()
+    store = AlarmTables(SqlitePlace(tmp_path, ALARMS), most_transitions=1000)
+    store.append(Batch(transitions=(line(6000),)))
+    assert len(store.history(ALL)) == 1000
     store.close()
