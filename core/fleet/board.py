@@ -25,6 +25,7 @@ from core.fleet.messages import Body, SafetyState, Status
 from core.fleet.ports import LinkState, PackState, Refusal
 from core.fleet.refused import refusal_of
 from core.fleet.rejections import Rejection
+from core.fleet.telemetry import CLOCK_TOLERANCE_S
 from core.fleet.topics import process_of
 from core.fleet.tree import element_of
 from core.frames import CONTACTOR_OPEN, Reading
@@ -45,11 +46,12 @@ _LOW, _HIGH = (np.array([BY_NAME[name].plausible[side] for name in METRIC_NAMES]
 @dataclass(slots=True)
 class PackRecord:
     """One pack beside its columns. link and what follows it as in PackState. process: where its
-    device says that it lives. differs: its device says another chemistry or number of cells than
-    the plate, so that its limits are wrong. true_at: when its body was, by this machine's clock,
-    None = as it says. decisions: of its processes, each since it began, as far as they told;
-    told_decisions: as the newest of them counts. rejected, told_rejected: likewise, what it refused
-    itself; last_refusal: the last of it."""
+    device says that it lives; said_s: when it said so, by its clock [s since 1970]. differs: its
+    device says another chemistry or number of cells than the plate, so that its limits are wrong.
+    true_at: when its body was, by this machine's clock, None = as it says. decisions: of its
+    processes, each since it began, as far as they told; told_decisions: as the newest of them
+    counts. rejected, told_rejected: likewise, what it refused itself; last_refusal: the last of
+    it."""
 
     plate: PackPlate
     element: str
@@ -57,6 +59,7 @@ class PackRecord:
     true_at: datetime | None = None
     link: LinkState = "unknown"
     process: str = ""
+    said_s: float | None = None
     firmware: str = ""
     pending: int = 0
     dropped: int = 0
@@ -89,6 +92,12 @@ class PackRecord:
             None if body is None else body.samples, self.real_time, self.opened_after_s,
             dict(self.rejected), () if body is None else body.partial_limits, self.silent_s,
             self.lease_s, self.last_refusal, self.clock.off_s)
+
+    def has_newer(self, status: Status) -> bool:
+        """Whether it said something later: a broker gives what it kept again. A clock that was set
+        back by more than what is tolerated begins anew."""
+        return (status.time_s is not None and self.said_s is not None
+                and 0.0 < self.said_s - status.time_s <= CLOCK_TOLERANCE_S)
 
     def count(self, told: tuple[int, ...], worst_us: float | None) -> None:
         """Decisions since its process began; one that began anew begins at nothing."""
@@ -174,13 +183,15 @@ class FleetBoard:
         devices are gone, where it comes from the device that the process is named after."""
         with self._lock:
             record = self.records[device]
+            if record.has_newer(status):
+                return
             if status.state == "offline" and status.process == process_of(self._site, device):
                 for one in self._of_process(status.process):
                     one.link, self._told = "offline", None
             if record.link != status.state:
                 record.link, self._told = status.state, None
             if status.time_s is not None:
-                record.process = status.process
+                record.said_s, record.process = status.time_s, status.process
                 plate = record.plate
                 record.firmware = status.firmware
                 record.differs = (status.chemistry, status.cells) != (plate.chemistry, plate.cells)

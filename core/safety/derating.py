@@ -261,7 +261,8 @@ class _Ratchet:
     def restore(self, pack: int, fallen: Fallen) -> None:
         """Raises GiveUpError."""
         for way, one in enumerate(fallen):
-            if not 0.0 <= one.part <= 1.0 or not NO_LEAF <= one.cell < self._cells[pack]:
+            told = one.value is None or math.isfinite(one.value)
+            if not (0.0 <= one.part <= 1.0 and NO_LEAF <= one.cell < self._cells[pack] and told):
                 raise GiveUpError(f"the saved derating is damaged: {fallen}")
             self._part[way, pack] = one.part
             self._leaf[way, pack] = (NO_LEAF if one.cell == NO_LEAF

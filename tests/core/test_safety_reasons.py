@@ -159,3 +159,5 @@ def test_what_set_a_held_limit_outlives_a_restart() -> None:
     for cell in (-2, after.layout.cells):
         with pytest.raises(GiveUpError):
             after.derating.restore(0, (FallenPart(0.5, cell, 3.58), FallenPart()))
+    with pytest.raises(GiveUpError):
+        after.derating.restore(0, (FallenPart(0.5, 0, math.inf), FallenPart()))

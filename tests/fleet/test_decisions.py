@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.fleet.examples import NOW_S
 from tests.fleet.test_fleet_source import STATUS, Ear, status
 
 
@@ -27,6 +28,15 @@ def test_decisions_of_all_processes_add_up_over_their_restarts(ear: Ear) -> None
     assert [counts.decisions[edge] for edge in (25.0, 50.0, 100.0)] == [7, 2, 1]
     assert counts.worst_decision_us == pytest.approx(120.0)
     assert (ear.pack.real_time, ear.pack.opened_after_s) == (None, None), "it said so last"
+
+
+def test_a_status_that_a_broker_gives_again_counts_nothing_anew(ear: Ear) -> None:
+    none = (0,) * 15
+    for time_s, told in ((0.0, 1000), (10.0, 1100), (5.0, 1050), (20.0, 1200)):
+        ear.say(status(time_s=NOW_S + time_s, decisions=(told, *none)), STATUS)
+    assert ear.counts.decisions[25.0] == 1200
+    ear.say(status(time_s=NOW_S - 400.0, decisions=(7, *none)), STATUS)
+    assert ear.counts.decisions[25.0] == 1207, "its clock was set back, and its process is new"
 
 
 def test_how_long_a_device_bears_silence_is_as_it_says_last(ear: Ear) -> None:
