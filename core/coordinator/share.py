@@ -209,7 +209,7 @@ def _why(place: int, found: Gathered, sent: Shared) -> str:
     for end, by in ((sent.within.high_kw, sent.within.high_by),
                     (sent.within.low_kw, sent.within.low_by)):
         if same_kw(asked, float(end[place])) and (end is sent.within.high_kw) == (
-                sent.target_kw > 0):
+                (asked or sent.target_kw) > 0):
             reason, limit = found.states[place].limit_reason, CUTS[int(by[place])]
             return f"limited by {WORDS[limit]}" + (f" ({reason})" if reason else _by_twin(
                 place, found, limit))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,8 +32,10 @@ from core.errors import ConfigurationError, OrreryError, RequestError, UnknownId
 from core.fleet.ports import FleetSource
 from core.houses import TariffConfig, houses_in
 from core.registry import make_planners, make_sources
+from core.safety.ladder import clamp
 from services.coordinator.service import CoordinatorService
 from services.edge.demo_site import VALID_S
+from services.edge.pack import Pack, Setpoint
 
 NOON = datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
 SITE = "packs"
@@ -245,11 +248,18 @@ def test_prices_in_another_currency_are_named_and_refused(site: Desk) -> None:
     assert "'own' are in EUR, this site reckons in USD" in site.view().problem
 
 
-def test_what_goes_wrong_is_an_alarm_at_its_element(site: Desk) -> None:
+def test_what_goes_wrong_is_an_alarm_at_its_element(site: Desk,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     site.live(10)
     site.desk.apply(SITE, SiteSettings(prices="nowhere"), "eve")
-    pack = site.fleet.packs()[1]
-    site.fleet.command(pack.device, "override", "eve", power_kw=0.2, hold_s=3600.0)
+    pack, steered = site.fleet.packs()[1], Pack._steered
+
+    def less(one: Pack, *told: Any) -> Setpoint:
+        wish = steered(one, *told)
+        return Setpoint(clamp(wish.power_kw, 0.2, 0.2), "a fan is broken") \
+            if one.device == pack.device else wish
+
+    monkeypatch.setattr(Pack, "_steered", less)
     site.live(60)
     found = {(one.element, one.condition) for one in site.desk.findings()}
     assert found == {("system_packs", "coordinator_stuck"), (pack.element, "allocation_refused")}
@@ -259,7 +269,20 @@ def test_what_goes_wrong_is_an_alarm_at_its_element(site: Desk) -> None:
     told = site.view().allocated
     assert told is not None
     assert [(share.device, share.refusal) for share in told.undelivered] == [
-        (pack.device, "bounded by a person")]
+        (pack.device, "a fan is broken")]
+
+
+def test_what_a_person_bounds_is_a_limit_that_is_planned_with(site: Desk) -> None:
+    site.live(10)
+    pack = site.fleet.packs()[1]
+    site.fleet.command(pack.device, "override", "eve", power_kw=0.2, hold_s=3600.0)
+    site.live(60)
+    told = site.view().allocated
+    assert told is not None
+    assert not told.undelivered
+    bound, *_ = (share for share in told.shares if share.device == pack.device)
+    assert abs(bound.asked_kw) <= 0.2
+    assert "by operator" in bound.why
 
 
 def test_what_happened_stands_beside_what_was_planned(site: Desk) -> None:
