@@ -99,10 +99,13 @@ class Edge:
             inside = packed(_body(pack, now_s))
             self.talker.say(device_topic(SITE, pack.plate.device, "telemetry"), packed(envelope(
                 inside, device=pack.plate.device, seq=self.seq, floor=1, base=0, sent_s=now_s)), 0)
-            if self.seq == 1:
-                self.talker.say(device_topic(SITE, pack.plate.device, "status"), said(Status(
-                    v=VERSION, site=SITE, device=pack.plate.device, state="online", time_s=now_s,
-                    chemistry=pack.plate.chemistry, cells=CELLS, capacity_kwh=KWH)))
+
+    def greet(self) -> None:
+        now_s = self.clock.now().timestamp()
+        for pack in self.packs:
+            self.talker.say(device_topic(SITE, pack.plate.device, "status"), said(Status(
+                v=VERSION, site=SITE, device=pack.plate.device, state="online", time_s=now_s,
+                chemistry=pack.plate.chemistry, cells=CELLS, capacity_kwh=KWH)))
 
 
 def _body(pack: PackOfTest, now_s: float) -> Body:
@@ -143,8 +146,13 @@ class Week:
         meter = make_sources(msgspec.structs.replace(self.config, sources=[SITE_METER]))
         found = CoordinatorService(self.config, [self.fleet, *meter], self.clock, Cadence(
             STEP_S, STEP_S, STEPS_A_DAY, 5.0, 1.2 * STEP_S))
-        until(self.connected, "the coordinator connects")
+        until(self.hears, "the coordinator hears the devices")
         return found
+
+    def hears(self) -> bool:
+        """It is connected some time before its subscriptions hold."""
+        self.edge.greet()
+        return all(pack.link == "online" for pack in self.fleet.packs())
 
     def connected(self) -> bool:
         return self.fleet.counts().connected
@@ -190,6 +198,7 @@ def test_a_week_in_closed_loop_with_a_broker_and_a_coordinator_that_restart(week
     week.mosquitto.start()
     until(week.connected, "the coordinator is back", 20.0)
     until(week.edge.talker.link.connected.is_set, "the devices are back", 20.0)
+    until(week.hears, "the coordinator hears the devices", 20.0)
     for _ in range(STEPS_A_DAY):
         week.step()
     week.service.close()
