@@ -7,6 +7,7 @@ changes; `press_rows` lays real buttons over it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -63,6 +64,7 @@ __all__ = [
 ]
 
 _CSS = Path(__file__).with_name("blocks.css")
+PRESSED, PRESS_HOLDS_S = "pressed_", 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,17 +220,28 @@ def _page_rules(package: str) -> str:
 
 def press_rows(rows: Sequence[PressRow], *, key: str, head: Html = EMPTY) -> str | None:
     """Rows that can be pressed: a button without a face lies over each, so that focus stays
-    while the numbers below it change. Returns the id of the one that was pressed."""
-    pressed = None
+    while the numbers below it change. Returns the id of the one that was pressed, also where it
+    is no longer among `rows`: a refresh may take away what a person just pressed."""
     with st.container(key=f"rows_{key}", gap=None):
         if head != "":
             show(head)
         for row in rows:
             with st.container(key=f"hit_{key}_{row.id}", gap=None):
                 show(row.html)
-                if st.button(markdown(row.label), key=f"press_{key}_{row.id}", width="stretch"):
-                    pressed = row.id
-    return pressed
+                st.button(markdown(row.label), key=f"press_{key}_{row.id}", width="stretch",
+                          on_click=_press, args=(key, row.id))
+    return _pressed(key)
+
+
+def _press(key: str, row_id: str) -> None:
+    """Streamlit calls it before it draws anew, with the rows that the person saw."""
+    st.session_state[PRESSED + key] = row_id, time.monotonic()
+
+
+def _pressed(key: str) -> str | None:
+    """None also where a press has waited for rows that were not drawn for long."""
+    row_id, at_s = st.session_state.pop(PRESSED + key, (None, 0.0))
+    return row_id if time.monotonic() - at_s < PRESS_HOLDS_S else None
 
 
 def press_systems(rows: Mapping[str, SystemRow], *, key: str, full_kw: float | None = None,

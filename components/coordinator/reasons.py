@@ -29,11 +29,11 @@ def show(view: SiteView, ahead: Ahead) -> None:
     if ahead.plan.controller == "rl" and ahead.plan.words:
         blocks.show(blocks.note(words.sentence(ahead.plan.words)))
     zone = st.context.timezone
-    rows = [PressRow(str(each.first), f"Why from {words.clock(each.start, zone, view.at)}",
+    rows = [PressRow(each.start.isoformat(), f"Why from {words.clock(each.start, zone, view.at)}",
                      _row(view, ahead, each, each.first == one.first)) for each in found]
     pressed = blocks.press_rows(rows, key="coordinator_why", head=HEAD)
     if pressed is not None:
-        choice.choose_hour(stretches.moment(ahead.plan, int(pressed)))
+        choice.choose_hour(datetime.fromisoformat(pressed))
         st.rerun(scope="fragment")
     _hour(view, ahead, one)
 
