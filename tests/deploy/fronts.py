@@ -15,6 +15,7 @@ from scripts.app_process import ROOT, free_port
 from scripts.test import find_haproxy, find_nginx
 
 DEPLOY = ROOT / "deploy"
+WAIT_S = 20.0
 NAME, GATEWAY_NAME = "orrery.example", "gateway.orrery.example"
 NGINX = """
 daemon off;
@@ -56,7 +57,8 @@ class Front:
     def __init__(self, folder: Path, app: int, gateway: int, *, second: int | None = None,
                  encrypted: int | None = None) -> None:
         self.plain, self.encrypted = free_port(), encrypted or free_port()
-        self.second = f"127.0.0.1:{second or free_port()}"
+        self._down = None if second else free_port()
+        self.second = f"127.0.0.1:{second or self._down}"
         self.folder = folder
         self.keys = certificates(folder / "certificates")
         self.app, self.gateway = f"127.0.0.1:{app}", f"127.0.0.1:{gateway}"
@@ -83,8 +85,11 @@ class Front:
         process = subprocess.Popen(self.command(check=False), stdin=subprocess.DEVNULL, stdout=log,
                                    stderr=subprocess.STDOUT)
         try:
-            self._await(process)
-            yield self
+            with socket.socket() as unheard:
+                if self._down:
+                    unheard.bind(("127.0.0.1", self._down))  # so that nobody else listens there
+                self._await(process)
+                yield self
         finally:
             process.terminate()
             process.wait(10)

@@ -14,8 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from scripts.app_process import AppProcess
-from tests.deploy.fronts import DEPLOY, FRONTS, GATEWAY_NAME, NAME, Front, home_with
-from tests.gateway.site import SMALL_SITE, WAIT_S, eventually, told
+from tests.deploy.fronts import DEPLOY, FRONTS, GATEWAY_NAME, NAME, WAIT_S, Front, home_with
+from tests.gateway.site import SMALL_SITE, eventually, told
 
 ALLOWED = 'allowed_hosts = ["orrery.example", "gateway.orrery.example"]\n'
 HEADERS = {"strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff",
@@ -42,7 +42,7 @@ def front(request: pytest.FixtureRequest, app: AppProcess,
     checked = made.checked()
     assert checked.returncode == 0, checked.stderr
     with made.running():
-        eventually(lambda: asked(made).status != 503)  # HAProxy asks the app first
+        eventually(lambda: asked(made).status != 503, WAIT_S)  # HAProxy asks the app first
         yield made
 
 

@@ -18,8 +18,8 @@ import streamlit
 from orrery_spheres import COMPONENT
 
 from scripts.app_process import ROOT, AppProcess
-from tests.deploy.fronts import DEPLOY, FRONTS, NAME, Front, home_with
-from tests.gateway.site import SMALL_SITE, WAIT_S, eventually
+from tests.deploy.fronts import DEPLOY, FRONTS, NAME, WAIT_S, Front, home_with
+from tests.gateway.site import SMALL_SITE, eventually
 
 ASSETS = Path(orrery_spheres.__file__).parent / "assets"
 STATIC = Path(streamlit.__file__).parent / "static"
@@ -80,7 +80,7 @@ def servers(app_server: Callable[..., AppProcess],
             stack.enter_context(front.running())
             found[name] = Server(front.encrypted, front)
         eventually(lambda: all(one.ask("/_stcore/health").status == 200
-                               for one in found.values()))  # HAProxy asks the app first
+                               for one in found.values()), WAIT_S)  # HAProxy asks the app first
         yield found
     app.stop()
 
