@@ -13,13 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from core.clock import Clock, from_epoch, has_passed
+from core.coordinator.announcing import Announcer
 from core.coordinator.chain import GOOD, carried, left_s, planned
-from core.coordinator.currency import reckoned
 from core.coordinator.days import Days, midnight
 from core.coordinator.deeds import Deeds
 from core.coordinator.forecasts import Forecaster, Past
@@ -29,17 +28,17 @@ from core.coordinator.meter import LOAD, PV, Meter
 from core.coordinator.minutes import Minutes, Roll, fleet_now, planned_at
 from core.coordinator.outlook import Memory, expected, priced
 from core.coordinator.peak import month_peak_kw
-from core.coordinator.plan import CONTROLLERS, Controller, Plan
+from core.coordinator.plan import Controller, Plan
 from core.coordinator.ports import Planner
 from core.coordinator.price_past import PricePast
 from core.coordinator.problem import Problem
 from core.coordinator.records import CoordinatorStore, Minute, Run, SiteState
 from core.coordinator.refusals import Refusals
+from core.coordinator.rivalry import Rivalry
 from core.coordinator.scoring import scored
 from core.coordinator.settings import Override, SiteSettings, released
-from core.coordinator.shadow import Challenger
 from core.coordinator.share import Shared, allocated, by_device, in_force, shared
-from core.coordinator.view import Allocated, Level, Note, Shadow
+from core.coordinator.view import Allocated
 from core.coordinator.wear import wear_by_kind
 from core.errors import ChangedMeanwhileError, OrreryError, RetryLaterError
 from core.fleet.ports import PackState
@@ -141,7 +140,10 @@ class SiteLoop:
     def __init__(self, place: Place, clock: Clock, settings: SiteSettings) -> None:
         """settings: where nobody has set any yet."""
         self.place, self._clock, self._settings = place, clock, settings
-        self._keeper, self._notes = Keeper(place.store, place.site, place.by), count()
+        self._keeper = Keeper(place.store, place.site, place.by)
+        self._announcer = Announcer(place.store, place.site, self._keeper, clock)
+        self._rivalry = Rivalry(place.store, place.site, place.planners, place.cadence.limit_s,
+                                self._keeper, self._announcer)
         self._memory = Memory(place.meter, place.cadence.step_s)
         self._price_past = PricePast(place.store, place.site, place.cadence.step_s, settings)
         self._forecasters = {name: place.forecaster() for name in (LOAD, PV)}
@@ -152,8 +154,6 @@ class SiteLoop:
         self._run: Run | None = None
         self._good: Plan | None = None
         self._allocated: Allocated | None = None
-        self._challenger: Challenger | None = None
-        self._shadowed: Controller | Literal["not known"] | None = "not known"
         self._heard: list[Minute] = []
         self._next_at: datetime | None = None
         self._days = Days(place.store, place.site, place.zone, place.cadence.step_s,
@@ -161,7 +161,6 @@ class SiteLoop:
         self._seen: _Look | None = None
         self._to_plan, self._to_challenge = False, _nothing
         self._scored: datetime | None = None
-        self._said: dict[str, str] = {}
         self._kept: tuple[object, datetime] | None = None
         self._known_peak_kw = 0.0
         self._priced: tuple[tuple[int, datetime], dict[str, Any]] | None = None
@@ -186,7 +185,7 @@ class SiteLoop:
             self.drives, self._to_plan, self._to_challenge = False, False, _nothing
             self._days.forget()
             return
-        self._announce("store", self._not_kept(), "warning", KEPT_AGAIN)
+        self._announcer.announce("store", self._not_kept(), "warning", KEPT_AGAIN)
         if not self.drives:
             self._resume(now)
         self._take_settings(now)
@@ -225,10 +224,11 @@ class SiteLoop:
         seen = self._seen
         if seen is None:
             return
-        self._announce("twin", seen.found.words)
-        self._announce("lease", self._superseded(seen.states, seen.now), "warning",
-                       "no later coordinator drives the packs any more: they are driven again")
-        sent = None if self._said["lease"] else self._send(seen.found, seen.now)
+        self._announcer.announce("twin", seen.found.words)
+        self._announcer.announce(
+            "lease", self._superseded(seen.states, seen.now), "warning",
+            "no later coordinator drives the packs any more: they are driven again")
+        sent = None if self._announcer.said("lease") else self._send(seen.found, seen.now)
         self._watch(seen, sent)
         self._tell(seen.now)
 
@@ -261,9 +261,8 @@ class SiteLoop:
         """Go on with the newest plan, whoever made it, while it holds."""
         self._run = self.place.store.newest_run(self.place.site)
         self.drives = True
-        # What packs say now is no answer to what was asked of them before, and a score goes on from
-        # what was kept last.
-        self._allocated = self._challenger = None
+        self._allocated = None  # what packs say now is no answer to what was asked before
+        self._rivalry.resume()
         plan = None if self._run is None else self._run.plan
         age_s = math.inf if plan is None else (now - plan.made_at).total_seconds()
         if plan is None or not 0 <= age_s < 2 * self.place.cadence.period_s or \
@@ -274,7 +273,8 @@ class SiteLoop:
         self._good = plan if plan.standing in GOOD else None
         due = plan.made_at + timedelta(seconds=self.place.cadence.period_s)
         self._next_at = None if due <= now else self._boundary(now)
-        self._note("info", f"{self.place.by} goes on with the plan of {plan.made_at:%H:%M} UTC")
+        self._announcer.note(
+            "info", f"{self.place.by} goes on with the plan of {plan.made_at:%H:%M} UTC")
 
     def _take_settings(self, now: datetime) -> None:
         """What people changed holds at once, and is planned with."""
@@ -282,7 +282,8 @@ class SiteLoop:
         number = 0 if changed is None else changed.number
         if changed is not None:
             self._settings = changed.settings
-            self._announce("settings", changed.problem, "warning", "what is set can be read again")
+            self._announcer.announce("settings", changed.problem, "warning",
+                                     "what is set can be read again")
         if self._number not in (UNREAD, number):
             self._next_at = None
         self._number = number
@@ -302,8 +303,8 @@ class SiteLoop:
             log.warning("%s: the end of an override is kept later: %s", self.place.site, error)
             return
         self._settings, self._number, self._next_at = settings, number, None
-        self._announce("override", "")
-        self._note("info", f"the override by {override.who} has ended by itself")
+        self._announcer.announce("override", "")
+        self._announcer.note("info", f"the override by {override.who} has ended by itself")
 
     # -- every ten minutes
 
@@ -328,7 +329,7 @@ class SiteLoop:
     def _again(self, found: Gathered, now: datetime) -> bool:
         """There is nothing to steer by, or an old plan alone, and packs are heard at last, or a
         minute is over."""
-        stuck = self._run is None or self._said.get("problem", "") != ""
+        stuck = self._run is None or self._announcer.said("problem") != ""
         if not stuck or self._settings.controller == "off":
             return False
         return (self._packs_lacked and len(found.packs) > 0) or has_passed(
@@ -385,7 +386,7 @@ class SiteLoop:
                         cadence.step_s, place.zone)
         self._score(past, now)
         self._say_problem("")
-        self._announce("outlook", "; ".join(told.words))
+        self._announcer.announce("outlook", "; ".join(told.words))
         before = None if self._run is None else carried(
             self._run.plan, found.packs.ids, start, cadence.step_s, cadence.steps)
         return Problem(found.packs, told.outlook, self._settings.connection(self._peak_kw(now)),
@@ -422,56 +423,21 @@ class SiteLoop:
         if plan.standing in GOOD:
             self._good = plan
         words = "" if plan.standing in GOOD else plan.words
-        self._announce("fallback", words, "warning", "the controller plans again")
+        self._announcer.announce("fallback", words, "warning", "the controller plans again")
         self._keeper.keep("run", partial(self.place.store.keep_run, self.place.site, run))
 
     def _challenge(self, problem: Problem, found: Gathered, now: datetime,
                    heard: Sequence[Minute]) -> None:
         """As things stood when the champion planned."""
-        wanted, champion = self._settings.challenger, self._settings.controller
-        if self._shadowed != wanted:
-            self._shadowed = wanted
-            for other in CONTROLLERS:
-                if other != wanted:
-                    self._keeper.keep(("shadow", other), partial(
-                        self.place.store.forget_shadow, self.place.site, other))
-        if wanted is None:
-            self._challenger = None
-            return
-        try:
-            self._challenger = rival = self._rival(wanted, champion)
-        except RetryLaterError:
-            return  # and with the next plan
         kinds = [state.chemistry for state in found.states]
-        shadow = rival.run(problem, self.place.planners, heard, now,
-                           self.place.cadence.limit_s, wear_by_kind(found.packs, kinds))
-        self._keeper.keep(("shadow", wanted), partial(
-            self.place.store.keep_shadow, self.place.site, shadow))
-
-    def _rival(self, wanted: Controller, champion: Controller) -> Challenger:
-        """With the score that goes on; anew against another champion, and in another currency.
-        Raises RetryLaterError."""
-        known, currency = self._challenger, self._currency()
-        if known is not None and (known.controller, known.champion) != (wanted, champion):
-            return Challenger(wanted, champion, currency=currency)
-        kept = self._kept_shadow(wanted, champion) if known is None else None
-        before = known or kept
-        if before is not None and before.currency != currency:
-            self._note("info", "the score of the controller in the shadow begins anew: money is "
-                               f"{reckoned(currency)}, it was {reckoned(before.currency)}")
-            return Challenger(wanted, champion, currency=currency)
-        return known or Challenger(wanted, champion, kept, currency)
+        self._rivalry.run(self._settings.controller, self._settings.challenger, self._currency(),
+                          problem, heard, now, wear_by_kind(found.packs, kinds))
 
     def _currency(self) -> str:
         try:
             return self.place.tariff_of.currency(self._settings)
         except OrreryError:
             return ""
-
-    def _kept_shadow(self, wanted: Controller, champion: Controller) -> Shadow | None:
-        """Of the same two, from before a restart."""
-        return next((one for one in self.place.store.shadows(self.place.site)
-                     if (one.controller, one.champion) == (wanted, champion)), None)
 
     # -- every few seconds
 
@@ -493,9 +459,9 @@ class SiteLoop:
             self.place.fleet.allocate(by_device(found.packs.ids, sent.asked_kw),
                                       self.place.cadence.valid_s, self._lease_s())
         except OrreryError as error:
-            self._announce("sending", f"the allocation is not sent: {error}", "warning")
+            self._announcer.announce("sending", f"the allocation is not sent: {error}", "warning")
             return None
-        self._announce("sending", "")
+        self._announcer.announce("sending", "")
         self._allocated = allocated(found, sent, override, plan is not None, now,
                                     self.place.cadence.valid_s, self._allocated,
                                     self._refusals.standing)
@@ -520,9 +486,10 @@ class SiteLoop:
             self._kept = key, told.at
 
     def _announce_override(self, override: Override | None) -> None:
-        self._announce("override", "" if override is None else
-                       f"{override.who} holds the fleet {override.words} until "
-                       f"{override.until:%H:%M} UTC: {override.why or 'no reason given'}")
+        self._announcer.announce(
+            "override", "" if override is None else
+            f"{override.who} holds the fleet {override.words} until "
+            f"{override.until:%H:%M} UTC: {override.why or 'no reason given'}")
 
     def _watch(self, seen: _Look, sent: Shared | None) -> None:
         now, metered = seen.now, self.place.meter.now()
@@ -556,27 +523,13 @@ class SiteLoop:
                         if share.device in self._refusals.standing) if self._allocated else ()
         fallback = "" if plan is None or plan.standing in GOOD else plan.words
         self.state = SiteState(now, self.place.by, self._next_at, fallback,
-                               next(filter(None, map(self._said.get, PROBLEMS)), ""),
-                               refused, tuple(filter(None, map(self._said.get, DOUBTS))))
+                               next(filter(None, map(self._announcer.said, PROBLEMS)), ""),
+                               refused, tuple(filter(None, map(self._announcer.said, DOUBTS))))
         self._keeper.keep("state", partial(
             self.place.store.keep_state, self.place.site, self.state))
 
     def _say_problem(self, words: str) -> None:
-        self._announce("problem", words, "warning", "it can be planned again")
-
-    def _announce(self, about: str, words: str, level: Level = "info", well: str = "") -> None:
-        """Once when it comes, and where `well` says how, when it goes."""
-        before = self._said.get(about, "")
-        self._said[about] = words
-        if words and words != before:
-            self._note(level, words)
-        elif before and not words and well:
-            self._note("info", well)
-
-    def _note(self, level: Level, words: str) -> None:
-        (log.warning if level == "warning" else log.info)("%s: %s", self.place.site, words)
-        self._keeper.keep(("note", next(self._notes)), partial(
-            self.place.store.note, self.place.site, Note(self._clock.now(), level, words)))
+        self._announcer.announce("problem", words, "warning", "it can be planned again")
 
 
 def _in_force_s(state: PackState, now: datetime) -> float:
