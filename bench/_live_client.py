@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -30,6 +31,38 @@ class Refresh:
     size: int
 
 
+class BrowserCache:
+    """The messages that a browser keeps, whose hashes it tells with each request: the server does
+    not send them again. As Streamlit's own (frontend/connection/src/ForwardMessageCache.ts), one
+    goes when its fragment, or the page, has run more than `longest` times without it."""
+
+    def __init__(self) -> None:
+        self._longest, self._runs = 0, 0
+        self._kept: dict[str, tuple[str, int]] = {}
+
+    @property
+    def hashes(self) -> list[str]:
+        return list(self._kept)
+
+    def take(self, message: ForwardMsg) -> None:
+        """Keep it where it may be kept, or what it refers to for longer."""
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self._longest = message.new_session.config.max_cached_message_age
+        known = message.ref_hash if kind == "ref_hash" else message.hash
+        if known in self._kept:
+            self._kept[known] = self._kept[known][0], self._runs
+        elif kind != "ref_hash" and message.metadata.cacheable and known:
+            self._kept[known] = message.delta.fragment_id, self._runs
+
+    def end_run(self, fragments: Sequence[str]) -> None:
+        """fragments: that ran; none where it was the page."""
+        self._runs += 1
+        self._kept = {known: (fragment, used) for known, (fragment, used) in self._kept.items()
+                      if (fragments and fragment not in fragments)
+                      or self._runs - used <= self._longest}
+
+
 @dataclass
 class LiveClient:
     """One session on one page. `async with LiveClient(url, "space_balls") as client: ...`
@@ -48,7 +81,7 @@ class LiveClient:
     first_run: asyncio.Event = field(default_factory=asyncio.Event)
     _asked: dict[str, float] = field(default_factory=dict)
     _timers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _cached: set[str] = field(default_factory=set)
+    _cached: BrowserCache = field(default_factory=BrowserCache)
     _page_hash: str = ""
     _size: int = 0
     _socket: ClientConnection | None = None
@@ -87,7 +120,7 @@ class LiveClient:
             state.page_name = self.page
         state.fragment_id = fragment
         state.is_auto_rerun = bool(fragment)
-        state.cached_message_hashes.extend(self._cached)
+        state.cached_message_hashes.extend(self._cached.hashes)
         state.context_info.timezone = "UTC"
         state.context_info.locale = "en-GB"
         state.context_info.url = f"{self.url}/{self.page}"
@@ -106,8 +139,7 @@ class LiveClient:
             self._take(ForwardMsg.FromString(raw))
 
     def _take(self, message: ForwardMsg) -> None:
-        if message.metadata.cacheable and message.hash:
-            self._cached.add(message.hash)
+        self._cached.take(message)
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self._page_hash = message.new_session.page_script_hash or self._page_hash
@@ -148,6 +180,8 @@ class LiveClient:
         elements are sent (streamlit/runtime/forward_msg_queue.py): it counts too.
         """
         status, fragments = message.script_finished, message.metadata.run.fragment_ids
+        if status != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+            self._cached.end_run(fragments)
         size, self._size = self._size, 0
         if fragments:
             now = time.monotonic()
