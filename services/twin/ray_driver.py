@@ -83,8 +83,9 @@ class Driver:
             threading.Thread(target=self._follow, args=(task, running), daemon=True).start()
 
     def _cancel(self, task_id: str) -> None:
+        """Nothing is said of it from here on: it may be asked again under the same id."""
         with self._lock:
-            running = self._running.get(task_id)
+            running = self._running.pop(task_id, None)
         if running is not None:
             self._ray.cancel(running, force=True)
 
@@ -92,9 +93,9 @@ class Driver:
         """One that is asked again may run before the one that was cancelled has ended."""
         try:
             for part in running:
-                self._say(self._ray.get(part))
+                self._say_of(task, running, self._ray.get(part))
         except self._ray.exceptions.RayError as error:
-            self._say(packed(failure(task, self._why(error))))
+            self._say_of(task, running, packed(failure(task, self._why(error))))
         except ConnectionError:
             os._exit(LOST)
         finally:
@@ -109,11 +110,17 @@ class Driver:
             return ("a machine of the cluster had no memory left and ended it; ask again, with "
                     "fewer packs or days at once where it happens again")
         if isinstance(error, known.TaskCancelledError):
-            return "it was cancelled"
+            return "somebody else cancelled it; ask again"
         if isinstance(error, known.WorkerCrashedError | known.NodeDiedError):
             return ("the process of the cluster that ran it was lost, as where it is killed or its "
                     "machine goes away; ask again")
         return f"the cluster did not run it; ask again ({' '.join(str(error).split())[:200]})"
+
+    def _say_of(self, task: Task, running: Any, message: bytes) -> None:
+        """While it is the one that is asked for."""
+        with self._lock:
+            if self._running.get(task.id) is running:
+                write_frame(self._told, message)
 
     def _say(self, message: bytes) -> None:
         with self._lock:

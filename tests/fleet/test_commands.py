@@ -69,8 +69,8 @@ def test_a_stop_survives_sigkill_of_the_device(commander: Commander, device: Pro
                                                talker: Talker, mosquitto: Mosquitto) -> None:
     number = commander.send("pack_1", "emergency_stop", "eve")
     assert commander.wait(number, 10.0).state == "executed"
-    told = [reply.state for reply in replies(talker) if reply.id == number]
-    assert told == ["received", "executed"]
+    until(lambda: [reply.state for reply in replies(talker) if reply.id == number]
+          == ["received", "executed"], "both are told")
     device.kill()
     talker.heard.clear()
     device.start()
