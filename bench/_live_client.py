@@ -67,7 +67,7 @@ class BrowserCache:
 class LiveClient:
     """One session on one page. `async with LiveClient(url, "space_balls") as client: ...`
 
-    first_size: bytes of all messages until the first run ended [B].
+    first_size: bytes of all messages until the first run ended [B]. cached: what it holds.
     """
 
     url: str
@@ -78,10 +78,10 @@ class LiveClient:
     full_runs: int = 0
     first_size: int = 0
     failed_runs: int = 0
+    cached: BrowserCache = field(default_factory=BrowserCache)
     first_run: asyncio.Event = field(default_factory=asyncio.Event)
     _asked: dict[str, float] = field(default_factory=dict)
     _timers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _cached: BrowserCache = field(default_factory=BrowserCache)
     _page_hash: str = ""
     _size: int = 0
     _socket: ClientConnection | None = None
@@ -120,7 +120,7 @@ class LiveClient:
             state.page_name = self.page
         state.fragment_id = fragment
         state.is_auto_rerun = bool(fragment)
-        state.cached_message_hashes.extend(self._cached.hashes)
+        state.cached_message_hashes.extend(self.cached.hashes)
         state.context_info.timezone = "UTC"
         state.context_info.locale = "en-GB"
         state.context_info.url = f"{self.url}/{self.page}"
@@ -139,7 +139,7 @@ class LiveClient:
             self._take(ForwardMsg.FromString(raw))
 
     def _take(self, message: ForwardMsg) -> None:
-        self._cached.take(message)
+        self.cached.take(message)
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self._page_hash = message.new_session.page_script_hash or self._page_hash
@@ -181,7 +181,7 @@ class LiveClient:
         """
         status, fragments = message.script_finished, message.metadata.run.fragment_ids
         if status != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-            self._cached.end_run(fragments)
+            self.cached.end_run(fragments)
         size, self._size = self._size, 0
         if fragments:
             now = time.monotonic()

@@ -14,7 +14,8 @@ from scripts.app_process import AppProcess
 
 HOME = """
 import streamlit as st
-st.navigation([st.Page("still.py", default=True), st.Page("live.py")]).run()
+st.navigation([st.Page("still.py", default=True), st.Page("live.py"),
+               st.Page("large.py")]).run()
 """
 LIVE = """
 import streamlit as st
@@ -32,12 +33,24 @@ st.title("live")
 fast()
 faster()
 """
+LARGE = """
+import streamlit as st
+
+@st.fragment(run_every=0.2)
+def other_each_time():
+    st.session_state.runs = st.session_state.get("runs", 0) + 1
+    st.html(f"<p>{st.session_state.runs}{20_000 * 'x'}</p>")
+
+st.html(f"<p>the same{20_000 * 'y'}</p>")
+other_each_time()
+"""
+"""Both are large enough for Streamlit to have browsers keep them."""
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     folder = tmp_path_factory.mktemp("app")
-    for name, text in {"Home.py": HOME, "live.py": LIVE,
+    for name, text in {"Home.py": HOME, "live.py": LIVE, "large.py": LARGE,
                        "still.py": "import streamlit as st\nst.write('still')"}.items():
         (folder / name).write_text(text)
     with AppProcess("Home.py", root=folder) as started:
@@ -62,6 +75,17 @@ def test_live_fragments_are_driven_at_their_own_pace(app: AppProcess) -> None:
     runs = Counter(client.intervals[refresh.fragment] for refresh in client.refreshes)
     assert runs[0.5] > runs[1.0] >= 2
     assert all(refresh.latency_s > 0 and refresh.size > 0 for refresh in client.refreshes)
+
+
+def test_it_forgets_messages_as_a_browser_does(app: AppProcess) -> None:
+    """It tells them with each request, and the server keeps what it tells."""
+    async def large() -> LiveClient:
+        async with LiveClient(app.url, "large") as client:
+            await asyncio.wait_for(until_refreshed(client, 12), 20)
+        return client
+
+    still, longest = 1, 2
+    assert still < len(asyncio.run(large()).cached.hashes) <= still + longest + 1
 
 
 def test_a_page_without_live_fragments_only_runs_once(app: AppProcess) -> None:
