@@ -4,6 +4,7 @@ PORT     ?= 8501
 HEADLESS ?=
 APP      ?= Home.py
 ADDRESS  ?= 127.0.0.1
+HOSTS    ?=
 NAME     ?= all
 ARGS     ?=
 PACKS    ?= 24
@@ -28,9 +29,9 @@ help:            ## what there is
 setup:           ## install alone; costs nothing when nothing changed
 	@$(SETUP)
 
-run:             ## install what is missing and open the app (PORT=8501 HEADLESS=1 APP=server.py)
+run:             ## install what is missing and open the app (PORT=8501 HEADLESS=1 APP=server.py; behind a name: HOSTS=orrery.example)
 	@$(SETUP) --last-step 4
-	@exec $(VENV) scripts/launch.py --app $(APP) --port $(PORT) --address $(ADDRESS) $(if $(filter 1 true yes,$(HEADLESS)),--headless)
+	@exec $(VENV) scripts/launch.py --app $(APP) --port $(PORT) --address $(ADDRESS) $(HOSTS:%=--host %) $(if $(filter 1 true yes,$(HEADLESS)),--headless)
 
 serve:           ## the app with REST, WebSocket and /metrics in the same process
 	@$(MAKE) --no-print-directory run APP=server.py

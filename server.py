@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from components._compat import (
     answer_at_once,
+    heard_at,
     is_signed_in,
     leave_home_to_navigation,
     open_sessions,
@@ -33,7 +34,8 @@ def started() -> tuple[Runtime, list[BaseRoute]]:
     try:
         engine = pin_runtime()
         return engine, routes(engine, socket_path="/ws", viewer_path="/viewer",
-                              sessions=open_sessions, signed_in=is_signed_in)
+                              sessions=open_sessions, signed_in=is_signed_in,
+                              heard_at=heard_at())
     except OrreryError as error:
         sys.stderr.write(f"Orrery cannot start: {error}\n")
         raise SystemExit(CANNOT_START) from None

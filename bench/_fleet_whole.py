@@ -79,7 +79,7 @@ class Fleet:
             if part is not None:
                 cpu_s[PARTS[part[0]]] += times.user + times.system
         report = json.loads(self.report.read_text())
-        waiting = sum(told["pending"] for told in report["statuses"].values())
+        waiting = sum(told.get("pending", 0) for told in report["statuses"].values())
         return Moment(time.monotonic(), int(report["stored"]), waiting, cpu_s)
 
     def heard(self) -> int:

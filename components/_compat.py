@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -176,6 +176,15 @@ def stop_here() -> NoReturn:
 def open_sessions() -> int | None:
     """How many pages people have open; None before the server runs."""
     return get_instance()._session_mgr.num_active_sessions() if exists() else None
+
+
+def heard_at() -> tuple[str, Sequence[str]]:
+    """The address where this server listens, "" for all networks, and the names that it answers to.
+    "" too where these hold a pattern: then the gateway's own list alone can tell names apart."""
+    names = [str(one).lower() for one in st.get_option("server.allowedHosts")]
+    if any("*" in one for one in names):
+        return "", ()
+    return str(st.get_option("server.address") or ""), names
 
 
 def is_signed_in(cookies: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from components import blocks, session, sidebar
+from components import blocks, session, sidebar, sign_ins
 from components._compat import (
     hear_it_out,
     insist_on_home,
@@ -111,6 +111,7 @@ def _sign_in_or_stop(client: LocalClient) -> None:
         return
     signed_in = st.user.get("is_logged_in")
     if signed_in:
+        sign_ins.note(client, st.user.to_dict())
         return
     if signed_in is None:
         blocks.show(blocks.state_box(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import streamlit as st
 
 from components import blocks
 from components.api_client import LocalClient
+from core.actors import LOOKS
 from core.alarms.records import AuditEntry
 from core.config import Config
 from core.errors import OrreryError, RequestError
-from core.operators import SESSION, Operators, TooManyFailuresError
+from core.operators import SESSION, Operators, TooManyFailuresError, provided_name
 
 KEY, REFUSAL = "operator", "operator_refusal"
-LOOKS = "(viewer)"
-"""Who acted where nobody signs in, for the audit."""
+SIGNED_OUT = "signed out"
 HOW = {"none": "Nobody may command here: orrery.toml names no [operators].",
        "local": "You are looking only. Sign in as operator first."}
 
@@ -38,17 +39,34 @@ def name(client: LocalClient) -> str | None:
     """Of the operator whom this browser session belongs to; None: a viewer."""
     if client.config.operators.mode == "oidc":
         try:
-            return _door(client).by_claims(st.user.to_dict(), client.now())
+            return _door(client).by_claims(st.user.to_dict(), client.clock.now())
         except RequestError:
             return None
     signed = st.session_state.get(KEY)
-    return signed[0] if signed is not None and _holds(signed, client) else None
+    return signed.who if signed is not None and _holds(signed, client) else None
 
 
-def _holds(signed: tuple[str, datetime, int], client: LocalClient) -> bool:
-    """Neither too old nor of another configuration: whoever was taken out of it is out."""
-    _, since, options = signed
-    return client.now() - since < SESSION and options == _digest(client)
+class SignedIn(NamedTuple):
+    """When by the clock, when by its `monotonic_s`, and under which configuration."""
+
+    who: str
+    at: datetime
+    at_s: float
+    options: int
+
+
+def signed_in(client: LocalClient, who: str) -> SignedIn:
+    """What the browser session remembers of a sign-in of this moment."""
+    return SignedIn(who, client.clock.now(), client.clock.monotonic_s(), _digest(client))
+
+
+def _holds(signed: SignedIn, client: LocalClient) -> bool:
+    """Neither too old nor of another configuration: whoever was taken out of it is out. Too old
+    by either clock: one that is set back lengthens nothing, one that sleeps with the machine
+    neither."""
+    age_s = client.clock.monotonic_s() - signed.at_s
+    return (age_s < SESSION.total_seconds() and client.clock.now() - signed.at < SESSION
+            and signed.options == _digest(client))
 
 
 def why_not(client: LocalClient) -> str:
@@ -58,7 +76,7 @@ def why_not(client: LocalClient) -> str:
     mode = client.config.operators.mode
     if mode == "oidc":
         try:
-            _door(client).by_claims(st.user.to_dict(), client.now())
+            _door(client).by_claims(st.user.to_dict(), client.clock.now())
         except RequestError as error:
             return str(error)
     if st.session_state.get(KEY) is not None:
@@ -69,6 +87,15 @@ def why_not(client: LocalClient) -> str:
 def refused(client: LocalClient) -> str:
     """As `why_not`, for what anybody may do where nobody signs in."""
     return "" if client.config.operators.mode == "none" else why_not(client)
+
+
+def acting(client: LocalClient) -> str:
+    """Who acts, for the audit, asked again at the press: the operator, LOOKS where nobody signs in.
+    Raises RequestError for a viewer."""
+    who = name(client)
+    if who is None and client.config.operators.mode != "none":
+        raise RequestError(why_not(client))
+    return who or LOOKS
 
 
 def sign_in_button(client: LocalClient, key: str = "page") -> None:
@@ -82,7 +109,7 @@ def sign_in_button(client: LocalClient, key: str = "page") -> None:
     elif mode == "oidc" and key == "page":
         blocks.show(blocks.note(why_not(client)))
     if key == "sidebar" and client.sign_in_mode == "oidc" and (who is None or mode == "local"):
-        _let_in()
+        _let_in(client)
 
 
 def _signed_in(client: LocalClient, who: str, key: str) -> None:
@@ -91,19 +118,27 @@ def _signed_in(client: LocalClient, who: str, key: str) -> None:
         blocks.show(blocks.note(f"You are signed in as the operator {who}."))
         if client.config.operators.mode == "oidc":
             st.button("Sign out", key=f"operator_out_{key}", icon=":material/logout:",
-                      on_click=st.logout)
+                      on_click=_leave, args=(client, who))
         elif st.button("Sign out", key=f"operator_out_{key}", icon=":material/logout:"):
+            note(client, who, SIGNED_OUT, "")
             del st.session_state[KEY]
             st.rerun()
 
 
-def _let_in() -> None:
+def _let_in(client: LocalClient) -> None:
     """Somebody whom the provider let in, to look."""
     who = str(st.user.get("email") or "Signed in")
     with st.container(key="let_in"), st.popover(
             blocks.markdown(who), icon=":material/person:", width="content"):
         blocks.show(blocks.note("You are signed in to look at this site."))
-        st.button("Sign out", key="let_in_out", icon=":material/logout:", on_click=st.logout)
+        st.button("Sign out", key="let_in_out", icon=":material/logout:", on_click=_leave,
+                  args=(client, provided_name(st.user.to_dict())))
+
+
+def _leave(client: LocalClient, who: str) -> None:
+    """Also at the provider."""
+    note(client, who, SIGNED_OUT, "")
+    st.logout()
 
 
 def _form(client: LocalClient, key: str) -> None:
@@ -134,24 +169,24 @@ def _address() -> str | None:
 
 def _sign_in(client: LocalClient, told: str, password: str) -> None:
     try:
-        who = _door(client).sign_in(told, password, client.now(), _address())
+        who = _door(client).sign_in(told, password, client.clock.now(), _address())
     except RequestError as error:
         st.session_state[REFUSAL] = str(error)
         if not isinstance(error, TooManyFailuresError):
             shown = _door(client).shown(told)
             client.turned_away.add("operator", "Sign in as operator", shown)
-            _audit(client, shown, "sign-in refused", str(error))
+            note(client, shown, "sign-in refused", str(error))
         return
     st.session_state[REFUSAL] = ""
-    st.session_state[KEY] = (who, client.now(), _digest(client))
-    _audit(client, who, "signed in", "")
+    st.session_state[KEY] = signed_in(client, who)
+    note(client, who, "signed in", "")
     st.rerun()
 
 
-def _audit(client: LocalClient, who: str, action: str, why: str) -> None:
+def note(client: LocalClient, who: str, action: str, why: str) -> None:
     """A sign-in that cannot be written down still counts: the commands after it are kept or
     refused by themselves."""
-    entry = AuditEntry(client.now(), who, action, "", "", why, "", "")
+    entry = AuditEntry(client.clock.now(), who, action, "", "", why, "", "")
     try:
         client.audit(entry)
     except OrreryError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 import streamlit as st
@@ -11,6 +12,8 @@ from components import blocks, describe, formats, operator, session
 from components.api_client import Client, Fault, LocalClient
 from components.blocks import Html
 from components.space import find
+from core.actors import LOOKS
+from core.alarms.records import AuditEntry
 from core.alarms.states import ASKING, State
 from core.errors import OrreryError
 
@@ -101,28 +104,52 @@ def _history(client: Client) -> list[Html]:
     return parts
 
 
-def _faults(client: Client) -> None:
-    faults = client.faults()
+def _faults(client: LocalClient) -> None:
+    faults, why = client.faults(), _no_faults(client)
     running = [fault for fault in faults if fault.running]
     with st.popover("Simulated faults" + (f" · {len(running)}" if running else ""),
                     icon=":material/science:", width="stretch"):
         st.caption("For trying the alarms: these act on the simulated systems alone.")
+        if why:
+            blocks.show(blocks.note(why))
         for label, own in groupby(faults, lambda fault: fault.label):
             blocks.show(blocks.heading(label))
             for fault in own:
                 st.button(_fault_words(fault), key=f"fault_{fault.source}_{fault.name}",
-                          on_click=_start_fault, args=(client, fault), disabled=fault.running,
-                          width="stretch")
-        st.button("Stop all", key="fault_stop", on_click=client.stop_faults,
-                  disabled=not running, width="stretch", icon=":material/stop_circle:")
+                          on_click=_start_fault, args=(client, fault), help=why or None,
+                          disabled=fault.running or bool(why), width="stretch")
+        st.button("Stop all", key="fault_stop", on_click=_stop_faults, args=(client, running),
+                  disabled=not running or bool(why), width="stretch", help=why or None,
+                  icon=":material/stop_circle:")
+
+
+def _no_faults(client: LocalClient) -> str:
+    """Why this viewer may start none, "" where they may: in the demo all is simulated, and anybody
+    may try it."""
+    return "" if client.config.operators.demo else operator.refused(client)
 
 
 def _fault_words(fault: Fault) -> str:
     return fault.name.removeprefix("heat_pump_").replace("_", " ").capitalize()
 
 
-def _start_fault(client: Client, fault: Fault) -> None:
+def _start_fault(client: LocalClient, fault: Fault) -> None:
+    _audited(client, "start a simulated fault", fault.source, fault.name,
+             lambda: client.start_fault(fault))
+
+
+def _stop_faults(client: LocalClient, running: Sequence[Fault]) -> None:
+    _audited(client, "stop all simulated faults", "", ", ".join(one.name for one in running),
+             client.stop_faults)
+
+
+def _audited(client: LocalClient, action: str, source: str, what: str,
+             do: Callable[[], None]) -> None:
+    """Written down before it is done; a sign-in may have ended since the button was drawn."""
     try:
-        client.start_fault(fault)
+        who = operator.name(client) if client.config.operators.demo else operator.acting(client)
+        client.audit(AuditEntry(client.present(), who or LOOKS, action, source, "", "",
+                                "", what))
+        do()
     except OrreryError as error:
         st.toast(blocks.markdown(str(error)), icon=":material/error:")

@@ -8,6 +8,14 @@ IPV6_PREFIX = 64
 """One household or machine has so long a prefix to itself."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it stands in an address, is this machine and can be no other."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def client_of(address: str) -> str:
     """IPv6 by its network, IPv4 in IPv6 as IPv4, what is no address as it is."""
     try:

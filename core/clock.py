@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+JUMP_S = 60.0
+"""A clock that goes on by so much more or less than time itself was set."""
 
 
 class Clock(Protocol):
@@ -63,6 +67,24 @@ class ManualClock:
     def wait(self, seconds: float, stop: threading.Event) -> bool:
         self.advance(seconds)
         return stop.is_set()
+
+
+class Steadiness:
+    """Whether a clock goes on as time itself does: by one that was set nothing is forgotten."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._now, self._passed_s = clock.now(), clock.monotonic_s()
+        self._set_s = -math.inf
+
+    def look(self) -> float:
+        """Since it was last set, as seen from look to look; infinite where it never was [s]."""
+        now, passed_s = self._clock.now(), self._clock.monotonic_s()
+        went_s = (now - self._now).total_seconds()
+        if abs(went_s - (passed_s - self._passed_s)) > JUMP_S:
+            self._set_s = passed_s
+        self._now, self._passed_s = now, passed_s
+        return passed_s - self._set_s
 
 
 def has_passed(span_s: float, since_s: float, now_s: float) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 from core.errors import ConfigurationError
 from core.houses import HouseConfig, TariffConfig
 from core.parsing import as_model, read_toml, read_yaml
+from core.secrets import FOR_SOURCES
 from core.topology import DEFAULT_LEVELS, Level
 
 DEMO_CONFIG = Path(__file__).parent / "profiles" / "demo.toml"
@@ -150,7 +151,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operators by `oidc`, alone may act by the API.
 
     allowed_origins: pages elsewhere that may ask, beside those of the same host. allowed_hosts:
-    names that this server answers to, any without one; IP addresses and localhost always.
+    names that this server answers to; IP addresses and localhost always. Without one any, or only
+    this machine's own where only this machine reaches it.
     max_body_kib: of one request [KiB]. requests_per_s, burst: of one client's address [1/s].
     """
 
@@ -239,6 +241,7 @@ def load_config(path: Path | None = None) -> Config:
         data["sources"] += pumps
     config = as_model({**data, "file": str(path)}, Config, str(path))
     check_names(config)
+    _check_own_secrets(config)
     _check_zone(config)
     return config
 
@@ -250,6 +253,22 @@ def _check_zone(config: Config) -> None:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigurationError(config.file, "twin.time_zone", config.twin.time_zone,
                                  "UTC, or a zone as Europe/Berlin") from error
+
+
+def _check_own_secrets(config: Config) -> None:
+    """Raises ConfigurationError for one of our own that a form could name."""
+    gateway, history, coordinator = config.gateway, config.history, config.coordinator
+    named: dict[str, str | None] = {
+        "gateway.api_key_secret": gateway.api_key_secret,
+        "history.url_variable": history.url_variable,
+        "history.alarms_url_variable": history.alarms_url_variable,
+        "coordinator.url_variable": coordinator.url_variable,
+        "coordinator.actor_key_secret": coordinator.actor_key_secret,
+        **{f"gateway.operator_keys.{who}": name for who, name in gateway.operator_keys.items()}}
+    for key, name in named.items():
+        if name and name.startswith(FOR_SOURCES):
+            raise ConfigurationError(config.file, key, name, "another name: those that begin with "
+                                     f"{FOR_SOURCES} are for sources, to whose servers they go")
 
 
 def _pumps_beside(path: Path) -> list[dict[str, Any]]:

@@ -55,6 +55,7 @@ class LateArrivals:
         self._kept = {index: cast(KeptSource, source)
                       for index, source in enumerate(engine.sources) if is_kept(source)}
         self._since = dict.fromkeys(self._kept, since)
+        self._looked = (engine.clock.now(), engine.clock.monotonic_s())
         self._waiting: dict[int, set[datetime]] = {index: set() for index in self._kept}
         self._stop = threading.Event()
         self.error = ""
@@ -75,6 +76,7 @@ class LateArrivals:
     def look(self) -> None:
         """Once, on the calling thread."""
         now = self._engine.clock.now()
+        self._follow_clock(now)
         try:
             for index, source in self._kept.items():
                 self._ask(index, source, now)
@@ -85,6 +87,15 @@ class LateArrivals:
             self.error = str(error)
         else:
             self.error = ""
+
+    def _follow_clock(self, now: datetime) -> None:
+        """What comes after the centre's clock was set back is stored with times that were looked
+        at before."""
+        passed_s = self._engine.clock.monotonic_s()
+        expected = self._looked[0] + timedelta(seconds=passed_s - self._looked[1])
+        self._looked = now, passed_s
+        if now < expected:
+            self._since = {index: since - (expected - now) for index, since in self._since.items()}
 
     def _ask(self, index: int, source: KeptSource, now: datetime) -> None:
         after = self._since[index]

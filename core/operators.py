@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from core.actors import NOT_KNOWN, is_reserved
+from core.clock import from_epoch
 from core.config import Config, OperatorsConfig
 from core.errors import ConfigurationError, RequestError
 from core.failed_sign_ins import FailedSignIns
@@ -23,7 +25,8 @@ from core.ports import SourceInfo
 
 SESSION = timedelta(hours=12)
 """So long a sign-in holds."""
-NOT_KNOWN = "a name that is not known"
+AHEAD = timedelta(minutes=5)
+"""So far a provider's clock may be ahead of this one."""
 LONGEST_NAME, LONGEST_PASSWORD, SHORTEST_PASSWORD = 80, 1024, 10
 HARMLESS = frozenset({"simulated", "recorded"})
 """Kinds of sources of which nothing real can be commanded."""
@@ -91,6 +94,8 @@ def checked_name(name: str) -> str:
     found = name.strip()
     if not found or len(found) > LONGEST_NAME or not found.isprintable():
         raise RequestError(f"Give a name of 1 to {LONGEST_NAME} printable characters.")
+    if is_reserved(found):
+        raise RequestError(f"Give another name: {found} stands for no person in the audit.")
     return found
 
 
@@ -102,6 +107,26 @@ def vouched_email(claims: Mapping[str, object]) -> str | None:
     if not isinstance(email, str) or not email or claims.get("email_verified") is not True:
         return None
     return email
+
+
+def provided_name(claims: Mapping[str, object]) -> str:
+    """Whom an OpenID provider let in, as the audit says it: an address for which it vouches, else
+    its own word for that person."""
+    try:
+        return checked_name(str(vouched_email(claims) or claims.get("sub") or ""))
+    except RequestError:
+        return NOT_KNOWN
+
+
+def signed_at(claims: Mapping[str, object]) -> datetime | None:
+    """When, by the provider's clock; None where it does not say."""
+    told = claims.get("iat")
+    if not isinstance(told, (int, float)) or isinstance(told, bool):
+        return None
+    try:
+        return from_epoch(told)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 class Operators:
@@ -167,6 +192,9 @@ class Operators:
         age_s = now.astimezone(UTC).timestamp() - signed_at
         if not age_s < SESSION.total_seconds():
             raise RequestError("Your sign-in is more than 12 h old: sign out and in again.")
+        if age_s < -AHEAD.total_seconds():
+            raise RequestError("Your sign-in is of a time yet to come: the clock of this site or "
+                               "of your provider is wrong. Set it, then sign out and in again.")
         return email
 
 
@@ -221,6 +249,10 @@ def _wrong(options: OperatorsConfig, sign_in: str) -> tuple[str, str] | None:
     for name in options.names:
         if name != name.strip() or not name.isprintable():
             return "names", f"printable names without blanks at their ends, not {name!r}"
+    for key, people in (("names", list(options.names)), ("emails", options.emails)):
+        reserved = next(filter(is_reserved, people), None)
+        if reserved is not None:
+            return key, f"names of people; {reserved!r} stands for no person in the audit"
     return None
 
 

@@ -1,14 +1,17 @@
 """Adding a source from a form: test it, write it into orrery.toml and keep what a person wrote
-there; where that file cannot be written, into the site's database."""
+there; where that file cannot be written, into the site's database. A form is trusted less than a
+file: it names secrets that are for sources alone."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,11 +28,15 @@ from core.errors import ConfigurationError
 from core.houses import HouseConfig
 from core.parsing import as_model
 from core.registry import SOURCES
+from core.secrets import NAMED_SO, is_for_sources
 from core.site_records import SiteRecords
 
 PERMISSION = "ORRERY_CHANGE_SOURCES"
-"""Environment variable: "1" lets whoever opens the app change its sources. `make run` sets it,
-for it serves this machine alone."""
+"""Environment variable: "1" lets whoever opens the app change its sources where no operators are
+named. `make run` sets it, for it serves this machine alone."""
+NOT_SHOWN = "(not shown)"
+_SECRET = "_secret"
+_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +57,43 @@ class SavedSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def may_change(config: Config) -> bool:
-    """Whether this app lets a person change its sources: a form that connects to any address
-    is no business of strangers."""
-    return config.sign_in.mode != "none" or os.environ.get(PERMISSION) == "1"
+    """Whether there is anybody who may change this app's sources: operators whom a password or a
+    provider tells from strangers, or, by PERMISSION, the person at the machine. A form that
+    connects to any address is no business of others; who of them is one is asked elsewhere."""
+    told = config.operators
+    return (told.mode != "none" and not told.demo) or os.environ.get(PERMISSION) == "1"
+
+
+def check_secrets(new: NewSource) -> None:
+    """Raises ConfigurationError for a secret that a form may not name."""
+    for key, name in new.options.items():
+        if key.endswith(_SECRET) and name != "" and not is_for_sources(name):
+            raise ConfigurationError(DEFAULT_FILE, f"{new.name}.options.{key}", NOT_SHOWN, NAMED_SO)
+
+
+def in_words(new: NewSource) -> str:
+    """What it is, for the audit: kind, server and names of secrets, and nothing else of what was
+    typed, which may hold a secret. Of a source that `check_secrets` let pass."""
+    named = [str(name) for key, name in new.options.items() if key.endswith(_SECRET) and name]
+    at = _server(new.options)
+    return " ".join([new.kind, *([f"at {at}"] if at else []),
+                     *([f"with {', '.join(named)}"] if named else [])])
+
+
+def _server(options: Mapping[str, Any]) -> str:
+    """Host and port; "" where the kind itself knows them, NOT_SHOWN for what is neither."""
+    host, port = str(options.get("host", "")), options.get("port")
+    if not host and "base_url" in options:
+        try:
+            parts = urlsplit(str(options["base_url"]))
+            host, port = parts.hostname or NOT_SHOWN, parts.port
+        except ValueError:
+            return NOT_SHOWN
+    if not host:
+        return ""
+    if not _HOST.fullmatch(host):
+        return NOT_SHOWN
+    return f"{host}:{port}" if port else host
 
 
 def probe(new: NewSource) -> str:
@@ -60,6 +101,7 @@ def probe(new: NewSource) -> str:
 
     Raises ConfigurationError for options that cannot be, SourceError for what does not answer.
     """
+    check_secrets(new)
     if new.kind not in SOURCES:
         raise ConfigurationError(DEFAULT_FILE, "kind", new.kind, "one of " + ", ".join(SOURCES))
     module = import_module(SOURCES[new.kind])
@@ -80,6 +122,7 @@ def save(new: NewSource, config: Config, records: SiteRecords | None = None) -> 
     """Add it to the file in force (the demo's is copied to ./orrery.toml first) and return the
     file's path; None: that cannot be written, and `records` have it. Nothing is kept that could
     not be read again. Raises ConfigurationError, RetryLaterError."""
+    check_secrets(new)
     path = Path(config.file)
     target = Path(DEFAULT_FILE) if path == DEMO_CONFIG else path
     try:

@@ -21,6 +21,7 @@ from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from core.memory import FROM_THE_START
+from scripts.hosts import host_flags
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -106,6 +107,7 @@ class AppProcess:
                              "ORRERY_HISTORY_DIRECTORY": str(self.history), **(environment or {})}
         if config is not None:
             self._environment["ORRERY_CONFIG"] = str(config)
+        self._command += host_flags(LOOPBACK, folder=root, environment=self._environment)
         self._begun = begun or self._begin
         self._process: Running | None = None
 

@@ -25,6 +25,7 @@ from core.operators import hashed
 from scripts.app_process import LOOPBACK, ROOT, answers, free_port
 from scripts.broker import configured, listens
 from scripts.children import Child, Family, HeldError, Lock
+from scripts.hosts import host_flags
 from scripts.test import TOOLS, find_mosquitto
 from services.edge.demo_faults import OF_A_PROCESS, faults_of
 
@@ -233,7 +234,8 @@ def rest(plan: Plan) -> list[Child]:
         module(plan, "gateway", "services.gateway"),
         module(plan, "app", "streamlit", "run", "Home.py", "--server.headless", "true",
                "--server.address", LOOPBACK, "--server.port", str(plan.ports["app"]),
-               "--browser.serverAddress", "localhost", "--server.fileWatcherType", "none")]
+               "--browser.serverAddress", "localhost", "--server.fileWatcherType", "none",
+               *host_flags(LOOPBACK, folder=ROOT))]
 
 
 # -- the family

@@ -40,12 +40,16 @@ def configuration_mistake() -> str:
     return ""
 
 
-def command(app: str, address: str, port: int, headless: bool) -> list[str]:
-    """The line that a person would type."""
+def command(app: str, address: str, port: int, headless: bool,
+            hosts: Sequence[str] = ()) -> list[str]:
+    """The line that a person would type. hosts: names that they gave."""
+    from scripts.hosts import host_flags
+
     line = [sys.executable, "-m", "streamlit", "run", app]
     line += ["--server.address", address, "--server.port", str(port)]
     if address == "127.0.0.1":
         line += ["--browser.serverAddress", "localhost"]
+    line += host_flags(address, hosts, folder=ROOT)
     if headless:
         line += ["--server.headless", "true"]
     return line
@@ -57,11 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--app", default="Home.py")
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--address", default="127.0.0.1")
+    parser.add_argument("--host", action="append", default=[], metavar="NAME",
+                        help="a further name, without a port, by which people open the app")
     parser.add_argument("--headless", action="store_true")
     asked = parser.parse_args(arguments)
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     from core.memory import FROM_THE_START
+    from scripts.hosts import told
 
     if not (ROOT / asked.app).is_file():
         print(f"There is no {asked.app} here: give APP=Home.py or APP=server.py.", file=sys.stderr)
@@ -76,9 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     shown = "localhost" if asked.address == "127.0.0.1" else asked.address
     print(f"[4/4] Orrery on http://{shown}:{asked.port} (Ctrl+C stops it)", flush=True)
-    if asked.address in LOOPBACK:
+    if asked.address in LOOPBACK and not (asked.host or told(ROOT)):
         os.environ.setdefault("ORRERY_CHANGE_SOURCES", "1")
-    line = command(asked.app, asked.address, asked.port, asked.headless)
+    if asked.address not in LOOPBACK and not (asked.host or told(ROOT)):
+        print("It answers to any name, so that a foreign page could pass for it: give its own, "
+              "HOSTS=orrery.example", flush=True)
+    line = command(asked.app, asked.address, asked.port, asked.headless, asked.host)
     os.execve(line[0], line, {**FROM_THE_START, **os.environ})
 
 

@@ -14,7 +14,15 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5
+from paho.mqtt.client import (
+    MQTT_ERR_QUEUE_SIZE,
+    Client,
+    ConnectFlags,
+    DisconnectFlags,
+    MQTTMessage,
+    MQTTMessageInfo,
+    MQTTv5,
+)
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -38,6 +46,8 @@ MOST_SHORT = 3
 tells the one that it throws out nothing."""
 TOPIC_AND_PROPERTIES_BYTES = 128
 """What a PUBLISH may have beside its payload: topic, properties, header [B]."""
+MOST_HELD = 60_000
+"""Messages that wait here for the broker's word; paho has 65,535 numbers for them."""
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -63,7 +73,7 @@ def broker_at(url: str, **more: str) -> Broker:
         port = parts.port
     except ValueError:
         port = -1
-    if parts.scheme not in PORTS or not parts.hostname or port == -1 or parts.password:
+    if parts.scheme not in PORTS or not parts.hostname or port == -1 or "@" in url:
         raise ConfigurationError("the command line", "--broker",
                                  "(not shown)" if "@" in url else url, "mqtt://host:port or "
                                  "mqtts://host:port; name and password go beside it")
@@ -117,7 +127,7 @@ class Link:
         client = Client(CallbackAPIVersion.VERSION2, client_id, protocol=MQTTv5,
                         manual_ack=manner.manual_ack)
         client.max_inflight_messages_set(manner.in_flight)
-        client.max_queued_messages_set(0)
+        client.max_queued_messages_set(MOST_HELD)
         client.reconnect_delay_set(*RECONNECT_S)
         if broker.username:
             client.username_pw_set(broker.username, broker.password)
@@ -152,20 +162,20 @@ class Link:
         return not self.most_bytes or size <= self.most_bytes
 
     def publish(self, topic: str, payload: bytes, qos: int = 0,
-                expiry_s: int | None = None) -> bool:
-        """Never retained. expiry_s: how long the broker may keep it [s]. False, and nothing is
-        sent, where the broker does not let so much through."""
+                expiry_s: int | None = None) -> MQTTMessageInfo | None:
+        """Never retained. expiry_s: how long the broker may keep it [s]. None, and nothing is
+        sent, where the broker does not let so much through or MOST_HELD wait already."""
         if not self.fits(payload):
             self.too_large += 1
             log.error("%s: %d bytes are %s", topic, len(payload), TOO_LARGE)
-            return False
+            return None
         properties = None if expiry_s is None else _expiring(expiry_s)
-        self._client.publish(topic, payload, qos, properties=properties)
-        return True
+        sent = self._client.publish(topic, payload, qos, properties=properties)
+        return None if sent.rc == MQTT_ERR_QUEUE_SIZE else sent
 
     def publish_for(self, topic: str, payload: bytes, qos: int, expiry_s: int) -> None:
-        """`publish` for a person who waits; raises RejectedError where it is too large."""
-        if not self.publish(topic, payload, qos, expiry_s):
+        """`publish` for a person who waits; raises RejectedError where it is not sent."""
+        if self.publish(topic, payload, qos, expiry_s) is None:
             raise RejectedError(Rejection.BROKER_LIMIT, f"{len(payload)} bytes")
 
     def leave(self, topic: str) -> None:
@@ -202,6 +212,7 @@ class Link:
     def _leave_out_large(self, client: Client) -> None:
         """What cost the last connection; paho would send it at each new one, and lose each."""
         for message in client.drop_out_messages():
+            message.info._set_as_published()
             payload = bytes(message.payload)
             if self.fits(payload):
                 client.publish(message.topic, payload, message.qos, properties=message.properties)
@@ -254,6 +265,15 @@ def _no_delay(_client: Client, _data: object, opened: object) -> None:
     """Without it on both sides a command takes 40 ms, with it 2."""
     if isinstance(opened, socket.socket):
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def is_held(sent: MQTTMessageInfo) -> bool:
+    """Whether the broker has not said yet that it has it: paho sends it, also by the next
+    connection. What was handed over in the moment that a connection ended counts as not held."""
+    try:
+        return not sent.is_published()
+    except (ValueError, RuntimeError):
+        return False
 
 
 def left_s(message: MQTTMessage) -> float | None:

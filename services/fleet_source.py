@@ -17,6 +17,7 @@ from typing import Annotated
 import msgspec
 from paho.mqtt.client import MQTTMessage
 
+from core.actors import CONNECTIONS
 from core.alarms.records import Finding
 from core.clock import Clock, SystemClock
 from core.errors import (
@@ -58,8 +59,6 @@ HASTE_S = 10.0
 MOST_ASKED = 50
 LATER_S = 1e-3
 """From an order to the next, at least [s]."""
-SELF = "orrery, connections"
-"""Who issues the pings of the Connections page."""
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 CellCount = Annotated[int, msgspec.Meta(ge=1, le=MOST_CELLS)]
@@ -343,7 +342,7 @@ class MqttFleet:
             raise SourceError(f"{self._address}: no pack of site {self._site!r} is online yet, so "
                               "none can answer; each tells it within 10 s of its start")
         began_s = time.perf_counter()
-        sent = self.command(online[0], "ping", SELF, PING_WAIT_S)
+        sent = self.command(online[0], "ping", CONNECTIONS, PING_WAIT_S)
         life = self._commands.wait(sent.command.id, PING_WAIT_S)
         if life.state != "executed":
             why = (f"{online[0]} does not answer within {PING_WAIT_S:g} s ({life.state} "
@@ -365,7 +364,7 @@ class MqttFleet:
         packs = self._board.packs()
         away = [pack for pack in packs if pack.link != "online"]
         for pack in (away or packs)[:MOST_ASKED]:
-            self.command(pack.device, "ping", SELF, HASTE_S)
+            self.command(pack.device, "ping", CONNECTIONS, HASTE_S)
 
     def close(self) -> None:
         """Disconnect; ends the thread of the connection."""

@@ -28,6 +28,7 @@ from urllib3 import exceptions as faults
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from core.addresses import is_loopback
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, SourceError
 from core.secrets import secret
@@ -142,12 +143,6 @@ def secret_of(source: str, key: str, name: str, literal: object, *,
         raise ConfigurationError(FILE, f"{source}.{key}", name, "a variable whose secret has no "
                                  "blanks, line ends or letters beyond ASCII")
     return Secret(key, name, value)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as it stands in an address, is this machine."""
-    address = _ip(host)
-    return host == "localhost" if address is None else address.is_loopback
 
 
 def is_near(host: str) -> bool:

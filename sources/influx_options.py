@@ -97,14 +97,17 @@ def adapter_in(name: str, options: Options, server: Server) -> Adapter:
 
 
 def _secret(name: str, options: Options) -> Secret:
-    """A user's password, else the token; INFLUXDB_TOKEN where nothing is named and it is set."""
+    """A user's password, else the token; INFLUXDB_TOKEN where nothing is named and it is set. An
+    empty name is none: what a form adds sends that token to no other server."""
     if options.username is not None or options.password_secret is not None:
         if options.username is None or options.token_secret is not None:
             raise ConfigurationError(FILE, f"{name}.username", options.username, "username with "
                                      "password_secret, or token_secret alone")
         return secret_of(name, "password_secret", options.password_secret or "",
                          options.password, in_header=False)
-    named = options.token_secret or (TOKEN if secret(TOKEN) else "")
+    named = options.token_secret
+    if named is None:
+        named = TOKEN if secret(TOKEN) else ""
     if named or options.token is not None:
         return secret_of(name, "token_secret", named, options.token)
     if options.password is not None:

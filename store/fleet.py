@@ -18,6 +18,7 @@ from core.errors import ConfigurationError, HistoryLockedError, RetryLaterError
 from core.fleet.entries import FleetEntry, Mark, Taken
 from store.fleet_batch import FleetBatch
 from store.fleet_marks import FleetMarks
+from store.fleet_past import row_after
 from store.lock import DirectoryLock
 
 BUSY_S = 2.0
@@ -37,6 +38,15 @@ CREATE TABLE IF NOT EXISTS telemetry
 CREATE UNIQUE INDEX IF NOT EXISTS once ON telemetry (num, seq);
 CREATE INDEX IF NOT EXISTS moments ON telemetry (num, time_us);
 """
+LOWEST = "SELECT seq, time_us FROM telemetry WHERE num = ? AND time_us > 0 ORDER BY seq LIMIT 1"
+OLD_ROWS = """
+SELECT count(*), max(row) FROM
+    (SELECT rowid AS row FROM telemetry WHERE rowid > ? AND rowid < ? ORDER BY rowid LIMIT ?)
+"""
+FORGET = """
+DELETE FROM telemetry WHERE rowid > ? AND rowid <= ? AND received_us < ?
+    AND seq <= (SELECT high FROM devices d WHERE d.num = telemetry.num)
+"""
 
 
 def open_store(place: str) -> SqliteFleetStore:
@@ -49,6 +59,7 @@ class SqliteFleetStore:
 
     def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self._lock = threading.Lock()
+        self._looked = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._held = DirectoryLock(path.parent, (clock or SystemClock()).now())
@@ -92,12 +103,14 @@ class SqliteFleetStore:
             return batch.taken()
 
     def forget(self, before_us: int, most: int = 5000) -> int:
+        """Looks at no more than `most` old rows and at none that is young: no message waits for
+        that. What stands behind a gap is passed by, and looked at again after the rest."""
         with self._lock:
             try:
-                gone = self._db.execute(
-                    "DELETE FROM telemetry WHERE rowid IN (SELECT t.rowid FROM telemetry t "
-                    "JOIN devices d ON d.num = t.num AND t.seq <= d.high "
-                    "WHERE t.received_us < ? ORDER BY t.rowid LIMIT ?)", (before_us, most)).rowcount
+                end = row_after(self._db, before_us - 1)
+                count, last = self._db.execute(OLD_ROWS, (self._looked, end, most)).fetchone()
+                gone = self._db.execute(FORGET, (self._looked, last, before_us)).rowcount
+                self._looked = last if count == most else 0
                 if gone:
                     self._db.execute(f"PRAGMA incremental_vacuum({most})").fetchall()
             except sqlite3.Error as error:
@@ -145,6 +158,10 @@ class SqliteFleetStore:
         row = self._db.execute("SELECT time_us FROM telemetry WHERE num = ? AND seq = ?",
                                (num, seq)).fetchone()
         return None if row is None else int(row[0])
+
+    def lowest(self, num: int) -> tuple[int, int] | None:
+        found: tuple[int, int] | None = self._db.execute(LOWEST, (num,)).fetchone()
+        return found
 
 
 def _commit(db: sqlite3.Connection, batch: FleetBatch) -> None:

@@ -37,6 +37,10 @@ class Stored(Protocol):
         """time_us of what is stored under a number; None for one that is nobody's."""
         ...
 
+    def lowest(self, num: int) -> tuple[int, int] | None:
+        """(seq, time_us) of the lowest number of a device that is stored with a time."""
+        ...
+
 
 class FleetBatch:
     """Counts on copies, so that a transaction that fails leaves nothing behind."""
@@ -49,14 +53,16 @@ class FleetBatch:
         self._refused: list[tuple[FleetEntry, Rejection]] = []
         self._duplicate = self._late = self._given_up = 0
         self._times: dict[tuple[int, int], int] = {}
+        self._lowest: dict[int, tuple[int, int] | None] = {}
 
     def add(self, entry: FleetEntry) -> None:
         key = (entry.site, entry.device)
         ledger = self._ledger(key, entry)
         why = ledger.refuses(entry)
         if why is None and entry.stream == ledger.stream and ledger.knows(entry.seq):
-            if self._is_same(key, entry):
-                ledger.lower_bound(entry)
+            time_us = self._time_of(key, entry)
+            if time_us == entry.time_us or time_us is None and not self._is_after(key, entry):
+                ledger.lower_bound(entry if time_us is not None else replace(entry, received_us=0))
                 self._duplicate += 1
                 return
             why = Rejection.SEQUENCE_BACKWARDS
@@ -81,12 +87,23 @@ class FleetBatch:
             self.numbers[key] = self._store.new_number() if num is None else num
         return self._ledgers[key]
 
-    def _is_same(self, key: Key, entry: FleetEntry) -> bool:
-        """Whether what is stored under this number is this message; a number that was given up
-        is nobody's."""
+    def _time_of(self, key: Key, entry: FleetEntry) -> int | None:
+        """Of what is stored under its number; None for one that was given up or is forgotten."""
         at = (self.numbers[key], entry.seq)
-        time_us = self._times[at] if at in self._times else self._store.time_of(*at)
-        return time_us is None or time_us == entry.time_us
+        return self._times[at] if at in self._times else self._store.time_of(*at)
+
+    def _is_after(self, key: Key, entry: FleetEntry) -> bool:
+        """Whether a message was measured after what came behind its number, so that the one that
+        had it and is forgotten was another: its device was restored from an old image."""
+        num, known = self.numbers[key], self._store.ledger(key)
+        if known is None:
+            return False
+        if num not in self._lowest:
+            self._lowest[num] = self._store.lowest(num)
+        lowest = self._lowest[num]
+        if lowest is None:
+            return entry.time_us > known.heard_us
+        return entry.seq < lowest[0] and entry.time_us > lowest[1]
 
     # -- to commit
 

@@ -29,6 +29,10 @@ FROM telemetry t CROSS JOIN devices d ON d.num = t.num
 WHERE t.rowid >= :first AND d.site = :site AND t.received_us > :after AND t.received_us <= :until
     AND t.time_us < t.received_us - :late AND t.body IS NOT NULL ORDER BY minute
 """
+ENDS = """
+SELECT coalesce((SELECT min(rowid) FROM telemetry), 0),
+       coalesce((SELECT max(rowid) FROM telemetry), 0) + 1
+"""
 SPAN = """
 SELECT min((SELECT min(time_us) FROM telemetry WHERE num = d.num)),
        max((SELECT max(time_us) FROM telemetry WHERE num = d.num))
@@ -98,7 +102,7 @@ class SqliteFleetPast:
             if db is None:
                 return []
             return [minute for minute, in db.execute(LATE, {
-                "site": site, "first": _row_after(db, after_us), "after": after_us,
+                "site": site, "first": row_after(db, after_us), "after": after_us,
                 "until": until_us, "late": late_us})]
 
     def oldest_us(self, site: str) -> int | None:
@@ -143,11 +147,11 @@ class SqliteFleetPast:
         self._seen.stop()
 
 
-def _row_after(db: sqlite3.Connection, after_us: int) -> int:
+def row_after(db: sqlite3.Connection, after_us: int) -> int:
     """The first row that was received after a time: rows come in that order, and without an index
-    that the ingest would have to write, halving finds it."""
-    low, high = db.execute("SELECT coalesce(min(rowid), 0), coalesce(max(rowid), 0) + 1 "
-                           "FROM telemetry").fetchone()
+    that the ingest would have to write, halving finds it. Where the centre's clock was set back
+    there may be two such rows, and it is either: what follows is still to be asked for its time."""
+    low, high = db.execute(ENDS).fetchone()
     while low < high:
         middle = (low + high) // 2
         found = db.execute("SELECT rowid, received_us FROM telemetry WHERE rowid >= ? "

@@ -19,6 +19,7 @@ from core.clock import Clock, SystemClock
 from core.errors import OrreryError, RetryLaterError
 from core.fleet.entries import FleetEntry, Mark, Taken
 from core.fleet.ports import FleetStore
+from core.fleet.rejections import WORDS, Rejection
 from store.fleet_waiting import WaitingEntries
 from store.worker import Worker
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 1000
 TRY_EVERY_S = 1.0
 US_PER_S = 1_000_000
+Refused = Sequence[tuple[FleetEntry, Rejection]]
 
 
 class Follower:
@@ -40,6 +42,7 @@ class Follower:
         self._lock = threading.Lock()
         self._store: FleetStore | None = None
         self._trouble, self._tried_s, self._closed = "", float("-inf"), False
+        self._refused, self._refusal = 0, ""
         try:
             self._store = open_store()
         except RetryLaterError as error:
@@ -48,18 +51,23 @@ class Follower:
         self._worker = Worker("fleet-follower", self._hand_on)
         self._worker.ask()
 
-    def keep(self, entries: Sequence[FleetEntry]) -> None:
-        """There, or here until it is there; raises RetryLaterError where this disk is full."""
+    def keep(self, entries: Sequence[FleetEntry]) -> Refused:
+        """There, or here until it is there; what it refuses at once. Raises RetryLaterError where
+        this disk is full."""
         with self._lock:
             if self._direct and self._store is not None:
                 try:
-                    self._store.take(entries)
-                    return
+                    return self._store.take(entries).refused
                 except OrreryError as error:
                     self._direct = False
                     self._failed(error)
             self._waiting.add(entries)
         self._worker.ask()
+        return ()
+
+    def mark(self, site: str, device: str) -> Mark | None:
+        """As far as it is known while it is away."""
+        return None if self._store is None else self._store.mark(site, device)
 
     def forget(self, before_us: int, most: int) -> None:
         """Also the moment to try again, where no message comes."""
@@ -71,10 +79,14 @@ class Follower:
 
     def behind(self) -> str:
         """"" when it has all."""
-        if self._direct:
-            return ""
-        why = f": {self._trouble}" if self._trouble else ""
-        return f"{self._waiting.count} messages wait on this disk for {self._name}{why}"
+        found = []
+        if not self._direct:
+            why = f": {self._trouble}" if self._trouble else ""
+            found.append(f"{self._waiting.count} messages wait on this disk for {self._name}{why}")
+        if self._refused:
+            found.append(f"{self._name} refused {self._refused} that had waited for it, the newest "
+                         f"as {self._refusal}; the first store has them")
+        return "; ".join(found)
 
     def settle(self) -> None:
         """Wait until what waits was tried once more (tests)."""
@@ -101,8 +113,10 @@ class Follower:
                 self._store = self._open_store()
             while (found := self._waiting.oldest(AT_ONCE)) and not self._closed:
                 received_us = round(self._clock.now().timestamp() * US_PER_S)
-                self._store.take([replace(entry, received_us=received_us) for _, entry in found])
+                taken = self._store.take([replace(entry, received_us=received_us)
+                                          for _, entry in found])
                 self._waiting.drop(found[-1][0])
+                self._count(taken.refused)
         except OrreryError as error:
             self._failed(error)
             return
@@ -111,6 +125,15 @@ class Follower:
         if self._direct:
             log.info("%s has all that waited for it", self._name)
             self._trouble = ""
+
+    def _count(self, refused: Refused) -> None:
+        """Of what waited: its devices were told long ago that it is kept."""
+        for entry, reason in refused:
+            self._refused += 1
+            self._refusal = f"{WORDS[reason]} ({entry.device}, number {entry.seq})"
+        if refused:
+            log.error("%s refused %d messages that had waited for it: %s", self._name,
+                      len(refused), self._refusal)
 
     def _failed(self, error: OrreryError) -> None:
         if not self._trouble:
@@ -135,12 +158,26 @@ class SeveralFleetStores:
             raise
 
     def take(self, entries: Sequence[FleetEntry]) -> Taken:
+        """What one that is there refuses is in none of those after it: its device numbers it anew
+        for all."""
+        refused: dict[FleetEntry, Rejection] = {}
         for one in self._others:
-            one.keep(entries)
-        return self._first.take(entries)
+            found = dict(one.keep(entries))
+            if found:
+                refused.update(found)
+                entries = [entry for entry in entries if entry not in found]
+        taken = self._first.take(entries)
+        return replace(taken, refused=(*refused.items(), *taken.refused)) if refused else taken
 
     def mark(self, site: str, device: str) -> Mark | None:
-        return self._first.mark(site, device)
+        """As the first has settled it; `last` is the highest of all, above which a device that
+        numbers anew is refused by none."""
+        own = self._first.mark(site, device)
+        found = [mark for one in self._others if (mark := one.mark(site, device)) is not None]
+        if own is None and found:
+            own = replace(found[0], high=0)
+        return None if own is None else replace(
+            own, last=max(mark.last for mark in (own, *found)))
 
     def marks(self) -> Sequence[Mark]:
         return self._first.marks()

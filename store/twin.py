@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from core.clock import Clock, SystemClock
+from core.clock import Clock, Steadiness, SystemClock
 from core.errors import ConfigurationError, GiveUpError, RetryLaterError
 from core.twin.models import Floats
 from core.twin.predictions import Due, Met, Prediction, Score
@@ -44,8 +44,6 @@ CREATE TABLE IF NOT EXISTS points
 CREATE INDEX IF NOT EXISTS waiting ON points (site, due_us) WHERE met = 0;
 CREATE INDEX IF NOT EXISTS of_pack ON points (site, device, made_us);
 """
-JUMP_S = 60.0
-"""A clock that goes on by so much more or less than time itself was set."""
 STEADY_S = 86_400.0
 """So long a clock must have gone on as time does, before its word lets anything be forgotten."""
 FORGETS_EVERY_S = 3600.0
@@ -80,18 +78,14 @@ class _Steady:
     began, costs nothing that was kept: what is not forgotten by age is bounded by its number."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._now, self._passed_s = clock.now(), clock.monotonic_s()
-        self._steady_s, self._forgot_s = 0.0, -math.inf
+        self._clock, self._steadiness = clock, Steadiness(clock)
+        self._began_s, self._forgot_s = clock.monotonic_s(), -math.inf
 
     def due(self) -> bool:
         """Asked each time that something is kept; once in FORGETS_EVERY_S it is true."""
-        now, passed_s = self._clock.now(), self._clock.monotonic_s()
-        went_s = passed_s - self._passed_s
-        was_set = abs((now - self._now).total_seconds() - went_s) > JUMP_S
-        self._steady_s = 0.0 if was_set else self._steady_s + went_s
-        self._now, self._passed_s = now, passed_s
-        if self._steady_s < STEADY_S or passed_s - self._forgot_s < FORGETS_EVERY_S:
+        passed_s = self._clock.monotonic_s()
+        steady_s = min(self._steadiness.look(), passed_s - self._began_s)
+        if steady_s < STEADY_S or passed_s - self._forgot_s < FORGETS_EVERY_S:
             return False
         self._forgot_s = passed_s
         return True

@@ -16,7 +16,8 @@ from components.alarms import pages, words
 from components.alarms.choice import Shown
 from components.api_client import LocalClient
 from components.blocks import Html
-from core.alarms.records import DESIGN, AlarmQuery, AuditEntry, Transition
+from core.actors import DESIGN, ITSELF
+from core.alarms.records import AlarmQuery, AuditEntry, Transition
 from core.alarms.rules import alarm_rules
 from core.alarms.states import WORDS
 from core.csv_text import csv_text
@@ -153,7 +154,7 @@ def transition_html(line: Transition, topology: Topology, zone: str | None) -> s
 
 def by(who: str) -> str:
     """A person's name; a rule of the house where nobody acted."""
-    return "by itself" if who == DESIGN else who
+    return ITSELF if who == DESIGN else who
 
 
 def audit_html(entry: AuditEntry, topology: Topology, zone: str | None) -> str:
@@ -162,11 +163,19 @@ def audit_html(entry: AuditEntry, topology: Topology, zone: str | None) -> str:
     if entry.condition:
         about += f", {alarm_rules().words(entry.condition)}"
     change = "" if entry.before == entry.after else f"{entry.before} → {entry.after}"
-    change = MOMENT.sub(lambda found: _time(datetime.fromisoformat(found[0]), zone), change)
+    change = MOMENT.sub(lambda found: _moment(found[0], zone), change)
     return (f'<div class="o-row o-aud"><span class="mut">{_time(entry.at, zone)}</span>'
             f'<span class="nm">{escape(entry.who)}</span><span>{escape(entry.action)}</span>'
             f'<span>{escape(about)}</span><span>{escape(entry.why)}</span>'
             f'<span class="mut">{escape(change)}</span></div>')
+
+
+def _moment(text: str, zone: str | None) -> str:
+    """A device's own words may look like a time and be none; they stay as they are."""
+    try:
+        return _time(datetime.fromisoformat(text), zone)
+    except (ValueError, OverflowError):
+        return text
 
 
 def _time(moment: datetime, zone: str | None) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from components import blocks, describe, formats
 from components.blocks import Content
 from components.formats import Text
-from core.alarms.records import DESIGN, TRIP, Hiding, Instance, Key
+from core.alarms.records import TRIP, Hiding, Instance, Key
 from core.alarms.rules import alarm_rules
 from core.alarms.states import ALARMED, ASKING, WORDS, State
 from core.topology import Topology
@@ -85,7 +85,7 @@ def state(one: Instance, zone: str | None) -> str:
 
 
 def _hidden(now: State, hiding: Hiding, zone: str | None) -> str:
-    if hiding.who == DESIGN:
+    if hiding.cause is not None:
         return "suppressed, " + hiding.why.partition(":")[0]
     until = f" until {clock(hiding.until, zone)}" if hiding.until else ""
     once = " or until it is gone" if hiding.once else ""

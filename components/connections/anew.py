@@ -6,6 +6,7 @@ import streamlit as st
 
 from components import blocks, operator
 from components.api_client import LocalClient
+from core.actors import LOOKS
 from core.alarms.records import AuditEntry
 from core.errors import OrreryError
 
@@ -17,7 +18,7 @@ def button(client: LocalClient, source: str, label: str, key: str, done: str,
            nobody: str = "") -> str:
     """One press is enough. What came of it in words: `done`, why not, or "" where nobody pressed.
     nobody: why there is no connection."""
-    who = operator.name(client) or operator.LOOKS
+    who = operator.name(client) or LOOKS
     why = nobody or operator.refused(client)
     pressed = st.button(blocks.markdown(label), key=key, icon=":material/sync:",
                         disabled=bool(why), help=why or HELP)

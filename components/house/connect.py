@@ -1,4 +1,5 @@
-"""Connect a source: a form that tests the connection before it writes orrery.toml."""
+"""Connect a source: a form that tests the connection before it writes orrery.toml. Both are an
+operator's, asked again at the press, and audited before they are done."""
 
 from __future__ import annotations
 
@@ -10,25 +11,36 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from components import blocks
+from components import blocks, operator
 from components.api_client import LocalClient
-from core.errors import OrreryError
+from core.alarms.records import AuditEntry
+from core.errors import OrreryError, RequestError
 from core.heatpump.profile import profile_ids
-from core.secrets import secret
-from core.settings import PERMISSION, NewSource, may_change, probe, save, written
+from core.secrets import FOR_SOURCES, NAMED_SO, is_for_sources, secret
+from core.settings import (
+    PERMISSION,
+    NewSource,
+    check_secrets,
+    in_words,
+    may_change,
+    probe,
+    save,
+    written,
+)
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 HOUSE_ID = re.compile(r"[a-z][a-z0-9_]{0,31}")
-VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 NEW_HOUSE = "A new house"
 NEXT = "Test the connection first; what was tested can be saved."
+NOBODY = "This app does not let visitors change its sources."
+TEST, SAVE = "test a source", "save a source"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One line of the form. form: "text", "whole", "number", "choice" of `choices`, "secret" or
-    "flag". A secret is the NAME of an environment variable; in `.streamlit/secrets.toml` a
-    top-level key has the same effect."""
+    "flag". A secret is the NAME of an environment variable that is for sources; in
+    `.streamlit/secrets.toml` a top-level key has the same effect."""
 
     key: str
     label: str
@@ -119,7 +131,7 @@ def _dialog(client: LocalClient) -> None:
                         key="connect_kind")
     left, right = st.columns(2)
     with left:
-        values = {one.key: _input(kind, one) for one in KINDS[kind][1]}
+        values = {one.key: _input(client, kind, one) for one in KINDS[kind][1]}
     with right:
         name = st.text_input("Name in orrery.toml", kind, key=f"connect_{kind}_name")
         house_id, house = _house(client, with_battery=kind not in WITHOUT_BATTERY)
@@ -130,7 +142,12 @@ def _dialog(client: LocalClient) -> None:
     _act(client, new, ready=not mistakes)
 
 
-def _input(kind: str, one: Field) -> Any:
+def why_not(client: LocalClient) -> str:
+    """Why this viewer may not change the sources of this app, and what to do; "" where they may."""
+    return operator.refused(client) if may_change(client.config) else NOBODY
+
+
+def _input(client: LocalClient, kind: str, one: Field) -> Any:
     key = f"connect_{kind}_{one.key}"
     label = one.label if one.needed else f"{one.label} (optional)"
     if one.form == "flag":
@@ -146,13 +163,14 @@ def _input(kind: str, one: Field) -> Any:
     value = st.text_input(label, one.default or "", key=key, max_chars=200,
                           help=one.help or None).strip()
     if one.form == "secret":
-        blocks.show(blocks.note(_about(value)))
+        blocks.show(blocks.note(_about(client, value)))
     return value
 
 
-def _about(name: str) -> str:
-    if not VARIABLE.fullmatch(name):
-        return "The name of an environment variable, or of a key in secrets.toml"
+def _about(client: LocalClient, name: str) -> str:
+    if not is_for_sources(name) or why_not(client):
+        return (f"The name of an environment variable, or of a key in secrets.toml; it begins with "
+                f"{FOR_SOURCES}")
     return f"{name} is known" if secret(name) else f"{name} is not known to this app"
 
 
@@ -179,9 +197,8 @@ def _house(client: LocalClient, *, with_battery: bool) -> tuple[str, dict[str, A
 def _mistakes(kind: str, values: Mapping[str, Any], name: str, house_id: str) -> list[str]:
     found = [f"{one.label} is needed." for one in KINDS[kind][1]
              if one.needed and values[one.key] in ("", None)]
-    found += [f"{one.label}: the name of an environment variable in capitals, not the secret "
-              "itself." for one in KINDS[kind][1] if one.form == "secret"
-              and values[one.key] and not VARIABLE.fullmatch(values[one.key])]
+    found += [f"{one.label}: {NAMED_SO}, not the secret itself." for one in KINDS[kind][1]
+              if one.form == "secret" and values[one.key] and not is_for_sources(values[one.key])]
     if not NAME.fullmatch(name):
         found.append("The name: small letters, digits and hyphens.")
     if not HOUSE_ID.fullmatch(house_id):
@@ -194,6 +211,8 @@ def _options(kind: str, values: Mapping[str, Any], house_id: str) -> dict[str, A
     if kind == "venus":
         told["batteries"] = [{"instance": told.pop("instance", 0),
                               "name": told.pop("battery_name", "Battery")}]
+    if kind == "influx":
+        told.setdefault("token_secret", "")
     if kind == "prices-http":
         told["path"], _, asked = str(told.get("path", "/")).partition("?")
         told["query"] = dict(parse_qsl(asked))
@@ -202,30 +221,62 @@ def _options(kind: str, values: Mapping[str, Any], house_id: str) -> dict[str, A
 
 def _act(client: LocalClient, new: NewSource, *, ready: bool) -> None:
     """Test, then save what was tested; without the right to, only the lines to copy."""
-    lines = written(new)
-    allowed = may_change(client.config)
+    lines, why = written(new), why_not(client)
     with st.container(horizontal=True):
         if st.button("Test connection", icon=":material/cable:", key="connect_test",
-                     disabled=not (ready and allowed)):
-            _test(new, lines)
+                     disabled=not ready or bool(why), help=why or None) and ready:
+            _test(client, new, lines)
         tested = st.session_state.get("connect_tested") == lines
-        if st.button("Save", type="primary", key="connect_save", disabled=not tested):
+        if st.button("Save", type="primary", key="connect_save",
+                     disabled=not tested or bool(why), help=why or None) and tested:
             _save(client, new)
-    if not allowed:
-        blocks.show(blocks.state_box(
-            "lock", "This app does not let visitors change its sources",
-            "Add the lines below to orrery.toml on its machine and start it again.",
-            f"Or allow it: sign-in in orrery.toml, or {PERMISSION}=1 where it runs."))
+    if why:
+        blocks.show(_closed(client, why))
     if ready:
         st.code(lines, language="toml")
 
 
-def _test(new: NewSource, lines: str) -> None:
+def _closed(client: LocalClient, why: str) -> blocks.Html:
+    by_hand = "Add the lines below to orrery.toml on its machine and start it again."
+    if may_change(client.config):
+        return blocks.state_box("lock", "Operators may change sources", why, by_hand)
+    return blocks.state_box("lock", why, by_hand,
+                            "Or allow it: name [operators] in orrery.toml, or set "
+                            f"{PERMISSION}=1 where it runs.")
+
+
+def _begun(client: LocalClient, action: str, new: NewSource) -> str:
+    """Who acts, once it stands in the audit; raises OrreryError where one may not, or where it
+    cannot be kept."""
+    if not may_change(client.config):
+        raise RequestError(NOBODY)
+    who = operator.acting(client)
+    check_secrets(new)
+    client.audit(AuditEntry(client.now(), who, action, new.name, "", "", "", in_words(new)))
+    return who
+
+
+def _failed(client: LocalClient, who: str, action: str, new: NewSource, outcome: str) -> None:
+    entry = AuditEntry(client.now(), who, f"{action}: outcome", new.name, "", "", in_words(new),
+                       outcome)
+    try:
+        client.audit(entry)
+    except OrreryError as error:
+        st.toast(blocks.markdown(str(error)), icon=":material/error:")
+
+
+def _test(client: LocalClient, new: NewSource, lines: str) -> None:
     st.session_state.pop("connect_tested", None)
+    try:
+        who = _begun(client, TEST, new)
+    except OrreryError as error:
+        blocks.show(blocks.state_box("lock", "Not tested", str(error), error=True))
+        return
     with st.spinner("Connecting, at most 20 s"):
         try:
             found = probe(new)
         except OrreryError as error:
+            _failed(client, who, TEST, new, "no connection")
             blocks.show(blocks.state_box("cloud_off", "No connection", str(error), error=True))
             return
     st.session_state["connect_tested"] = lines
@@ -234,9 +285,15 @@ def _test(new: NewSource, lines: str) -> None:
 
 def _save(client: LocalClient, new: NewSource) -> None:
     try:
+        who = _begun(client, SAVE, new)
+    except OrreryError as error:
+        blocks.show(blocks.state_box("lock", "Not saved", str(error), error=True))
+        return
+    try:
         path = save(new, client.config, client.records)
         live = client.restart()
     except OrreryError as error:
+        _failed(client, who, SAVE, new, "not saved")
         blocks.show(blocks.state_box("error", "Not saved", str(error), error=True))
         return
     st.session_state.pop("connect_tested", None)

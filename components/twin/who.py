@@ -9,6 +9,7 @@ import streamlit as st
 
 from components import blocks, operator
 from components.twin.subject import TwinClient
+from core.actors import LOOKS
 from core.alarms.records import AuditEntry
 from core.errors import OrreryError
 
@@ -35,7 +36,7 @@ def note(client: TwinClient, element: str, action: str, words: str) -> None:
     """A line of the audit; where it cannot be kept, the screen says so, for nothing is commanded
     by it."""
     try:
-        client.audit(AuditEntry(client.now(), name(client) or operator.LOOKS, action, element, "",
+        client.audit(AuditEntry(client.now(), name(client) or LOOKS, action, element, "",
                                 words[:500], "", ""))
     except OrreryError as error:
         st.toast(blocks.markdown(str(error)), icon=":material/error:")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from core.actors import is_reserved
 from core.alarms.records import (
     TRIP,
     AuditEntry,
@@ -51,7 +52,11 @@ class Done:
 
 
 def checked_name(who: str) -> str:
-    return _checked("who", who, LONGEST_NAME)
+    """Of a person; raises RequestError."""
+    name = _checked("who", who, LONGEST_NAME)
+    if is_reserved(name):
+        raise RequestError(f"who = {name!r} is not allowed; it stands for no person")
+    return name
 
 
 def checked_condition(condition: str, rules: Rules) -> None:

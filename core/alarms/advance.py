@@ -8,9 +8,10 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from core.actors import DESIGN
 from core.alarms.delays import sensed, unheard
 from core.alarms.moves import moved
-from core.alarms.records import DESIGN, TRIP, Batch, Finding, Hiding, Instance, Key, Transition
+from core.alarms.records import TRIP, Batch, Finding, Hiding, Instance, Key, Transition
 from core.alarms.rules import Rule, Rules
 from core.alarms.states import Event, State
 

@@ -17,14 +17,11 @@ import numpy as np
 
 from core.alarms.records import TRIP, Instance, Key
 from core.alarms.rules import Rules
-from core.alarms.states import ALARMED, State
+from core.alarms.states import ALARMED, HIDDEN, State
 from core.topology import GRID_ID, Topology
 
 TOGETHER = timedelta(seconds=60)
 """Alarms of one flood follow each other within this."""
-
-EXPLAINING = frozenset({State.NORMAL, State.UNACKNOWLEDGED, State.ACKNOWLEDGED, State.SUPPRESSED})
-"""A cause that is shelved or out of service hides nothing: nobody would see either."""
 
 
 class Causes:
@@ -37,15 +34,19 @@ class Causes:
 
     def explained(self, instances: Mapping[Key, Instance]) -> dict[Key, Key]:
         """Consequence -> the highest cause above it that is there now, or may be: a cause
-        whose on-delay still runs counts, so that its consequences are not told first."""
-        active = {key for key, one in instances.items()
-                  if key.condition in self._all and one.state in EXPLAINING
-                  and (one.on or one.changing_at is not None)}
-        if not active:
+        whose on-delay still runs counts, so that its consequences are not told first. What has
+        called is hidden by a cause that is there alone: one sample of another takes no alarm
+        away that it would give back a moment later, with a new call."""
+        causes = {key: one for key, one in instances.items()
+                  if key.condition in self._all and _explains(one)}
+        there = {key for key, one in causes.items() if one.on}
+        coming = there | {key for key, one in causes.items() if one.changing_at is not None}
+        if not coming:
             return {}
         found: dict[Key, Key] = {}
         for key, one in instances.items():
-            cause = self._highest(key, active) if one.on else None
+            has_called = one.state is State.UNACKNOWLEDGED
+            cause = self._highest(key, there if has_called else coming) if one.on else None
             if cause is not None:
                 found[key] = cause
         return found
@@ -186,6 +187,11 @@ class _Listed:
             depth = self._topology.depth[nodes]
             nodes = np.unique(np.where(depth == depth.max(), self._topology.parent[nodes], nodes))
         return self._topology.ids[int(nodes[0])] if nodes.size else GRID_ID
+
+
+def _explains(one: Instance) -> bool:
+    """A cause that a person hid hides nothing: nobody would see either."""
+    return one.state not in HIDDEN or _cause(one) is not None
 
 
 def _cause(one: Instance) -> tuple[str, str] | None:

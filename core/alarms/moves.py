@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from core.alarms.records import DESIGN, TRIP, Hiding, Instance, Transition
+from core.actors import DESIGN
+from core.alarms.records import TRIP, Hiding, Instance, Transition
 from core.alarms.states import RELEASES, Event, State, following
 
 CALLS = frozenset({Event.ON, Event.ESCALATE, Event.REALARM, *RELEASES})

@@ -19,9 +19,6 @@ INFO, WARNING, TRIP = (TIERS.index(name) for name in ("info", "warning", "trip")
 SILENT = "silent"
 """The condition of an element of which nothing is heard."""
 
-DESIGN = "design"
-"""Who acted where nobody did: a rule of the house."""
-
 RATE_WINDOW = timedelta(minutes=10)
 
 
@@ -134,7 +131,7 @@ class Instance(msgspec.Struct, frozen=True, gc=False):
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False):
-    """One line of history. by: a person, or DESIGN. occurrence 0: never raised yet."""
+    """One line of history. by: a person, or `actors.DESIGN`. occurrence 0: never raised yet."""
 
     at: datetime
     element: str

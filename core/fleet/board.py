@@ -21,7 +21,7 @@ from core.clock import from_epoch
 from core.fleet.catalogue import PackPlate
 from core.fleet.conditions import findings_of, is_open
 from core.fleet.device_clock import OFF_S, DeviceClock
-from core.fleet.messages import Body, SafetyState, Status
+from core.fleet.messages import TRIPPED, Body, SafetyState, Status
 from core.fleet.ports import LinkState, PackState, Refusal
 from core.fleet.refused import refusal_of
 from core.fleet.rejections import Rejection
@@ -33,7 +33,6 @@ from core.safety.latency import Histogram
 from core.topology import FloatArray, Topology
 from core.vocabulary import BY_NAME, METRIC_NAMES
 
-TRIPPED: frozenset[SafetyState] = frozenset({"zero", "opening", "latched"})
 _Said = tuple[datetime | None, SafetyState | None, float | None, float | None, float | None, str,
               float | None, float | None]
 _UNHEARD: _Said = (None, None, None, None, None, "", None, None)
@@ -67,6 +66,7 @@ class PackRecord:
     duplicate: int = 0
     late: int = 0
     differs: bool = False
+    unkept: bool = False
     policy: str | None = None
     policy_before: str | None = None
     real_time: bool | None = None
@@ -195,6 +195,7 @@ class FleetBoard:
                 plate = record.plate
                 record.firmware = status.firmware
                 record.differs = (status.chemistry, status.cells) != (plate.chemistry, plate.cells)
+                record.unkept = bool(status.unkept)
                 record.pending, record.dropped = status.pending, status.dropped
                 record.policy, record.policy_before = status.policy, status.policy_before
                 record.real_time = status.real_time
@@ -244,8 +245,9 @@ class FleetBoard:
             return list(self._told)
 
     def findings(self) -> list[Finding]:
-        """Tripped, silent by its last will, two with one id, another pack than configured, a clock
-        that is off; and what the devices tell of themselves: a silent one's last word."""
+        """Tripped, silent by its last will, two with one id, another pack than configured, a disk
+        that takes nothing, a clock that is off; and what the devices tell of themselves: a silent
+        one's last word."""
         found: list[Finding] = []
         with self._lock:
             for record in self.records.values():
@@ -260,6 +262,8 @@ class FleetBoard:
                     found.append(Finding(record.element, "two_devices", WARNING))
                 if record.differs:
                     found.append(Finding(record.element, "another_pack", WARNING))
+                if record.unkept:
+                    found.append(Finding(record.element, "disk_fails", WARNING))
                 off_s = record.clock.off_s
                 if off_s is not None:
                     found.append(Finding(record.element, "clock_off", WARNING, "clock_off_s",

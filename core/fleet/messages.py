@@ -47,6 +47,7 @@ Column = bytes | list[float | None]
 CellNumber = Annotated[int, Meta(ge=1, le=MOST_CELLS)]
 """Counted from 1 within its pack."""
 SafetyState = Literal["normal", "derate", "zero", "opening", "latched", "unguarded"]
+TRIPPED: frozenset[SafetyState] = frozenset({"zero", "opening", "latched"})
 ConditionName = Literal[PackCondition, MissingCell, "contactor_open", "contactor_welded",
                         "short_circuit", "cooling_failed"]
 CONDITIONS: tuple[ConditionName, ...] = get_args(ConditionName)
@@ -61,7 +62,7 @@ CELL_BOUNDS: Mapping[str, tuple[float, float]] = {
 """Columns over cells and what no cell can exceed."""
 PACK_BOUNDS: Mapping[str, tuple[float, float]] = {
     "power_kw": (-1e5, 1e5),
-    "voltage_v": (0.0, 1e4),
+    "voltage_v": (0.0, MOST_CELLS * CELL_BOUNDS["voltage_v"][1]),
     "current_a": (-1e5, 1e5),
     "temperature_c": (-60.0, 200.0),
     "soc_pct": (0.0, 100.0),
@@ -188,7 +189,8 @@ class Status(_Strict, frozen=True):
     send, since its process began; one device of each process tells what names none; last_rejected:
     the last message among them, and when that was. silent_s:
     so long without a word of the centre, and it helps itself [s]. lease_s: of the order in force,
-    0 where that has none. None where it does not say, and of a device that knows no leases."""
+    0 where that has none. unkept: its disk takes nothing, so that a restart forgets what its safety
+    did last. None where it does not say, and of a device that knows no leases."""
 
     v: int
     site: Id
@@ -214,6 +216,7 @@ class Status(_Strict, frozen=True):
     last_rejected_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
     silent_s: Annotated[float, Meta(gt=0, le=LONGEST_SILENCE_S)] | None = None
     lease_s: Annotated[float, Meta(ge=0, le=LATEST_S)] | None = None
+    unkept: bool | None = None
 
 
 class IngestReport(_Strict, frozen=True):

@@ -247,7 +247,8 @@ class FleetStore(Protocol):
         ...
 
     def mark(self, site: str, device: str) -> Mark | None:
-        """How far a device is settled; None for one that nothing came from."""
+        """How far a device is settled; None for one that nothing came from. A device that numbers
+        anew above `last` is refused by no store that is there."""
         ...
 
     def marks(self) -> Sequence[Mark]:
@@ -268,7 +269,8 @@ class FleetStore(Protocol):
         ...
 
     def behind(self) -> str:
-        """Of several stores, which lack messages that wait for them, and why; "" for none."""
+        """Of several stores, which lack messages that wait for them or that they refused, and why;
+        "" for none."""
         ...
 
     def close(self) -> None: ...

@@ -1,4 +1,5 @@
-"""Telemetry out of bytes that anybody may have sent: all of it is checked, or it is refused."""
+"""Telemetry out of bytes that anybody may have sent: all of it is checked, or it is refused. And by
+the same bounds what a device may tell of its sensors, so that none of them costs it the rest."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from core.errors import RequestError
 from core.fleet.conditions import of_cells
@@ -35,6 +37,28 @@ EARLIEST_S = 1_577_836_800.0
 1970, 1980 (GPS) or 2000 [s since 1970]."""
 MOST_OF_CONDITION = 1e5
 """No value or limit of a pack is beyond it, in A, V, K or %."""
+
+
+def possible_cells(name: str, values: FloatArray) -> FloatArray:
+    """A column as it may be told, float32[cells]: NaN for what no cell can have."""
+    least, most = CELL_BOUNDS[name]
+    with np.errstate(invalid="ignore"):  # a signalling NaN is a missing cell too
+        return np.where((values >= least) & (values <= most), values, np.float32(np.nan))
+
+
+def possible(name: str, value: float | None) -> float | None:
+    """A value of a pack as it may be told: None for what no pack can have."""
+    return _between(value, *PACK_BOUNDS[name])
+
+
+def possible_condition(told: Condition) -> Condition:
+    """It holds whatever its value and limit are; those are None where no pack can have them."""
+    return replace(told, value=_between(told.value, -MOST_OF_CONDITION, MOST_OF_CONDITION),
+                   limit=_between(told.limit, -MOST_OF_CONDITION, MOST_OF_CONDITION))
+
+
+def _between(value: float | None, least: float, most: float) -> float | None:
+    return value if value is not None and least <= value <= most else None
 
 
 @dataclass(frozen=True, slots=True)

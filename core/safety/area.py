@@ -111,6 +111,8 @@ class Cause:
         return f"{self.condition}{where}{value}{limit}"
 
     def _amount(self, value: float) -> str:
+        if math.isinf(value):
+            return "an infinite value"
         told = f"{value:.4g} {self.unit}"
         if self.unit != "A" or math.isnan(self.capacity_ah):
             return told

@@ -120,7 +120,9 @@ class Reason:
         name = leaf_name or f"cell {self.leaf}"
         said = SPOKEN.get(self.limit, self.limit.replace("_", " "))
         by = said if self.leaf == NO_LEAF else name
-        value = "a missing value" if math.isnan(self.value) else f"{self.value:.4g} {self.unit}"
+        value = f"{self.value:.4g} {self.unit}"
+        if not math.isfinite(self.value):
+            value = "a missing value" if math.isnan(self.value) else "an infinite value"
         if not math.isnan(self.until):
             side = "below" if self.way == "charge" else "above"
             return (f"limited to {self.c_rate:.2g} C since {by} was at {value}, until all cells "

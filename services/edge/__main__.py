@@ -12,13 +12,14 @@ from core.coordinator.actor import data_of
 from core.errors import ConfigurationError, GiveUpError, OrreryError
 from core.fleet.messages import LONGEST_SILENCE_S, MOST_CELLS
 from core.fleet.topics import check_device, check_id
+from core.twin.filter import Tuning
 from services.command_line import CANNOT_START, broker_of, parser_of, until_a_signal
 from services.edge.demo_faults import FAULTS, OF_A_PROCESS, faults_of
 from services.edge.estimator import CellEstimators
 from services.edge.guard import Guards
 from services.edge.outbox import MOST_ROWS, Outbox
 from services.edge.pack import SILENT_S, Centre, Pack, PackGroup
-from services.edge.plant import NOMINAL_V, SimulatedPack
+from services.edge.plant import NOMINAL_V, UNHEARD_S, SimulatedPack
 from services.edge.plant_group import PlantGroup
 from services.edge.policies import NONE, Policies, Trust
 from services.edge.runtime import EdgeRuntime, Plate
@@ -29,6 +30,8 @@ MOST_KWH = 100_000.0
 MOST_SAMPLES = 6000
 """Of one message: a minute at 100 Hz."""
 MOST_SEED = 2**31
+SWITCH_S = 0.0005
+"""No thread that writes or sends keeps the interpreter from a safety decision for longer [s]."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -145,14 +148,15 @@ def group_of(plates: Mapping[str, Plate], outbox: Outbox, silent_s: float, seed:
     guards = Guards(ratings, outbox)
     packs = [Pack(guard.device, guard, Centre(silent_s)) for guard in guards.each]
     begin_pct = [float(plant.state.soc_pct.mean()) for plant in plants]
-    return PackGroup(packs, guards, PlantGroup(plants), CellEstimators(ratings, begin_pct),
-                     Undisturbed())
+    return PackGroup(packs, guards, PlantGroup(plants, UNHEARD_S),
+                     CellEstimators(ratings, begin_pct, Tuning(gap_s=UNHEARD_S)), Undisturbed())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until a signal; the exit status."""
     asked = parser().parse_args(arguments)
     stop = until_a_signal()
+    sys.setswitchinterval(SWITCH_S)
     try:
         broker, plates = broker_of(asked), plates_of(asked)
         devices, faults = list(plates), faults_of(asked.fault, plates)

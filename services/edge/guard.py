@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -55,11 +56,15 @@ _CELL = re.compile(r"\bcell (\d+)")
 
 
 class Keeper(Protocol):
-    """Where memories by device survive SIGKILL; raises RetryLaterError when it takes nothing."""
+    """Where memories by device survive SIGKILL."""
 
     def safety(self, device: str) -> bytes | None: ...
 
-    def keep_safety(self, memories: Mapping[str, bytes]) -> None: ...
+    def keep_safety_soon(self, memories: Mapping[str, bytes],
+                         then: Callable[[RetryLaterError | None], None]) -> None:
+        """The caller does not wait for it. then: is told in the caller's thread, at once or later,
+        whether it was kept."""
+        ...
 
     def keep_with_bodies(self, memories: Callable[[], Mapping[str, bytes]]) -> None:
         """Asks for them each time that it writes anyway, once a second."""
@@ -102,7 +107,7 @@ class Guards:
         self._keeper, self._soh_pct = keeper, soh_pct
         self._allowed_by_bms = self.monitor.layout.reference_current_a
         self._look: _Look | None = None
-        self._not_kept_s = -math.inf
+        self._not_kept_s, self._keeping = -math.inf, False
         self.decision: Decision | None = None
         self.judged: Derated | None = None
         self.kept_s = -math.inf
@@ -138,18 +143,25 @@ class Guards:
                         guard.reason(decision)) for at, guard in enumerate(self.each)]
 
     def settle(self, now_s: float) -> None:
-        """Keep what changed, all in one commit."""
-        changed = {guard.device: guard.kept(now_s) for guard in self.each if guard.changed}
-        if not changed or not has_passed(KEEP_AGAIN_S, self._not_kept_s, now_s):
+        """Keep what changed, all in one commit, and wait for no disk."""
+        changed = [(guard, guard.changes) for guard in self.each if guard.changed]
+        if not changed or self._keeping or not has_passed(KEEP_AGAIN_S, self._not_kept_s, now_s):
             return
-        try:
-            self._keeper.keep_safety(changed)
-        except RetryLaterError as error:
+        self._keeping = True
+        self._keeper.keep_safety_soon({guard.device: guard.kept(now_s) for guard, _ in changed},
+                                      partial(self._settled, changed, now_s))
+
+    def _settled(self, changed: Sequence[tuple[Guard, int]], now_s: float,
+                 failure: RetryLaterError | None) -> None:
+        self._keeping = False
+        if failure is not None:
             self._not_kept_s = now_s
-            log.error("a restart would forget the safety of %s: %s", ", ".join(changed), error)
+            log.error("a restart would forget the safety of %s: %s",
+                      ", ".join(guard.device for guard, _ in changed), failure)
             return
-        for guard in self.each:
-            guard.changed = False
+        self._not_kept_s = -math.inf
+        for guard, changes in changed:
+            guard.kept_changes = changes
 
     def memories(self) -> dict[str, bytes]:
         """Of the packs whose delays and limits were ever on their way; a calm one's is always the
@@ -212,7 +224,8 @@ class Guard:
         self._first_cell = int(layout.offsets[at])
         self._ordered = ("", "")
         self._settled_s = -math.inf
-        self.why, self.changed, self._told = "", False, kept is not None
+        self.why, self._told = "", kept is not None
+        self.changes = self.kept_changes = 0
         self._heard: Sample | None = None
         self._heard_s, self._silent = -math.inf, False
         self.opened_after_s: float | None = None
@@ -300,6 +313,11 @@ class Guard:
         return self._machine.tripped
 
     @property
+    def changed(self) -> bool:
+        """Whether a restart would forget what its state machine did last."""
+        return self.changes != self.kept_changes
+
+    @property
     def short_circuited(self) -> bool:
         """Whether a short circuit began the shutdown that still holds."""
         return self.why.startswith("short_circuit")
@@ -336,7 +354,7 @@ class Guard:
 
     def moved(self, was_tripped: bool, how: Transition) -> None:
         """The state machine went on."""
-        self.changed = True
+        self.changes += 1
         if not self.tripped:
             self.why = ""
         elif not was_tripped:
@@ -448,7 +466,9 @@ def _said(held: Sequence[Reason]) -> str:
 
 
 def _column(values: Sequence[float | None]) -> FloatArray:
-    return np.array([math.nan if value is None else value for value in values], dtype=np.float32)
+    with np.errstate(over="ignore"):  # a bus may tell more than float32 holds: infinite, and judged
+        return np.array([math.nan if value is None else value for value in values],
+                        dtype=np.float32)
 
 
 def _of_pack(state: area.AreaState, row: int, pack: int) -> Condition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from core.fleet.rejections import WORDS, Rejection
 from core.fleet.telemetry import CLOCK_TOLERANCE_S
 from services.edge.outbox import CommandRow, Outbox, Standing
 from services.edge.pack import Pack
-from services.edge.policies import Policies
+from services.edge.policies import Change, Policies
 from services.edge.ports import Outcome
 
 AHEAD_S = 60.0
@@ -44,17 +44,17 @@ class _Answer:
 
 class Owed(NamedTuple):
     """An answer that is not written yet. told: what follows once it is, or once that failed: the
-    reply. awaited: whether somebody waits for that."""
+    reply, or what is to be written before it. awaited: whether somebody waits for that."""
 
     row: CommandRow
-    told: Callable[[RetryLaterError | None], Reply]
+    told: Callable[[RetryLaterError | None], Reply | Owed]
     awaited: bool = True
 
 
-def written(outbox: Outbox, owed: Sequence[Owed], now_s: float) -> RetryLaterError | None:
-    """In one commit; why not."""
+def written(outbox: Outbox, owed: Owed, now_s: float) -> RetryLaterError | None:
+    """Why not."""
     try:
-        outbox.keep_commands([one.row for one in owed], now_s)
+        outbox.keep_commands([owed.row], now_s)
     except RetryLaterError as error:
         return error
     return None
@@ -62,7 +62,8 @@ def written(outbox: Outbox, owed: Sequence[Owed], now_s: float) -> RetryLaterErr
 
 class Orders:
     """Of one pack, for one thread. The id is on the disk before anything is done, except for a
-    stop, which waits for no disk: it is received, and executed once the contactors are open.
+    stop, which waits for no disk: it is received, and executed once the contactors are open. Its
+    answers are told once they are on the disk, or with the word that they are not.
 
     Nothing is done twice or late: an id that came before is refused for a day beyond its time,
     which is longer than any clock here may be off; the broker drops what waited longer than its
@@ -77,9 +78,10 @@ class Orders:
         self._count, self._tell = count, tell
         self._pack, self._outbox, self.policies = pack, outbox, policies
         self._unwritten: dict[str, _Answer] = {}
-        self._tried_s = -math.inf
+        self._being_written: dict[str, _Answer] = {}
+        self._tried_s, self._trying = -math.inf, False
         self._stop_came_s = -math.inf
-        self._bound_here = False
+        self._bound_here, self._clock_set_s = False, 0.0
         self._stopping = outbox.commands(pack.device, "received", OPENING)
         pack.standing = outbox.standing(pack.device)
         if pack.standing.stopped:
@@ -92,30 +94,25 @@ class Orders:
 
     def begin(self, command: Command, now_s: float, left_s: float | None = None,
               came_s: float = 0.0) -> Reply | Owed:
-        """The device's word, or what is to be written before it, before the pack's next command
-        and before the next sample. One that came before gets the first answer again. left_s: of
+        """The device's word, or what is to be written before it, and before the pack's next command
+        other than a stop. One that came before gets the first answer again. left_s: of
         the message's own expiry, which the broker counts down from when it was sent, None where
         it does not say [s]. came_s: when it came, by a clock of the caller's, who may put stops
         first: a reset that came before a stop does not end that."""
         until_s = max(now_s, command.issued_s + command.ttl_s) + KEEP_S
-        try:
-            before = self._before(command)
-            if before is not None:
-                state, reason = before
-                words = f"replayed: {self._why(Rejection.REPLAYED)}"
-                return _reply(command.id, state, f"{words}; {reason}" if reason else words)
-            untimely = _untimely(command, now_s, left_s)
-            if untimely is not None:
-                state = "expired" if untimely is Rejection.EXPIRED else "refused"
-                return self._owed(command.id, until_s, state, self._why(untimely))
-            if command.action in MUST_GO:
-                self._stop_came_s = max(self._stop_came_s, came_s)
-                return self._stop(command, until_s)
-            if command.action == "reset" and came_s < self._stop_came_s:
-                return self._owed(command.id, until_s, "refused", OVERTAKEN)
-            return self._do(command, until_s, now_s)
-        except RetryLaterError as error:
-            return self._nothing_done(command.id, until_s, error)
+        before = self._before(command)
+        if before is not None:
+            state, reason = before
+            words = f"replayed: {self._why(Rejection.REPLAYED)}"
+            return _reply(command.id, state, f"{words}; {reason}" if reason else words)
+        untimely = _untimely(command, now_s, left_s)
+        if untimely is not None:
+            state = "expired" if untimely is Rejection.EXPIRED else "refused"
+            return self._owed(command.id, until_s, state, self._why(untimely))
+        if command.action in MUST_GO:
+            self._stop_came_s = max(self._stop_came_s, came_s)
+            return self._stop(command, until_s)
+        return self._do(command, until_s, now_s, came_s)
 
     def follow(self, now_s: float) -> None:
         """`due`, written and told at once."""
@@ -131,7 +128,9 @@ class Orders:
             stopping, self._stopping = self._stopping, {}
             found = [self._owed(command_id, until_s, *_stopped(outcome))
                      for command_id, until_s in stopping.items()]
-        elif self._unwritten and has_passed(WRITE_AGAIN_S, self._tried_s, now_s):
+        elif self._unwritten and not self._trying \
+                and has_passed(WRITE_AGAIN_S, self._tried_s, now_s):
+            self._trying = True
             command_id, answer = next(iter(self._unwritten.items()))
             found = [Owed(self._row(command_id, answer),
                           partial(self._tried, command_id, answer, now_s), awaited=False)]
@@ -140,23 +139,18 @@ class Orders:
     def clock_was_set(self, by_s: float) -> Standing | None:
         """A person's bound that was set in this run ends when its time has passed, whatever became
         of the wall clock meanwhile [s]; what stands then, None where nothing changes."""
-        standing = self._pack.standing
+        standing, self._clock_set_s = self._pack.standing, self._clock_set_s + by_s
         if not self._bound_here or standing.power_kw is None:
             return None
         self._pack.standing = replace(standing, until_s=standing.until_s + by_s)
         return self._pack.standing
 
     def _before(self, command: Command) -> tuple[str, str] | None:
-        """(state, reason) of one that came before. A stop does not wait for a disk to say."""
-        known = self._unwritten.get(command.id)
+        """(state, reason) of one that came before, whether or not that is on the disk already."""
+        known = self._unwritten.get(command.id) or self._being_written.get(command.id)
         if known is not None:
             return known.state, known.reason
-        try:
-            return self._outbox.command(command.id, self._pack.device)
-        except RetryLaterError:
-            if command.action not in MUST_GO:
-                raise
-            return None
+        return self._outbox.command(command.id, self._pack.device)
 
     def _why(self, reason: Rejection) -> str:
         if self._count is not None:
@@ -181,19 +175,25 @@ class Orders:
         self._stopping[command.id] = until_s
         return self._owed(command.id, until_s, "received", OPENING)
 
-    def _do(self, command: Command, until_s: float, now_s: float) -> Reply | Owed:
-        """Raises RetryLaterError, and nothing is done."""
+    def _do(self, command: Command, until_s: float, now_s: float, came_s: float) -> Owed:
         if command.action == "ping":
             return self._owed(command.id, until_s, "executed")
         if command.action in ("override", "release"):
             return self._bound(command, until_s, now_s)
-        received = self._row(command.id, _Answer(until_s, "received", ""))
-        self._outbox.keep_commands([received], now_s)
-        if command.action == "reset":
-            refusal = self._reset(command.issuer)
-        else:
+        received = _Answer(until_s, "received", "")
+        return Owed(self._row(command.id, received),
+                    partial(self._go_on, command, until_s, came_s))
+
+    def _go_on(self, command: Command, until_s: float, came_s: float,
+               failure: RetryLaterError | None) -> Reply | Owed:
+        """Its id is on the disk, or nothing is done."""
+        if failure is not None:
+            return self._nothing_done(command.id, until_s, failure)
+        if command.action != "reset":
             self._say(_reply(command.id, "received"))
-            refusal = self._change_policy(command)
+            return self._change_policy(command, until_s)
+        overtaken = came_s < self._stop_came_s
+        refusal = OVERTAKEN if overtaken else self._reset(command.issuer)
         return self._owed(command.id, until_s, "refused" if refusal else "executed", refusal)
 
     def _bound(self, command: Command, until_s: float, now_s: float) -> Owed:
@@ -205,13 +205,20 @@ class Orders:
                                   "an override needs power_kw of 0 or more, and hold_s")
             standing = Standing(stopped, bound, now_s + hold_s)
         row = self._row(command.id, _Answer(until_s, "executed", ""), standing)
-        return Owed(row, partial(self._bound_by, row, standing))
+        return Owed(row, partial(self._bound_by, row, standing, self._clock_set_s))
 
-    def _bound_by(self, row: CommandRow, standing: Standing,
-                  failure: RetryLaterError | None) -> Reply:
+    def _bound_by(self, row: CommandRow, standing: Standing, clock_set_s: float,
+                  failure: RetryLaterError | None) -> Reply | Owed:
+        """A stop that came while it was written stands beside it, and so does by how much the clock
+        was set meanwhile; on the disk too."""
         if failure is not None:
             return self._nothing_done(row.id, row.until_s, failure)
-        self._pack.standing, self._bound_here = standing, True
+        self._bound_here = True
+        self._pack.standing = replace(
+            standing, stopped=self._pack.standing.stopped,
+            until_s=standing.until_s + self._clock_set_s - clock_set_s)
+        if self._pack.standing != standing:
+            return self._owed(row.id, row.until_s, "executed")
         return _reply(row.id, "executed")
 
     def _reset(self, issuer: str) -> str:
@@ -221,25 +228,44 @@ class Orders:
             self._pack.standing = replace(self._pack.standing, stopped="")
         return refusal
 
-    def _change_policy(self, command: Command) -> str:
-        if self.policies is None:
-            return "this device takes no learnt policy"
-        return self.policies.deploy(command.policy) if command.action == "deploy" else \
-            self.policies.roll_back()
+    def _change_policy(self, command: Command, until_s: float) -> Owed:
+        policies = self.policies
+        if policies is None:
+            return self._owed(command.id, until_s, "refused",
+                              "this device takes no learnt policy")
+        change = policies.deploy(command.policy) if command.action == "deploy" \
+            else policies.roll_back()
+        if isinstance(change, str):
+            return self._owed(command.id, until_s, "refused" if change else "executed", change)
+        row = self._row(command.id, _Answer(until_s, "executed", ""))
+        return Owed(row._replace(deployed=change.deployed),
+                    partial(self._steered, row, policies, change))
+
+    def _steered(self, row: CommandRow, policies: Policies, change: Change,
+                 failure: RetryLaterError | None) -> Reply:
+        if failure is not None:
+            return self._nothing_done(row.id, row.until_s, failure)
+        policies.steer(change)
+        return _reply(row.id, "executed")
 
     # -- answering
 
     def _told(self, owed: Owed, now_s: float) -> Reply:
-        return owed.told(written(self._outbox, [owed], now_s))
+        found: Reply | Owed = owed
+        while isinstance(found, Owed):
+            found = found.told(written(self._outbox, found, now_s))
+        return found
 
     def _owed(self, command_id: str, until_s: float, state: str, reason: str = "") -> Owed:
         """What is so already; where the disk does not take it, it is told, and written later."""
-        answer = _Answer(until_s, state, reason)
+        answer = self._being_written[command_id] = _Answer(until_s, state, reason)
         return Owed(self._row(command_id, answer), partial(self._answer, command_id, answer))
 
     def _answer(self, command_id: str, answer: _Answer,
                 failure: RetryLaterError | None) -> Reply:
         reason = answer.reason
+        if self._being_written.get(command_id) is answer:
+            del self._being_written[command_id]
         if failure is None:
             self._unwritten.pop(command_id, None)
         else:
@@ -261,6 +287,7 @@ class Orders:
 
     def _tried(self, command_id: str, answer: _Answer, now_s: float,
                failure: RetryLaterError | None) -> Reply:
+        self._trying = False
         if failure is not None:
             self._tried_s = now_s
         else:

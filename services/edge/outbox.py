@@ -3,27 +3,34 @@
 A row is numbered and on the disk before it is sent, and goes when the ingest itself says so. One
 file may serve several devices of one process: what is put together is one commit, and what was
 settled before goes with it; a process that is killed in between sends that again. A second
-process finds the file taken.
+process finds the file taken. Whoever must wait for no disk has the outbox' clerk do it.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from core.errors import ConfigurationError, RetryLaterError
+from core.fleet.entries import MOST_GIVEN_UP
 from core.fleet.messages import Ack, Body, decode, packed
 from core.fleet.rejections import RejectedError
+from services.edge.clerk import Clerk, Then
+
+log = logging.getLogger(__name__)
 
 MOST_ROWS = 100_000
+CLOSE_S = 5.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS devices
     (device TEXT PRIMARY KEY, stream TEXT NOT NULL, base INTEGER NOT NULL, last INTEGER NOT NULL,
@@ -76,6 +83,12 @@ class PolicyFiles:
     before: bytes | None
 
 
+class Deployed(NamedTuple):
+    """files: None where what the device is started with counts again."""
+
+    files: PolicyFiles | None
+
+
 class CommandRow(NamedTuple):
     """The answer to a command, with what stands then, None for no change. until_s: as long as it
     is remembered [s since 1970]."""
@@ -86,10 +99,12 @@ class CommandRow(NamedTuple):
     state: str
     reason: str
     standing: Standing | None = None
+    deployed: Deployed | None = None
 
 
 class Outbox:
-    """Threads may share it. Raises ConfigurationError where another process has the file, and
+    """Threads may share it; `life` and `command` wait for no disk. clerk: whom a loop asks that may
+    not wait for it. Raises ConfigurationError where another process has the file, and
     RetryLaterError, with nothing changed, when the disk takes nothing or cannot be read."""
 
     def __init__(self, path: Path, devices: Sequence[str], most_rows: int = MOST_ROWS) -> None:
@@ -99,9 +114,12 @@ class Outbox:
         self._moved: dict[str, list[tuple[int, float]]] = {}
         self._memories: Callable[[], Mapping[str, bytes]] = dict
         self._remembered: dict[str, bytes] = {}
+        self.clerk = Clerk()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db, self._lives = self._open(path, devices)
+            self._commands = {(row[0], row[1]): CommandRow(*row)
+                              for row in self._db.execute("SELECT * FROM commands")}
         except (sqlite3.Error, OSError) as error:
             raise ConfigurationError(
                 "the command line", "--outbox", str(path), "a file of this device alone; another "
@@ -126,12 +144,19 @@ class Outbox:
             raise
         return db, lives
 
-    def put(self, bodies: Mapping[str, bytes]) -> dict[str, int]:
-        """Number and keep one row a device, in one commit; the numbers."""
+    def memories(self) -> Mapping[str, bytes]:
+        """What `keep_with_bodies` asks for, as it is now."""
+        return self._memories()
+
+    def put(self, bodies: Mapping[str, bytes],
+            memories: Mapping[str, bytes] | None = None) -> dict[str, int]:
+        """Number and keep one row a device, in one commit; the numbers. memories: as `memories`
+        said when the bodies were made; asked for now when None."""
+        told = self.memories() if memories is None else memories
         with self._lock:
             lives = {device: self._next(self._lives[device]) for device in bodies}
             rows = [(device, life.last, bodies[device]) for device, life in lives.items()]
-            memories = {device: memory for device, memory in self._memories().items()
+            memories = {device: memory for device, memory in told.items()
                         if self._remembered.get(device) != memory}
             with self._transaction() as db:
                 self._forget()
@@ -165,14 +190,19 @@ class Outbox:
         self._keep(lives)
 
     def take(self, device: str, ack: Ack) -> bool:
-        """Forget what the ingest has settled, or number anew where it asks for that; False where
-        the word is about another stream than this outbox's."""
+        """Forget what the ingest has settled, or number anew where it asks for that, or where it
+        has numbers of this stream that this file never gave: it is an old image, and its later life
+        gave them. False where the word is about another stream than this outbox's."""
         with self._lock:
             life = self._lives[device]
             if ack.refused == life.stream:
                 return ack.renumber and self._renumber(device, life, ack.high)
-            if ack.stream != life.stream or ack.high > life.last:
+            if ack.stream != life.stream or ack.high - life.last > MOST_GIVEN_UP:
                 return False
+            if ack.high > life.last:
+                log.warning("%s: numbers up to %d were given by a later life of this outbox; what "
+                            "waits is numbered anew", device, ack.high)
+                return self._renumber(device, life, ack.high)
             if ack.high > life.high:
                 self._lives[device] = Life(life.stream, life.base, life.last, ack.high,
                                            life.dropped, life.made)
@@ -238,8 +268,7 @@ class Outbox:
              for device, life in lives.items()])
 
     def life(self, device: str) -> Life:
-        with self._lock:
-            return self._lives[device]
+        return self._lives[device]
 
     def waiting(self, device: str, after: int, most: int) -> list[tuple[int, bytes]]:
         """(number, body) of at most `most` rows after `after`, rising."""
@@ -261,19 +290,27 @@ class Outbox:
 
     def command(self, command_id: str, device: str) -> tuple[str, str] | None:
         """(state, reason) of a command that came before."""
-        with self._lock:
-            found = self._read("SELECT state, reason FROM commands WHERE id = ? AND device = ?",
-                               command_id, device)
-            return found[0] if found else None
+        found = self._commands.get((command_id, device))
+        return None if found is None else (found.state, found.reason)
 
     def keep_commands(self, rows: Sequence[CommandRow], now_s: float) -> None:
-        """Before they are acted on, and after, together with what stands then, in one commit; what
-        is older than its time is forgotten."""
-        with self._lock, self._transaction() as db:
-            db.execute("DELETE FROM commands WHERE kept_until_s < ?", (now_s,))
-            db.executemany("INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?)",
-                           [row[:5] for row in rows])
-            self._stand({row.device: row.standing for row in rows if row.standing is not None})
+        """Before they are acted on, and after, together with what stands and steers then, in one
+        commit; what is older than its time is forgotten."""
+        with self._lock:
+            with self._transaction() as db:
+                db.execute("DELETE FROM commands WHERE kept_until_s < ?", (now_s,))
+                db.executemany("INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?)",
+                               [row[:5] for row in rows])
+                self._stand({row.device: row.standing for row in rows
+                             if row.standing is not None})
+                for row in rows:
+                    if row.deployed is not None:
+                        self._deploy(row.device, row.deployed.files)
+            old = [key for key, row in self._commands.items() if row.until_s < now_s]
+            for key in old:
+                del self._commands[key]
+            self._commands |= {(row.id, row.device): row._replace(standing=None, deployed=None)
+                               for row in rows}
 
     def keep_standing(self, standing: Mapping[str, Standing]) -> None:
         """By device, in one commit."""
@@ -306,13 +343,11 @@ class Outbox:
             found = self._read("SELECT running, before FROM policies WHERE device = ?", device)
             return PolicyFiles(*found[0]) if found else None
 
-    def keep_policies(self, device: str, files: PolicyFiles | None) -> None:
-        """None: what the device is started with counts again."""
-        with self._lock, self._transaction() as db:
-            db.execute("DELETE FROM policies WHERE device = ?", (device,))
-            if files is not None:
-                db.execute("INSERT INTO policies VALUES (?, ?, ?)",
-                           (device, files.running, files.before))
+    def _deploy(self, device: str, files: PolicyFiles | None) -> None:
+        self._db.execute("DELETE FROM policies WHERE device = ?", (device,))
+        if files is not None:
+            self._db.execute("INSERT INTO policies VALUES (?, ?, ?)",
+                             (device, files.running, files.before))
 
     # -- what a safety monitor must not forget
 
@@ -329,6 +364,10 @@ class Outbox:
                 self._remember(memories)
             self._remembered.update(memories)
 
+    def keep_safety_soon(self, memories: Mapping[str, bytes], then: Then) -> None:
+        """By the clerk. then: is told how it went."""
+        self.clerk.ask(partial(self.keep_safety, memories), then)
+
     def keep_with_bodies(self, memories: Callable[[], Mapping[str, bytes]]) -> None:
         """Asked for with each commit of bodies; what changed goes with it."""
         self._memories = memories
@@ -337,10 +376,15 @@ class Outbox:
         self._db.executemany("INSERT OR REPLACE INTO safety VALUES (?, ?)", memories.items())
 
     def close(self) -> None:
-        with self._lock:
+        """Not where the disk still does not answer whom it was asked by before."""
+        if not self._lock.acquire(timeout=CLOSE_S):
+            return
+        try:
             with suppress(RetryLaterError), self._transaction():
                 self._forget()
             self._db.close()
+        finally:
+            self._lock.release()
 
     def _read(self, sql: str, *values: object) -> list[Any]:
         """All rows."""

@@ -14,12 +14,15 @@ from core.clock import from_epoch, has_passed
 from core.coordinator.alone import ALONE_WORDS, Alone
 from core.errors import GiveUpError
 from core.fleet.in_force import InForce
-from core.fleet.messages import Allocation, Body, Column, column
+from core.fleet.messages import TRIPPED, Allocation, Body, Column, column
+from core.fleet.telemetry import possible
+from core.safety.bands import TRIP, WARNING
 from core.safety.ladder import clamp
 from core.safety.latency import Histogram
 from services.edge.outbox import Standing
 from services.edge.plant import NoSample, Plants, Sample, lost_by
 from services.edge.ports import Estimate, Estimators, PackSafety, Safety, Verdict
+from services.edge.telling import columns_of, conditions_of, mean_of, power_kw_of
 from services.edge.undisturbed import Undisturbed
 
 log = logging.getLogger(__name__)
@@ -160,21 +163,23 @@ class Pack:
         sample, verdict, estimate = self._last
         samples, slowest_us = self._samples, self._slowest_us
         self._samples, self._slowest_us = 0, None
-        cells: dict[str, Column] = {"voltage_v": column(sample.cell_voltage_v),
-                                    "temperature_c": column(sample.cell_temperature_c)}
-        if estimate.cell_soc_pct is not None:
-            cells["soc_pct"] = column(estimate.cell_soc_pct)
-        warm = sample.cell_temperature_c[np.isfinite(sample.cell_temperature_c)]
+        columns = columns_of(sample, estimate)
+        cells: dict[str, Column] = {name: column(values) for name, values in columns.items()}
+        tier = TRIP if verdict.state in TRIPPED else WARNING
         return Body(
-            time_s=now_s, samples=samples, safety=verdict.state, power_kw=_known(sample.power_kw),
-            voltage_v=_known(sample.voltage_v), current_a=_known(sample.current_a),
-            temperature_c=float(warm.mean()) if warm.size else None,
-            soc_pct=estimate.soc_pct, soh_pct=estimate.soh_pct,
-            allocation_kw=self._setpoint.power_kw, charge_limit_a=verdict.charge_limit_a,
-            discharge_limit_a=verdict.discharge_limit_a, decision_us=slowest_us,
+            time_s=now_s, samples=samples, safety=verdict.state, cells=cells,
+            power_kw=power_kw_of(sample), voltage_v=possible("voltage_v", sample.voltage_v),
+            current_a=possible("current_a", sample.current_a),
+            temperature_c=mean_of(columns["temperature_c"]),
+            soc_pct=possible("soc_pct", estimate.soc_pct),
+            soh_pct=possible("soh_pct", estimate.soh_pct),
+            allocation_kw=possible("allocation_kw", self._setpoint.power_kw),
+            charge_limit_a=possible("charge_limit_a", verdict.charge_limit_a),
+            discharge_limit_a=possible("discharge_limit_a", verdict.discharge_limit_a),
+            decision_us=possible("decision_us", slowest_us),
             limit_reason=_joined(verdict.reason, self._setpoint.reason)[:200],
-            partial_limits=self.safety.limits(), conditions=self.safety.conditions(),
-            cells=cells)
+            partial_limits=self.safety.limits(),
+            conditions=conditions_of(self.safety.conditions(), sample, columns, tier))
 
 
 def _fits(sample: Sample, cells: int) -> bool:
@@ -184,10 +189,6 @@ def _fits(sample: Sample, cells: int) -> bool:
 
 def _joined(*reasons: str) -> str:
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 class PackGroup:
@@ -212,6 +213,10 @@ class PackGroup:
 
     def sample(self, now_s: float, dt_s: float) -> None:
         """One look at all: the decision comes first, then what follows from it, then the disk."""
+        with np.errstate(over="ignore", invalid="ignore"):  # whatever a bus tells, it is judged
+            self._sample(now_s, dt_s)
+
+    def _sample(self, now_s: float, dt_s: float) -> None:
         packs, safety = self.packs.values(), self._safety
         bounds_kw = [pack.bound_kw(now_s) for pack in packs]
         with self._urgent or nullcontext():

@@ -22,6 +22,9 @@ HOTTEST_C = 75.0
 """A heated cell stays here: beyond it real cells would burn."""
 UNKNOWN = Hardware(None, None, None)
 """Of fuse and contactors that say nothing."""
+UNHEARD_S = 2.0
+"""So long without an order, and a pack's own hardware lets nothing flow [s]. The guard of a process
+shuts its packs down then, too (`overrun_s` of the profile)."""
 RAMP = "fast"
 """Of `core/profiles/safety.yaml`: how fast an allowed current comes back."""
 

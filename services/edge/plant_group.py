@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,10 +14,11 @@ from services.edge.plant import Sample, SimulatedPack, hardware_of
 
 class PlantGroup:
     """Plants. The cells of each pack become views of all cells, so that its faults are set where
-    they always are. It steps them from now on; nobody steps one alone."""
+    they always are. It steps them from now on; nobody steps one alone. unheard_s: after so long
+    without an order they rest, and what is beyond is not lived [s]."""
 
-    def __init__(self, plants: Sequence[SimulatedPack]) -> None:
-        self._plants = tuple(plants)
+    def __init__(self, plants: Sequence[SimulatedPack], unheard_s: float = math.inf) -> None:
+        self._plants, self._unheard_s = tuple(plants), unheard_s
         self._layout = layout = Layout([plant.rating for plant in plants])
         self._parts = [slice(first, first + count) for first, count in
                        zip(layout.offsets.tolist(), layout.counts.tolist(), strict=True)]
@@ -31,6 +33,8 @@ class PlantGroup:
     def step(self, power_kw: Sequence[float], dt_s: float,
              close: Sequence[tuple[bool, bool]]) -> list[Sample]:
         """As `Plants`."""
+        if dt_s > self._unheard_s:
+            power_kw, dt_s = [0.0] * len(self._plants), self._unheard_s
         cells = self._cells
         rest_v = self._curves.volts(cells.soc_pct)
         wanted_a = current_of(1000.0 * np.array(power_kw), self._sums(rest_v), self._ohm)

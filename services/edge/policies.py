@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.coordinator.actor import read
 from core.coordinator.alone import Alone
 from core.errors import GiveUpError
-from services.edge.outbox import Outbox, PolicyFiles
+from services.edge.outbox import Deployed, Outbox, PolicyFiles
 from services.edge.pack import Pack
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,20 @@ class Trust:
         return found
 
 
+class Change(NamedTuple):
+    """What is to steer, once `deployed` is on the disk."""
+
+    files: PolicyFiles
+    alone: Alone | None
+    deployed: Deployed
+
+
 class Policies:
     """Of one pack. first: file that the pack was started with; what was deployed comes before it.
     Raises GiveUpError for a first one that is not to be used."""
 
     def __init__(self, pack: Pack, outbox: Outbox, trust: Trust, first: bytes = NONE) -> None:
-        self._pack, self._outbox, self._trust = pack, outbox, trust
+        self._pack, self._trust = pack, trust
         began = trust.read(first)
         self._begun = PolicyFiles(first, None)
         self._files = outbox.policies(pack.device) or self._begun
@@ -65,30 +74,31 @@ class Policies:
         """What `roll_back` would bring back, "" for none; None where there is nothing."""
         return self._before
 
-    def deploy(self, file: bytes | None) -> str:
-        """"" when it steers from now on, else why not. One that steers already stays."""
+    def deploy(self, file: bytes | None) -> Change | str:
+        """What is to be kept before it steers, else why not; "" for one that steers already."""
         if not file:
             return "a deployment brings the file of a policy"
         if file == self._files.running and self._pack.alone is not None:
             return ""
-        return self._take(PolicyFiles(file, self._files.running))
+        return self._change(PolicyFiles(file, self._files.running))
 
-    def roll_back(self) -> str:
-        """"" when the one before steers, or none as before; else why not."""
+    def roll_back(self) -> Change | str:
+        """As `deploy`, of the one before, or of none as before."""
         if self._files.before is None:
             return "there is nothing before its policy to go back to"
-        return self._take(PolicyFiles(self._files.before, None))
+        return self._change(PolicyFiles(self._files.before, None))
 
-    def _take(self, files: PolicyFiles) -> str:
-        """On the disk before it steers. Raises RetryLaterError."""
+    def _change(self, files: PolicyFiles) -> Change | str:
         try:
             alone = self._trust.read(files.running)
         except GiveUpError as error:
             return str(error)
-        self._outbox.keep_policies(self._pack.device, None if files == self._begun else files)
-        self._files, self._pack.alone = files, alone
+        return Change(files, alone, Deployed(None if files == self._begun else files))
+
+    def steer(self, change: Change) -> None:
+        """From now on."""
+        self._files, self._pack.alone = change.files, change.alone
         self._before = self._version_before()
-        return ""
 
     def _version_before(self) -> str | None:
         try:

@@ -1,7 +1,8 @@
 """An edge process: the packs of one machine, their outbox and their one connection.
 
 Sampling runs in the caller's thread. What the broker brings is queued by paho's thread and taken
-up between two samples, so that nothing of the network changes a pack in the middle of one.
+up between two samples, so that nothing of the network changes a pack in the middle of one. The
+disk is the clerk's: sampling waits for no commit, and for no lock that is held over one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,10 +26,11 @@ from core.fleet.telemetry import CLOCK_TOLERANCE_S
 from core.fleet.topics import allocation_topic, device_topic, process_of
 from services.edge.inbound import Inbound
 from services.edge.inbox import Heard
-from services.edge.orders import Orders, written
+from services.edge.orders import Orders
 from services.edge.outbox import Outbox
 from services.edge.pack import PackGroup
 from services.edge.policies import Policies
+from services.edge.post import Post
 from services.edge.refusals import Refusals
 from services.edge.sender import Sender
 from services.edge.wall import Steps, Wall
@@ -40,6 +42,10 @@ SESSION_S = 300
 STATUS_EVERY_S = 10.0
 DRIFT_S = 1.0
 """By less no clock was set; where it was, a person's bound ends no sooner and no later [s]."""
+MOST_BODIES = 60
+"""Jobs that wait for the disk; beyond them no body is kept, and commands still have room."""
+UNKEPT_S = 10.0
+"""So long without an answer, and the disk counts as one that takes nothing [s]."""
 FIRMWARE = "orrery-edge 1"
 
 
@@ -54,13 +60,13 @@ class Plate:
 
 class EdgeRuntime:
     """rate_hz: samples a second, 10 to 100. every: samples of one body, as many as make a second
-    when None. policies: of packs that take a learnt policy."""
+    when None; fewer where samples come late. policies: of packs that take a learnt policy."""
 
     def __init__(self, site: str, group: PackGroup, plates: Mapping[str, Plate],
                  outbox: Outbox, broker: Broker, clock: Clock, rate_hz: int = 10,
                  every: int | None = None,
                  policies: Mapping[str, Policies] | None = None) -> None:
-        self._site, self._clock, self._rate_hz = site, clock, rate_hz
+        self._site, self._clock = site, clock
         self._every = every or rate_hz
         self._group, self._packs = group, group.packs
         self._first = next(iter(self._packs))
@@ -76,10 +82,16 @@ class EdgeRuntime:
         self._wake = threading.Event()
         self._came_up = threading.Event()
         self._told_s = -math.inf
+        self._period_s = 1.0 / rate_hz
+        self._samples, self._body_s = 0, 0.0
+        self._sampled_s: float | None = None
+        self._unkept_s, self._unkept = math.inf, False
         self._process = process_of(site, self._first)
         self._link = self._linked(broker)
+        self._clerk = outbox.clerk
         self.sender = Sender(outbox, self._link, site)
-        self.inbound = Inbound(site, self._packs, outbox, self.sender, self._refusals,
+        self._post = Post(self.sender, self._clerk, self._not_sent)
+        self.inbound = Inbound(site, self._packs, outbox, self._post, self._refusals,
                                self._orders, clock, self)
         self.now_s()
 
@@ -104,20 +116,19 @@ class EdgeRuntime:
     # -- the loop
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`; then a last status and a clean end."""
+        """Until `stop`; then what waits for the disk, a last status and a clean end."""
+        self._clerk.begin(self._wake.set)
         self._link.start()
         try:
-            period_s = 1.0 / self._rate_hz
-            begun_s = self._clock.monotonic_s()
-            tick = 0
+            due_s = self._clock.monotonic_s()
             while not stop.is_set():
-                tick += 1
-                self._tick(tick, period_s)
-                due_s = begun_s + (tick + 1) * period_s
+                self._tick()
+                due_s += self._period_s
                 self._listen_until(due_s, stop)
                 if self._clock.monotonic_s() - due_s > 1.0:  # stalled: no burst of old ticks
-                    begun_s, tick = self._clock.monotonic_s(), 0
+                    due_s = self._clock.monotonic_s()
         finally:
+            self._clerk.end()
             self._tell("offline")
             self._link.close()
 
@@ -129,44 +140,48 @@ class EdgeRuntime:
             if left_s <= 0:
                 return
             self._wake.clear()
-            if not self.inbound.inbox:
+            if not (self.inbound.inbox or self._clerk.spoke):
                 self._clock.wait(left_s, self._wake)
 
-    def _tick(self, tick: int, period_s: float) -> None:
-        now_s = self.now_s()
-        self._group.sample(now_s, period_s)
-        self._follow(now_s)
-        if tick % self._every:
-            return
-        self._keep({device: packed(pack.body(now_s)) for device, pack in self._packs.items()})
-        self._send(now_s)
+    def _tick(self) -> None:
+        now_s, passed_s = self.now_s(), self._passed_s()
+        with self._clerk.pausing():
+            self._group.sample(now_s, passed_s)
+        self._samples += 1
+        self._body_s += passed_s
+        self.inbound.follow(now_s)
+        body_is_due = self._body_is_due()
+        if body_is_due:
+            self._samples, self._body_s = 0, 0.0
+            self._keep({device: packed(pack.body(now_s)) for device, pack in self._packs.items()})
+        if self._came_up.is_set():
+            self._send(now_s)
+        self._look_at_disk()
         if has_passed(STATUS_EVERY_S, self._told_s, now_s):
             self._told_s = now_s
             self._tell("online")
 
-    def _follow(self, now_s: float) -> None:
-        """What came of stops, of all packs in one commit."""
-        due = [(device, owed) for device, orders in self._orders.items()
-               for owed in orders.due(now_s)]
-        if not due:
-            return
-        failure = written(self._outbox, [owed for _, owed in due], now_s)
-        for device, owed in due:
-            reply = owed.told(failure)
-            if owed.awaited:
-                self.reply(device, reply)
+    def _passed_s(self) -> float:
+        """Since the sample before, a period before the first one."""
+        before_s, self._sampled_s = self._sampled_s, self._clock.monotonic_s()
+        return self._period_s if before_s is None else self._sampled_s - before_s
+
+    def _body_is_due(self) -> bool:
+        """By the number of its samples, or by the time that they should have taken: a process that
+        is too slow for its samples still tells in time."""
+        late_s = self._body_s - self._every * self._period_s
+        return self._samples >= self._every or late_s > 0.5 * self._period_s
 
     def _send(self, now_s: float) -> None:
-        if self._came_up.is_set():
+        anew = self._came_up.is_set()
+        if anew:
             self._came_up.clear()
-            self.sender.begin_anew(now_s)
             self._told_s = -math.inf
-        for device in self._packs:
-            try:
-                self.sender.send(device, now_s)
-            except RetryLaterError as error:
-                self._refusals.add(device, Rejection.DISK)
-                log.error("%s: what waits is not sent now: %s", device, error)
+        self._post.send(self._packs, now_s, anew)
+
+    def _not_sent(self, device: str, error: RetryLaterError) -> None:
+        self._refusals.add(device, Rejection.DISK)
+        log.error("%s: what waits is not sent now: %s", device, error)
 
     def drain(self, stop: threading.Event) -> None:
         """Sample nothing; send what is waiting, and come back when all of it is settled."""
@@ -182,13 +197,24 @@ class EdgeRuntime:
         return any(self._outbox.waiting(device, 0, 1) for device in self._packs)
 
     def _keep(self, bodies: Mapping[str, bytes]) -> None:
+        self._unkept_s = min(self._unkept_s, self._clock.monotonic_s())
+        self._clerk.ask(partial(self._outbox.put, bodies, self._outbox.memories()),
+                        partial(self._kept, list(bodies)), MOST_BODIES)
+
+    def _kept(self, devices: Sequence[str], failure: RetryLaterError | None) -> None:
         """A disk that takes nothing costs these seconds of telemetry, and nothing else."""
-        try:
-            self._outbox.put(bodies)
-        except RetryLaterError as error:
-            for device in bodies:
+        self._unkept_s = math.inf if failure is None else -math.inf
+        if failure is not None:
+            for device in devices:
                 self._refusals.add(device, Rejection.DISK)
-            log.error("a second of telemetry is lost: %s", error)
+            log.error("a second of telemetry is lost: %s", failure)
+        self._send(self.now_s())
+
+    def _look_at_disk(self) -> None:
+        """A change is told at once."""
+        unkept = self._clock.monotonic_s() - self._unkept_s > UNKEPT_S
+        if unkept != self._unkept:
+            self._unkept, self._told_s = unkept, -math.inf
 
     # -- telling
 
@@ -221,6 +247,7 @@ class EdgeRuntime:
                         opened_after_s=self._packs[device].safety.opened_after_s,
                         silent_s=self._packs[device].centre.silent_s,
                         lease_s=self._packs[device].centre.lease_s(self.now_s()),
+                        unkept=self._unkept or None,
                         rejected=self._refused(device), last_rejected=last_rejected,
                         last_rejected_s=last_rejected_s, **self._timing(device))
         self._link.publish(device_topic(self._site, device, "status"), said(status),
@@ -248,7 +275,7 @@ class EdgeRuntime:
         bounds_by_s = self._bounds.look(self._wall.ahead_s)
         times_by_s = self._times.look(self._wall.ahead_s)
         if times_by_s:
-            self._outbox.clock_was_set(times_by_s)
+            self._clerk.ask(partial(self._outbox.clock_was_set, times_by_s), _unless_behind)
         if bounds_by_s:
             log.warning("this machine's clock was set by %+.0f s", bounds_by_s)
             self._move_bounds(bounds_by_s)
@@ -260,9 +287,16 @@ class EdgeRuntime:
                  if (standing := orders.clock_was_set(by_s)) is not None}
         if not moved:
             return
-        try:
-            self._outbox.keep_standing(moved)
-        except RetryLaterError as error:
-            for device in moved:
+        self._clerk.ask(partial(self._outbox.keep_standing, moved),
+                        partial(self._bounds_kept, list(moved)))
+
+    def _bounds_kept(self, devices: Sequence[str], failure: RetryLaterError | None) -> None:
+        if failure is not None:
+            for device in devices:
                 self._refusals.add(device, Rejection.DISK)
-            log.error("a restart would end a person's bound at another time: %s", error)
+            log.error("a restart would end a person's bound at another time: %s", failure)
+
+
+def _unless_behind(failure: RetryLaterError | None) -> None:
+    if failure is not None:
+        log.error("what waits keeps the time of a clock that was wrong: %s", failure)

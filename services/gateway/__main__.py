@@ -24,6 +24,7 @@ from services.gateway.app import standalone
 from services.gateway.clients import PATIENCE_S
 from services.gateway.door import DoorTeller
 from services.gateway.fleet_roles import roles_of
+from services.gateway.pieces import WholeMessages
 from services.gateway.rest import api_key
 from services.gateway.socket import LONGEST_RECEIVED
 from services.gateway.summary import start_lines
@@ -135,7 +136,8 @@ def _serve(runtime: Runtime, listener: socket.socket, file: Path | None) -> None
                  "(Ctrl+C stops it)", shown, shown, shown)
         server = uvicorn.Server(uvicorn.Config(
             standalone(runtime), log_config=None, log_level="warning", access_log=False,
-            server_header=False, ws_max_size=LONGEST_RECEIVED, ws_per_message_deflate=False,
+            server_header=False, ws=WholeMessages, ws_max_size=LONGEST_RECEIVED,
+            ws_per_message_deflate=False,
             timeout_graceful_shutdown=GRACE_S))
         teller.start()
         server.run(sockets=[listener])

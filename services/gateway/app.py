@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -25,10 +25,12 @@ from services.gateway.viewer import viewer_routes
 def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
            gateway: Gateway | None = None,
            sessions: Callable[[], int | None] = no_pages,
-           signed_in: SignedIn = nobody) -> list[BaseRoute]:
+           signed_in: SignedIn = nobody, heard_at: tuple[str, Sequence[str]] | None = None,
+           ) -> list[BaseRoute]:
     """Routes over a running engine, each behind the guard; the viewer comes last because at "/"
     it takes all the rest. sessions: how many pages people have open, None where that is unknown.
-    signed_in: as `Looking` says, asked where the pages ask for a sign-in.
+    signed_in: as `Looking` says, asked where the pages ask for a sign-in. heard_at: address and
+    names, as `Guard` says; None where the gateway listens as its configuration tells.
 
     Raises ConfigurationError where a key of the API is named and not told.
     """
@@ -40,7 +42,8 @@ def routes(runtime: Runtime, socket_path: str = "/", viewer_path: str = "/",
     gateway = gateway or Gateway(engine, interval_s, admits=looking.lasts_s)
     of_pumps = HeatPumpSocket(pumps, clock, admits=looking.lasts_s)
     of_fleet = FleetSocket(fleet.feed, clock, looking.lasts_s, interval_s)
-    guard = Guard(config.gateway, engine.turned_away)
+    listens_at, names = heard_at or (config.gateway.host, ())
+    guard = Guard(config.gateway, engine.turned_away, listens_at=listens_at, names=names)
     probes = Probes(engine, lambda: gateway.clients)
     page = MetricsPage(engine, Traffic({"site": lambda: gateway.clients,
                                         "heat pumps": lambda: of_pumps.clients,

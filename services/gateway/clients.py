@@ -45,7 +45,7 @@ class Clients:
     until then it misses updates and none is queued."""
 
     def __init__(self, clock: Clock, admits: Admission, patience_s: float,
-                 most: int | None = None) -> None:
+                 most: int) -> None:
         self._clock, self._admits = clock, admits
         self._patience_s, self._most = patience_s, most
         self._ends_s: dict[WebSocket, float] = {}
@@ -62,7 +62,7 @@ class Clients:
         if lasts_s is None:
             await websocket.close(POLICY_VIOLATION, NOT_KNOWN)
             return
-        if self._most is not None and self.number >= self._most:
+        if self.number >= self._most:
             await websocket.close(TRY_AGAIN_LATER, "too many clients")
             return
         self._ends_s[websocket] = self._clock.monotonic_s() + lasts_s

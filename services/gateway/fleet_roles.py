@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import math
 import secrets
-import unicodedata
 from collections.abc import Collection, Mapping
 from importlib.util import find_spec
 from typing import Annotated
@@ -13,6 +12,7 @@ from typing import Annotated
 from fastapi import HTTPException, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from core.actors import alike
 from core.config import Config, OidcConfig
 from core.errors import ConfigurationError, RequestError, RetryLaterError
 from core.operators import checked_name
@@ -50,8 +50,8 @@ class Roles:
         self._operator_keys = {name: key.encode() for name, key in operator_keys.items()}
         self._bearer = bearer
         self.signs_in = signs_in
-        self._taken = {_alike(name) for name in (*operator_keys, *people)}
-        self._addresses = {_alike(address) for address in addresses}
+        self._taken = {alike(name) for name in (*operator_keys, *people)}
+        self._addresses = {alike(address) for address in addresses}
 
     @property
     def asks_viewers(self) -> bool:
@@ -125,7 +125,7 @@ class Roles:
 
     def _own_name(self, person: Person) -> str:
         """Raises 403 for one that stands for somebody else in audit and confirmations."""
-        name = _alike(person.name)
+        name = alike(person.name)
         if name in self._taken or (name in self._addresses and not person.is_vouched):
             raise HTTPException(403, ANOTHERS_NAME)
         return person.name
@@ -160,7 +160,8 @@ def roles_of(config: Config, viewer_key: str | None) -> Roles:
             plain = False
         if not plain:
             raise ConfigurationError(config.file, "gateway.operator_keys", name,
-                                     "a printable name without blanks at its ends")
+                                     "a printable name without blanks at its ends, and none that "
+                                     "stands for no person")
         key = secret(variable) or ""
         if len(key) < SHORTEST_KEY:
             raise ConfigurationError(
@@ -181,11 +182,6 @@ def _bearer(provider: OidcConfig, config: Config) -> Bearer:
                                  "nothing without PyJWT: pip install -r "
                                  "services/gateway/requirements-oidc.txt")
     return Bearer(provider)
-
-
-def _alike(name: str) -> str:
-    """Names that people take for the same one are the same one."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def _seal(text: str, key: bytes) -> str:

@@ -2,14 +2,15 @@
 
 A browser tells which page asks; a page of another host is refused, unless the operator named its
 origin. Where names are configured, a request for any other name is refused too, because a foreign
-name that somebody points at this machine ("DNS rebinding") makes every page look like our own.
+name that somebody points at this machine ("DNS rebinding") makes every page look like our own. A
+server that only this machine reaches needs no list for that: it knows all of its names.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.addresses import is_loopback
 from core.config import GatewayConfig
 from core.turned_away import Reason, TurnedAway
 from services.gateway.allowance import Allowance
@@ -62,15 +64,20 @@ class Refusal:
 
 
 class Guard:
-    """One for all routes of a process. refused: requests by reason, those among them that a route
-    behind this door refused. turned_away: hears of each of them, for people."""
+    """One for all routes of a process. listens_at: the address, "" for all networks; names: that it
+    answers to where `config` has none, beside those of this machine. refused: requests by reason,
+    those among them that a route behind this door refused. turned_away: hears of each of them, for
+    people."""
 
     def __init__(self, config: GatewayConfig, turned_away: TurnedAway,
                  now_s: Callable[[], float] = time.monotonic,
-                 body_patience_s: float = BODY_PATIENCE_S) -> None:
+                 body_patience_s: float = BODY_PATIENCE_S, listens_at: str = "",
+                 names: Sequence[str] = ()) -> None:
         self.refused: dict[str, int] = dict.fromkeys(REASONS, 0)
         self._turned_away = turned_away
-        self._origins = Origins(config.allowed_origins, config.allowed_hosts)
+        here = not config.allowed_hosts and is_loopback(listens_at)
+        self._origins = Origins(config.allowed_origins, names if here else config.allowed_hosts,
+                                here)
         self._elsewhere = tuple(config.allowed_origins)
         self._allowance = Allowance(config.requests_per_s, config.burst, now_s)
         self._most_bytes = 1024 * config.max_body_kib

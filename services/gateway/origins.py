@@ -6,16 +6,20 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from core.addresses import is_loopback
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 ENCRYPTED = ("https", "wss")
 
 
 class Origins:
-    """origins: as `https://app.example`. hosts: names without a port; none means any."""
+    """origins: as `https://app.example`. hosts: names without a port; none means any, but where
+    only this machine is heard (`here`), whose own addresses are the only ones that it has then."""
 
-    def __init__(self, origins: Sequence[str], hosts: Sequence[str]) -> None:
+    def __init__(self, origins: Sequence[str], hosts: Sequence[str], here: bool = False) -> None:
         self._origins = {parts for origin in origins if (parts := origin_parts(origin))}
         self._hosts = frozenset(hosts)
+        self._here = here
 
     def knows_host(self, told: Sequence[str]) -> bool:
         """Whether the Host header is there once and names this server. IP addresses and localhost
@@ -26,7 +30,9 @@ class Origins:
         if host is None:
             return False
         name = host[0]
-        return not self._hosts or name in self._hosts or name == "localhost" or _is_address(name)
+        if name in self._hosts or is_loopback(name):
+            return True
+        return not self._here and (not self._hosts or _is_address(name))
 
     def admits(self, told: Sequence[str], host: str, scheme: str) -> bool:
         """Whether the page of the Origin header may ask `host` by `scheme`. Programs send no

@@ -27,10 +27,13 @@ from services.gateway.clients import (
     update_and_hear,
 )
 
-LONGEST_MESSAGE = 1024 * 1024
-# For uvicorn. What is longer than this is cut off while it still arrives, and the client then
-# often sees a reset instead of a reason (tried); up to this the reason reaches it.
-LONGEST_RECEIVED = 16 * 1024 * 1024
+MOST_CLIENTS = 500
+# An honest one is a path of at most 64 ids, some hundred bytes.
+LONGEST_MESSAGE = 16 * 1024
+# For uvicorn, which holds so much of an unfinished message of each client. What is longer than this
+# is cut off while it still arrives, and the client then often sees a reset instead of a reason
+# (tried); up to this the reason reaches it.
+LONGEST_RECEIVED = 64 * 1024
 LONGEST_ERROR = 300
 
 
@@ -69,7 +72,7 @@ class Gateway:
     def __init__(self, engine: Engine, interval_s: float, patience_s: float = PATIENCE_S,
                  admits: Admission = everyone) -> None:
         self.engine = engine
-        self._clients = Clients(engine.clock, admits, patience_s)
+        self._clients = Clients(engine.clock, admits, patience_s, MOST_CLIENTS)
         self._texts = ViewTexts(engine)
         self._interval_s = interval_s
 

@@ -8,14 +8,15 @@ loses comes again from the device's outbox; what comes again is counted and not 
 from __future__ import annotations
 
 import logging
+import math
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from paho.mqtt.client import MQTTMessage
 
-from core.clock import Clock, has_passed
+from core.clock import Clock, Steadiness, has_passed
 from core.errors import RequestError, RetryLaterError
 from core.fleet.entries import FleetEntry, Mark, Taken
 from core.fleet.messages import VERSION, Ack, Envelope, IngestReport, Status, read_small, said
@@ -27,6 +28,7 @@ from services.fleet_link import Broker, Link, Manner, left_s
 from services.ingest.ages import Ages
 from services.ingest.broker_log import TOPIC, refused_by_broker
 from services.ingest.counters import Counters
+from services.ingest.inbox import Inbox, Item
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +43,7 @@ BACKLOG = 10
 RETRY_S = 1.0
 KEEP_S = 48 * 3600.0
 TIDY_EVERY_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One message as it came. connection: of which it is to be acknowledged."""
-
-    topic: str
-    payload: bytes
-    qos: int
-    number: int
-    connection: int
-    retained: bool
-    left_s: float | None
+MOST_FORGOTTEN = 5000
 
 
 class Ingest:
@@ -63,11 +53,11 @@ class Ingest:
     def __init__(self, site: str, store: FleetStore, broker: Broker, clock: Clock,
                  devices: Collection[str] | None = None, keep_s: float = KEEP_S) -> None:
         self._keep_s, self._tidy_s = keep_s, 0.0
+        self._steadiness, self._vouched_s = Steadiness(clock), -math.inf
         self.counters, self._ages = Counters(), Ages()
         self.statuses: dict[str, Status] = {}
         self._site, self._store, self._clock, self._devices = site, store, clock, devices
-        self._queue: deque[Item] = deque()
-        self._wake = threading.Event()
+        self._inbox = Inbox(MOST_QUEUED)
         self._due: set[str] = set()
         self._told_s: dict[str, float] = {}
         self._reported_s, self._trouble = 0.0, ""
@@ -77,12 +67,10 @@ class Ingest:
                                 will=(report_topic(site), self._gone)), self._on_message)
 
     def _on_message(self, topic: str, message: MQTTMessage, connection: int) -> None:
-        if message.qos == 0 and len(self._queue) >= MOST_QUEUED:
+        if not self._inbox.put(Item(topic, bytes(message.payload), message.qos, message.mid,
+                                    connection, message.retain, left_s(message), self._now_s(),
+                                    self._clock.monotonic_s())):
             self.counters.add(overflow=1)
-            return
-        self._queue.append(Item(topic, bytes(message.payload), message.qos, message.mid,
-                                connection, message.retain, left_s(message)))
-        self._wake.set()
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`."""
@@ -91,11 +79,11 @@ class Ingest:
             while not stop.is_set():
                 self._clock.wait(BATCH_S, stop)
                 came = 0
-                while self._queue and not stop.is_set():
-                    count = min(MOST_BATCH, len(self._queue))
-                    self._take([self._queue.popleft() for _ in range(count)], stop)
+                while (items := self._inbox.take(MOST_BATCH)) and not stop.is_set():
+                    self._take(items, stop)
+                    self._tell_devices()
                     self._report()
-                    came += count
+                    came += len(items)
                 connection = self.link.connection if self.link.connected.is_set() else None
                 self._ages.took(came, connection, self._clock.monotonic_s())
                 self._tell_devices()
@@ -115,6 +103,7 @@ class Ingest:
             if entry is not None:
                 entries.append(entry[0])
                 sent_s.append(entry[1].sent_s)
+                self._vouched_s = item.came_s
         taken = self._stored(entries, stop)
         if taken is None:
             return
@@ -124,10 +113,13 @@ class Ingest:
         after_s = self._now_s()
         self.counters.lagged([max(0.0, after_s - sent) for sent in sent_s])
         self._refuse(taken)
-        self._owe(entries)
+        refused = {(entry.device, entry.stream, entry.seq) for entry, _ in taken.refused}
+        self._owe([entry for entry in entries
+                   if (entry.device, entry.stream, entry.seq) not in refused])
 
     def _read(self, item: Item, now_s: float) -> tuple[FleetEntry, Envelope] | None:
-        """What is to be stored or settled of it; None for everything else."""
+        """What is to be stored or settled of it, as received now; judged by the clock of when it
+        came, however long the store let it wait. None for everything else."""
         if item.topic == TOPIC:
             self._broker_said(item, now_s)
             return None
@@ -141,8 +133,8 @@ class Ingest:
             self.counters.rejected(error.reason, str(error), item.topic, item.payload, now_s)
             return None
         self.counters.add(received=1)
-        queued_s = self._ages.queued_s(item.left_s, self._clock.monotonic_s())
-        found = read_telemetry(item.payload, address, now_s, queued_s)
+        queued_s = self._ages.queued_s(item.left_s, item.passed_s)
+        found = read_telemetry(item.payload, address, item.came_s, queued_s)
         if isinstance(found, Refused):
             self.counters.rejected(found.reason, found.words, item.topic, item.payload, now_s)
             if found.settles is None:
@@ -239,21 +231,26 @@ class Ingest:
             return
         self._reported_s = now_s
         self.link.publish(report_topic(self._site), said(
-            self.counters.said(self._site, len(self._queue), self._trouble,
+            self.counters.said(self._site, len(self._inbox), self._trouble,
                                self._store.behind())))
 
     def _tidy(self) -> None:
-        """A little at a time, so that no message waits for it."""
-        now_s = self._now_s()
+        """A little at a time, so that no message waits for it; nothing because a clock is wrong.
+        One that was set lets nothing go until it has been right for as long as telemetry stays.
+        What it said before this process began is vouched for by the devices: theirs agreed."""
+        now_s, steady_s = self._now_s(), self._steadiness.look()
         if not has_passed(TIDY_EVERY_S, self._tidy_s, now_s):
             return
+        before_s = min(now_s, self._vouched_s) - self._keep_s
+        if steady_s < self._keep_s:
+            before_s = 0.0
         try:
-            gone = self._store.forget(round(1e6 * (now_s - self._keep_s)))
+            gone = self._store.forget(round(1e6 * max(0.0, before_s)), MOST_FORGOTTEN)
         except RetryLaterError as error:
             log.error("%s", error)
             gone = 0
         self.counters.add(forgotten=gone)
-        if not gone:
+        if gone < MOST_FORGOTTEN:
             self._tidy_s = now_s
 
     def _publish(self, device: str, ack: Ack) -> None:

@@ -1,5 +1,6 @@
 """One PostgreSQL, by a URL in an environment variable: connections that do not hang, errors in
-words. No message holds the URL or its password."""
+words. No message holds the URL, its password or a part of that: a URL whose password could be taken
+for its host is refused."""
 
 from __future__ import annotations
 
@@ -23,6 +24,13 @@ from core.secrets import secret
 
 FAILURES = (SQLAlchemyError, psycopg.Error)
 FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+ENCODED = ("with letters, digits and - . _ in USER and PASSWORD: any other sign is written by its "
+           "number there, as %40 for @, %2F for /, %3A for :, %23 for # and %25 for %")
+SIGNED_IN = re.compile(r"[\w+]+://([^:/]*(?::[^@]*)?@)?")
+"""As SQLAlchemy reads it: the password ends at the first @."""
+HOST = re.compile(r"[\w.,:%-]+")
+"""A name, an address, or several with commas."""
+SHORTEST_MASKED = 4
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 DRIVER = "postgresql+psycopg"
 CONNECT_S = 5
@@ -84,8 +92,8 @@ class Database:
                  patience_s: float = PATIENCE_S) -> None:
         self.variable = variable
         self._clock = clock or SystemClock()
-        url = _url_of(variable)
-        self._password = url.password or ""
+        url, told = _url_of(variable)
+        self._masked = _masked(url, told)
         self._engine = create_engine(
             url, pool_size=3, max_overflow=2, pool_timeout=CONNECT_S, pool_pre_ping=True,
             hide_parameters=True, connect_args=_connect_args(url))
@@ -142,30 +150,48 @@ class Database:
                                "disk")
 
     def _words(self, error: BaseException) -> str:
-        """The server's own first sentence, without our password."""
+        """The server's own first sentence, without our password or a part of it."""
         diag = getattr(error, "diag", None)
         told = (getattr(diag, "message_primary", None) or str(error)).strip().splitlines()
         text = " ".join(told[:2])[:300]
-        return text.replace(self._password, "***") if self._password else text
+        for part in self._masked:
+            text = text.replace(part, "***")
+        return text
 
     def dispose(self) -> None:
         self._engine.dispose()
 
 
-def _url_of(variable: str) -> URL:
+def _url_of(variable: str) -> tuple[URL, str]:
+    """The URL, and how it was written."""
     if not VARIABLE.fullmatch(variable):
         raise ConfigurationError(
             "PostgreSQL", "variable", "(not shown)",
             f"the NAME of an environment variable that holds {FORM}; the URL itself does not "
             "belong here, where others can read it")
-    told = secret(variable)
+    told = secret(variable) or ""
     try:
-        url = make_url(told or "")
+        url = make_url(told)
     except (ArgumentError, ValueError):
         url = None
     if url is None or not url.database or url.drivername not in {"postgres", "postgresql", DRIVER}:
-        raise ConfigurationError("the environment", variable, "(a secret)" if told else "", FORM)
-    return url.set(drivername=DRIVER)
+        wanted = f"{FORM}, {ENCODED}" if "@" in told else FORM
+        raise ConfigurationError("the environment", variable, "(a secret)" if told else "", wanted)
+    if "@" in SIGNED_IN.sub("", told, 1) or not HOST.fullmatch(url.host or "localhost"):
+        raise ConfigurationError("the environment", variable, "(a secret)", f"{FORM}, {ENCODED}")
+    return url.set(drivername=DRIVER), told
+
+
+def _masked(url: URL, told: str) -> list[str]:
+    """What no message may hold, the longest first: the password, as it was written too, and each
+    part of it that signs of a URL bound and that is long enough to tell something."""
+    signed_in = SIGNED_IN.match(told)
+    written = (signed_in[1] or "").rpartition("@")[0].partition(":")[2] if signed_in else ""
+    asked = url.query.get("password", "")
+    whole = {url.password or "", written, *([asked] if isinstance(asked, str) else asked)}
+    parts = {part for one in whole for part in re.split(r"[@:/?#&=]", one)
+             if len(part) >= SHORTEST_MASKED}
+    return sorted((whole | parts) - {""}, key=len, reverse=True)
 
 
 def _connect_args(url: URL) -> dict[str, str | int]:

@@ -48,10 +48,20 @@ FROM unnest(CAST(:nums AS integer[]), CAST(:seqs AS bigint[])) w (num, seq)
 """)
 IS_TOLD = text("SELECT EXISTS (SELECT 1 FROM fleet_telemetry WHERE num = :num "
                "AND time_us = :time_us AND body = :body)")
+LOWEST = text("SELECT seq, time_us FROM fleet_telemetry WHERE num = :num AND time_us > 0 "
+              "ORDER BY seq LIMIT 1")
+# Else the planner may read the table as a whole to find some thousand rows of it; and what it then
+# takes for dear it would compile, which takes longer than the work.
+BY_INDEX = text("SELECT set_config('enable_hashjoin', 'off', true), "
+                "set_config('enable_mergejoin', 'off', true), "
+                "set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)")
+# By the numbers, which rise with the time: pages that are used again tell BRIN nothing of it.
 FORGET = text("""
 DELETE FROM fleet_telemetry WHERE (num, seq) IN
-    (SELECT t.num, t.seq FROM fleet_telemetry t JOIN fleet_devices d ON d.num = t.num
-     WHERE t.received_us < :before AND t.seq <= d.high LIMIT :most)
+    (SELECT d.num, t.seq FROM fleet_devices d CROSS JOIN LATERAL
+        (SELECT seq, received_us FROM fleet_telemetry WHERE num = d.num AND seq <= d.high
+         ORDER BY seq LIMIT :each) t
+     WHERE t.received_us < :before LIMIT :most)
 """)
 BODIES = text("SELECT seq, body FROM fleet_telemetry WHERE num = :num "
               "AND seq BETWEEN :first AND :last AND body IS NOT NULL ORDER BY seq")
@@ -103,8 +113,12 @@ class PostgresFleetStore:
         return newest
 
     def forget(self, before_us: int, most: int = 5000) -> int:
+        """Looks at about `most` rows, the oldest of each device."""
         with self._lock, self._writer.transaction() as connection:
-            return connection.execute(FORGET, {"before": before_us, "most": most}).rowcount
+            each = 1 + most // max(1, len(self._marks.marks()))
+            connection.execute(BY_INDEX)
+            return connection.execute(
+                FORGET, {"before": before_us, "most": most, "each": each}).rowcount
 
     def behind(self) -> str:
         return ""
@@ -165,6 +179,10 @@ class _Stored:
 
     def time_of(self, num: int, seq: int) -> int | None:
         return self._times.get((num, seq))
+
+    def lowest(self, num: int) -> tuple[int, int] | None:
+        found = self._connection.execute(LOWEST, {"num": num}).first()
+        return None if found is None else (int(found.seq), int(found.time_us))
 
     def is_told(self, num: int, time_us: int, body: bytes) -> bool:
         """Nothing that is newer than all that is stored needs a question."""

@@ -106,6 +106,29 @@ def test_an_operator_acts_another_one_looks_and_both_can_leave(
     until(lambda: provider.signed_out == 2, "the provider hears that somebody left")
 
 
+def test_whoever_only_looks_tests_and_saves_no_source(app: AppProcess, page: Page) -> None:
+    page.goto(app.url)
+    sign_in(page, BOB)
+    expect(page.locator("h1").first).to_contain_text("1 system", timeout=WAIT_MS)
+    page.goto(app.url + "/connections")
+    page.get_by_role("button", name="Connect a source").click(timeout=WAIT_MS)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Operators may change sources")).to_be_visible(timeout=WAIT_MS)
+    expect(dialog.locator(".st-key-connect_says")).to_contain_text("is needed", timeout=WAIT_MS)
+    address = dialog.get_by_role("textbox", name="Address of the GX")
+    address.fill("127.0.0.1")
+    address.press("Enter")
+    device = dialog.get_by_role("spinbutton", name="Battery's device instance")
+    device.fill("512")
+    device.press("Enter")
+    expect(dialog.locator(".st-key-connect_says")).to_contain_text("Test the connection first",
+                                                                   timeout=WAIT_MS)
+    for name in ("Test connection", "Save"):
+        expect(dialog.get_by_role("button", name=name)).to_be_disabled(timeout=WAIT_MS)
+    expect(dialog.get_by_text(f"{BOB} is not among the operators of this site.").first
+           ).to_be_visible(timeout=WAIT_MS)
+
+
 def test_a_token_that_the_provider_did_not_sign_lets_nobody_in(
         app: AppProcess, page: Page, provider: Provider) -> None:
     provider.forging = True

@@ -20,7 +20,16 @@ from components.alarms.choice import Shown
 from components.alarms.groups import Line, Listing
 from core.alarms.journal import AlarmJournal
 from core.alarms.ports import AlarmStore
-from core.alarms.records import AuditEntry, Batch, Comment, Finding, Instance, Key, Transition
+from core.alarms.records import (
+    AuditEntry,
+    Batch,
+    Comment,
+    Finding,
+    Hiding,
+    Instance,
+    Key,
+    Transition,
+)
 from core.alarms.states import ALARMED, HIDDEN, WORDS, Event, State
 from core.clock import ManualClock
 from core.config import Config, OperatorsConfig, SourceConfig
@@ -223,6 +232,15 @@ def test_text_from_outside_is_text_everywhere() -> None:
         assert NASTY in unescape(markup).replace("\u00a0", " ")
 
 
+def test_what_a_person_suppressed_is_never_told_as_a_consequence(desk: Desk) -> None:
+    """Also where an older version kept a person who is called as a rule of the house."""
+    hidden = Hiding(NOON, "design", "a test: mine")
+    one = Instance(CELLS[0], "temperature_high", State.SUPPRESSED, hiding=hidden)
+    assert words.state(one, None) == "suppressed by design"
+    cause = replace(one, hiding=replace(hidden, cause=("system_0", "cooling_failed")))
+    assert words.state(cause, None) == "suppressed, a test"
+
+
 # -- history and audit
 
 
@@ -255,6 +273,14 @@ def test_times_of_the_audit_are_told_in_the_viewers_zone() -> None:
                        "shelved until 2026-06-01T13:00:00.250000+00:00")
     told = history.audit_html(entry, SITE, "Europe/Stockholm")
     assert "shelved until Mon 1 Jun 15:00:00<" in told
+
+
+@pytest.mark.parametrize("moment", ["2026-11-31T00:00:00+00:00", "2026-06-01T25:00:00+00:00",
+                                    "0001-01-01T00:00:00+14:00", "2026-06-01T...+99:99"])
+def test_words_of_a_device_that_look_like_a_time_and_are_none_stay_words(moment: str) -> None:
+    said = f"refused: at {moment} not all clear"
+    entry = AuditEntry(NOON, "ada", "reset: outcome", "system_0", "", "", "", said)
+    assert said in history.audit_html(entry, SITE, "America/New_York")
 
 
 def test_each_alarm_is_one_bar_of_ten_minutes(desk: Desk) -> None:

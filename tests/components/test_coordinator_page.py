@@ -578,7 +578,7 @@ def test_what_is_confirmed_later_undoes_nobody_s_stop(
     monkeypatch.setattr(confirm, "ask", lambda _client, _step, do: confirmed.append(do))
     app = AppTest.from_file(PAGE, default_timeout=60)
     app.query_params["room"] = choice.OBJECTIVES
-    app.session_state[operator.KEY] = "Anna", client.now(), operator._digest(client)
+    app.session_state[operator.KEY] = operator.signed_in(client, "Anna")
     app.run()
     app.slider(key="co_wear").set_value(2.0).run()
     app.button(key="coordinator_apply").click().run()

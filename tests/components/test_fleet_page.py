@@ -468,6 +468,24 @@ def test_a_sign_in_that_ended_confirms_nothing(
     assert not fleet.lives
 
 
+@pytest.mark.parametrize(("passed_h", "set_by_h", "holds"), [
+    (11.9, 0.0, True), (11.9, -24.0, True), (12.1, -24.0, False), (1.0, 11.1, False)])
+def test_a_sign_in_ends_after_twelve_hours_whatever_becomes_of_the_clock(
+        opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]],
+        passed_h: float, set_by_h: float, holds: bool) -> None:
+    """By the clock too, because the other stands still while the machine sleeps."""
+    app, client, fleet = opened()
+    sign_in(app)
+    clock = client._runtime.engine.clock
+    assert isinstance(clock, ManualClock)
+    clock.advance(3600 * passed_h)
+    clock.set_by(3600 * set_by_h)
+    ask(app, client, "emergency_stop")
+    confirm(app)
+    assert ("sign in again" in said(app)) is not holds
+    assert len(fleet.lives) == holds
+
+
 def test_a_whole_site_is_stopped_though_one_pack_cannot_be_told(
         opened: Callable[..., tuple[AppTest, AuditedClient, FakeFleet]]) -> None:
     app, client, fleet = opened(5)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.clock import ManualClock
 from core.config import Config, OperatorsConfig, SignInConfig, SourceConfig
 
 ADA = "ada@site.example"
@@ -23,8 +24,9 @@ class Viewer:
     def sign_in_mode(self) -> str:
         return self.config.sign_in.mode
 
-    def now(self) -> datetime:
-        return datetime(2026, 11, 22, tzinfo=UTC)
+    @property
+    def clock(self) -> ManualClock:
+        return ManualClock(datetime(2026, 11, 22, tzinfo=UTC))
 
 
 def page(client: object, key: str) -> None:

@@ -150,7 +150,7 @@ def test_a_wrong_filter_is_pointed_at(open_page: Open) -> None:
 
 def sign_in() -> None:
     client = space_tools_app.SITE[-1]
-    st.session_state[operator.KEY] = ("ann", client.now(), operator._digest(client))
+    st.session_state[operator.KEY] = operator.signed_in(client, "ann")
 
 
 def test_who_is_not_signed_in_is_told_to_bookmark(open_page: Open) -> None:

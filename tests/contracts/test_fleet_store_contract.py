@@ -256,6 +256,46 @@ def test_what_is_forgotten_stays_settled(reopen: Open) -> None:
     assert high(store) == 5
 
 
+def test_what_waits_behind_a_gap_keeps_nothing_else(store: FleetStore) -> None:
+    """A device whose first number never comes: others are forgotten all the same."""
+    def at(one: FleetEntry, second: int) -> FleetEntry:
+        return replace(one, received_us=second)
+
+    behind = [entry(seq, "pack_2", stream=OTHER_STREAM) for seq in range(1, 14)]
+    store.take([at(one, 10) for one in behind[1:]])
+    store.take([at(entry(seq), 10 + seq) for seq in range(1, 6)])
+    assert sum(store.forget(15, most=3) for _ in range(20)) == 4
+    assert (numbers(store), numbers(store, "pack_2")) == ([5], list(range(2, 14)))
+    store.take([at(behind[0], 20)])
+    assert sum(store.forget(15, most=3) for _ in range(20)) == 12
+    assert (numbers(store), numbers(store, "pack_2")) == ([5], [1])
+
+
+def test_another_message_under_a_forgotten_number_is_no_duplicate(reopen: Open) -> None:
+    """Its device was restored from an old image."""
+    store = reopen()
+    store.take([entry(seq) for seq in range(1, 6)])
+    assert store.forget(10 ** 15 + 4) == 3
+    for _ in range(2):
+        store = reopen()
+        taken = store.take([entry(1), entry(2, time_us=77_000_000), entry(3)])
+        assert taken.duplicate == 2
+        assert [(one.seq, why) for one, why in taken.refused] == [
+            (2, Rejection.SEQUENCE_BACKWARDS)]
+    assert (numbers(store), high(store)) == ([4, 5], 5)
+
+
+def test_nor_where_all_of_its_device_is_forgotten(reopen: Open) -> None:
+    """What was the same message, and came again meanwhile, makes no difference."""
+    store = reopen()
+    store.take([entry(seq) for seq in range(1, 6)])
+    assert store.forget(10 ** 15 + 6) == 5
+    store = reopen()
+    assert store.take([replace(entry(2), received_us=3 * 10 ** 15)]).duplicate == 1
+    anew = replace(entry(2, time_us=2 * 10 ** 15), received_us=3 * 10 ** 15)
+    assert [why for _, why in store.take([anew]).refused] == [Rejection.SEQUENCE_BACKWARDS]
+
+
 def test_devices_do_not_touch_each_other(store: FleetStore) -> None:
     store.take([entry(1), entry(1, "pack_2", stream=OTHER_STREAM)])
     taken = store.take([entry(1, stream=THIRD_STREAM), entry(2, "pack_2", stream=OTHER_STREAM)])

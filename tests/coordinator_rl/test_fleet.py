@@ -37,7 +37,7 @@ class Nothing:
     def safety(self, device: str) -> None:
         return None
 
-    def keep_safety(self, memories: object) -> None:
+    def keep_safety_soon(self, memories: object, then: object) -> None:
         return None
 
     def keep_with_bodies(self, memories: object) -> None:

@@ -67,13 +67,36 @@ def test_what_outlives_its_cause_is_shown() -> None:
         State.UNACKNOWLEDGED, State.UNACKNOWLEDGED]
 
 
-def test_a_cause_that_is_shelved_hides_nothing() -> None:
-    bench = Bench(topology=WIDE)
-    bench.raised(failing(3), 20)
+def shelve(bench: Bench) -> None:
     bench.shelve(COOLING, seconds=3600)
-    bench.raised(failing(3), 2)
+
+
+def suppress(bench: Bench) -> None:
+    bench.journal.suppress(COOLING, OPERATOR, "known")
+
+
+def take_out(bench: Bench) -> None:
+    bench.journal.out_of_service(COOLING, OPERATOR, "exchanged")
+
+
+@pytest.mark.parametrize("hide", [shelve, suppress, take_out])
+@pytest.mark.parametrize("hot_before", [True, False])
+def test_a_cause_that_a_person_hid_hides_nothing(hide: Callable[[Bench], None],
+                                                 hot_before: bool) -> None:
+    bench = Bench(topology=WIDE)
+    bench.raised(failing(3 if hot_before else 0), 20)
+    hide(bench)
+    bench.raised(failing(3), 10)
     assert {bench.state(Key(one, "temperature_high")) for one in cells()[:3]} == {
         State.UNACKNOWLEDGED}
+
+
+def test_a_cause_that_was_itself_a_consequence_goes_on_explaining() -> None:
+    bench = Bench(topology=WIDE)
+    below = [Finding(RACK, "silent", 2), Finding(RACK, "contactor_open", 2)]
+    assert bench.raised([Finding("system_0", "silent", 2), *below], 10) == [("system_0", "silent")]
+    assert bench.raised(below, 60) == [(RACK, "silent")]
+    assert bench.state(Key(RACK, "contactor_open")) is State.SUPPRESSED
 
 
 def test_a_person_can_look_at_a_consequence() -> None:
@@ -212,6 +235,76 @@ def test_cells_that_called_before_call_no_more_while_their_cooling_fails() -> No
     (group,) = bench.journal.groups()
     assert (group.root.key, group.size) == (COOLING, 10)
     assert {one.state for one in group.members} == {State.SUPPRESSED}
+
+
+def there(bench: Bench, keys: list[Key]) -> list[Finding]:
+    bench.raised(found := [hot(element=key.element) for key in keys], 10)
+    return found
+
+
+def acknowledged(bench: Bench, keys: list[Key]) -> list[Finding]:
+    found = there(bench, keys)
+    bench.journal.acknowledge_all(dict.fromkeys(keys), OPERATOR)
+    return found
+
+
+def acknowledged_long_ago(bench: Bench, keys: list[Key]) -> list[Finding]:
+    """Each is due to call again at the next look."""
+    found = acknowledged(bench, keys)
+    bench.clock.advance(14_400.0)
+    return found
+
+
+def acknowledged_and_worse(bench: Bench, keys: list[Key]) -> list[Finding]:
+    acknowledged(bench, keys)
+    return [hot(2, key.element) for key in keys]
+
+
+def new(bench: Bench, keys: list[Key]) -> list[Finding]:
+    return [hot(element=key.element) for key in keys]
+
+
+@pytest.mark.parametrize(("before", "calls"), [
+    (there, 0), (acknowledged, 0), (acknowledged_long_ago, 3), (acknowledged_and_worse, 3),
+    (new, 3)])
+@pytest.mark.parametrize("every", [2, 10])
+def test_a_cause_that_glitches_makes_nothing_call_twice(
+        before: Callable[[Bench, list[Key]], list[Finding]], calls: int, every: int) -> None:
+    """One sample of it now and then, shorter than its delay; what would call calls once."""
+    bench = Bench(topology=WIDE)
+    keys = [Key(one, "temperature_high") for one in cells()[:3]]
+    found = before(bench, keys)
+    told = [line.key for second in range(300) for line in bench.tick(
+        [*found, *([Finding(*COOLING, tier=2)] if second % every == 0 else [])]) if line.raises]
+    assert sorted(told) == sorted(keys)[:calls]
+    assert not bench.journal.rates().flood
+    bench.journal.acknowledge_all(
+        {key: None for key in keys if bench.state(key) is State.UNACKNOWLEDGED}, OPERATOR)
+    assert {bench.state(key) for key in keys} == {State.ACKNOWLEDGED}
+
+
+@pytest.mark.parametrize("acknowledge", [True, False])
+@pytest.mark.parametrize(("latched", "state"), [
+    (False, State.RETURNED), (True, State.LATCHED_UNACKNOWLEDGED)])
+def test_a_second_failure_calls_once_though_nobody_looked_at_the_first(
+        latched: bool, state: State, acknowledge: bool) -> None:
+    bench = Bench(topology=WIDE)
+    bench.raised([Finding(*COOLING, tier=3 if latched else 2)], 5)
+    bench.lasting()
+    assert bench.state(COOLING) is state
+    if acknowledge:
+        bench.journal.acknowledge(COOLING, OPERATOR)
+    assert bench.raised(failing(39), 60) == [COOLING]
+    assert bench.raised(failing(40), 60) == []
+
+
+def test_a_cause_that_is_gone_and_unacknowledged_hides_nothing() -> None:
+    bench = Bench(topology=WIDE)
+    bench.raised(failing(0), 5)
+    bench.lasting()
+    assert bench.state(COOLING) is State.RETURNED
+    assert bench.raised(failing(2)[:2], 10) == [
+        Key(one, "temperature_high") for one in cells()[:2]]
 
 
 @pytest.mark.parametrize(("tier", "after_s"), [(2, 1.0), (1, 14_400.0)])

@@ -3,8 +3,8 @@ be there hides anything (law 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,9 @@ from core.alarms.records import Finding, Key
 from core.alarms.states import State
 from core.clock import ManualClock
 from core.engine import Engine
+from core.fleet.catalogue import PackPlate, catalogue
+from core.fleet.tree import element_of, roots
+from core.frames import Reading
 from core.topology import DEFAULT_LEVELS
 from tests.core.alarm_bench import HOT, RACK, Bench, hot
 from tests.core.sites import NOON, ScriptedReadings, system
@@ -143,6 +146,7 @@ def test_what_was_silent_before_a_restart_is_so_until_it_is_heard(
     site.after(1)
     lose(site)
     site.after(6)
+    site.after(2)
     site.engine.desk.journal.acknowledge(key, "ada")
     site.restart()
     for _ in range(100):
@@ -174,15 +178,58 @@ def test_where_all_is_silent_each_system_is_told_and_what_was_silent_below_is_fo
 
     after(1)
     source.heard = np.array([MODULE.element not in name for name in source.topology.ids])
-    assert after(6) == [MODULE]
+    assert after(6) == []
+    assert after(2) == [MODULE]
     source.heard = np.zeros(source.topology.size, dtype=bool)
-    assert after(6) == [SYSTEM, ("system_1", "silent")]
+    assert after(6) == [MODULE]
+    assert after(2) == [SYSTEM, ("system_1", "silent")]
     assert after(100) == [SYSTEM, ("system_1", "silent")]
     assert state(engine, MODULE) is State.SUPPRESSED
     source.heard = np.array([MODULE.element not in name for name in source.topology.ids])
     after(1)
     assert MODULE in after(30)
     assert state(engine, Key("system_1", "silent")) is State.RETURNED
+
+
+class Packs(ScriptedReadings):
+    """Each heard at a moment of its own within the second, until the broker is lost."""
+
+    def __init__(self, plates: Sequence[PackPlate]) -> None:
+        super().__init__(roots("home", "Home", plates, DEFAULT_LEVELS), stale_after_s=10.0)
+        self.lost = False
+        self.nodes = [self.topology.index(element_of("home", one.device)) for one in plates]
+        for pack in self.nodes:
+            part = self.topology.children(pack)
+            self.columns["voltage_v"][part] = 3.3
+            self.columns["temperature_c"][part] = 25.0
+            self.columns["power_kw"][part] = 0.1
+
+    def poll(self, now: datetime) -> Reading:
+        told, size = super().poll(now), self.topology.size
+        if self.lost:
+            return Reading(now, told.columns, np.zeros(size, dtype=bool), None)
+        measured_s = np.full(size, np.nan)
+        for place, pack in enumerate(self.nodes):
+            heard_s = now.timestamp() - place / len(self.nodes)
+            measured_s[pack] = measured_s[self.topology.children(pack)] = heard_s
+        return Reading(now, told.columns, None, None, measured_s=measured_s)
+
+
+def test_a_lost_broker_calls_once_though_its_packs_grow_old_over_a_second() -> None:
+    source = Packs([one for one in catalogue(48, 8) if one.chemistry == "LFP"])
+    assert len(source.nodes) > 10
+    clock = ManualClock(NOON)
+    engine = Engine(DEFAULT_LEVELS, [source], clock)
+    some_are_old = 0
+    for second in range(20):
+        source.lost = second >= 3
+        clock.advance(1.48 if second == 3 else 1.0)
+        old = engine.tick().frame.stale[source.nodes]
+        some_are_old += int(old.any() and not old.all())
+    assert some_are_old == 1
+    (group,) = engine.desk.journal.groups()
+    assert (group.root.key, group.size) == (Key("system_home", "silent"), 1)
+    assert engine.desk.journal.rates().raised == 1
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -127,7 +127,7 @@ def test_without_a_nominal_voltage_there_is_no_band() -> None:
 
 # -- settings
 
-NEW = NewSource("vrm", "portal", {"site_id": 3, "token_secret": "VRM_TOKEN"},
+NEW = NewSource("vrm", "portal", {"site_id": 3, "token_secret": "ORRERY_SOURCE_VRM"},
                 {"id": "home", "label": "Home", "capacity_kwh": 14.3})
 
 
@@ -139,7 +139,7 @@ def test_saving_keeps_what_a_person_wrote(tmp_path: Path) -> None:
     again = load_config(path)
     assert [source.name for source in again.sources] == ["recorded", "portal"]
     assert (again.houses[0].id, again.engine.period_s) == ("home", 2.0)
-    assert again.sources[1].options == {"site_id": 3, "token_secret": "VRM_TOKEN"}
+    assert again.sources[1].options == NEW.options
 
 
 def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_the_demo_is_copied_and_not_changed(tmp_path: Path,
 
 
 def test_the_lines_to_copy_are_the_lines_that_are_saved() -> None:
-    assert 'token_secret = "VRM_TOKEN"' in written(NEW)
+    assert 'token_secret = "ORRERY_SOURCE_VRM"' in written(NEW)
 
 
 def test_an_unknown_kind_is_refused_before_anything_is_asked() -> None:
@@ -169,10 +169,16 @@ def test_an_unknown_kind_is_refused_before_anything_is_asked() -> None:
         probe(NewSource("os", "x", {}))
 
 
-def test_changing_needs_a_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = load_config(configured(tmp_path, ""))
+@pytest.mark.parametrize(("told", "by_nobody"), [
+    ("", False), ('[sign_in]\nmode = "oidc"\n', False),
+    ('[operators]\nmode = "local"\ndemo = true\n', False),
+    ('[operators]\nmode = "local"\nnames = { ada = "h" }\n', True),
+    ('[sign_in]\nmode = "oidc"\n[operators]\nmode = "oidc"\nemails = ["a@b.example"]\n', True)])
+def test_changing_needs_operators_who_are_known_or_a_permission(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, by_nobody: bool) -> None:
+    config = load_config(configured(tmp_path, told))
     monkeypatch.delenv("ORRERY_CHANGE_SOURCES", raising=False)
-    assert not may_change(config)
+    assert may_change(config) is by_nobody
     monkeypatch.setenv("ORRERY_CHANGE_SOURCES", "1")
     assert may_change(config)
 

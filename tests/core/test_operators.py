@@ -130,6 +130,16 @@ def test_a_name_is_printable(name: str) -> None:
         Operators(config(mode="local", demo=True)).sign_in(name, "", NOW)
 
 
+@pytest.mark.parametrize("name", [
+    "design", " Design ", "by itself", "(viewer)", "\uff08viewer\uff09", "orrery, connections",
+    "a person", "a name that is not known"])
+def test_nobody_is_called_as_the_house_or_nobody(name: str) -> None:
+    with pytest.raises(RequestError, match="stands for no person"):
+        checked_name(name)
+    with pytest.raises(RequestError, match="stands for no person"):
+        Operators(config(mode="local", demo=True)).sign_in(name, "", NOW)
+
+
 def test_the_demo_takes_any_name_where_nothing_is_real() -> None:
     demo = config(mode="local", demo=True)
     check_operators(demo, [info("simulated"), info("recorded")])
@@ -151,6 +161,10 @@ def test_the_demo_takes_any_name_where_nothing_is_real() -> None:
     ({"mode": "local"}, "operators.names"),
     ({"mode": "local", "demo": True, "names": {"Anna": "x"}}, "operators.names"),
     ({"mode": "local", "names": {" Anna": "x"}}, "operators.names"),
+    ({"mode": "local", "names": {"Anna": "x", "Design": "x"}}, "operators.names"),
+    ({"mode": "local", "names": {"(viewer)": "x"}}, "operators.names"),
+    ({"mode": "oidc", "sign_in": "oidc", "emails": ["a@b.example", "design"]},
+     "operators.emails"),
     ({"mode": "local", "names": {"Anna": "my password"}}, "operators.names.Anna"),
     ({"mode": "local", "names": {"Anna": "scrypt$1$8$3$AAAA$AAAA"}}, "operators.names.Anna"),
 ])
@@ -203,6 +217,8 @@ VERIFIED = {"email_verified": True}
     ({"email": "anna@site.example", **VERIFIED, "iat": True}, "does not say when"),
     ({"email": "anna@site.example", **VERIFIED, "iat": float("nan")}, "12 h"),
     ({"email": "anna@site.example", **VERIFIED, "iat": NOW.timestamp() - 12 * 3600}, "12 h"),
+    ({"email": "anna@site.example", **VERIFIED, "iat": NOW.timestamp() + 301}, "yet to come"),
+    ({"email": "anna@site.example", **VERIFIED, "iat": float("inf")}, "yet to come"),
 ])
 def test_a_provider_must_vouch_for_a_listed_address(claims: dict[str, object],
                                                     words: str) -> None:
@@ -215,7 +231,8 @@ def test_a_provider_must_vouch_for_a_listed_address(claims: dict[str, object],
 def test_a_listed_address_is_an_operator_for_12_hours() -> None:
     door = Operators(config("oidc", mode="oidc", emails=["Anna@site.example"]))
     claims = {"email": "anna@SITE.example", **VERIFIED, "iat": int(NOW.timestamp())}
-    assert door.by_claims(claims, NOW + timedelta(hours=11, minutes=59)) == "anna@SITE.example"
+    for since in (timedelta(hours=11, minutes=59), timedelta(0), timedelta(minutes=-5)):
+        assert door.by_claims(claims, NOW + since) == "anna@SITE.example"
 
 
 def test_a_real_source_that_a_form_adds_ends_the_demo(tmp_path: Path) -> None:

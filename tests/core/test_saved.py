@@ -23,7 +23,7 @@ from store.records import open_site_records
 
 PASSWORD = "correct horse battery"
 HEAD = '[[sources]]\nkind = "recorded"\nname = "recorded"\n'
-NEW = NewSource("vrm", "portal", {"site_id": 3, "token_secret": "VRM_TOKEN"},
+NEW = NewSource("vrm", "portal", {"site_id": 3, "token_secret": "ORRERY_SOURCE_VRM"},
                 {"id": "cabin", "label": "Cabin", "capacity_kwh": 14.3})
 
 

@@ -393,7 +393,9 @@ def test_a_url_in_place_of_its_variable_s_name_is_not_shown(number: int) -> None
 
 @pytest.mark.parametrize("url", [f"mqtt://{USER}:{SECRET}@127.0.0.1",
                                  f"http://{USER}:{SECRET}@127.0.0.1",
-                                 f"mqtt://{USER}:{SECRET}@127.0.0.1:port"])
+                                 f"mqtt://{USER}:{SECRET}@127.0.0.1:port",
+                                 f"mqtt://{USER}:12/{SECRET}@127.0.0.1",
+                                 f"mqtt://{SECRET}@127.0.0.1"])
 def test_a_broker_s_address_with_a_password_is_refused_and_not_shown(url: str) -> None:
     said = error_of(lambda: broker_at(url))
     assert "go beside it" in said

@@ -5,6 +5,8 @@ Of each format only what is used here is known; a new key needs its line.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -12,6 +14,17 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 Image = Annotated[str, Meta(pattern=r"^[a-z0-9./-]+(:[A-Za-z0-9][A-Za-z0-9._-]*)?$")]
 Duration = Annotated[str, Meta(pattern=r"^[0-9]+(ms|s|m|h)$")]
 Variables = dict[Annotated[str, Meta(pattern=r"^[A-Z][A-Z0-9_]*$")], str]
+
+
+def taken(file: Path, word: str) -> str:
+    """What a person has who takes the words away: "# WORD:" adds a line, "# WORD, instead:" puts
+    one in place of the line above."""
+    lines: list[str] = []
+    for line in file.read_text().splitlines():
+        if f"# {word}, instead: " in line:
+            lines.pop()
+        lines.append(re.sub(f"# {word}(, instead)?: ", "", line))
+    return "\n".join(lines)
 
 
 class Strict(Struct, forbid_unknown_fields=True):

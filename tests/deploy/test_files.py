@@ -19,6 +19,7 @@ import kubernetes_validate
 import msgspec
 import pytest
 import yaml
+from sqlalchemy import make_url
 
 from core.config import Config, load_config
 from core.errors import ConfigurationError
@@ -38,6 +39,7 @@ from services.ingest.__main__ import devices_of
 from services.ingest.__main__ import parser as ingest_words
 from services.twin.__main__ import parser as twin_words
 from sources.collector import parser as collector_words
+from store.postgres.database import Database
 from tests.deploy.fronts import DEPLOY, FRONTS
 from tests.deploy.shapes import Compose, Dashboard, Service, Workflow
 from tests.gateway.site import START
@@ -106,6 +108,31 @@ def test_no_secret_is_in_the_compose_file(compose: Compose) -> None:
     ignored = subprocess.run(["git", "check-ignore", "deploy/.env", "deploy/certificates/x.key"],
                              cwd=ROOT, capture_output=True, text=True, check=False)
     assert len(ignored.stdout.splitlines()) == 2
+
+
+def database_urls(compose: Compose, password: str) -> dict[str, str]:
+    """Variable -> URL, as compose puts the password into it."""
+    return {f"{name}: {variable}": re.sub(r"\$\{POSTGRES_PASSWORD:[^}]*\}", password, value)
+            for name, service in compose.services.items()
+            for variable, value in service.environment.items() if value.startswith("postgresql:")}
+
+
+def test_a_password_as_the_example_asks_for_is_the_one_that_the_database_gets(
+        compose: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
+    for file in (DEPLOY / ".env.example", DEPLOY / "kubernetes" / "secret.example.yaml"):
+        assert "openssl rand -hex 32" in file.read_text()
+    good = database_urls(compose, "0123456789abcdef" * 4)
+    assert len(good) == 3
+    for where, url in good.items():
+        assert make_url(url).password == "0123456789abcdef" * 4, where
+        monkeypatch.setenv("GIVEN", url)
+        Database("GIVEN").dispose()
+    for where, url in database_urls(compose, "Tr0ub4dor@site-2!").items():
+        monkeypatch.setenv("GIVEN", url)
+        with pytest.raises(ConfigurationError, match="%40 for @") as told:
+            Database("GIVEN")
+        assert "Tr0ub4dor" not in str(told.value), where
+        assert "site-2" not in str(told.value), where
 
 
 def commands(compose: Compose) -> Iterator[tuple[str, list[str]]]:
@@ -243,6 +270,9 @@ def test_the_coordinator_drives_the_app_s_packs_and_they_share_a_database(
     kind, _, variable = app.sources[0].options.pop("store").partition(":")
     assert kind == "postgres"
     assert variable in databases(compose, place)["app"], "where the ingest keeps the telemetry"
+    shown = [[source.options.pop(key) for key in ("cert_file", "key_file")]
+             for source in (*app.sources, *coordinator.sources)]
+    assert shown[0] != shown[1], "the broker lets each user in once"
     assert app.sources == coordinator.sources
     assert [source.kind for source in coordinator.sources] == [FLEET_KIND]
     assert coordinator.coordinator.sites == {}, "packs rest until somebody asks"

@@ -15,21 +15,14 @@ from core.config import Config, load_config
 from core.registry import make_fleet_past, make_fleet_stores
 from services.ingest.__main__ import parser
 from tests.deploy.fronts import DEPLOY
-from tests.deploy.shapes import Compose
+from tests.deploy.shapes import Compose, taken
 from tests.deploy.test_files import KUBERNETES
 
 Objects = dict[tuple[str, str], dict[str, Any]]
 
 
 def several(file: Path) -> str:
-    """What a person has who takes the words away: "# several:" adds a line, "# several, instead:"
-    puts one in place of the line above."""
-    lines: list[str] = []
-    for line in file.read_text().splitlines():
-        if "# several, instead: " in line:
-            lines.pop()
-        lines.append(re.sub(r"# several(, instead)?: ", "", line))
-    return "\n".join(lines)
+    return taken(file, "several")
 
 
 @pytest.fixture(scope="module")

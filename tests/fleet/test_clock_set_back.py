@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from paho.mqtt.client import MQTTMessage
+from paho.mqtt.client import MQTTMessage, MQTTMessageInfo
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -134,17 +134,28 @@ def test_an_order_that_the_broker_kept_ends_when_its_sender_meant_it_to(
 
 
 class Wire(Link):
-    """Connected to nobody; keeps what is sent."""
+    """Connected to nobody; keeps what is sent. has_broker: it says at once that it has it."""
 
     def __init__(self) -> None:
         super().__init__(NOBODY, "wire", [], Manner(session_s=0), lambda *_: None)
         self.connected.set()
         self.sent: list[bytes] = []
+        self.has_broker = True
+        self.held: list[MQTTMessageInfo] = []
 
     def publish(self, topic: str, payload: bytes, qos: int = 0,
-                expiry_s: int | None = None) -> bool:
+                expiry_s: int | None = None) -> MQTTMessageInfo:
         self.sent.append(payload)
-        return True
+        told = MQTTMessageInfo(len(self.sent))
+        self.held.append(told)
+        if self.has_broker:
+            self.broker_takes_all()
+        return told
+
+    def broker_takes_all(self) -> None:
+        for told in self.held:
+            told._set_as_published()
+        self.held.clear()
 
 
 def test_what_a_clock_that_was_behind_measured_is_sent_again_with_the_right_time(

@@ -116,8 +116,8 @@ class Centre:
 class Site:
     """One pack at the edge, its centre, and nothing but messages between them."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self.edge, self.centre = Bench(outbox, "LFP"), Centre()
+    def __init__(self, outbox: Outbox, edge: type[Bench] = Bench) -> None:
+        self.edge, self.centre = edge(outbox, "LFP"), Centre()
         self.edge.plants = [SimulatedPack("LFP", CELLS, 10.0, seed=3, device="pack_1")]
         self.edge.restart()
         self.live(5)

@@ -51,8 +51,8 @@ runtime = EdgeRuntime("home", group, {"pack_1": Plate("LFP", 96, 10.0)}, box,
                       Broker(host="127.0.0.1", port=1), clock, every=1)
 
 def live(ticks):
-    for number in range(1, ticks + 1):
-        runtime._tick(number, 0.1)
+    for _ in range(ticks):
+        runtime._tick()
         clock.advance(0.1)
 
 def order(action, number, **more):
@@ -140,11 +140,11 @@ def test_every_use_of_a_disk_that_fails_asks_to_be_tried_again(tmp_path: Path) -
     anew = Ack(v=1, stream="c" * 16, high=40, refused=life.stream)
     for use in (lambda: box.put({PACK: b"x"}), lambda: box.waiting(PACK, 0, 9),
                 lambda: box.floor(PACK), lambda: box.give_up(PACK, 1),
-                lambda: box.take(PACK, anew), lambda: box.command("1" * 32, PACK),
+                lambda: box.take(PACK, anew),
                 lambda: box.commands(PACK, "received", ""), lambda: box.standing(PACK),
                 lambda: box.keep_commands([CommandRow("1" * 32, PACK, 1.0, "executed", "")], 0.0),
                 lambda: box.keep_standing({PACK: Standing("")}),
-                lambda: box.policies(PACK), lambda: box.keep_policies(PACK, None),
+                lambda: box.policies(PACK),
                 lambda: box.safety(PACK), lambda: box.keep_safety({PACK: b""})):
         with pytest.raises(RetryLaterError, match="the device's disk fails"):
             use()
@@ -159,10 +159,10 @@ def test_what_cannot_be_read_is_not_sent_and_the_device_goes_on(outbox: Outbox,
     runtime = EdgeRuntime("home", bench.group, {PACK: Plate("LFP", 24, 10.0)}, outbox,
                           Broker(host="127.0.0.1", port=1), ManualClock(from_epoch(NOW_S)),
                           every=1)
-    runtime._tick(1, STEP_S)
+    runtime._tick()
     runtime.sender.link.connected.set()
     broken(outbox, tmp_path / "o.sqlite")
-    runtime._tick(2, STEP_S)
+    runtime._tick()
     assert runtime._refused(PACK) == {Rejection.DISK: 2}, "neither kept nor sent"
 
 

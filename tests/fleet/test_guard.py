@@ -7,7 +7,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -337,10 +337,11 @@ class FullDisk:
     def safety(self, device: str) -> bytes | None:
         return None
 
-    def keep_safety(self, memories: Mapping[str, bytes]) -> None:
-        if self.full:
-            raise RetryLaterError("no room")
-        self.kept.update(memories)
+    def keep_safety_soon(self, memories: Mapping[str, bytes],
+                         then: Callable[[RetryLaterError | None], None]) -> None:
+        if not self.full:
+            self.kept.update(memories)
+        then(RetryLaterError("no room") if self.full else None)
 
     def keep_with_bodies(self, memories: object) -> None:
         """It is sent no bodies."""

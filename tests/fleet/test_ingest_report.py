@@ -256,7 +256,7 @@ def test_what_there_is_no_room_for_is_counted_and_what_is_kept_is_not(
         message.qos = qos
         one.link._message(one.link._client, None, message)
     assert one.counters.said("home", 5, "").overflow == 3
-    assert len(one._queue) == 5
+    assert len(one._inbox) == 5
 
 
 def test_a_report_that_cannot_be_written_ends_nothing(tmp_path: Path,

@@ -194,6 +194,22 @@ def test_a_store_that_does_not_answer_is_said_and_asked_again(tmp_path: Path,
     assert 600 in seconds_of(site.power(SECOND))
 
 
+@pytest.mark.parametrize("set_back_s", [90.0, 3600.0])
+def test_what_comes_after_the_clock_was_set_back_is_found_at_once(
+        tmp_path: Path, place: str, opened: list[Site], set_back_s: float) -> None:
+    """What is received then has times that were looked at before."""
+    site = begun(opened, tmp_path, place)
+    for _ in range(70):
+        site.look()
+    site.clock.set_by(-set_back_s)
+    site.ingest.take([replace(one, received_us=round(site.clock.now().timestamp() * 1e6))
+                      for one in kept("pack_2", AWAY, seq=1 + min(AWAY))])
+    site.look()
+    assert site.late.error == ""
+    assert [one for one in seconds_of(site.power(SECOND)) if one in AWAY] == list(
+        range(600, 1200, 60))
+
+
 def test_it_looks_by_itself_and_only_where_something_is_kept(tmp_path: Path,
                                                              opened: list[Site]) -> None:
     site = begun(opened, tmp_path, f"sqlite:{tmp_path / 'fleet' / 'fleet.db'}")

@@ -86,10 +86,22 @@ def test_a_word_about_another_stream_changes_nothing(outbox: Outbox, word: Ack) 
     assert seqs(outbox) == [1, 2, 3, 4, 5]
 
 
-def test_a_word_about_numbers_that_were_never_given_changes_nothing(outbox: Outbox) -> None:
+def test_a_word_about_numbers_that_no_outbox_gives_changes_nothing(outbox: Outbox) -> None:
     fill(outbox, 2)
-    assert not outbox.take(PACK, ack(outbox, 9))
+    assert not outbox.take(PACK, ack(outbox, 2 ** 52))
     assert seqs(outbox) == [1, 2]
+
+
+def test_an_old_image_numbers_anew_above_what_its_later_life_gave(outbox: Outbox) -> None:
+    fill(outbox, 2)
+    before, word = outbox.life(PACK), ack(outbox, 9)
+    assert outbox.take(PACK, word)
+    after = outbox.life(PACK)
+    assert outbox.waiting(PACK, 0, 9) == [(10, b"0"), (11, b"1")]
+    assert (after.base, after.last, after.high) == (9, 11, 9)
+    assert after.stream != before.stream
+    assert not outbox.take(PACK, word), "the same word again is about the former stream"
+    assert seqs(outbox) == [10, 11]
 
 
 def test_it_numbers_anew_where_its_stream_is_refused(outbox: Outbox) -> None:

@@ -28,6 +28,7 @@ from core.runtime import Runtime
 from core.topology import DEFAULT_LEVELS, NodeSpec, Topology
 from services.gateway.app import standalone
 from services.gateway.clients import PATIENCE_S
+from services.gateway.pieces import WholeMessages
 from services.gateway.socket import LONGEST_RECEIVED, Gateway
 
 START = datetime(2025, 11, 21, 14, 23, 45, 123456, tzinfo=UTC)
@@ -131,11 +132,11 @@ def engine_of(roots: Sequence[NodeSpec]) -> tuple[Engine, ManualClock]:
 
 
 @contextmanager
-def serving(app: Starlette) -> Iterator[int]:
+def serving(app: Starlette, ws: type[WholeMessages] = WholeMessages) -> Iterator[int]:
     """A real server over `app`, in a thread; its port on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(uvicorn.Config(
-            app, log_config=None, log_level="warning", ws_max_size=LONGEST_RECEIVED,
+            app, log_config=None, log_level="warning", ws=ws, ws_max_size=LONGEST_RECEIVED,
             ws_per_message_deflate=False, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         port = listener.getsockname()[1]

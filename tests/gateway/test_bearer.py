@@ -163,6 +163,7 @@ FORGED: dict[str, Forged] = {
     "without an end": lambda one: one.token(exp=None),
     "without a subject": lambda one: one.token(sub=None),
     "with a name that is none": lambda one: one.token(email="a\nb"),
+    "with the name of no person": lambda one: one.token(email="design"),
     "signed by somebody": lambda one: jwt.encode(
         {"iss": one.issuer, "aud": AUDIENCE, "sub": "1", "exp": time.time() + 60}, OTHERS_KEY,
         "RS256", {"kid": "first"}),

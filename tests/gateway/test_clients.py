@@ -119,7 +119,7 @@ def silent_client(address: tuple[str, int]) -> socket.socket:
     connection.connect(address)
     key = base64.b64encode(os.urandom(16)).decode()
     connection.sendall(
-        f"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
     return connection
 

@@ -127,17 +127,56 @@ def test_who_may_ask_by_websocket(port: int, origin: str | None, host: str, stat
 
 
 def test_without_a_list_any_host_is_answered_and_its_own_pages_alone() -> None:
-    with guarded(GatewayConfig()) as port:
+    with guarded(GatewayConfig(host="0.0.0.0")) as port:  # noqa: S104 - told, not listened at
         assert get(port, Host="nas.local").status == 200
         assert get(port, Host="nas.local", Origin="http://nas.local").status == 200
         assert get(port, Host="nas.local", Origin="http://evil.example").status == 403
+
+
+HERE_ALONE = [("localhost:9999", 200), ("LOCALHOST", 200), ("127.0.0.1", 200), ("[::1]:9999", 200),
+              ("127.8.8.8:80", 200), ("evil.example", 421), ("evil.example:9999", 421),
+              ("127.0.0.1.evil.example", 421), ("localhost.evil.example", 421), ("nas.local", 421),
+              ("192.168.1.20", 421), ("0.0.0.0", 421), ("[::]", 421), ("", 421)]
+
+
+@pytest.mark.parametrize("listens_at", ["127.0.0.1", "::1", "localhost"])
+def test_where_only_this_machine_reaches_it_no_other_name_is_its_own(listens_at: str) -> None:
+    """DNS rebinding: a foreign name that points here, of a page of its own."""
+    with guarded(GatewayConfig(host=listens_at)) as port:
+        for host, status in HERE_ALONE:
+            assert get(port, Host=host).status == status, host
+        with pytest.raises(InvalidStatus, match="403"):
+            open_socket(port, "http://evil.example", "evil.example")
+        with open_socket(port, None, "localhost") as client:
+            assert told(client)["view_path"] == []
+
+
+def test_a_list_holds_where_only_this_machine_reaches_it() -> None:
+    """Behind a proxy of this machine."""
+    config = GatewayConfig(host="127.0.0.1", allowed_hosts=["orrery.example"])
+    with guarded(config) as port:
+        found = [get(port, Host=host).status for host in (
+            "orrery.example", "localhost", "192.168.1.20", "evil.example")]
+        assert found == [200, 200, 200, 421]
+
+
+@pytest.mark.parametrize(("listens_at", "names", "answered"), [
+    ("127.0.0.1", ["orrery.example"], {"orrery.example", "localhost"}),
+    ("127.0.0.1", [], {"localhost"}),
+    ("", ["orrery.example"], {"orrery.example", "localhost", "evil.example"})])
+def test_the_app_s_own_names_count_beside_the_pages(
+        listens_at: str, names: list[str], answered: set[str]) -> None:
+    guard = Guard(GatewayConfig(), TurnedAway(SystemClock().now), listens_at=listens_at,
+                  names=names)
+    asked = ("orrery.example", "localhost", "evil.example")
+    assert {host for host in asked if guard._origins.knows_host([host])} == answered
 
 
 @pytest.mark.parametrize("lines", [
     b"Host: a.example\r\nOrigin: http://a.example\r\nOrigin: http://b.example",
     b"Host: a.example\r\nOrigin: http://a.example, http://b.example"])
 def test_two_origins_are_none(lines: bytes) -> None:
-    with guarded(GatewayConfig()) as port:
+    with guarded(GatewayConfig(allowed_hosts=["a.example"])) as port:
         line = socket.create_connection(("127.0.0.1", port), WAIT_S)
         line.sendall(b"GET /health HTTP/1.1\r\n" + lines + b"\r\n\r\n")
         assert line.recv(100).startswith(b"HTTP/1.1 403")

@@ -124,7 +124,7 @@ def test_alarms_whose_answer_was_lost_stand_once_in_the_history(wire: Proxy,
     journal = AlarmJournal(SITE, clock, keep=store.append)
     findings: list[Finding] = []
     for step in range(6):
-        findings.append(Finding(CELLS[step], "silent", 2))
+        findings.append(Finding(CELLS[step], "another_pack", 2))
         if step % 2:
             wire.lose_next_commit()
         clock.advance(1)
@@ -132,7 +132,7 @@ def test_alarms_whose_answer_was_lost_stand_once_in_the_history(wire: Proxy,
         assert bool(journal.error) == bool(step % 2)
         journal.tick(findings)
         assert journal.error == ""
-    journal.acknowledge(Key(CELLS[0], "silent"), OPERATOR)
+    journal.acknowledge(Key(CELLS[0], "another_pack"), OPERATOR)
     lines = store.history(AlarmQuery(NOON, NOON + timedelta(days=1)))
     raised = [line.element for line in reversed(lines) if line.event is Event.ON]
     assert (wire.lost, raised) == (3, CELLS[:6])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
 import threading
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -45,6 +47,53 @@ def test_what_is_no_url_of_a_database_is_told(url: str, monkeypatch: pytest.Monk
     assert isinstance(told, ConfigurationError)
     assert "WRONG" in str(told)
     assert "postgresql://USER:PASSWORD@HOST:5432/DATABASE" in str(told)
+
+
+@pytest.mark.parametrize("url", [
+    "postgresql://orrery:Tr0ub4dor@site-2!@postgres/orrery",
+    "postgresql://orrery:Tr0ub4dor@site-2!/x@postgres/orrery",
+    "postgresql://orrery:Tr0ub4dor/site-2!@#x@postgres/orrery",
+    "postgresql://orrery:Tr0ub4dor@site-2!?x@postgres/orrery",
+    "postgresql://orrery:Tr0ub4dor@site-2!/orrery?x@postgres/orrery",
+    "postgresql://orrery:@Tr0ub4dor:site-2!@postgres/orrery",
+    "postgresql://orr/ery:12/Tr0ub4dor-site-2!@postgres/orrery",
+    "postgresql://orrery:Tr0ub4dor@site-2!/orrery"])
+def test_no_part_of_a_password_is_taken_for_a_host_or_shown(
+        url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An @ in a password ends it early: what follows would be asked for by name."""
+    monkeypatch.setenv("WRONG", url)
+    with pytest.raises(ConfigurationError) as told:
+        Database("WRONG")
+    said = f"{told.value} {told.value.__cause__!r} {told.value.__context__!r}"
+    assert "%40 for @" in said
+    for part in ("Tr0ub4dor", "site-2", "orrery", "postgres/"):
+        assert part not in said, part
+
+
+@pytest.mark.parametrize("password", ["pa/ss-w0rd", "pa:ss-w0rd", "pa#ss-w0rd", "pa?ss-w0rd",
+                                      "pa@ss-w0rd", "100%25-pass"])
+def test_a_password_of_any_signs_is_one_where_they_are_written_by_their_numbers(
+        postgres: PostgresServer, variable: str, password: str,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    postgres.execute(postgres.url(), "DROP ROLE IF EXISTS signs; "
+                     f"CREATE ROLE signs LOGIN PASSWORD '{password}'")
+    given = quote(password, safe="")
+    monkeypatch.setenv(variable, os.environ[variable].replace(
+        f"{USER}:{PASSWORD}@", f"signs:{given}@"))
+    database = Database(variable)
+    with database.connect() as connection:
+        assert connection.exec_driver_sql("SELECT current_user").scalar() == "signs"
+    told = str(database.problem(psycopg.OperationalError(
+        f"{password} {given} and {re.split('[@:/?#]', password)[-1]}")))
+    assert "*** *** and ***" in told
+    database.dispose()
+
+
+@pytest.mark.parametrize("rest", ["127.0.0.1:5432/x", "[::1]:5432/x", "a.example,b.example/x",
+                                  "/x?host=/run/postgresql"])
+def test_what_can_be_a_host_is_one(rest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RIGHT", f"postgresql://orrery:s3cret@{rest}")
+    Database("RIGHT").dispose()
 
 
 @pytest.mark.parametrize(("before", "after", "words"), [

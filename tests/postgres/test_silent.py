@@ -173,19 +173,20 @@ def test_alarms_wait_for_it_and_stand_once_in_the_history(postgres: PostgresServ
     with postgres.silent():
         spent_s = []
         for cell in CELLS[:6]:
-            findings.append(Finding(cell, "silent", 2))
+            findings.append(Finding(cell, "another_pack", 2))
             spent_s.append(tick())
             assert "not kept yet" in journal.error
         assert_prompt(spent_s)
         with pytest.raises(RetryLaterError):
-            journal.acknowledge(Key(CELLS[0], "silent"), OPERATOR)
+            journal.acknowledge(Key(CELLS[0], "another_pack"), OPERATOR)
     until(lambda: tick() > 0 and journal.error == "", "alarms are kept", 30.0)
     query = AlarmQuery(NOON, NOON + timedelta(days=1))
     lines = store.history(query)
     assert [line.element for line in reversed(lines) if line.event is Event.ON] == CELLS[:6]
     assert [line.event for line in lines if line.event is not Event.ON] == []
     assert store.audit(query) == []
-    until(lambda: done(lambda: journal.acknowledge(Key(CELLS[0], "silent"), OPERATOR)), "kept")
+    key = Key(CELLS[0], "another_pack")
+    until(lambda: done(lambda: journal.acknowledge(key, OPERATOR)), "kept")
     assert [entry.who for entry in store.audit(query)] == [OPERATOR]
     kept = store.load(NOON).instances
     assert {repr(one) for one in kept} == {repr(one) for one in journal.instances()}

@@ -30,7 +30,7 @@ PENDING = Key("system_0", "voltage_spread")
 
 
 def key(step: int) -> Key:
-    return Key(CELLS[step], "silent")
+    return Key(CELLS[step], "another_pack")
 
 
 def store_at(place: str, clock: ManualClock) -> AlarmStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from core.clock import ManualClock
 from core.errors import ConfigurationError, RetryLaterError
 from core.fleet.entries import FleetEntry, Taken
 from core.fleet.ports import FleetStore
+from core.fleet.rejections import Rejection
 from core.registry import make_fleet_past, make_fleet_stores
 from store.fleet import SqliteFleetStore
 from store.fleet_several import SeveralFleetStores
 from store.fleet_waiting import WaitingEntries
-from tests.fleet.examples import OTHER_STREAM, entry
+from tests.fleet.examples import OTHER_STREAM, THIRD_STREAM, entry
 from tests.store.support import at
 
 
@@ -119,7 +121,9 @@ def test_the_first_that_is_down_stops_all_and_no_message_is_twice_in_the_others(
         for _ in range(3):
             with pytest.raises(RetryLaterError, match="nobody answers"):
                 place.several.take(entries(*numbers))
-    assert place.several.mark("home", "pack_1") is None, "no device forgets anything"
+    mark = place.several.mark("home", "pack_1")
+    assert mark is not None
+    assert mark.high == 0, "no device forgets anything"
     place.first_away = False
     assert place.several.take(entries(1, 2, 3)).stored == 3
     place.come_back()
@@ -145,6 +149,67 @@ def test_each_forgets_what_is_old(place: Place) -> None:
     place.several.take(entries(1, 2))
     assert place.several.forget(10 ** 15 + 2) == 1
     assert place.numbers(place.first) == place.numbers(place.second) == [2]
+
+
+def numbered_anew(place: Place, *numbers: int) -> list[FleetEntry]:
+    """What a device that is told to does with its messages."""
+    mark = place.several.mark("home", "pack_1")
+    assert mark is not None
+    return [entry(mark.last + seq, stream=THIRD_STREAM, base=mark.last, floor=mark.last + 1,
+                  time_us=1_000_000 * seq, text=b"body %d" % seq) for seq in numbers]
+
+
+def test_what_the_second_refuses_is_told_and_in_none_until_it_is_numbered_anew(
+        place: Place) -> None:
+    """The first has an empty disk, and the device an empty outbox: only the second knows it."""
+    place.several.take(entries(1, 2, 3))
+    place.several.close()
+    shutil.rmtree(place.folder / "first")
+    place.open_again()
+    afresh = [entry(seq, stream=OTHER_STREAM, time_us=9_000_000 + seq, text=b"new %d" % seq)
+              for seq in (1, 2)]
+    taken = place.several.take([*afresh, entry(1, "pack_2")])
+    assert [one for one, _ in taken.refused] == afresh
+    assert {why for _, why in taken.refused} == {Rejection.SEQUENCE_BACKWARDS}
+    assert (taken.stored, place.numbers(place.first)) == (1, [])
+    mark = place.several.mark("home", "pack_1")
+    assert mark is not None
+    assert (mark.high, mark.last) == (0, 3), "none of it is settled"
+    assert place.several.take(numbered_anew(place, 11, 12)).stored == 2
+    assert place.numbers(place.first) == [14, 15]
+    assert place.numbers(place.second) == [1, 2, 3, 14, 15]
+
+
+def test_a_device_numbers_above_what_the_second_has_already(place: Place) -> None:
+    """The process was killed after the commit of the second and before that of the first."""
+    place.several.take(entries(1, 2))
+    place.first_away = True
+    with pytest.raises(RetryLaterError):
+        place.several.take(entries(3, 4))
+    place.first_away = False
+    assert len(place.several.take([entry(2, time_us=77)]).refused) == 1
+    taken = place.several.take(numbered_anew(place, 3, 4, 5))
+    assert (taken.stored, taken.refused) == (3, ())
+    assert place.numbers(place.first) == [1, 2, 7, 8, 9]
+    assert place.numbers(place.second) == [1, 2, 3, 4, 9], "each message once"
+
+
+def test_what_the_second_refuses_of_that_which_waited_is_counted_and_named(place: Place) -> None:
+    place.several.take(entries(1, 2, 3))
+    place.several.close()
+    shutil.rmtree(place.folder / "first")
+    place.away = True
+    place.open_again()
+    place.several.take([entry(seq, stream=OTHER_STREAM, time_us=7) for seq in (1, 2)])
+    place.come_back()
+    behind = place.several.behind()
+    assert "second refused 2 that had waited for it" in behind
+    assert "numbers that are used already" in behind
+    assert "(pack_1, number 2)" in behind
+    refused = place.several.take([entry(3, stream=OTHER_STREAM, time_us=8)]).refused
+    assert [one.seq for one, _ in refused] == [3], "and its device numbers anew"
+    assert place.several.take(numbered_anew(place, 4)).stored == 1
+    assert place.numbers(place.second) == [1, 2, 3, 7]
 
 
 def urls(folder: Path) -> list[str]:

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+from core.actors import SOMEBODY
 from core.clock import Clock, SystemClock
 from core.config import load_config
 from core.coordinator import placed
@@ -168,7 +169,7 @@ def _send(asked: argparse.Namespace, clock: Clock, action: str, policy: bytes | 
 
 
 def _who() -> str:
-    return os.environ.get("USER") or "a person"
+    return os.environ.get("USER") or SOMEBODY
 
 
 def _back(asked: argparse.Namespace, clock: Clock) -> int:
