@@ -21,7 +21,6 @@ from core.coordinator.view import Preview, SiteView
 LONGEST_MIN = int(LONGEST_OVERRIDE.total_seconds() // 60)
 WAYS = {"Charge": -1.0, "Rest": 0.0, "Discharge": 1.0}
 MOST_NAMED = 500
-FORM = "coordinator_override_form"
 
 
 def tools(client: LocalClient, known: Coordination, site: str) -> None:
@@ -36,7 +35,7 @@ def tools(client: LocalClient, known: Coordination, site: str) -> None:
         st.button("Override", key="coordinator_override", disabled=True, help=why,
                   icon=":material/pan_tool:")
         return
-    with st.popover("Override", icon=":material/pan_tool:", key=FORM, on_change="rerun"):
+    with st.popover("Override", icon=":material/pan_tool:"):
         blocks.show(blocks.note(_can(view)))
         with st.form("coordinator_hold", border=False):
             way = st.radio("The fleet shall", list(WAYS), horizontal=True, index=1,
@@ -44,15 +43,9 @@ def tools(client: LocalClient, known: Coordination, site: str) -> None:
             power = st.number_input("At, kW", 0.0, 1e6, 0.0, 10.0, "%.1f", key="coordinator_kw")
             minutes = st.number_input("For, min", 1, LONGEST_MIN, 30, key="coordinator_min")
             reason = st.text_input("Why", key="coordinator_reason", max_chars=200)
-            if st.form_submit_button("Continue", width="stretch", key="coordinator_hold_go",
-                                     on_click=_close):
+            if st.form_submit_button("Continue", width="stretch", key="coordinator_hold_go"):
                 _hold(client, known, view, WAYS[way or "Rest"] * float(power),
                       timedelta(minutes=int(minutes)), reason.strip())
-
-
-def _close() -> None:
-    """An open popover would lie over the second step."""
-    st.session_state[FORM] = False
 
 
 def _can(view: SiteView) -> str:

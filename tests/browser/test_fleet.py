@@ -169,6 +169,22 @@ def test_an_operator_bounds_a_pack_in_two_steps_and_stops_another(visit: Open) -
     expect(other.get_by_text(LOOKING)).to_be_visible(timeout=WAIT_MS)
 
 
+def test_no_form_that_is_left_open_lies_over_the_second_step(visit: Open) -> None:
+    page = visit()
+    sign_in(page, "Anna")
+    page.get_by_role("button", name="Site", exact=True).click()
+    page.get_by_role("dialog", name="Site").get_by_role("button", name="Override").click()
+    page.get_by_label("At most, each pack [kW]").fill("5")
+    page.get_by_role("button", name="Continue").click()
+    step = page.get_by_role("dialog", name="Bound packs: 24 packs")
+    expect(step).to_contain_text("no more than 5.00 kW", timeout=WAIT_MS)
+    expect(page.get_by_role("dialog")).to_have_count(1)
+    step.get_by_role("button", name="Override").click(trial=True)
+    step.get_by_text("Confirm within 30 s").click()
+    expect(page.locator("[data-testid=stPopoverBody]")).to_have_count(0, timeout=WAIT_MS)
+    expect(step).to_be_visible()
+
+
 def test_the_packs_are_spheres_too(visit: Open) -> None:
     page = visit()
     page.get_by_text("Spheres", exact=True).click()
